@@ -1,0 +1,122 @@
+"""What can happen: change sets, the records of the log; it does not know how they are stored or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.ref import Ref
+
+Json = Mapping[str, Any]
+
+SCHEMA = 1
+"""Version of the change set schema; a record of a newer one stops its domain (DESIGN §3.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An object as its source now sees it: plain JSON without status and managedFields.
+
+    `metadata.generation` and `metadata.creationTimestamp` are always there: stamped by the source when the
+    manifest gave none. The values of a Secret's `data` are sealed (`engine.seal`).
+    """
+
+    ref: Ref
+    object: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The object is gone from its source."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The source saw an object (or a file) that it could not accept; its last good state stays.
+
+    `location` is what a person opens: a path with line, relative to the source's root. `ref` is None when the
+    object could not even be identified. Replaces any earlier refusal of the same location.
+    """
+
+    location: str
+    ref: Ref | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What was refused at this location is mended or gone."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A proxy of `gateway` rejected a fragment: `objects` (ref, generation) are held at their last good revision.
+
+    `fragment` is `str(FragmentKey)`, `version` the content hash that was rejected, `error` are Envoy's own
+    words, `envoy` Envoy's version. It ends when the fragment's provenance or Envoy's version changes.
+    """
+
+    gateway: Ref
+    fragment: str
+    version: str
+    objects: tuple[tuple[Ref, int], ...]
+    error: str
+    envoy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A quarantine is lifted by hand or because Envoy changed; `fragment` as in `Quarantine`."""
+
+    gateway: Ref
+    fragment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has come at least to `ChangeSet.time`; carries nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncBegin:
+    """The first listing of a cluster starts: its objects take effect only at `SyncEnd`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncEnd:
+    """The first listing of a cluster is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChanged:
+    """From this offset on the fold is computed by another engine version."""
+
+    version: str
+
+
+Change = Put | Delete | Refused | Admitted | Quarantine | Lift | Tick | SyncBegin | SyncEnd | EngineChanged
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """An atomic group of changes from one source of one cluster.
+
+    `time` is RFC 3339 in UTC with milliseconds ("2026-11-24T14:03:00.000Z"), the source's clock when it saw the
+    change. `actor` is the field manager, user or file that made it, "" where unknown. Large sets travel as parts
+    (`part` of `parts`, counted from 0, the same `id`) and are applied when the last part has arrived.
+    """
+
+    domain: str
+    cluster: str
+    source: str
+    id: str
+    time: str
+    actor: str
+    changes: tuple[Change, ...]
+    part: int = 0
+    parts: int = 1

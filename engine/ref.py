@@ -1,0 +1,32 @@
+"""The identity of a resource, of whatever cluster and kind; it knows nothing of what resources contain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Ref(NamedTuple):
+    """Names one Kubernetes object in one cluster.
+
+    `group` is "" for the core group and `namespace` is "" for objects that live in no namespace. None of the
+    parts can contain "/" (Kubernetes object names: RFC 1123), so `str(ref)` can be read back by `parse_ref`.
+    Refs sort by cluster, group, kind, namespace, name.
+    """
+
+    cluster: str
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+def parse_ref(text: str) -> Ref:
+    """Read back `str(ref)`; raises ValueError when there are not exactly five parts."""
+    parts = text.split("/")
+    if len(parts) != len(Ref._fields):
+        msg = f"not a ref: {text!r} (want cluster/group/kind/namespace/name)"
+        raise ValueError(msg)
+    return Ref(*parts)

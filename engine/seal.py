@@ -1,0 +1,59 @@
+"""Seals secret values: deterministic authenticated encryption, so that equal states give equal bytes.
+
+It must never log or raise with a value in clear.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+PREFIX = "sealed:v1:"
+KEY_BYTES = 64
+"""AES-SIV with two 256-bit keys (RFC 5297)."""
+
+
+class UnsealError(ValueError):
+    """The value was not sealed with this key, or was changed since."""
+
+
+class Sealer:
+    """Seals and unseals with one key of `KEY_BYTES` bytes; raises ValueError for a key of another length."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            msg = f"a sealing key has {KEY_BYTES} bytes, this one has {len(key)}"
+            raise ValueError(msg)
+        self._siv = AESSIV(key)
+        self._hash_key = hashlib.blake2b(key, digest_size=32, person=b"penstock-hash").digest()
+
+    def seal(self, clear: bytes, context: bytes = b"") -> bytes:
+        """Encrypt; the same input gives the same output. `context` must be the same when unsealing."""
+        return self._siv.encrypt(clear or b"\0empty", [context])
+
+    def unseal(self, sealed: bytes, context: bytes = b"") -> bytes:
+        """Decrypt; raises UnsealError when the key or the context is another, or the bytes were changed."""
+        try:
+            clear = self._siv.decrypt(sealed, [context])
+        except (InvalidTag, ValueError) as error:
+            msg = "sealed with another key, or damaged"
+            raise UnsealError(msg) from error
+        return b"" if clear == b"\0empty" else clear
+
+    def seal_text(self, clear: bytes) -> str:
+        """A sealed value as text, for JSON."""
+        return PREFIX + base64.b64encode(self.seal(clear)).decode()
+
+    def unseal_text(self, text: str) -> bytes:
+        """Read back `seal_text`; raises UnsealError."""
+        if not text.startswith(PREFIX):
+            msg = "not a sealed value"
+            raise UnsealError(msg)
+        return self.unseal(base64.b64decode(text[len(PREFIX) :]))
+
+    def digest(self, clear: bytes) -> str:
+        """A keyed content hash (blake2b-128, hex) that may leave without telling the content."""
+        return hashlib.blake2b(clear, digest_size=16, key=self._hash_key).hexdigest()
