@@ -1,0 +1,260 @@
+"""What the resolver's queries answer: resolved values, types only; it knows neither manifests nor Envoy messages.
+
+Everything is frozen and comparable: an equal answer stops a rerun. Invalid is data: it keeps its weight and reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.ref import Ref
+
+
+class PathType(StrEnum):
+    """HTTPPathMatch types, as the Gateway API spells them."""
+
+    EXACT = "Exact"
+    PREFIX = "PathPrefix"
+    REGEX = "RegularExpression"
+
+
+class Protocol(StrEnum):
+    """How a backend is spoken to."""
+
+    HTTP1 = "http1"
+    H2C = "h2c"
+    WEBSOCKET = "ws"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something is not as its author wished: the reason of a condition and a message that names the remedy."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StringMatch:
+    """A header or query parameter match: exact, or a regular expression (RE2, whole string)."""
+
+    name: str
+    value: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One HTTPRouteMatch. `method` "" matches any."""
+
+    path_type: PathType
+    path: str
+    method: str = ""
+    headers: tuple[StringMatch, ...] = ()
+    query: tuple[StringMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderChange:
+    """HTTPHeaderFilter: names lower-cased in `remove`; `set` overwrites, `add` appends. Values are literal text."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """HTTPPathModifier: exactly one of `full` and `prefix` is not None; `matched` is the prefix to replace."""
+
+    full: str | None = None
+    prefix: str | None = None
+    matched: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """RequestRedirect. None means: as in the request (the port then follows the specification's table)."""
+
+    scheme: str | None = None
+    hostname: str | None = None
+    port: int | None = None
+    path: PathChange | None = None
+    status: int = 302
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """URLRewrite."""
+
+    hostname: str | None = None
+    path: PathChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """HTTPCORSFilter. `max_age` in seconds. Origins, methods and headers as written, "*" included."""
+
+    origins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """HTTPRouteTimeouts in milliseconds; 0 disables, None is not set."""
+
+    request: int | None = None
+    backend_request: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """HTTPRouteRetry; `backoff` in milliseconds."""
+
+    codes: tuple[int, ...] = ()
+    attempts: int = 1
+    backoff: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """SessionPersistence. `kind` is "Cookie" or "Header"; `lifetime` seconds of a permanent cookie, None: session."""
+
+    kind: str
+    name: str
+    lifetime: int | None = None
+    path: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendKey:
+    """A backend as an Envoy cluster: a Service port, or a kgateway Backend (port 0)."""
+
+    ref: Ref
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A backendRef of a rule. With a `problem` its share of the requests is answered with 500."""
+
+    weight: int
+    backend: BackendKey | None
+    problem: Problem | None = None
+    protocol: Protocol = Protocol.HTTP1
+    request_headers: HeaderChange = HeaderChange()
+    response_headers: HeaderChange = HeaderChange()
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """RequestMirror to a valid backend; `fraction` is (numerator, denominator)."""
+
+    backend: BackendKey
+    fraction: tuple[int, int] = (100, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One HTTPRouteRule, resolved: what happens to a request that one of its matches chose.
+
+    With `replaced` the rule is invalid as a whole and answers 500 to what it matches.
+    """
+
+    name: str = ""
+    destinations: tuple[Destination, ...] = ()
+    redirect: Redirect | None = None
+    rewrite: Rewrite | None = None
+    request_headers: HeaderChange = HeaderChange()
+    response_headers: HeaderChange = HeaderChange()
+    mirrors: tuple[Mirror, ...] = ()
+    cors: Cors | None = None
+    timeouts: Timeouts = Timeouts()
+    retry: Retry | None = None
+    session: Session | None = None
+    replaced: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """One match of one rule of one route, as it stands in a virtual host.
+
+    `order` sorts as text in the specification's precedence (exact, longest prefix, method, headers, query, oldest,
+    namespace/name, rule, match); `name` is kgateway's Envoy route name without the index.
+    """
+
+    route: Ref
+    generation: int
+    rule_index: int
+    match_index: int
+    match: Match
+    rule: Rule
+    order: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of a backend."""
+
+    address: str
+    port: int
+    zone: str = ""
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A resolved backend. `dns`: addresses are host names that Envoy resolves; else EDS endpoints."""
+
+    key: BackendKey
+    protocol: Protocol
+    endpoints: tuple[Endpoint, ...]
+    dns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """What one HTTPS listener contributes to its port: SNI `server_name` ("" for any) and certificates in order."""
+
+    name: str
+    server_name: str
+    route_config: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyListener:
+    """One port of a Gateway: plain HTTP with one RouteConfiguration, or HTTPS with a chain per listener."""
+
+    name: str
+    port: int
+    tls: bool
+    route_config: str
+    chains: tuple[FilterChain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHost:
+    """A hostname of a RouteConfiguration. `status` answers every request with that code (421), 0 routes."""
+
+    name: str
+    route_config: str
+    hostname: str
+    domains: tuple[str, ...]
+    status: int = 0
+    require_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A TLS Secret that was read and checked; `sealed` are the texts of tls.crt and tls.key as sealed."""
+
+    name: str
+    certificate: str
+    key: str

@@ -1,0 +1,75 @@
+"""The topics: names, keys, partitions, retention; known nowhere else (DESIGN §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """Topics without their prefix."""
+
+    CHANGES = "changes"
+    STATE = "state"
+    GRAPH = "graph"
+    UPDATES = "updates"
+    XDS = "xds"
+    STATUS = "status"
+    INFRA = "infra"
+    REPORTS = "reports"
+    CONVERGENCE = "convergence"
+    REJECTED = "rejected"
+
+
+OUTPUTS = (Topic.STATE, Topic.GRAPH, Topic.UPDATES, Topic.XDS, Topic.STATUS, Topic.INFRA)
+"""What the resolver writes, in one transaction an update."""
+
+PROGRESS = "~progress"
+"""The last part of a progress record's key: sorts behind everything, is no valid ref."""
+
+_COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE}
+_DAYS_7_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it is created."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def topic_name(topic: Topic, prefix: str = "penstock") -> str:
+    """The name on the broker, such as `penstock.changes`."""
+    return f"{prefix}.{topic.value}"
+
+
+def topic_specs(domains: int, prefix: str = "penstock") -> tuple[TopicSpec, ...]:
+    """All topics with one partition a domain."""
+    return tuple(TopicSpec(topic_name(topic, prefix), domains, _config(topic)) for topic in Topic)
+
+
+def _config(topic: Topic) -> dict[str, str]:
+    common = {"compression.type": "producer", "message.timestamp.type": "CreateTime"}
+    if topic in _COMPACTED:
+        # A consumer that was away longer than delete.retention.ms takes a new snapshot (DESIGN §6).
+        return common | {
+            "cleanup.policy": "compact",
+            "min.cleanable.dirty.ratio": "0.3",
+            "segment.ms": str(3600 * 1000),
+            "delete.retention.ms": str(24 * 3600 * 1000),
+        }
+    retention = str(_DAYS_7_MS) if topic is Topic.REPORTS else "-1"
+    return common | {"cleanup.policy": "delete", "retention.ms": retention, "retention.bytes": "-1"}
+
+
+def key(domain: str, rest: str) -> bytes:
+    """A record's key: the domain, then what the topic is keyed by."""
+    return f"{domain}/{rest}".encode()
+
+
+def split_key(raw: bytes) -> tuple[str, str]:
+    """Read back `key`: (domain, rest)."""
+    domain, _, rest = raw.decode().partition("/")
+    return domain, rest
