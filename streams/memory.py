@@ -1,0 +1,102 @@
+"""The log in memory: the twin of the Kafka one, for tests and offline tools; it keeps nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from streams.ports import Fenced, Outgoing, Record, Unavailable, Writer
+from streams.topics import Topic
+
+_BATCH = 500
+
+
+def _no_time() -> int:
+    return 0
+
+
+class MemoryLog:
+    """Transactions, fencing and following as the real one; `clock` answers milliseconds since 1970.
+
+    While `down` is true every call raises Unavailable, and followers wait.
+    """
+
+    def __init__(self, clock: Callable[[], int] = _no_time) -> None:
+        self.down = False
+        self._clock = clock
+        self._records: dict[tuple[Topic, int], list[Record]] = defaultdict(list)
+        self._epochs: dict[str, int] = defaultdict(int)
+        self._written = asyncio.Condition()
+
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        """See `Log.ends`."""
+        self._check()
+        return 0, len(self._records[topic, partition])
+
+    async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.read`."""
+        self._check()
+        records = self._records[topic, partition]
+        end = len(records)
+        for first in range(start, end, _BATCH):
+            yield records[first : min(first + _BATCH, end)]
+
+    async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.follow`."""
+        records = self._records[topic, partition]
+        while True:
+            async with self._written:
+                await self._written.wait_for(lambda: len(records) > start and not self.down)
+            batch = records[start : start + _BATCH]
+            start += len(batch)
+            yield batch
+
+    @asynccontextmanager
+    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+        """See `Log.writer`."""
+        self._check()
+        self._epochs[transactional_id] += 1
+        yield _MemoryWriter(self, transactional_id, self._epochs[transactional_id])
+
+    async def resume(self) -> None:
+        """The broker is back: followers go on."""
+        self.down = False
+        async with self._written:
+            self._written.notify_all()
+
+    async def _append(self, transactional_id: str, epoch: int, records: Sequence[Outgoing]) -> list[int]:
+        self._check()
+        if self._epochs[transactional_id] != epoch:
+            msg = f"another writer took over {transactional_id}"
+            raise Fenced(msg)
+        now = self._clock()
+        offsets = []
+        async with self._written:
+            for record in records:
+                partition = self._records[record.topic, record.partition]
+                offsets.append(len(partition))
+                partition.append(
+                    Record(
+                        record.topic, record.partition, len(partition), record.key, record.value, record.headers, now
+                    )
+                )
+            self._written.notify_all()
+        return offsets
+
+    def _check(self) -> None:
+        if self.down:
+            msg = "the broker cannot be reached"
+            raise Unavailable(msg)
+
+
+class _MemoryWriter:
+    def __init__(self, log: MemoryLog, transactional_id: str, epoch: int) -> None:
+        self._log = log
+        self._transactional_id = transactional_id
+        self._epoch = epoch
+
+    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+        """See `Writer.write`."""
+        return await self._log._append(self._transactional_id, self._epoch, records)  # noqa: SLF001

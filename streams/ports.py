@@ -1,0 +1,82 @@
+"""The log as the rest of the shell sees it: small protocols with an in-memory and a Kafka twin.
+
+No client library's type or exception passes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+from streams.topics import Topic
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Record(NamedTuple):
+    """A committed record. `timestamp` is in milliseconds since 1970; a `value` of None is a tombstone."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+    def header(self, name: str, default: str = "") -> str:
+        """The first header of that name as text."""
+        return next((value.decode() for key, value in self.headers if key == name), default)
+
+
+class Outgoing(NamedTuple):
+    """A record to be written. The partition is always explicit: one domain, one partition."""
+
+    topic: Topic
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class LogError(Exception):
+    """Something about the log that the caller must act on; the message names the remedy."""
+
+
+class Fenced(LogError):  # noqa: N818  the word of the field
+    """A newer writer with the same transactional id took over, or a transaction timed out."""
+
+
+class Unavailable(LogError):  # noqa: N818
+    """The broker cannot be reached now."""
+
+
+class TopicMissing(LogError):  # noqa: N818
+    """A topic or partition does not exist, or not as it must be."""
+
+
+class Writer(Protocol):
+    """Writes transactions under one transactional id."""
+
+    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+        """Write all or nothing; answers the offsets. Raises Fenced or Unavailable; nothing was written then,
+
+        or, when the broker died in the middle, it may have been: read before you write again.
+        """
+
+
+class Log(Protocol):
+    """Reads are read_committed: aborted and open transactions are never seen."""
+
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        """(first offset kept, offset after the last committed record)."""
+
+    def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """Batches from `start` to the end as it is now."""
+
+    def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """Batches from `start`, then whatever comes, for ever; goes on after the broker was away."""
+
+    def writer(self, transactional_id: str) -> AbstractAsyncContextManager[Writer]:
+        """Fences every other writer of that id, then writes until left."""

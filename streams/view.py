@@ -1,0 +1,88 @@
+"""Reads the compacted output topics consistently: an update is seen whole or not at all; it writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from streams.ports import Log, Record
+from streams.topics import PROGRESS, Topic, split_key
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a compacted topic says below its last progress record. `progress` is -1 when there was none."""
+
+    rows: dict[str, Record]
+    progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks the first, whole one."""
+
+    rows: dict[str, Record | None]
+    progress: int
+    snapshot: bool
+
+
+@dataclass(slots=True)
+class _Fold:
+    """Collects records until a progress record closes them."""
+
+    waiting: dict[str, Record | None] = field(default_factory=dict)
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    progress: int = -1
+
+    def take(self, record: Record) -> bool:
+        """Add a record; answers whether it closed an update."""
+        if record.key is None:
+            return False
+        _, rest = split_key(record.key)
+        at = int(record.header("offset", "-1"))
+        if rest == PROGRESS:
+            closes = at > self.progress
+            self.progress = max(self.progress, at)
+            return closes
+        # A hung transaction made visible late repeats records: only a greater position counts.
+        position = (at, int(record.header("index", "0")))
+        if position <= self.seen.get(rest, (-1, -1)):
+            return False
+        self.seen[rest] = position
+        self.waiting[rest] = record if record.value is not None else None
+        return False
+
+    def close(self, records: list[Record], rows: dict[str, Record | None]) -> bool:
+        """Take records; rows of updates that are whole now go to `rows`. Answers whether any update closed."""
+        closed = False
+        for record in records:
+            if self.take(record):
+                rows.update(self.waiting)
+                self.waiting = {}
+                closed = True
+        return closed
+
+
+async def read_table(log: Log, topic: Topic, partition: int) -> Table:
+    """The rows of a compacted topic as of its last progress record. Raises Unavailable."""
+    fold = _Fold()
+    rows: dict[str, Record | None] = {}
+    async for records in log.read(topic, partition):
+        fold.close(records, rows)
+    return Table({key: row for key, row in rows.items() if row is not None}, fold.progress)
+
+
+async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
+    """The table as it is, then every change of it, for ever."""
+    # The end counts transaction markers too, which are never read: so not the last record's offset.
+    _, following = await log.ends(topic, partition)
+    fold = _Fold()
+    rows: dict[str, Record | None] = {}
+    async for records in log.read(topic, partition):
+        following = max(following, records[-1].offset + 1)
+        fold.close(records, rows)
+    yield Batch({key: row for key, row in rows.items() if row is not None}, fold.progress, snapshot=True)
+    async for records in log.follow(topic, partition, following):
+        changed: dict[str, Record | None] = {}
+        if fold.close(records, changed):
+            yield Batch(changed, fold.progress, snapshot=False)
