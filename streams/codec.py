@@ -1,0 +1,331 @@
+"""Records to bytes and back: the only place that knows how change sets and updates look on the wire.
+
+It must never raise anything but Garbage and NewerSchema for bytes that came from a topic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Final
+
+import orjson
+
+from engine.events import (
+    SCHEMA,
+    Admitted,
+    Change,
+    ChangeSet,
+    Delete,
+    EngineChanged,
+    Lift,
+    Put,
+    Quarantine,
+    Refused,
+    SyncBegin,
+    SyncEnd,
+    Tick,
+)
+from engine.ref import Ref, parse_ref
+from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
+from streams.ports import Headers, Outgoing, Record
+from streams.topics import OUTPUTS, PROGRESS, Topic, key, split_key
+
+PART_BYTES: Final = 900 * 1024
+"""A larger change set travels in parts (aiokafka's request limit is 1 MiB)."""
+
+_WORDS: Final[dict[str, type[Change]]] = {
+    "put": Put,
+    "delete": Delete,
+    "refused": Refused,
+    "admitted": Admitted,
+    "quarantine": Quarantine,
+    "lift": Lift,
+    "tick": Tick,
+    "sync_begin": SyncBegin,
+    "sync_end": SyncEnd,
+    "engine_changed": EngineChanged,
+}
+_VERBS: Final = {kind: word for word, kind in _WORDS.items()}
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+class Garbage(ValueError):  # noqa: N818
+    """The record is no change set; the message says why, without its values."""
+
+
+class NewerSchema(ValueError):  # noqa: N818
+    """The record was written by a newer penstock: skipping it would fork history."""
+
+
+def verb(change: Change) -> str:
+    """The word of a change on the wire."""
+    return _VERBS[type(change)]
+
+
+def to_json(change: Change) -> dict[str, Any]:
+    """A change as JSON: its verb and its fields, refs as text."""
+    answer: dict[str, Any] = {"verb": verb(change)}
+    for item in fields(change):
+        answer[item.name] = _plain(getattr(change, item.name))
+    return answer
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def from_json(data: Any) -> Change:
+    """Read back `to_json`; raises Garbage."""
+    if not isinstance(data, dict) or not isinstance(word := data.get("verb"), str) or word not in _WORDS:
+        msg = f"unknown change {data.get('verb')!r}" if isinstance(data, dict) else "a change is not an object"
+        raise Garbage(msg)
+    kind = _WORDS[word]
+    values: dict[str, Any] = {}
+    for item in fields(kind):
+        if item.name not in data:
+            msg = f"{word} lacks {item.name}"
+            raise Garbage(msg)
+        values[item.name] = _read(word, item.name, data[item.name])
+    return kind(**values)
+
+
+def _read(word: str, name: str, value: Any) -> Any:
+    try:
+        if name == "objects":
+            return tuple((parse_ref(ref), int(generation)) for ref, generation in value)
+        if name in {"ref", "gateway"}:
+            return None if value is None and word == "refused" else parse_ref(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{word}.{name}: {error}"
+        raise Garbage(msg) from error
+    wanted: type = dict if name == "object" else str
+    if not isinstance(value, wanted):
+        msg = f"{word}.{name} is not a {wanted.__name__}"
+        raise Garbage(msg)
+    return value
+
+
+def encode_change_set(change_set: ChangeSet, partition: int = 0) -> list[Outgoing]:
+    """One record, or as many parts as PART_BYTES asks for; all parts belong into one transaction."""
+    parts = _split([orjson.dumps(to_json(change), option=orjson.OPT_SORT_KEYS) for change in change_set.changes])
+    record_key = change_set.domain.encode()
+    return [
+        Outgoing(
+            Topic.CHANGES,
+            partition,
+            record_key,
+            _change_set_value(replace(change_set, part=number, parts=len(parts)), changes),
+            _cloud_event(change_set, f"{change_set.id}/{number}" if len(parts) > 1 else change_set.id),
+        )
+        for number, changes in enumerate(parts)
+    ]
+
+
+def _split(changes: Sequence[bytes]) -> list[list[bytes]]:
+    parts: list[list[bytes]] = [[]]
+    size = 0
+    for change in changes:
+        if parts[-1] and size + len(change) > PART_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(change)
+        size += len(change) + 1
+    return parts
+
+
+def _change_set_value(change_set: ChangeSet, changes: Sequence[bytes]) -> bytes:
+    head = {
+        "schema": SCHEMA,
+        "domain": change_set.domain,
+        "cluster": change_set.cluster,
+        "source": change_set.source,
+        "id": change_set.id,
+        "time": change_set.time,
+        "actor": change_set.actor,
+        "part": change_set.part,
+        "parts": change_set.parts,
+    }
+    return orjson.dumps(head)[:-1] + b',"changes":[' + b",".join(changes) + b"]}"
+
+
+def _cloud_event(change_set: ChangeSet, event_id: str) -> Headers:
+    # CloudEvents Kafka protocol binding 1.0.2 §3.2, binary content mode.
+    values = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": f"/penstock/{change_set.cluster}/{change_set.source}",
+        "ce_type": "dev.penstock.changeset",
+        "ce_time": change_set.time,
+        "ce_dataschema": f"https://penstock.dev/schemas/changeset/v{SCHEMA}",
+        "content-type": "application/json",
+    }
+    return tuple((name, value.encode()) for name, value in values.items())
+
+
+def decode_change_set(record: Record) -> ChangeSet:
+    """Read a record of penstock.changes; raises Garbage or NewerSchema."""
+    if record.value is None:
+        msg = "a tombstone has no meaning in the log"
+        raise Garbage(msg)
+    try:
+        data = orjson.loads(record.value)
+    except orjson.JSONDecodeError as error:
+        msg = f"not JSON: {error}"
+        raise Garbage(msg) from error
+    if not isinstance(data, dict) or not isinstance(schema := data.get("schema"), int):
+        msg = "not a change set: no schema version"
+        raise Garbage(msg)
+    if schema > SCHEMA:
+        msg = (
+            f"record {record.offset} of {record.topic} has schema {schema}, this penstock reads up to {SCHEMA}: "
+            f"upgrade penstock"
+        )
+        raise NewerSchema(msg)
+    return _change_set(data)
+
+
+def _change_set(data: Mapping[str, Any]) -> ChangeSet:
+    texts = {}
+    for name in ("domain", "cluster", "source", "id", "time", "actor"):
+        texts[name] = data.get(name)
+        if not isinstance(texts[name], str):
+            msg = f"{name} is not text"
+            raise Garbage(msg)
+    if not _TIME.fullmatch(texts["time"]):
+        msg = "time is not RFC 3339 in UTC"
+        raise Garbage(msg)
+    part, parts, changes = data.get("part"), data.get("parts"), data.get("changes")
+    if not isinstance(part, int) or not isinstance(parts, int) or not 0 <= part < parts:
+        msg = "part and parts do not fit"
+        raise Garbage(msg)
+    if not isinstance(changes, list):
+        msg = "changes is not a list"
+        raise Garbage(msg)
+    return ChangeSet(**texts, changes=tuple(from_json(change) for change in changes), part=part, parts=parts)
+
+
+def encode_update(domain: str, partition: int, update: Update, summary: Mapping[str, Any]) -> list[Outgoing]:
+    """All records of one update, each output partition closed by its progress record.
+
+    `summary` says what changed upstream (`change_summary`), for penstock.updates.
+    """
+    records: list[Outgoing] = []
+    deltas = (
+        (Topic.STATE, update.state),
+        (Topic.GRAPH, update.nodes),
+        (Topic.XDS, update.fragments),
+        (Topic.STATUS, update.statuses),
+        (Topic.INFRA, update.infra),
+    )
+    for topic, delta in deltas:
+        for name in sorted(delta.removed):
+            records.append(_row(domain, partition, topic, name, None, _position(update.offset, len(records))))
+        for name in sorted(delta.set):
+            at = _position(update.offset, len(records))
+            value = delta.set[name]
+            if isinstance(value, Fragment):
+                records.append(_row(domain, partition, topic, name, value.payload, at + _fragment_headers(value)))
+            else:
+                records.append(_row(domain, partition, topic, name, dumps(value), at))
+    value = dumps({**summary, "offset": update.offset, "time": update.time, "downstream": downstream(update)})
+    records.append(Outgoing(Topic.UPDATES, partition, domain.encode(), value, _position(update.offset, len(records))))
+    return records + progress_records(domain, partition, update.offset, update.time)
+
+
+def progress_records(domain: str, partition: int, offset: int, time: str) -> list[Outgoing]:
+    """What closes an update on each output partition; penstock.updates is closed by its own record."""
+    value = dumps({"offset": offset, "time": time})
+    at = _position(offset, 1 << 40)
+    return [_row(domain, partition, topic, PROGRESS, value, at) for topic in OUTPUTS if topic is not Topic.UPDATES]
+
+
+def change_summary(change_set: ChangeSet) -> dict[str, Any]:
+    """Who changed which objects, without their contents."""
+    return {
+        "cluster": change_set.cluster,
+        "source": change_set.source,
+        "actor": change_set.actor,
+        "changes": [_summary(change) for change in change_set.changes],
+    }
+
+
+def _summary(change: Change) -> dict[str, Any]:
+    answer: dict[str, Any] = {"verb": verb(change)}
+    if isinstance(change, Put):
+        answer |= {"ref": str(change.ref), "generation": change.object.get("metadata", {}).get("generation")}
+    elif isinstance(change, Delete):
+        answer["ref"] = str(change.ref)
+    elif isinstance(change, Refused | Admitted):
+        answer["location"] = change.location
+    elif isinstance(change, Quarantine | Lift):
+        answer |= {"gateway": str(change.gateway), "fragment": change.fragment}
+    return answer
+
+
+def downstream(update: Update) -> dict[str, Any]:
+    """The names of what an update changed."""
+    return {
+        "fragments": {"set": sorted(update.fragments.set), "removed": sorted(update.fragments.removed)},
+        "nodes": {"set": sorted(update.nodes.set), "removed": sorted(update.nodes.removed)},
+        "statuses": sorted([*update.statuses.set, *update.statuses.removed]),
+    }
+
+
+def decode_fragment(record: Record) -> Fragment | None:
+    """Read a record of penstock.xds; None for a tombstone. Raises Garbage."""
+    if record.value is None or record.key is None:
+        return None
+    try:
+        provenance = tuple((parse_ref(ref), int(at)) for ref, at in orjson.loads(record.header("provenance", "[]")))
+        return Fragment(
+            parse_fragment_key(split_key(record.key)[1]),
+            record.value,
+            record.header("version"),
+            record.header("parent"),
+            record.header("order"),
+            provenance,
+            record.header("sealed") == "1",
+        )
+    except (ValueError, TypeError) as error:
+        msg = f"not a fragment: {error}"
+        raise Garbage(msg) from error
+
+
+def dumps(value: Any) -> bytes:
+    """JSON with sorted keys: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=_default)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Ref | FragmentKind):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(type(value).__name__)
+
+
+def _row(domain: str, partition: int, topic: Topic, name: str, value: bytes | None, headers: Headers) -> Outgoing:  # noqa: PLR0913
+    return Outgoing(topic, partition, key(domain, name), value, headers)
+
+
+def _position(offset: int, index: int) -> Headers:
+    return (("offset", str(offset).encode()), ("index", str(index).encode()))
+
+
+def _fragment_headers(fragment: Fragment) -> Headers:
+    provenance = orjson.dumps([[str(ref), generation] for ref, generation in fragment.provenance])
+    return (
+        ("version", fragment.version.encode()),
+        ("parent", fragment.parent.encode()),
+        ("order", fragment.order.encode()),
+        ("provenance", provenance),
+        ("sealed", b"1" if fragment.sealed else b"0"),
+    )
