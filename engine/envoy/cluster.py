@@ -1,0 +1,102 @@
+"""Clusters and their endpoint assignments."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterCommonLbConfig,
+    ClusterCommonLbConfigLocalityWeightedLbConfig,
+    ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
+)
+from envoy_data_plane.envoy.config.core.v3 import Http2ProtocolOptions, Locality
+from envoy_data_plane.envoy.config.endpoint.v3 import (
+    ClusterLoadAssignment,
+    LbEndpoint,
+    LocalityLbEndpoints,
+)
+from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
+from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
+    HttpProtocolOptions,
+    HttpProtocolOptionsExplicitHttpConfig,
+)
+
+from engine.envoy.listener import address
+from engine.envoy.typed import ads, packed
+from engine.envoy.wire import construct
+from engine.resolve.values import Backend, Endpoint, Protocol
+
+_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_CONNECT_TIMEOUT = timedelta(seconds=5)
+
+
+def cluster(backend: Backend, name: str) -> Cluster:
+    """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside."""
+    shape = (
+        {"type": ClusterDiscoveryType.STRICT_DNS, "load_assignment": assignment(backend, name)}
+        if backend.dns
+        else {
+            "type": ClusterDiscoveryType.EDS,
+            "eds_cluster_config": construct(ClusterEdsClusterConfig, eds_config=ads()),
+        }
+    )
+    return construct(
+        Cluster,
+        name=name,
+        connect_timeout=_CONNECT_TIMEOUT,
+        ignore_health_on_host_removal=True,
+        common_lb_config=construct(
+            ClusterCommonLbConfig,
+            locality_weighted_lb_config=construct(ClusterCommonLbConfigLocalityWeightedLbConfig),
+        ),
+        typed_extension_protocol_options=_http2() if backend.protocol is Protocol.H2C else {},
+        **shape,
+    )
+
+
+def _http2() -> dict[str, object]:
+    options = construct(
+        HttpProtocolOptions,
+        explicit_http_config=construct(
+            HttpProtocolOptionsExplicitHttpConfig, http2_protocol_options=construct(Http2ProtocolOptions)
+        ),
+    )
+    return {_OPTIONS: packed(_OPTIONS, options)}
+
+
+def assignment(backend: Backend, name: str) -> ClusterLoadAssignment:
+    """The endpoints by zone, sorted; a zone weighs as many as it has endpoints, so each endpoint weighs the same."""
+    zones: dict[str, list[Endpoint]] = {}
+    for endpoint in sorted(backend.endpoints, key=lambda one: (one.zone, _numeric(one.address), one.port)):
+        zones.setdefault(endpoint.zone, []).append(endpoint)
+    return construct(
+        ClusterLoadAssignment, cluster_name=name, endpoints=[_zone(zone, members) for zone, members in zones.items()]
+    )
+
+
+def _zone(zone: str, members: list[Endpoint]) -> LocalityLbEndpoints:
+    return construct(
+        LocalityLbEndpoints,
+        locality=construct(Locality, zone=zone) if zone else None,
+        lb_endpoints=[
+            construct(
+                LbEndpoint,
+                endpoint=construct(
+                    EndpointMessage, address=address(one.address, one.port), hostname=one.hostname or ""
+                ),
+            )
+            for one in members
+        ],
+        load_balancing_weight=len(members),
+    )
+
+
+def _numeric(text: str) -> tuple[int, int, str]:
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return 0, 0, text
+    return parsed.version, int(parsed), text

@@ -1,0 +1,115 @@
+"""Listeners: one a port, with an HTTP connection manager a chain.
+
+Their bytes name route configurations and secrets only: a route, certificate or endpoint change must not touch them,
+or every connection would drain.
+"""
+
+from __future__ import annotations
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
+from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.http.stateful_session.v3 import StatefulSession
+from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
+)
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CommonTlsContext,
+    DownstreamTlsContext,
+    SdsSecretConfig,
+)
+
+from engine.envoy.typed import ads, packed
+from engine.envoy.wire import construct
+from engine.resolve.values import EnvoyListener
+from engine.resolve.values import FilterChain as ChainValue
+
+_HTTP = "envoy.extensions.filters.http"
+CORS = "envoy.filters.http.cors"
+STATEFUL_SESSION = "envoy.filters.http.stateful_session"
+
+
+def listener(value: EnvoyListener, bind: str) -> Listener:
+    """The Envoy listener of a port, on address `bind`."""
+    return construct(
+        Listener,
+        name=value.name,
+        address=address(bind, value.port),
+        filter_chains=[_chain(chain) for chain in value.chains] if value.tls else [_plain_chain(value)],
+        listener_filters=[_tls_inspector()] if value.tls else [],
+    )
+
+
+def address(host: str, port: int) -> Address:
+    """A TCP socket address; "::" takes IPv4 too."""
+    socket = construct(SocketAddress, address=host, port_value=port, ipv4_compat=host == "::")
+    return construct(Address, socket_address=socket)
+
+
+def _plain_chain(value: EnvoyListener) -> FilterChain:
+    return construct(FilterChain, name=value.name, filters=[_connection_manager(value.route_config)])
+
+
+def _chain(chain: ChainValue) -> FilterChain:
+    match = construct(FilterChainMatch, server_names=[chain.server_name]) if chain.server_name else None
+    tls = construct(
+        DownstreamTlsContext,
+        common_tls_context=construct(
+            CommonTlsContext,
+            alpn_protocols=["h2", "http/1.1"],
+            tls_certificate_sds_secret_configs=[
+                construct(SdsSecretConfig, name=name, sds_config=ads()) for name in chain.secrets
+            ],
+        ),
+    )
+    return construct(
+        FilterChain,
+        name=chain.name,
+        filter_chain_match=match,
+        filters=[_connection_manager(chain.route_config)],
+        transport_socket=construct(
+            TransportSocket,
+            name="envoy.transport_sockets.tls",
+            typed_config=packed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", tls),
+        ),
+    )
+
+
+def _connection_manager(route_config: str) -> Filter:
+    manager = construct(
+        HttpConnectionManager,
+        stat_prefix="http",
+        rds=construct(Rds, route_config_name=route_config, config_source=ads()),
+        http_filters=[
+            _http_filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors()),
+            _http_filter(STATEFUL_SESSION, f"{_HTTP}.stateful_session.v3.StatefulSession", StatefulSession()),
+            _http_filter("envoy.filters.http.router", f"{_HTTP}.router.v3.Router", Router()),
+        ],
+        use_remote_address=True,
+        normalize_path=True,
+        merge_slashes=True,
+    )
+    return construct(
+        Filter,
+        name="envoy.filters.network.http_connection_manager",
+        typed_config=packed(
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager
+        ),
+    )
+
+
+def _http_filter(name: str, type_name: str, config: Message) -> HttpFilter:
+    return construct(HttpFilter, name=name, typed_config=packed(type_name, config))
+
+
+def _tls_inspector() -> ListenerFilter:
+    return construct(
+        ListenerFilter,
+        name="envoy.filters.listener.tls_inspector",
+        typed_config=packed("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector", TlsInspector()),
+    )

@@ -1,0 +1,40 @@
+"""Names of Envoy resources, kgateway's where it has them: dashboards and users rely on them."""
+
+from __future__ import annotations
+
+from engine.ref import Ref
+from engine.resolve.values import BackendKey
+
+BLACKHOLE = "blackhole-cluster"
+"""A cluster that never exists: a request sent to it is answered with 500."""
+
+
+def listener_name(port: int) -> str:
+    """One Envoy listener a port."""
+    return f"listener~{port}"
+
+
+def virtual_host_name(route_config: str, hostname: str) -> str:
+    """The virtual host of a hostname; "" or "*" is any host."""
+    return f"{route_config}~{(hostname or '*').replace('.', '_')}"
+
+
+def cluster_name(key: BackendKey, own_cluster: str) -> str:
+    """The cluster of a backend; a backend of another Kubernetes cluster carries that cluster's name."""
+    ref = key.ref
+    foreign = "" if ref.cluster == own_cluster else f"{ref.cluster}_"
+    if ref.kind == "Service":
+        return f"kube_{foreign}{ref.namespace}_{ref.name}_{key.port}"
+    return f"backend_{foreign}{ref.namespace}_{ref.name}_0"
+
+
+def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "") -> str:
+    """The name of one match of one rule; kgateway's, without the position that would make neighbours change."""
+    named = f"-{rule_name}" if rule_name else ""
+    kind = route.kind.lower()
+    return f"{kind}-{route.name}-{route.namespace}-{rule_index}-{match_index}{named}-matcher-{match_index}"
+
+
+def secret_name(ref: Ref) -> str:
+    """The SDS name of a certificate."""
+    return f"kubernetes://{ref.namespace}/{ref.name}"

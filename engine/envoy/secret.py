@@ -1,0 +1,18 @@
+"""Certificates as SDS secrets; the only messages that hold key material in clear, in memory."""
+
+from __future__ import annotations
+
+from envoy_data_plane.envoy.config.core.v3 import DataSource
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret, TlsCertificate
+
+from engine.envoy.wire import construct
+
+
+def certificate(name: str, chain: bytes, key: bytes) -> Secret:
+    """A certificate chain with its private key, both PEM."""
+    pair = construct(
+        TlsCertificate,
+        certificate_chain=construct(DataSource, inline_bytes=chain),
+        private_key=construct(DataSource, inline_bytes=key),
+    )
+    return construct(Secret, name=name, tls_certificate=pair)
