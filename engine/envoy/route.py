@@ -1,0 +1,297 @@
+"""Routes: one match of a rule as Envoy says it; the order among routes is not its business."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from envoy_data_plane.envoy.config.core.v3 import (
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+    Metadata,
+    RuntimeFractionalPercent,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    HeaderMatcher,
+    QueryParameterMatcher,
+    RedirectAction,
+    RedirectActionRedirectResponseCode,
+    RetryPolicy,
+    RetryPolicyRetryBackOff,
+    Route,
+    RouteAction,
+    RouteActionClusterNotFoundResponseCode,
+    RouteActionRequestMirrorPolicy,
+    RouteActionUpgradeConfig,
+    RouteMatch,
+    WeightedCluster,
+    WeightedClusterClusterWeight,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
+from envoy_data_plane.google.protobuf import Struct, Value
+
+from engine.envoy.names import BLACKHOLE
+from engine.envoy.route_filters import per_filter_config
+from engine.envoy.wire import construct
+from engine.resolve.values import (
+    BackendKey,
+    Destination,
+    HeaderChange,
+    Match,
+    Mirror,
+    PathChange,
+    PathType,
+    Protocol,
+    Redirect,
+    Retry,
+    RouteEntry,
+    Rule,
+    StringMatch,
+    Timeouts,
+)
+
+ClusterOf = Callable[[BackendKey], str]
+
+_WELL_KNOWN = {"http": 80, "https": 443}
+_CODES = {
+    301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
+    302: RedirectActionRedirectResponseCode.FOUND,
+    303: RedirectActionRedirectResponseCode.SEE_OTHER,
+    307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
+    308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
+}
+_MILLION = 1_000_000
+
+
+def route(entry: RouteEntry, cluster_of: ClusterOf, *, port: int, tls: bool) -> Route:
+    """The Envoy route of one match. `port` and `tls` are the listener's: a redirect without a port keeps them."""
+    rule = entry.rule
+    values: dict[str, Any] = {
+        "name": entry.name,
+        "match": _match(entry.match),
+        "metadata": _source(entry),
+    }
+    if rule.replaced is not None:
+        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=500))
+    values |= _headers(rule.request_headers, "request") | _headers(rule.response_headers, "response")
+    values["typed_per_filter_config"] = per_filter_config(rule)
+    if rule.redirect is not None:
+        return construct(Route, **values, redirect=_redirect(rule.redirect, port, tls=tls))
+    if not any(one.weight for one in rule.destinations):
+        # Gateway API, HTTPRouteRule.backendRefs: no backend, or only weights of 0, is answered with 500.
+        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=500))
+    return construct(Route, **values, route=_action(rule, cluster_of))
+
+
+# -- matching ---------------------------------------------------------------------------------------------------------
+
+
+def _match(match: Match) -> RouteMatch:
+    headers = [_header(one) for one in match.headers]
+    if match.method:
+        headers.append(_header(StringMatch(":method", match.method)))
+    return construct(
+        RouteMatch,
+        headers=headers,
+        query_parameters=[
+            construct(QueryParameterMatcher, name=one.name, string_match=_string(one)) for one in match.query
+        ],
+        **_path(match),
+    )
+
+
+def _path(match: Match) -> dict[str, Any]:
+    if match.path_type is PathType.EXACT:
+        return {"path": match.path}
+    if match.path_type is PathType.REGEX:
+        return {"safe_regex": construct(RegexMatcher, regex=match.path)}
+    # Prefixes match whole segments and a trailing slash does not count (HTTPPathMatch, type PathPrefix).
+    prefix = match.path.rstrip("/")
+    return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+
+
+def _header(one: StringMatch) -> HeaderMatcher:
+    return construct(HeaderMatcher, name=one.name.lower(), string_match=_string(one))
+
+
+def _string(one: StringMatch) -> StringMatcher:
+    if one.regex:
+        return construct(StringMatcher, safe_regex=construct(RegexMatcher, regex=one.value))
+    return construct(StringMatcher, exact=one.value)
+
+
+# -- acting -----------------------------------------------------------------------------------------------------------
+
+
+def _action(rule: Rule, cluster_of: ClusterOf) -> RouteAction:
+    values: dict[str, Any] = _targets(rule.destinations, cluster_of)
+    values |= _rewrite(rule) | _timeouts(rule.timeouts)
+    if rule.retry is not None:
+        values["retry_policy"] = _retry(rule.retry, rule.timeouts)
+    if any(one.protocol is Protocol.WEBSOCKET for one in rule.destinations):
+        values["upgrade_configs"] = [construct(RouteActionUpgradeConfig, upgrade_type="websocket")]
+    return construct(
+        RouteAction,
+        cluster_not_found_response_code=RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+        request_mirror_policies=[_mirror(one, cluster_of) for one in rule.mirrors],
+        **values,
+    )
+
+
+def _targets(destinations: tuple[Destination, ...], cluster_of: ClusterOf) -> dict[str, Any]:
+    used = [one for one in destinations if one.weight]
+    if len(used) == 1 and not _changes_headers(used[0]):
+        return {"cluster": _cluster(used[0], cluster_of)}
+    clusters = [
+        construct(
+            WeightedClusterClusterWeight,
+            name=_cluster(one, cluster_of),
+            weight=one.weight,
+            **_headers(one.request_headers, "request"),
+            **_headers(one.response_headers, "response"),
+        )
+        for one in used
+    ]
+    return {"weighted_clusters": construct(WeightedCluster, clusters=clusters)}
+
+
+def _changes_headers(one: Destination) -> bool:
+    return one.request_headers != HeaderChange() or one.response_headers != HeaderChange()
+
+
+def _cluster(one: Destination, cluster_of: ClusterOf) -> str:
+    return BLACKHOLE if one.problem is not None or one.backend is None else cluster_of(one.backend)
+
+
+def _headers(change: HeaderChange, side: str) -> dict[str, Any]:
+    action = HeaderValueOptionHeaderAppendAction
+    options = [_option(name, value, action.OVERWRITE_IF_EXISTS_OR_ADD) for name, value in change.set]
+    options += [_option(name, value, action.APPEND_IF_EXISTS_OR_ADD) for name, value in change.add]
+    return {f"{side}_headers_to_add": options, f"{side}_headers_to_remove": list(change.remove)}
+
+
+def _option(name: str, value: str, action: HeaderValueOptionHeaderAppendAction) -> HeaderValueOption:
+    # The API's values are literal; Envoy reads % as the start of a command.
+    literal = value.replace("%", "%%")
+    return construct(
+        HeaderValueOption,
+        header=construct(HeaderValue, key=name, value=literal),
+        append_action=action,
+        keep_empty_value=not value,
+    )
+
+
+def _rewrite(rule: Rule) -> dict[str, Any]:
+    if rule.rewrite is None:
+        return {}
+    values: dict[str, Any] = {}
+    if rule.rewrite.hostname is not None:
+        values["host_rewrite_literal"] = rule.rewrite.hostname
+    if rule.rewrite.path is not None:
+        full = rule.rewrite.path.full
+        values |= _prefix(rule.rewrite.path) if full is None else {"regex_rewrite": _replaced("^/.*$", full)}
+    return values
+
+
+def _prefix(change: PathChange) -> dict[str, Any]:
+    """ReplacePrefixMatch by the specification's table (HTTPPathModifier): trailing slashes do not count."""
+    matched, replacement = change.matched.rstrip("/"), (change.prefix or "").rstrip("/")
+    if replacement:
+        # A match of "/" takes the slash itself, so the replacement has to give it back.
+        return {"prefix_rewrite": replacement if matched else replacement + "/"}
+    if not matched:
+        return {}
+    pattern = f"^{re.escape(matched)}/*(.*)$"
+    return {"regex_rewrite": construct(RegexMatchAndSubstitute, pattern=_regex(pattern), substitution=r"/\1")}
+
+
+def _replaced(pattern: str, text: str) -> RegexMatchAndSubstitute:
+    literal = text.replace("\\", "\\\\")
+    return construct(RegexMatchAndSubstitute, pattern=_regex(pattern), substitution=literal)
+
+
+def _regex(pattern: str) -> RegexMatcher:
+    return construct(RegexMatcher, regex=pattern)
+
+
+def _redirect(redirect: Redirect, port: int, *, tls: bool) -> RedirectAction:
+    scheme = redirect.scheme or ("https" if tls else "http")
+    target = redirect.port or (_WELL_KNOWN[redirect.scheme] if redirect.scheme else port)
+    values: dict[str, Any] = {}
+    if redirect.path is not None:
+        full = redirect.path.full
+        values = _prefix(redirect.path) if full is None else {"path_redirect": full}
+    if redirect.scheme:
+        values["scheme_redirect"] = redirect.scheme
+    return construct(
+        RedirectAction,
+        host_redirect=redirect.hostname or "",
+        # The well-known port of the scheme is left out of Location (HTTPRequestRedirectFilter.port).
+        port_redirect=0 if target == _WELL_KNOWN.get(scheme) else target,
+        response_code=_CODES[redirect.status],
+        **values,
+    )
+
+
+def _timeouts(timeouts: Timeouts) -> dict[str, Any]:
+    # Without a request timeout, a backend timeout alone bounds the one try there is.
+    bound = timeouts.request if timeouts.request is not None else timeouts.backend_request
+    return {"timeout": _millis(bound if bound is not None else 0)}
+
+
+def _millis(value: int) -> timedelta:
+    return timedelta(milliseconds=value)
+
+
+def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
+    values: dict[str, Any] = {}
+    if timeouts.backend_request:
+        values["per_try_timeout"] = _millis(timeouts.backend_request)
+    if retry.backoff:
+        base = _millis(retry.backoff)
+        values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=base * 10)
+    conditions = "connect-failure,refused-stream,unavailable,cancelled"
+    return construct(
+        RetryPolicy,
+        retry_on=f"{conditions},retriable-status-codes" if retry.codes else conditions,
+        num_retries=retry.attempts,
+        retriable_status_codes=list(retry.codes),
+        **values,
+    )
+
+
+def _mirror(mirror: Mirror, cluster_of: ClusterOf) -> RouteActionRequestMirrorPolicy:
+    numerator, denominator = mirror.fraction
+    value = construct(
+        FractionalPercent,
+        numerator=round(numerator * _MILLION / denominator),
+        denominator=FractionalPercentDenominatorType.MILLION,
+    )
+    fraction = construct(RuntimeFractionalPercent, default_value=value)
+    return construct(
+        RouteActionRequestMirrorPolicy, cluster=cluster_of(mirror.backend), runtime_fraction=fraction
+    )
+
+
+def _source(entry: RouteEntry) -> Metadata:
+    """Who wrote this route: for access logs and people. Names only: a generation would change bytes for nothing."""
+    ref = entry.route
+    fields = {
+        "group": _text(ref.group),
+        "kind": _text(ref.kind),
+        "namespace": _text(ref.namespace),
+        "name": _text(ref.name),
+        "rule": construct(Value, number_value=float(entry.rule_index)),
+    }
+    return construct(Metadata, filter_metadata={"penstock.dev/route": construct(Struct, fields=fields)})
+
+
+def _text(value: str) -> Value:
+    return construct(Value, string_value=value)
+
+
