@@ -1,0 +1,217 @@
+"""One Kafka node as a process of its own session: it outlives who started it, and the next run adopts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.broker.jars import class_path, java
+
+_JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_START_SECONDS = 90.0
+_STOP_SECONDS = 20.0
+_FREE_BYTES = 200 * 1024 * 1024
+
+
+class BrokerError(RuntimeError):
+    """The broker does not start or answer; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    pid: int
+    port: int
+    started: str
+    """The process' start time from /proc, so that a reused pid is not taken for ours."""
+
+
+class Broker:
+    """The node whose data live in `directory`. `say` receives progress lines."""
+
+    def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self._directory = directory
+        self._say = say
+        self._file = directory / "broker.json"
+
+    def running(self) -> str | None:
+        """`host:port` of the node when its process lives."""
+        found = self._read()
+        return f"127.0.0.1:{found.port}" if found is not None else None
+
+    @property
+    def pid(self) -> int | None:
+        """The node's process, None when it does not live."""
+        found = self._read()
+        return found.pid if found is not None else None
+
+    async def start(self) -> str:
+        """Adopt the living node or start one; answers `host:port` once it accepts connections.
+
+        Raises BrokerError (no room, cannot start) or JarsMissing.
+        """
+        found = self._read()
+        if found is None:
+            found = await asyncio.to_thread(self._launch)
+        deadline = time.monotonic() + _START_SECONDS
+        while not _accepts(found.port):
+            if not _alive(found):
+                msg = f"the broker ended while starting:\n{self._last_words()}"
+                raise BrokerError(msg)
+            if time.monotonic() > deadline:
+                msg = f"the broker did not answer within {_START_SECONDS:.0f} s; see {self._directory / 'broker.log'}"
+                raise BrokerError(msg)
+            await asyncio.sleep(0.05)
+        return f"127.0.0.1:{found.port}"
+
+    async def stop(self) -> None:
+        """End the node's process and wait for it; a node that hangs is killed."""
+        found = self._read()
+        if found is None:
+            return
+        os.kill(found.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _alive(found):
+            if time.monotonic() > deadline:
+                os.kill(found.pid, signal.SIGKILL)
+            await asyncio.sleep(0.05)
+
+    def _launch(self) -> _Running:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._directory).free
+        if free < _FREE_BYTES:
+            msg = f"{self._directory} has {free >> 20} MiB left; the log needs at least {_FREE_BYTES >> 20} MiB"
+            raise BrokerError(msg)
+        self._say("starting Apache Kafka (the first time fetches 44 MB)")
+        path = class_path()
+        port, controller = self._ports()
+        properties = self._directory / "server.properties"
+        properties.write_text(_properties(self._directory / "log", port, controller))
+        if not (self._directory / "log" / "meta.properties").exists():
+            self._format(path, properties)
+        with (self._directory / "broker.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  our own arguments
+                [java(), *_JVM, "-cp", path, "kafka.Kafka", properties],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._directory,
+                start_new_session=True,
+            )
+        running = _Running(process.pid, port, _started(process.pid))
+        _write(self._file, json.dumps({"pid": running.pid, "port": port, "started": running.started}))
+        return running
+
+    def _ports(self) -> tuple[int, int]:
+        # The same port as last time when it is free: clients that wait for the broker find it again.
+        port, controller = _free_ports()
+        try:
+            before = int(json.loads(self._file.read_text())["port"])
+        except (OSError, ValueError, KeyError):
+            return port, controller
+        return (before if _free(before) else port), controller
+
+    def _format(self, path: str, properties: Path) -> None:
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        done = subprocess.run([java(), *_JVM, *tool], capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            msg = f"the log directory cannot be formatted: {done.stdout[-800:]}{done.stderr[-800:]}"
+            raise BrokerError(msg)
+
+    def _read(self) -> _Running | None:
+        try:
+            data = json.loads(self._file.read_text())
+            found = _Running(int(data["pid"]), int(data["port"]), str(data["started"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return found if _alive(found) else None
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self._directory / "broker.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        telling = [line for line in lines[-200:] if "ERROR" in line or "Exception" in line or "No space" in line]
+        return "\n".join((telling or lines)[-6:])
+
+
+def _properties(log: Path, port: int, controller: int) -> str:
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(log),
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+        "log.retention.ms": "-1",
+        "message.max.bytes": "16777216",
+        "log.cleaner.dedupe.buffer.size": "16777216",
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _started(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _alive(running: _Running) -> bool:
+    try:
+        stat = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return stat[0] != "Z" and stat[19] == running.started
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text)
+    temporary.replace(path)

@@ -1,0 +1,243 @@
+"""The log on Kafka; aiokafka's types and exceptions do not leave this file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
+
+from streams.ports import Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
+from streams.topics import Topic, TopicSpec, topic_name, topic_specs
+
+_LOG = structlog.get_logger()
+# While the broker is away aiokafka writes thousands of lines; what matters reaches our log as Unavailable.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+_FETCH_BYTES = 8 << 20
+_REQUEST_BYTES = 16 << 20
+_POLL_MS = 1000
+_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLog:
+    """Every call opens its own client: few, long readers and writers. `security` are aiokafka's own settings."""
+
+    brokers: str
+    prefix: str = "penstock"
+    security: Mapping[str, Any] = field(default_factory=dict)
+
+    async def create_topics(self, domains: int = 1) -> None:
+        """Create what is missing; raises TopicMissing when a topic is there but not as it must be, or Unavailable."""
+        wanted = topic_specs(domains, self.prefix)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10_000, **self.security)
+        try:
+            await admin.start()
+            there = set(await admin.list_topics())
+            new = [
+                NewTopic(spec.name, spec.partitions, 1, topic_configs=spec.config)
+                for spec in wanted
+                if spec.name not in there
+            ]
+            if new:
+                await admin.create_topics(new)
+            await _check_topics(admin, [spec for spec in wanted if spec.name in there])
+        except TopicAlreadyExistsError:
+            _LOG.debug("topics were created by another process")
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        finally:
+            await admin.close()
+
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        """See `Log.ends`. Raises TopicMissing or Unavailable."""
+        async with self._consumer(topic, partition) as (consumer, at):
+            return await self._bounds(consumer, at)
+
+    async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.read`. Raises TopicMissing or Unavailable."""
+        async with self._consumer(topic, partition) as (consumer, at):
+            first, end = await self._bounds(consumer, at)
+            consumer.seek(at, max(start, first))
+            # The position, not the number of records: transaction markers and compaction leave holes.
+            while await consumer.position(at) < end:
+                try:
+                    batch = await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=_BATCH)
+                except KafkaError as error:
+                    raise self._unavailable(error) from error
+                if records := batch.get(at):
+                    yield [_record(topic, one) for one in records]
+
+    async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.follow`. Raises TopicMissing, LogError when `start` is no longer kept, or Unavailable at first."""
+        async with self._consumer(topic, partition) as (consumer, at):
+            first, _ = await self._bounds(consumer, at)
+            consumer.seek(at, max(start, first))
+            while True:
+                try:
+                    batch = await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=_BATCH)
+                except OffsetOutOfRangeError as error:
+                    msg = f"{self._name(topic)} ends before offset {start}: was it replaced by an older copy?"
+                    raise LogError(msg) from error
+                except KafkaError as error:
+                    _LOG.debug("waiting for the broker", error=str(error))
+                    await asyncio.sleep(0.2)
+                    continue
+                if records := batch.get(at):
+                    yield [_record(topic, one) for one in records]
+
+    @asynccontextmanager
+    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+        """See `Log.writer`. Raises Unavailable."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.brokers,
+            transactional_id=f"{self.prefix}-{transactional_id}",
+            transaction_timeout_ms=10_000,
+            request_timeout_ms=8_000,
+            retry_backoff_ms=10,
+            linger_ms=0,
+            acks="all",
+            compression_type="zstd",
+            max_request_size=_REQUEST_BYTES,
+            **self.security,
+        )
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            await producer.stop()
+            raise self._unavailable(error) from error
+        try:
+            yield _KafkaWriter(producer, self)
+        finally:
+            await _stop(producer)
+
+    @asynccontextmanager
+    async def _consumer(self, topic: Topic, partition: int) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+        at = TopicPartition(self._name(topic), partition)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.brokers,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            retry_backoff_ms=20,
+            request_timeout_ms=15_000,
+            fetch_max_bytes=_FETCH_BYTES * 4,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            **self.security,
+        )
+        try:
+            await consumer.start()
+            # Asked first: for a topic that is not there the client would fill the log with warnings for 15 s.
+            known = at.topic in await consumer.topics()
+        except (KafkaError, OSError) as error:
+            await consumer.stop()
+            raise self._unavailable(error) from error
+        try:
+            if not known:
+                raise _missing(at.topic)
+            consumer.assign([at])
+            yield consumer, at
+        finally:
+            await consumer.stop()
+
+    async def _bounds(self, consumer: AIOKafkaConsumer, at: TopicPartition) -> tuple[int, int]:
+        try:
+            first = await consumer.beginning_offsets([at])
+            last = await consumer.end_offsets([at])
+        except UnknownTopicOrPartitionError as error:
+            raise _missing(at.topic) from error
+        except (KafkaError, ValueError) as error:
+            raise self._unavailable(error) from error
+        return first[at], last[at]
+
+    def _name(self, topic: Topic) -> str:
+        return topic_name(topic, self.prefix)
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return Unavailable(f"Kafka at {self.brokers} does not answer ({type(error).__name__}: {error})")
+
+
+class _KafkaWriter:
+    def __init__(self, producer: AIOKafkaProducer, log: KafkaLog) -> None:
+        self._producer = producer
+        self._log = log
+
+    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+        """See `Writer.write`."""
+        if not records:
+            return []
+        name = {topic: self._log._name(topic) for topic in {record.topic for record in records}}  # noqa: SLF001
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            async with self._producer.transaction():
+                for one in records:
+                    headers = list(one.headers)
+                    sent.append(
+                        await self._producer.send(name[one.topic], one.value, one.key, one.partition, headers=headers)
+                    )
+                await asyncio.wait(sent)
+                return [answer.result().offset for answer in sent]
+        except ProducerFenced as error:
+            msg = f"another writer took over, or the transaction timed out: {error}"
+            raise Fenced(msg) from error
+        except UnknownTopicOrPartitionError as error:
+            raise _missing(", ".join(sorted(name.values()))) from error
+        except (KafkaError, AssertionError, OSError) as error:
+            raise self._log._unavailable(error) from error  # noqa: SLF001
+        finally:
+            # Looked at, or asyncio complains of each record that a fenced producer failed.
+            for answer in sent:
+                if answer.done() and not answer.cancelled():
+                    answer.exception()
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        await producer.stop()
+    except (KafkaError, OSError) as error:
+        _LOG.debug("the producer was already gone", error=str(error))
+
+
+def _missing(topic: str) -> TopicMissing:
+    return TopicMissing(f"{topic} does not exist on the broker; restore it, or start with an empty data directory")
+
+
+def _record(topic: Topic, one: Any) -> Record:
+    return Record(topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp)
+
+
+async def _check_topics(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+    if not specs:
+        return
+    described = await admin.describe_topics([spec.name for spec in specs])
+    partitions = {one["topic"]: len(one["partitions"]) for one in described}
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
+    policies = {
+        resource[3]: next((entry[1] for entry in resource[4] if entry[0] == "cleanup.policy"), "")
+        for answer in answers
+        for resource in answer.resources
+    }
+    for spec in specs:
+        if partitions.get(spec.name, 0) < spec.partitions:
+            msg = f"{spec.name} has {partitions.get(spec.name, 0)} partitions, needs {spec.partitions}: add partitions"
+            raise TopicMissing(msg)
+        if policies.get(spec.name, "") != spec.config["cleanup.policy"]:
+            msg = (
+                f"{spec.name} has cleanup.policy={policies.get(spec.name)}, needs {spec.config['cleanup.policy']}: "
+                f"history would be lost; change the topic's configuration"
+            )
+            raise TopicMissing(msg)
