@@ -27,6 +27,12 @@ OUTPUTS = (Topic.STATE, Topic.GRAPH, Topic.UPDATES, Topic.XDS, Topic.STATUS, Top
 PROGRESS = "~progress"
 """The last part of a progress record's key: sorts behind everything, is no valid ref."""
 
+CONTROL = "~"
+"""Keys that begin so carry no row."""
+
+OPENING = "~opening"
+"""The key of the record by which an owner touches every output partition before it reads them."""
+
 _COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE}
 _DAYS_7_MS = 7 * 24 * 3600 * 1000
 

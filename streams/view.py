@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from streams.ports import Log, Record
-from streams.topics import PROGRESS, Topic, split_key
+from streams.topics import CONTROL, PROGRESS, Topic, split_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Table:
 
     rows: dict[str, Record]
     progress: int
+    index: int = 0
+    """The index of the last progress record among the records of its offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +34,21 @@ class _Fold:
 
     waiting: dict[str, Record | None] = field(default_factory=dict)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    progress: int = -1
+    closed: tuple[int, int] = (-1, 0)
 
     def take(self, record: Record) -> bool:
         """Add a record; answers whether it closed an update."""
         if record.key is None:
             return False
         _, rest = split_key(record.key)
-        at = int(record.header("offset", "-1"))
+        position = (int(record.header("offset", "-1")), int(record.header("index", "0")))
         if rest == PROGRESS:
-            closes = at > self.progress
-            self.progress = max(self.progress, at)
+            closes = position > self.closed
+            self.closed = max(self.closed, position)
             return closes
+        if rest.startswith(CONTROL):
+            return False
         # A hung transaction made visible late repeats records: only a greater position counts.
-        position = (at, int(record.header("index", "0")))
         if position <= self.seen.get(rest, (-1, -1)):
             return False
         self.seen[rest] = position
@@ -69,7 +72,7 @@ async def read_table(log: Log, topic: Topic, partition: int) -> Table:
     rows: dict[str, Record | None] = {}
     async for records in log.read(topic, partition):
         fold.close(records, rows)
-    return Table({key: row for key, row in rows.items() if row is not None}, fold.progress)
+    return Table({key: row for key, row in rows.items() if row is not None}, *fold.closed)
 
 
 async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
@@ -81,8 +84,8 @@ async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[
     async for records in log.read(topic, partition):
         following = max(following, records[-1].offset + 1)
         fold.close(records, rows)
-    yield Batch({key: row for key, row in rows.items() if row is not None}, fold.progress, snapshot=True)
+    yield Batch({key: row for key, row in rows.items() if row is not None}, fold.closed[0], snapshot=True)
     async for records in log.follow(topic, partition, following):
         changed: dict[str, Record | None] = {}
         if fold.close(records, changed):
-            yield Batch(changed, fold.progress, snapshot=False)
+            yield Batch(changed, fold.closed[0], snapshot=False)

@@ -1,0 +1,129 @@
+"""Owns domains as a host hands them out: three calls, no word of who delivers.
+
+The host (faust, an aiokafka group) says `pause`, `assigned`, `deliver`; everything that can fail happens in a task of
+the domain's own, so that no exception ever reaches the host, and acquisition never blocks its heartbeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from streams.domain import Domain, DomainStopped
+from streams.ports import Fenced, LogError, Record
+
+_LOG = structlog.get_logger()
+_BATCH = 200
+_QUEUE = 2000
+_RETRY_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class _Owned:
+    domain: Domain
+    queue: asyncio.Queue[Record] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    task: asyncio.Task[None] | None = None
+    ready: bool = False
+
+
+class Host:
+    """`make` builds the domain of a partition; `session_seconds` is the host's session timeout."""
+
+    def __init__(self, make: Callable[[int], Domain], session_seconds: float = 6.0) -> None:
+        self._make = make
+        self._session = session_seconds
+        self._owned: dict[int, _Owned] = {}
+        self._running = asyncio.Event()
+        self._generation = 0
+        self._reassigned = asyncio.Event()
+
+    def offsets(self) -> dict[int, int]:
+        """The last offset applied of each partition that is ours and ready."""
+        return {part: one.domain.offset for part, one in self._owned.items() if one.ready}
+
+    def wakes(self) -> dict[int, str | None]:
+        """When each domain wants a Tick (RFC 3339)."""
+        return {part: one.domain.wake_at for part, one in self._owned.items() if one.ready}
+
+    async def pause(self) -> None:
+        """Finish the transactions in flight, start no other: partitions are about to move."""
+        self._running.clear()
+        for one in list(self._owned.values()):
+            async with one.lock:
+                pass
+
+    async def assigned(self, partitions: set[int]) -> None:
+        """The whole new set. Domains that stay keep their task, writer and memory."""
+        self._generation += 1
+        reassigned, self._reassigned = self._reassigned, asyncio.Event()
+        reassigned.set()
+        for part in set(self._owned) - partitions:
+            await self._drop(part)
+        self._running.set()
+        for part in sorted(partitions - set(self._owned)):
+            one = self._owned[part] = _Owned(self._make(part))
+            one.task = asyncio.create_task(self._own(one), name=f"domain-{part}")
+
+    async def deliver(self, record: Record) -> None:
+        """A record of penstock.changes; dropped when its partition is not ours: the owner's catch-up reads it."""
+        one = self._owned.get(record.partition)
+        if one is not None:
+            await one.queue.put(record)
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        await self.pause()
+        for part in list(self._owned):
+            await self._drop(part)
+
+    async def _drop(self, part: int) -> None:
+        one = self._owned.pop(part)
+        if one.task is not None:
+            one.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await one.task
+
+    async def _own(self, one: _Owned) -> None:
+        try:
+            while True:
+                generation = self._generation
+                try:
+                    await self._serve(one)
+                except DomainStopped as error:
+                    _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
+                    one.ready = False
+                    await asyncio.Event().wait()
+                except Fenced as error:
+                    # At once only when an assignment says that it is ours again: two owners would fence each other.
+                    _LOG.warning("fenced", reason=str(error))
+                    one.ready = False
+                    if generation == self._generation:
+                        await self._wait_for_assignment()
+                except LogError as error:
+                    _LOG.warning("the domain waits for the log", reason=str(error))
+                    one.ready = False
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            await one.domain.release()
+
+    async def _wait_for_assignment(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._reassigned.wait(), self._session)
+
+    async def _serve(self, one: _Owned) -> None:
+        await self._running.wait()
+        async with one.lock:
+            await one.domain.acquire()
+        one.ready = True
+        while True:
+            batch = [await one.queue.get()]
+            while len(batch) < _BATCH and not one.queue.empty():
+                batch.append(one.queue.get_nowait())
+            await self._running.wait()
+            async with one.lock:
+                await one.domain.apply(batch)
