@@ -1,0 +1,193 @@
+"""faust as a host: membership, delivery and hand-over for the resolver, tables for projections.
+
+The only file that imports faust; none of its types leaves. What it must never do: let an exception out of an agent
+(faust would acknowledge and skip that record) or read what is not committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.transport.producer import ProducerBuffer
+
+from streams.host import Host
+from streams.ports import Record, Unavailable
+from streams.topics import Topic, topic_name
+
+logging.getLogger("faust").setLevel(logging.CRITICAL)
+logging.getLogger("mode").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How this process joins: `member` keeps its partitions over a restart; `directory` is faust's own."""
+
+    brokers: str
+    group: str
+    member: str
+    directory: Path
+    prefix: str = "penstock"
+    partitions: int = 1
+
+
+_create = AIOKafkaConsumerThread._create_worker_consumer  # noqa: SLF001
+
+
+def _read_committed(self: AIOKafkaConsumerThread, transport: Any) -> Any:
+    # faust reads uncommitted records unless it is in its broken exactly-once mode, and has no setting for it:
+    # aborted change sets would be applied (measured).
+    consumer = _create(self, transport)
+    consumer._isolation_level = "read_committed"  # noqa: SLF001
+    return consumer
+
+
+def _app(membership: Membership) -> faust.App:
+    AIOKafkaConsumerThread._create_worker_consumer = _read_committed  # noqa: SLF001
+    # 100, the default, stalls a burst of sends for 0.1 s each time it is full (measured).
+    ProducerBuffer.max_messages = 5000
+    membership.directory.mkdir(parents=True, exist_ok=True)
+    return faust.App(
+        membership.group,
+        broker=[f"kafka://{one}" for one in membership.brokers.split(",")],
+        datadir=str(membership.directory),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=membership.member,
+        stream_wait_empty=False,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
+        broker_rebalance_timeout=10.0,
+        broker_request_timeout=10.0,
+        broker_max_poll_interval=60.0,
+        broker_commit_interval=0.5,
+    )
+
+
+@asynccontextmanager
+async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Callable[[], bool]]:
+    """Deliver penstock.changes to `host` while inside; yields a question: has the app crashed?
+
+    Raises Unavailable when the broker cannot be reached at the start.
+    """
+    app = _app(membership)
+    changes = topic_name(Topic.CHANGES, membership.prefix)
+    topic = app.topic(changes, key_type=bytes, value_type=bytes, partitions=membership.partitions)
+
+    async def resolve(stream: Any) -> None:
+        async for event in stream.events():
+            await host.deliver(_record(Topic.CHANGES, event.message))
+
+    app.agent(topic, name="resolve")(resolve)
+
+    async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
+        await host.pause()
+
+    async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+        await host.assigned({at.partition for at in assigned if at.topic == changes})
+
+    app.on_partitions_revoked.connect(revoked)
+    app.on_partitions_assigned.connect(assigned)
+    async with _started(app, membership):
+        try:
+            yield lambda: bool(app.crashed)
+        finally:
+            await host.stop()
+
+
+@asynccontextmanager
+async def maximum_table(
+    membership: Membership, source: Topic, merge: Callable[[bytes | None, Record], bytes], seen: Callable[[str], None]
+) -> AsyncIterator[Mapping[str, bytes]]:
+    """A table over `source` that `merge` joins each record into by its key; yields the table, read-only.
+
+    `merge(before, record)` must be a join by maximum: records come at least once. `seen` hears each key changed.
+    """
+    app = _app(membership)
+    topic = app.topic(
+        topic_name(source, membership.prefix), key_type=bytes, value_type=bytes, partitions=membership.partitions
+    )
+    changelog = app.topic(
+        f"{membership.prefix}.{membership.group}.{source.value}.changelog",
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=membership.partitions,
+        compacting=True,
+        internal=True,
+    )
+    # recovery_buffer_size: with the default of 1000 the last records of a recovery are held back (measured).
+    table = app.Table(
+        f"{membership.group}-{source.value}",
+        partitions=membership.partitions,
+        recovery_buffer_size=1,
+        key_type=bytes,
+        value_type=bytes,
+        changelog_topic=changelog,
+    )
+
+    async def join(stream: Any) -> None:
+        async for event in stream.events():
+            record = _record(source, event.message)
+            if record.key is None or record.value is None:
+                continue
+            before = table.get(record.key)
+            after = merge(before, record)
+            if after != before:
+                table[record.key] = after
+            seen(record.key.decode(errors="replace"))
+
+    app.agent(topic, name="join")(join)
+    async with _started(app, membership):
+        yield _View(table)
+
+
+class _View(Mapping[str, bytes]):
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __getitem__(self, key: str) -> bytes:
+        value: bytes = self._table[key.encode()]
+        return value
+
+    def __iter__(self) -> Any:
+        return iter([key.decode(errors="replace") for key in self._table])
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
+@asynccontextmanager
+async def _started(app: faust.App, membership: Membership) -> AsyncIterator[None]:
+    app.finalize()
+    try:
+        await app.start()
+    except Exception as error:
+        await app.stop()
+        msg = f"Kafka at {membership.brokers} does not answer ({type(error).__name__}: {error})"
+        raise Unavailable(msg) from error
+    try:
+        yield
+    finally:
+        # A stop that hangs must not hold up the end of the process.
+        await asyncio.wait_for(app.stop(), 10)
+
+
+def _record(topic: Topic, message: Any) -> Record:
+    headers = message.headers or ()
+    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    millis = int((message.timestamp or 0) * 1000)
+    return Record(topic, message.partition, message.offset, message.key, message.value, pairs, millis)
