@@ -1,0 +1,1 @@
+"""The publisher: assembles fragments into Envoy resources and serves them over delta ADS."""

@@ -1,0 +1,168 @@
+"""The publisher's process step: follows penstock.xds, serves proxies, reports what they say.
+
+Kafka may come and go: what was last seen stays served, from memory or from the snapshot on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from engine.seal import Sealer
+from engine.update import Fragment, FragmentKey, parse_fragment_key
+from streams.codec import Garbage, decode_fragment, dumps
+from streams.ports import Log, LogError, Outgoing
+from streams.topics import Topic, key
+from streams.view import Batch, follow_table
+from streams.xds import snapshot
+from streams.xds.quarantine import Judge
+from streams.xds.server import Authorised, serve
+from streams.xds.stream import Publication, Report
+
+_LOG = structlog.get_logger()
+_RETRY_SECONDS = 0.5
+_SNAPSHOT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """`address` as gRPC spells it; `now` answers RFC 3339 UTC; `envoy` confirms a NACK in isolation when given."""
+
+    address: str
+    snapshot: Path
+    authorised: Authorised
+    now: Callable[[], str]
+    envoy: Path | None = None
+    domain: str = "default"
+    partition: int = 0
+
+
+async def publish(
+    log: Log, sealer: Sealer, options: PublishOptions, ready: Callable[[int], None] = lambda _: None
+) -> None:
+    """Serve for ever. `ready` hears the port once proxies can connect. Raises OSError when it cannot listen."""
+    reports: dict[tuple[str, str], Report] = {}
+    waiting = asyncio.Event()
+
+    def report(one: Report) -> None:
+        # The latest of each proxy and kind is enough: while the broker is away they must not pile up.
+        event = "presence" if one.event in {"connected", "disconnected"} else one.event
+        reports[one.node.id, event] = one
+        waiting.set()
+
+    publication = Publication(sealer, report)
+    judge = Judge(log, publication, options.envoy, options.now, options.domain, options.partition)
+    publication.on_rejection = judge.heard
+    async with serve(publication, options.address, options.authorised) as port, asyncio.TaskGroup() as tasks:
+        ready(port)
+        tasks.create_task(_follow(log, sealer, publication, options), name="publisher-follow")
+        tasks.create_task(_send(log, reports, waiting, options), name="publisher-reports")
+        tasks.create_task(judge.run(), name="publisher-judge")
+
+
+async def _follow(log: Log, sealer: Sealer, publication: Publication, options: PublishOptions) -> None:
+    saver = _Saver(options.snapshot, sealer)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(saver.run(), name="publisher-snapshot")
+        stored = snapshot.load(options.snapshot, sealer)
+        while True:
+            try:
+                async for batch in follow_table(log, Topic.XDS, options.partition):
+                    _take(batch, publication)
+                    saver.offer(publication, batch.progress)
+            except LogError as error:
+                if stored is not None:
+                    _LOG.warning("serving the snapshot on disk until the log answers", reason=str(error))
+                    publication.apply(stored.fragments, stored.offset)
+                    stored = None
+                await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _take(batch: Batch, publication: Publication) -> None:
+    rows: dict[FragmentKey, Fragment | None] = {}
+    for name, record in batch.rows.items():
+        try:
+            rows[parse_fragment_key(name)] = decode_fragment(record) if record is not None else None
+        except (Garbage, ValueError) as error:
+            # Somebody else wrote into our topic: what is served of that key stays.
+            _LOG.error("a record of penstock.xds is not a fragment", key=name, reason=str(error))
+    if batch.snapshot:
+        rows |= dict.fromkeys(publication.keys() - rows.keys())
+        if batch.progress < 0:
+            return
+    publication.apply(rows, batch.progress)
+
+
+class _Saver:
+    """Writes the snapshot at most once a second, off the loop."""
+
+    def __init__(self, path: Path, sealer: Sealer) -> None:
+        self._path = path
+        self._sealer = sealer
+        self._wanted = asyncio.Event()
+        self._publication: Publication | None = None
+        self._offset = -1
+
+    def offer(self, publication: Publication, offset: int) -> None:
+        """There is something newer to save."""
+        self._publication, self._offset = publication, offset
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Save for ever; a full disk is said and tried again with the next change."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if self._publication is None:
+                continue
+            fragments = self._publication.fragments()
+            try:
+                await asyncio.to_thread(snapshot.save, self._path, fragments, self._offset, self._sealer)
+            except OSError as error:
+                _LOG.error("the snapshot cannot be written", path=str(self._path), reason=str(error))
+            await asyncio.sleep(_SNAPSHOT_SECONDS)
+
+
+async def _send(
+    log: Log, reports: dict[tuple[str, str], Report], waiting: asyncio.Event, options: PublishOptions
+) -> None:
+    while True:
+        try:
+            async with log.writer(f"reports-{options.domain}") as writer:
+                while True:
+                    await waiting.wait()
+                    waiting.clear()
+                    sending = dict(reports)
+                    await writer.write([_outgoing(one, options) for one in sending.values()])
+                    for name, one in sending.items():
+                        if reports.get(name) is one:
+                            del reports[name]
+                    if reports:
+                        waiting.set()
+        except LogError as error:
+            _LOG.debug("reports wait for the log", reason=str(error))
+            waiting.set()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _outgoing(report: Report, options: PublishOptions) -> Outgoing:
+    node, rejection = report.node, report.rejection
+    value = {
+        "proxy": node.id,
+        "gateway": node.gateway,
+        "event": report.event,
+        "offset": report.offset,
+        "envoy": node.version,
+        "time": options.now(),
+        "type": rejection.type_url.rpartition(".")[2] if rejection is not None else "",
+        "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
+        "error": rejection.error if rejection is not None else "",
+    }
+    return Outgoing(
+        Topic.REPORTS, options.partition, key(options.domain, f"{node.gateway}/{node.id}"), dumps(value)
+    )
+

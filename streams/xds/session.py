@@ -1,0 +1,244 @@
+"""One proxy's delta ADS stream as a state machine without I/O: requests and changes in, responses out.
+
+What it must never do: break before make. Clusters and endpoints go before the routes that use them, and a cluster is
+removed only when no route that this proxy may still hold uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from streams.xds.assembly import Assembly, Changed
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, Request, encode_response
+
+_WILDCARD = {CLUSTER, LISTENER}
+_REMOVABLE = {CLUSTER, LISTENER}
+"""Removals of other types are ignored by Envoy (measured): it unsubscribes instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A NACK: what the response held, by name and version, and Envoy's words."""
+
+    type_url: str
+    resources: dict[str, str]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A response that was sent and not answered."""
+
+    versions: dict[str, str]
+    removed: tuple[str, ...]
+    offset: int
+    clusters: dict[str, frozenset[str]]
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What the proxy wants and has of one type."""
+
+    asked: bool = False
+    wildcard: bool = False
+    names: set[str] = field(default_factory=set)
+    held: dict[str, str] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    alone: set[str] = field(default_factory=set)
+    """Sent one by one: a response that held them together was rejected."""
+    refused: dict[str, str] = field(default_factory=dict)
+    flights: dict[str, _Flight] = field(default_factory=dict)
+
+    def wants(self, name: str) -> bool:
+        return self.wildcard or name in self.names
+
+
+class Session:
+    """The state of one stream over one gateway's assembly."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._kinds = {type_url: _Kind() for type_url in ORDER}
+        self._nonce = 0
+        self._used: dict[str, frozenset[str]] = {}
+        """RouteConfiguration -> clusters of the version that the proxy acknowledged last."""
+        self.acknowledged = -1
+        """The greatest offset all of whose fragments the proxy acknowledged."""
+
+    # -- in ---------------------------------------------------------------------------------------------------------
+
+    def changed(self, resources: Iterable[Changed]) -> None:
+        """The assembly changed these."""
+        for type_url, name in resources:
+            kind = self._kinds[type_url]
+            if kind.wants(name):
+                kind.dirty.add(name)
+
+    def received(self, request: Request) -> Rejection | None:
+        """Take a request; answers a rejection when it is a NACK. Unknown types are ignored."""
+        kind = self._kinds.get(request.type_url)
+        if kind is None:
+            return None
+        rejection = self._answered(request, kind)
+        self._subscribed(request, kind)
+        return rejection
+
+    def _answered(self, request: Request, kind: _Kind) -> Rejection | None:
+        flight = kind.flights.pop(request.nonce, None)
+        if flight is None:
+            return None
+        if request.error is None:
+            kind.held.update({name: at for name, at in flight.versions.items() if kind.wants(name)})
+            for name in flight.removed:
+                kind.held.pop(name, None)
+            for name in flight.versions:
+                kind.refused.pop(name, None)
+            self._used.update(flight.clusters)
+            return None
+        if len(flight.versions) > 1:
+            # Which one is guilty is not said for sure: each goes again alone.
+            kind.alone |= flight.versions.keys()
+            kind.dirty |= flight.versions.keys()
+            return None
+        kind.refused.update(flight.versions)
+        kind.alone -= flight.versions.keys()
+        return Rejection(request.type_url, flight.versions, request.error)
+
+    def _subscribed(self, request: Request, kind: _Kind) -> None:
+        first, kind.asked = not kind.asked, True
+        kind.held.update(request.versions)
+        # The protocol's wildcard is a state of its own: an empty first request, or "*"; named ones do not end it.
+        if "*" in request.subscribe or (first and not request.subscribe and request.type_url in _WILDCARD):
+            kind.wildcard = True
+            kind.dirty |= set(self._assembly.names(request.type_url)) | kind.held.keys()
+        for name in request.subscribe:
+            if name != "*":
+                kind.names.add(name)
+                kind.dirty.add(name)
+                if name not in request.versions:
+                    kind.held.pop(name, None)
+        for name in request.unsubscribe:
+            self._unsubscribed(name, kind)
+
+    def _unsubscribed(self, name: str, kind: _Kind) -> None:
+        if name == "*":
+            kind.wildcard = False
+        kind.names.discard(name)
+        if not kind.wants(name):
+            kind.held.pop(name, None)
+            kind.dirty.discard(name)
+            kind.refused.pop(name, None)
+            if kind is self._kinds[ROUTES]:
+                self._used.pop(name, None)
+
+    # -- out --------------------------------------------------------------------------------------------------------
+
+    def responses(self) -> list[bytes]:
+        """What can be sent now, in order. Call it again after each request and change."""
+        out: list[bytes] = []
+        # Clusters once more at the end: their removals wait for what the other types have just settled.
+        for type_url in (*ORDER, CLUSTER):
+            kind = self._kinds[type_url]
+            if not kind.asked:
+                continue
+            # Endpoints of a cluster just sent do not wait for anything: the cluster's ACK waits for them.
+            while kind.dirty and (not kind.flights or type_url == ENDPOINTS):
+                response = self._next(type_url, kind)
+                if response is None:
+                    break
+                out.append(response)
+        self._settle()
+        return out
+
+    def _next(self, type_url: str, kind: _Kind) -> bytes | None:
+        names: list[str] = []
+        removed: list[str] = []
+        for name in sorted(kind.dirty):
+            if not self._sendable(type_url, name, kind, removed):
+                continue
+            if name in kind.alone or type_url == ROUTES:
+                # One RouteConfiguration a response: a bad one takes an unpredictable part of the others with it.
+                if not names and not removed:
+                    names = [name]
+                break
+            names.append(name)
+        if not names and not removed:
+            return None
+        return self._send(type_url, kind, names, removed)
+
+    def _sendable(self, type_url: str, name: str, kind: _Kind, removed: list[str]) -> bool:
+        """Whether a dirty name goes into a response now; what need not be sent is no longer dirty."""
+        resource = self._assembly.get(type_url, name)
+        if resource is None:
+            if type_url in _REMOVABLE and name in kind.held:
+                if type_url != CLUSTER or not self._in_use(name):
+                    removed.append(name)
+                return False
+            kind.dirty.discard(name)
+            kind.held.pop(name, None)
+            return False
+        if resource.version in (kind.held.get(name), kind.refused.get(name)):
+            kind.dirty.discard(name)
+            if type_url == ROUTES and resource.version == kind.held.get(name):
+                self._used[name] = self._assembly.clusters(name)
+            return False
+        return type_url != ROUTES or self._clusters_ready(name)
+
+    def _in_use(self, cluster: str) -> bool:
+        """Whether a route that the proxy holds, or is about to hold, sends requests to the cluster."""
+        routes, listeners = self._kinds[ROUTES], self._kinds[LISTENER]
+        # A proxy that reconnects names its clusters first; which routes it holds is not known yet.
+        if not listeners.asked or (not routes.asked and any(self._assembly.names(ROUTES))):
+            return True
+        if routes.dirty or routes.flights or listeners.dirty or listeners.flights:
+            return True
+        return any(cluster in used for used in self._used.values())
+
+    def _clusters_ready(self, route_config: str) -> bool:
+        kind = self._kinds[CLUSTER]
+        if not kind.asked:
+            return False
+        wanted = self._assembly.clusters(route_config)
+        waiting = {name for name in kind.dirty if self._assembly.get(CLUSTER, name) is not None}
+        flying = {name for flight in kind.flights.values() for name in flight.versions}
+        return wanted.isdisjoint(waiting - kind.refused.keys()) and wanted.isdisjoint(flying)
+
+    def _send(self, type_url: str, kind: _Kind, names: list[str], removed: list[str]) -> bytes:
+        versions: dict[str, str] = {}
+        encoded: list[bytes] = []
+        for name in names:
+            resource = self._assembly.get(type_url, name)
+            if resource is not None:
+                versions[name] = resource.version
+                encoded.append(resource.encoded)
+        kind.dirty.difference_update(names, removed)
+        self._nonce += 1
+        nonce = str(self._nonce)
+        clusters = {name: self._assembly.clusters(name) for name in names} if type_url == ROUTES else {}
+        kind.flights[nonce] = _Flight(versions, tuple(removed), self._assembly.offset, clusters)
+        if type_url == CLUSTER:
+            self._again(versions)
+        return encode_response(type_url, nonce, encoded, removed)
+
+    def _again(self, clusters: Iterable[str]) -> None:
+        """A changed cluster waits 15 s for its endpoints unless they are sent again, unchanged or not (measured)."""
+        endpoints = self._kinds[ENDPOINTS]
+        for name in clusters:
+            if endpoints.wants(name):
+                endpoints.held.pop(name, None)
+                endpoints.dirty.add(name)
+
+    def _settle(self) -> None:
+        for type_url, kind in self._kinds.items():
+            if kind.flights:
+                return
+            for name in kind.dirty:
+                if self._assembly.get(type_url, name) is not None or type_url in _REMOVABLE:
+                    return
+            for name, version in kind.refused.items():
+                current = self._assembly.get(type_url, name)
+                if current is not None and current.version == version:
+                    return
+        if self._kinds[LISTENER].asked and self._kinds[CLUSTER].asked:
+            self.acknowledged = max(self.acknowledged, self._assembly.offset)

@@ -1,0 +1,113 @@
+"""What is published: an assembly a gateway and the streams that are open over it; no transport, no topics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from engine.seal import Sealer
+from engine.update import Fragment, FragmentKey
+from streams.xds.assembly import Assembly
+from streams.xds.messages import Node, Request
+from streams.xds.session import Rejection, Session
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One open stream. `wake` is set when there may be something to send."""
+
+    node: Node
+    session: Session
+    publication: Publication
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    reported: int = -1
+
+    async def received(self, request: Request) -> None:
+        """Hand a request to the session."""
+        rejection = self.session.received(request)
+        if rejection is not None:
+            await self.publication.rejected(self, rejection)
+        self.wake.set()
+
+    def responses(self) -> list[bytes]:
+        """What to send now; notes what was acknowledged."""
+        out = self.session.responses()
+        if self.session.acknowledged > self.reported:
+            self.reported = self.session.acknowledged
+            self.publication.acknowledged(self)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a proxy said: `event` is connected, ack, nack or disconnected; `offset` the last it acknowledged whole."""
+
+    event: str
+    node: Node
+    offset: int
+    rejection: Rejection | None = None
+
+
+class Publication:
+    """All gateways of a domain. `report` hears what proxies say and must not block."""
+
+    def __init__(self, sealer: Sealer, report: Callable[[Report], None]) -> None:
+        self._sealer = sealer
+        self._report = report
+        self._assemblies: dict[str, Assembly] = {}
+        self._streams: dict[str, set[Stream]] = defaultdict(set)
+        self._loaded = asyncio.Event()
+        self.on_rejection: Callable[[Stream, Rejection], Awaitable[None]] | None = None
+
+    def assembly(self, gateway: str) -> Assembly:
+        """The assembly of a gateway, empty when it is not known (yet)."""
+        found = self._assemblies.get(gateway)
+        if found is None:
+            found = self._assemblies[gateway] = Assembly(self._sealer)
+        return found
+
+    def keys(self) -> set[FragmentKey]:
+        """All fragments that are served."""
+        return {key for assembly in self._assemblies.values() for key in assembly.fragments}
+
+    def fragments(self) -> list[Fragment]:
+        """All of them, as they are now."""
+        return [one for assembly in self._assemblies.values() for one in assembly.fragments.values()]
+
+    def apply(self, rows: Mapping[FragmentKey, Fragment | None], offset: int) -> None:
+        """Set and remove fragments, then wake the streams that they concern."""
+        by_gateway: dict[str, dict[FragmentKey, Fragment | None]] = defaultdict(dict)
+        for key, fragment in rows.items():
+            by_gateway[str(key.gateway)][key] = fragment
+        for gateway, mine in by_gateway.items():
+            changed = self.assembly(gateway).apply(mine, offset)
+            for stream in self._streams[gateway] if changed else ():
+                stream.session.changed(changed)
+                stream.wake.set()
+        self._loaded.set()
+
+    async def open(self, node: Node) -> Stream:
+        """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""
+        await self._loaded.wait()
+        stream = Stream(node, Session(self.assembly(node.gateway)), self)
+        self._streams[node.gateway].add(stream)
+        self._report(Report("connected", node, -1))
+        return stream
+
+    async def close(self, stream: Stream) -> None:
+        """The stream ended."""
+        self._streams[stream.node.gateway].discard(stream)
+        if not any(other.node.id == stream.node.id for other in self._streams[stream.node.gateway]):
+            self._report(Report("disconnected", stream.node, stream.session.acknowledged))
+
+    def acknowledged(self, stream: Stream) -> None:
+        """A proxy acknowledged everything up to an offset."""
+        self._report(Report("ack", stream.node, stream.session.acknowledged))
+
+    async def rejected(self, stream: Stream, rejection: Rejection) -> None:
+        """A proxy rejected a resource."""
+        self._report(Report("nack", stream.node, stream.session.acknowledged, rejection))
+        if self.on_rejection is not None:
+            await self.on_rejection(stream, rejection)
