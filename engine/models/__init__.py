@@ -1,0 +1,1 @@
+"""What users write: one pydantic model a kind; nothing below the edge of the engine sees them."""

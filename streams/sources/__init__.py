@@ -1,0 +1,1 @@
+"""Sources: what clusters and files say, as change sets."""

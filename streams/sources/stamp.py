@@ -1,0 +1,67 @@
+"""What a source stamps into objects before they enter the log: identity over time, and sealed secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from engine.ref import Ref
+from engine.seal import PREFIX, Sealer
+
+Json = Mapping[str, Any]
+
+
+def stamped(ref: Ref, new: Json, old: Json | None, now: str, sealer: Sealer) -> dict[str, Any]:
+    """The object as it enters the log: namespace, generation, creationTimestamp, secrets sealed.
+
+    generation starts at 1 and grows when anything but metadata changes, as an API server's does; both it and
+    creationTimestamp are kept from `old` (the log's), so that they are the same after every restart.
+    """
+    object_ = {key: value for key, value in new.items() if key != "status" or ref.kind == "Service"}
+    if ref.kind == "Secret" and not ref.group:
+        object_ = _sealed(object_, sealer)
+    metadata = dict(object_.get("metadata") or {})
+    before = dict(old.get("metadata") or {}) if old is not None else {}
+    if ref.namespace:
+        metadata["namespace"] = ref.namespace
+    metadata["creationTimestamp"] = metadata.get("creationTimestamp") or before.get("creationTimestamp") or now
+    generation = int(before.get("generation") or 1)
+    if old is not None and _content(object_) != _content(old):
+        generation += 1
+    metadata["generation"] = generation
+    object_["metadata"] = metadata
+    return object_
+
+
+def _content(object_: Json) -> dict[str, Any]:
+    return {key: value for key, value in object_.items() if key not in {"metadata", "status"}}
+
+
+def _sealed(object_: Json, sealer: Sealer) -> dict[str, Any]:
+    """A Secret with its values sealed; `stringData` becomes data, as an API server makes it."""
+    data = {}
+    for key, value in dict(object_.get("data") or {}).items():
+        data[key] = value if str(value).startswith(PREFIX) else sealer.seal_text(_decoded(value))
+    for key, value in dict(object_.get("stringData") or {}).items():
+        data[key] = sealer.seal_text(str(value).encode())
+    answer = {key: value for key, value in object_.items() if key not in {"data", "stringData"}}
+    # The annotation of kubectl carries the whole object in clear.
+    metadata = dict(answer.get("metadata") or {})
+    if metadata.get("annotations"):
+        metadata["annotations"] = {
+            key: value
+            for key, value in metadata["annotations"].items()
+            if key != "kubectl.kubernetes.io/last-applied-configuration"
+        }
+        answer["metadata"] = metadata
+    return answer | {"data": data}
+
+
+def _decoded(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError):
+        # Sealed as it is: the engine finds that it is no certificate, and says so without showing it.
+        return str(value).encode()
