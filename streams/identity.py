@@ -1,0 +1,83 @@
+"""Keys and tokens of one data directory, and the lock that says who runs in it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.seal import KEY_BYTES, Sealer
+
+
+class IdentityError(RuntimeError):
+    """A key cannot be used, or the directory is taken; the message names the remedy."""
+
+
+def sealing_key(path: Path) -> bytes:
+    """The key in `path`, made on first use, readable by its owner only. Raises IdentityError."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = _make(path)
+    except OSError as error:
+        msg = f"the sealing key {path} cannot be read: {error.strerror}"
+        raise IdentityError(msg) from error
+    if len(key) != KEY_BYTES:
+        msg = f"{path} is no sealing key ({len(key)} bytes, not {KEY_BYTES}): restore it from your backup"
+        raise IdentityError(msg)
+    return key
+
+
+def _make(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_bytes(KEY_BYTES)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(b"")
+    temporary.chmod(0o600)
+    temporary.write_bytes(key)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        # Another process was first: its key counts.
+        return path.read_bytes()
+    finally:
+        temporary.unlink(missing_ok=True)
+    return key
+
+
+def sealer(path: Path) -> Sealer:
+    """A sealer with the key in `path`."""
+    return Sealer(sealing_key(path))
+
+
+def proxy_token(key: bytes, gateway: str) -> str:
+    """The bearer token by which a proxy proves that it is one of that gateway's."""
+    return hmac.new(key, b"penstock-proxy\0" + gateway.encode(), hashlib.sha256).hexdigest()
+
+
+def is_proxy_token(key: bytes, gateway: str, token: str) -> bool:
+    """Whether the token is that gateway's."""
+    return hmac.compare_digest(proxy_token(key, gateway).encode(), token.encode())
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold the data directory. Raises IdentityError when another run holds it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            msg = f"{directory} is in use by process {file.read().strip() or '?'}: stop it, or name another --data"
+            raise IdentityError(msg) from error
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
