@@ -7,26 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
-from engine.events import (
-    SCHEMA,
-    Admitted,
-    Change,
-    ChangeSet,
-    Delete,
-    EngineChanged,
-    Lift,
-    Put,
-    Quarantine,
-    Refused,
-    SyncBegin,
-    SyncEnd,
-    Tick,
-)
+from engine.changes import Garbage, from_json, to_json, verb
+from engine.events import SCHEMA, Admitted, Change, ChangeSet, Delete, Lift, Put, Quarantine, Refused
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.ports import Headers, Outgoing, Record
@@ -35,80 +22,11 @@ from streams.topics import OUTPUTS, PROGRESS, Topic, key, split_key
 PART_BYTES: Final = 900 * 1024
 """A larger change set travels in parts (aiokafka's request limit is 1 MiB)."""
 
-_WORDS: Final[dict[str, type[Change]]] = {
-    "put": Put,
-    "delete": Delete,
-    "refused": Refused,
-    "admitted": Admitted,
-    "quarantine": Quarantine,
-    "lift": Lift,
-    "tick": Tick,
-    "sync_begin": SyncBegin,
-    "sync_end": SyncEnd,
-    "engine_changed": EngineChanged,
-}
-_VERBS: Final = {kind: word for word, kind in _WORDS.items()}
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-
-
-class Garbage(ValueError):  # noqa: N818
-    """The record is no change set; the message says why, without its values."""
 
 
 class NewerSchema(ValueError):  # noqa: N818
     """The record was written by a newer penstock: skipping it would fork history."""
-
-
-def verb(change: Change) -> str:
-    """The word of a change on the wire."""
-    return _VERBS[type(change)]
-
-
-def to_json(change: Change) -> dict[str, Any]:
-    """A change as JSON: its verb and its fields, refs as text."""
-    answer: dict[str, Any] = {"verb": verb(change)}
-    for item in fields(change):
-        answer[item.name] = _plain(getattr(change, item.name))
-    return answer
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Ref):
-        return str(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def from_json(data: Any) -> Change:
-    """Read back `to_json`; raises Garbage."""
-    if not isinstance(data, dict) or not isinstance(word := data.get("verb"), str) or word not in _WORDS:
-        msg = f"unknown change {data.get('verb')!r}" if isinstance(data, dict) else "a change is not an object"
-        raise Garbage(msg)
-    kind = _WORDS[word]
-    values: dict[str, Any] = {}
-    for item in fields(kind):
-        if item.name not in data:
-            msg = f"{word} lacks {item.name}"
-            raise Garbage(msg)
-        values[item.name] = _read(word, item.name, data[item.name])
-    return kind(**values)
-
-
-def _read(word: str, name: str, value: Any) -> Any:
-    try:
-        if name == "objects":
-            return tuple((parse_ref(ref), int(generation)) for ref, generation in value)
-        if name in {"ref", "gateway"}:
-            return None if value is None and word == "refused" else parse_ref(value)
-    except (ValueError, TypeError, AttributeError) as error:
-        msg = f"{word}.{name}: {error}"
-        raise Garbage(msg) from error
-    wanted: type = dict if name == "object" else str
-    if not isinstance(value, wanted):
-        msg = f"{word}.{name} is not a {wanted.__name__}"
-        raise Garbage(msg)
-    return value
 
 
 def encode_change_set(change_set: ChangeSet, partition: int = 0) -> list[Outgoing]:

@@ -1,0 +1,115 @@
+"""Everything derived: the outputs that exist, what they say now, and what a settling changed. It keeps no facts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from typing import Any
+
+from engine.graph.graph import AnyQuery, Graph
+from engine.graph.reader import Outputs, QueryFailed
+from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
+from engine.outputs.channels import BACKEND, HOST, SECRET
+from engine.outputs.gateway import gateway_outputs, gateway_status_outputs, host_outputs, secret_outputs
+from engine.outputs.route import route_outputs
+from engine.ref import Ref
+from engine.resolve.manifest import GATEWAY_API, KGATEWAY
+from engine.status.gateway_class import gateway_class_status
+from engine.update import Delta
+
+ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
+    (GATEWAY_API, "HTTPRoute"): (route_outputs,),
+    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
+    (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
+    (KGATEWAY, "Backend"): (backend_status,),
+}
+"""The outputs of an object, by its kind."""
+
+CALLED: dict[str, tuple[AnyQuery, ...]] = {
+    HOST: (host_outputs,),
+    BACKEND: (cluster_outputs, endpoint_outputs),
+    SECRET: (secret_outputs,),
+}
+"""The outputs that exist while something counts for their key, by counted index."""
+
+
+class Derived:
+    """The items of all outputs, by channel and key."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.items: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.warnings: list[str] = []
+        self._graph = graph
+        self._outputs: dict[tuple[AnyQuery, Hashable], Outputs] = {}
+        self._before: dict[tuple[str, str], Any] = {}
+
+    def watch(self, ref: Ref, *, present: bool) -> None:
+        """An object of some kind is there, or no longer."""
+        for query in ROOTS.get((ref.group, ref.kind), ()):
+            self._exists(query, ref, present=present)
+
+    def settle(self) -> None:
+        """Rerun what is stale until nothing is."""
+        while changed := self._graph.settle():
+            for query, key, answer in changed:
+                if isinstance(answer, QueryFailed):
+                    # Our own fault, never the user's: what it said last stays, and it is said aloud.
+                    self.warnings.append(f"cannot compute {query.__name__} of {key}: {answer}")
+                    continue
+                self._replace(query, key, answer)
+
+    def delta(self, channel: str) -> Delta:
+        """What differs in a channel since the last `clear`."""
+        now = self.items[channel]
+        keys = sorted(key for where, key in self._before if where == channel)
+        changed = {key: now[key] for key in keys if key in now and now[key] != self._before[channel, key]}
+        removed = frozenset(key for key in keys if key not in now and self._before[channel, key] is not None)
+        return Delta(changed, removed)
+
+    def clear(self) -> list[str]:
+        """Begin anew; answers the warnings."""
+        self._before = {}
+        warnings, self.warnings = self.warnings, []
+        return warnings
+
+    def _exists(self, query: AnyQuery, key: Hashable, *, present: bool) -> None:
+        if present:
+            if (query, key) not in self._outputs:
+                self._outputs[query, key] = Outputs()
+                self._graph.want(query, key)
+        elif (query, key) in self._outputs:
+            self._graph.unwant(query, key)
+            self._replace(query, key, Outputs())
+            del self._outputs[query, key]
+
+    def _replace(self, query: AnyQuery, key: Hashable, new: Outputs) -> None:
+        old = self._outputs.get((query, key))
+        if old is None:
+            return
+        self._outputs[query, key] = new
+        kept = {(channel, name) for channel, name, _ in new.items}
+        for channel, name, _ in old.items:
+            if (channel, name) not in kept:
+                self._note(channel, name)
+                self.items[channel].pop(name, None)
+        for channel, name, value in new.items:
+            self._note(channel, name)
+            self.items[channel][name] = value
+        if old.counts != new.counts:
+            self._count(old, new)
+
+    def _note(self, channel: str, name: str) -> None:
+        self._before.setdefault((channel, name), self.items[channel].get(name))
+
+    def _count(self, old: Outputs, new: Outputs) -> None:
+        before, after = dict.fromkeys(old.counts), dict.fromkeys(new.counts)
+        for index, key in after:
+            if (index, key) not in before and self._graph.adjust(index, key, 1) == 1:
+                self._called(index, key, present=True)
+        for index, key in before:
+            if (index, key) not in after and self._graph.adjust(index, key, -1) == 0:
+                self._called(index, key, present=False)
+
+    def _called(self, index: str, key: Hashable, *, present: bool) -> None:
+        for query in CALLED.get(index, ()):
+            self._exists(query, key, present=present)

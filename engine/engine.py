@@ -1,0 +1,304 @@
+"""The engine: folds change sets and says what each one changed. The only object with state; it never raises for input.
+
+No I/O, no clock, no randomness: equal change sets at equal offsets give equal updates, on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from engine.changes import from_json, to_json
+from engine.derived import Derived
+from engine.events import (
+    Admitted,
+    Change,
+    ChangeSet,
+    Delete,
+    EngineChanged,
+    Lift,
+    Put,
+    Quarantine,
+    Refused,
+    SyncBegin,
+    SyncEnd,
+    Tick,
+)
+from engine.fold import CHANGED, CLOCK, ENGINE, PART, QUARANTINE, REFUSED, RESOURCE, SYNC, Fold
+from engine.graph.graph import Graph
+from engine.graph.reader import Resource
+from engine.models.admission import Refusal, admit
+from engine.outputs.channels import DEADLINE, FRAGMENT, INFRA, NODE, STATUS
+from engine.ref import Ref, parse_ref
+from engine.resolve.certificate import SEALER, passed_fact
+from engine.resolve.indexes import INDEXES
+from engine.resolve.manifest import held_fact
+from engine.resolve.settings import FACT, EngineSettings
+from engine.seal import Sealer
+from engine.update import Delta, FragmentKind, Update, parse_fragment_key
+
+__all__ = ["VERSION", "Engine", "EngineSettings"]
+
+VERSION = "1"
+"""Changes whenever the same log would give other bytes."""
+
+_OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
+"""Programmed of a Gateway waits for these: routes come and go without a Gateway's doing."""
+
+
+class Engine:
+    """Resolves one domain."""
+
+    def __init__(self, sealer: Sealer, settings: EngineSettings | None = None) -> None:
+        self.offset = -1
+        self.graph = Graph(INDEXES)
+        self.graph.state_fact(FACT, settings or EngineSettings())
+        self.graph.state_fact(SEALER, sealer)
+        self._fold = Fold()
+        self._derived = Derived(self.graph)
+        self._passed: set[str] = set()
+
+    # -- the whole --------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """The whole fold state: an engine that loads it is equal to this one."""
+        return dict(self._fold.rows)
+
+    def load(self, state: Iterable[tuple[str, Any]]) -> None:
+        """Take a fold state into an engine that is still empty."""
+        self._fold.load(state)
+        self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
+        for ref, row in sorted(self._fold.resources()):
+            if not self._fold.is_syncing(ref.cluster):
+                self._show(ref, row)
+        for _, row in self._fold.under(QUARANTINE):
+            self._hold(row, held=True)
+        self._settle()
+        self._derived.clear()
+
+    def everything(self) -> Update:
+        """All that is wanted now, as one update with nothing removed."""
+        self._settle()
+        items = self._derived.items
+        return Update(
+            self.offset,
+            self._time(),
+            fragments=Delta(dict(items[FRAGMENT])),
+            nodes=Delta(dict(items[NODE])),
+            statuses=Delta({key: self._status(value) for key, value in items[STATUS].items()}),
+            infra=Delta(dict(items[INFRA])),
+            state=Delta(dict(self._fold.rows)),
+            wake_at=self._wake_at(),
+        )
+
+    # -- one change set ---------------------------------------------------------------------------------------------
+
+    def apply(self, change_set: ChangeSet, offset: int) -> Update:
+        """Fold a change set and answer what it changed. Parts wait for the last of them."""
+        self.offset = offset
+        self._derived.clear()
+        time = max(self._time(), change_set.time)
+        self._fold.set(CLOCK, {"time": time, "offset": offset})
+        whole = self._whole(change_set)
+        warnings: list[str] = []
+        for change in whole.changes if whole is not None else ():
+            warnings += self._take(change, whole or change_set)
+        self._settle()
+        fragments = self._derived.delta(FRAGMENT)
+        moved = self._gateways_moved(fragments)
+        statuses = self._derived.delta(STATUS)
+        shown = dict(statuses.set) | {
+            gateway: self._derived.items[STATUS][gateway] for gateway in moved if gateway in self._derived.items[STATUS]
+        }
+        return Update(
+            offset,
+            time,
+            fragments=fragments,
+            nodes=self._derived.delta(NODE),
+            statuses=Delta({key: self._status(shown[key]) for key in sorted(shown)}, statuses.removed),
+            infra=self._derived.delta(INFRA),
+            state=self._fold.delta(),
+            wake_at=self._wake_at(),
+            warnings=(*warnings, *self._derived.clear()),
+        )
+
+    def _whole(self, change_set: ChangeSet) -> ChangeSet | None:
+        """The change set, put together from its parts; None while some are missing."""
+        if change_set.parts == 1:
+            return change_set
+        prefix = f"{PART}{change_set.cluster}~{change_set.source}~{change_set.id}/"
+        self._fold.set(f"{prefix}{change_set.part:06d}", {"changes": [to_json(one) for one in change_set.changes]})
+        rows = self._fold.under(prefix)
+        if len(rows) < change_set.parts:
+            return None
+        for key, _ in rows:
+            self._fold.remove(key)
+        changes = tuple(from_json(one) for _, row in rows for one in row["changes"])
+        return replace(change_set, changes=changes, part=0, parts=1)
+
+    def _take(self, change: Change, change_set: ChangeSet) -> list[str]:
+        match change:
+            case Put(ref=ref) | Delete(ref=ref) if ref.cluster != change_set.cluster:
+                return [f"cluster {change_set.cluster} cannot say anything of {ref}: ignored"]
+            case Put():
+                self._put(change, change_set)
+            case Delete():
+                self._fold.remove(f"{RESOURCE}{change.ref}")
+                self._lift_all(change.ref)
+                self.graph.put(change.ref, None)
+                self._derived.watch(change.ref, present=False)
+            case Refused():
+                row = {
+                    "location": change.location,
+                    "ref": str(change.ref) if change.ref is not None else None,
+                    "message": change.message,
+                    "time": change_set.time,
+                }
+                self._fold.set(f"{REFUSED}{change_set.cluster}/{change.location}", row)
+            case Admitted():
+                self._fold.remove(f"{REFUSED}{change_set.cluster}/{change.location}")
+            case SyncBegin():
+                self._fold.set(SYNC + change_set.cluster, {"state": "begun"})
+            case SyncEnd():
+                self._sync_end(change_set.cluster)
+            case Quarantine():
+                self._quarantine(change)
+            case Lift():
+                self._lift(f"{QUARANTINE}{change.fragment}")
+            case EngineChanged():
+                self._fold.set(ENGINE, {"version": change.version})
+            case Tick():
+                pass
+        return []
+
+    def _put(self, change: Put, change_set: ChangeSet) -> None:
+        key = f"{RESOURCE}{change.ref}"
+        old = self._fold.rows.get(key)
+        row = {
+            "object": dict(change.object),
+            "offset": self.offset,
+            "time": change_set.time,
+            "actor": change_set.actor,
+            "previous": _previous(old, change.object, held=self._is_held(change.ref)),
+        }
+        self._fold.set(key, row)
+        if old is not None and _generation(old["object"]) != _generation(change.object):
+            self._lift_all(change.ref)
+        if not self._fold.is_syncing(change.ref.cluster):
+            self._show(change.ref, row)
+
+    def _show(self, ref: Ref, row: dict[str, Any]) -> None:
+        """Let queries see a resource. What cannot be understood is there, without content."""
+        judged = admit(ref, row["object"])
+        refusal = judged.message if isinstance(judged, Refusal) else ""
+        object_ = None if isinstance(judged, Refusal) else row["object"]
+        metadata = row["object"].get("metadata") or {}
+        resource = Resource(
+            object_,
+            _generation(row["object"]),
+            str(metadata.get("creationTimestamp", "")),
+            refusal,
+            row.get("previous"),
+        )
+        self.graph.put(ref, resource)
+        self._derived.watch(ref, present=True)
+
+    def _sync_end(self, cluster: str) -> None:
+        self._fold.set(SYNC + cluster, {"state": "done"})
+        for ref, row in sorted(self._fold.resources()):
+            if ref.cluster == cluster:
+                self._show(ref, row)
+
+    # -- quarantine -------------------------------------------------------------------------------------------------
+
+    def _quarantine(self, change: Quarantine) -> None:
+        fragment = self._derived.items[FRAGMENT].get(change.fragment)
+        if fragment is None or fragment.version != change.version:
+            return  # What was rejected is not what is wanted any more.
+        row = {
+            "gateway": str(change.gateway),
+            "fragment": change.fragment,
+            "version": change.version,
+            "objects": [[str(ref), generation] for ref, generation in change.objects],
+            "error": change.error,
+            "envoy": change.envoy,
+            "offset": self.offset,
+        }
+        self._fold.set(f"{QUARANTINE}{change.fragment}", row)
+        self._hold(row, held=True)
+
+    def _hold(self, row: dict[str, Any], *, held: bool) -> None:
+        gateway = parse_ref(row["gateway"])
+        for text, _ in row["objects"]:
+            self.graph.state_fact(held_fact(gateway, parse_ref(text)), row["error"] or "rejected" if held else None)
+
+    def _is_held(self, ref: Ref) -> bool:
+        return any(text == str(ref) for _, row in self._fold.under(QUARANTINE) for text, _ in row["objects"])
+
+    def _lift_all(self, ref: Ref) -> None:
+        for key, row in self._fold.under(QUARANTINE):
+            if any(text == str(ref) for text, _ in row["objects"]):
+                self._lift(key)
+
+    def _lift(self, key: str) -> None:
+        row = self._fold.rows.get(key)
+        if row is None:
+            return
+        self._fold.remove(key)
+        self._hold(row, held=False)
+        for _, other in self._fold.under(QUARANTINE):
+            self._hold(other, held=True)
+
+    # -- derived ----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Settle, let deadlines that have come pass, and settle again."""
+        while True:
+            self._derived.settle()
+            now = self._time()
+            due = {time for time in self._derived.items[DEADLINE].values() if time <= now} - self._passed
+            if not due:
+                return
+            for time in sorted(due):
+                self._passed.add(time)
+                self.graph.state_fact(passed_fact(time), value=True)
+
+    def _gateways_moved(self, fragments: Delta) -> list[str]:
+        """Gateways of whose own config something changed: their Programmed waits for this offset."""
+        moved = set()
+        for key in (*fragments.set, *fragments.removed):
+            parsed = parse_fragment_key(key)
+            if parsed.kind in _OF_THE_GATEWAY:
+                moved.add(str(parsed.gateway))
+        for gateway in sorted(moved):
+            if gateway in self._derived.items[STATUS]:
+                self._fold.set(CHANGED + gateway, {"offset": self.offset})
+            else:
+                self._fold.remove(CHANGED + gateway)
+        return sorted(moved)
+
+    def _status(self, value: dict[str, Any]) -> dict[str, Any]:
+        offsets = {one: self._fold.rows.get(CHANGED + one, {}).get("offset", -1) for one in value["programmed"]}
+        return {**value, "programmed": offsets}
+
+    def _time(self) -> str:
+        return str(self._fold.rows.get(CLOCK, {}).get("time", ""))
+
+    def _wake_at(self) -> str | None:
+        now = self._time()
+        return min((time for time in self._derived.items[DEADLINE].values() if time > now), default=None)
+
+
+def _generation(object_: Any) -> int:
+    return int((object_.get("metadata") or {}).get("generation") or 0)
+
+
+def _previous(old: dict[str, Any] | None, new: Any, *, held: bool) -> Any:
+    """The last revision that nobody rejected: of another generation than the new one."""
+    if old is None:
+        return None
+    if held or _generation(old["object"]) == _generation(new):
+        return old.get("previous")
+    return old["object"]
+

@@ -1,0 +1,71 @@
+"""The fold state: everything that is not derived, and what a change set changes in it. It derives nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.ref import Ref, parse_ref
+from engine.update import Delta
+
+RESOURCE = "resource/"
+REFUSED = "refused/"
+QUARANTINE = "quarantine/"
+SYNC = "sync/"
+PART = "part/"
+CHANGED = "changed/"
+CLOCK = "clock"
+ENGINE = "engine"
+
+Json = dict[str, Any]
+
+
+class Fold:
+    """Rows by key, with a note of what was touched since the last `delta`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Json] = {}
+        self._few: dict[str, Json] = {}
+        """The rows that are no resources: few, and looked through at every change."""
+        self._before: dict[str, Json | None] = {}
+
+    def load(self, rows: Iterable[tuple[str, Json]]) -> None:
+        """Replace everything."""
+        self.rows = dict(rows)
+        self._few = {key: row for key, row in self.rows.items() if not key.startswith(RESOURCE)}
+        self._before = {}
+
+    def set(self, key: str, value: Json) -> None:
+        """Set a row."""
+        self._before.setdefault(key, self.rows.get(key))
+        self.rows[key] = value
+        if not key.startswith(RESOURCE):
+            self._few[key] = value
+
+    def remove(self, key: str) -> None:
+        """Remove a row, if it is there."""
+        if key in self.rows:
+            self._before.setdefault(key, self.rows[key])
+            del self.rows[key]
+            self._few.pop(key, None)
+
+    def delta(self) -> Delta:
+        """What differs since the last call."""
+        before, self._before = self._before, {}
+        changed = {key: self.rows[key] for key in sorted(before) if key in self.rows and self.rows[key] != before[key]}
+        removed = frozenset(key for key, old in before.items() if old is not None and key not in self.rows)
+        return Delta(changed, removed)
+
+    def under(self, prefix: str) -> list[tuple[str, Json]]:
+        """Rows of a prefix that is not RESOURCE, sorted."""
+        return sorted((key, row) for key, row in self._few.items() if key.startswith(prefix))
+
+    def resources(self) -> Iterator[tuple[Ref, Json]]:
+        """All resources."""
+        for key, row in self.rows.items():
+            if key.startswith(RESOURCE):
+                yield parse_ref(key.removeprefix(RESOURCE)), row
+
+    def is_syncing(self, cluster: str) -> bool:
+        """Whether the cluster's first listing has begun and not ended."""
+        return self.rows.get(SYNC + cluster, {}).get("state") == "begun"

@@ -1,0 +1,333 @@
+"""The incremental evaluator: reruns the queries whose reads changed, lowest first; it must never rerun another.
+
+A query's answer is kept with what it read. When an input changes, its direct readers are queued by height; a rerun
+that gives an equal answer stops there. Answers that nobody reads any more are forgotten. The order of reruns can
+only cost a second rerun, never a wrong answer: a reader is queued again whenever something it read changes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.graph.reader import IndexKeys, K, QueryFailed, Reader, Resource, V
+from engine.ref import Ref
+
+AnyQuery = Callable[[Any, Any], Any]
+
+
+@dataclass(slots=True)
+class Work:
+    """Counters of what was done: tests compare them instead of times."""
+
+    reruns: int = 0
+    items: int = 0
+    """Things read by reruns: one a read, and one for every ref that a find answered."""
+
+
+class _Failure:
+    """A query's exception as its answer; equal by text, so that failing the same way again stops there."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Failure) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+class _Cell:
+    """An input or a query's answer, with its readers. Compared by identity."""
+
+    __slots__ = ("height", "identity", "query", "readers", "reads", "root", "running", "stale", "value")
+
+    def __init__(self, identity: tuple[Any, Any], query: AnyQuery | None, value: Any = None) -> None:
+        self.identity = identity
+        self.query = query
+        self.value = value
+        self.readers: dict[_Cell, None] = {}
+        self.reads: dict[_Cell, None] = {}
+        self.height = 0
+        self.stale = False
+        self.running: dict[_Cell, None] | None = None
+        self.root = False
+
+
+class Graph:
+    """Inputs, indexes over them, and the answers of queries. Implements `Reader` for the queries it runs."""
+
+    def __init__(self, indexes: Mapping[str, IndexKeys]) -> None:
+        self.work = Work()
+        self._indexes = indexes
+        self._resources: dict[Ref, Resource] = {}
+        self._facts: dict[str, Any] = {}
+        self._members: dict[tuple[str, Hashable], dict[Ref, None]] = {}
+        self._counts: dict[tuple[str, Hashable], int] = {}
+        self._cells: dict[tuple[Any, Any], _Cell] = {}
+        self._current: dict[_Cell, None] = {}
+        self._queue: list[tuple[int, int, _Cell]] = []
+        self._serial = 0
+        self._orphans: dict[_Cell, None] = {}
+        self._changed: dict[_Cell, None] = {}
+
+    # -- inputs ---------------------------------------------------------------------------------------------------
+
+    def put(self, ref: Ref, resource: Resource | None) -> None:
+        """Set or, with None, take away a resource."""
+        before = self._resources.get(ref)
+        if before == resource:
+            return
+        if resource is None:
+            del self._resources[ref]
+        else:
+            self._resources[ref] = resource
+        self._reindex(ref, before, resource)
+        self._set(("read", ref), resource)
+
+    def resource(self, ref: Ref) -> Resource | None:
+        """The resource, not recorded: for the shell of the engine, not for queries."""
+        return self._resources.get(ref)
+
+    def state_fact(self, name: str, value: Any) -> None:
+        """Set or, with None, take away a fact."""
+        if value is None:
+            self._facts.pop(name, None)
+        else:
+            self._facts[name] = value
+        self._set(("fact", name), value)
+
+    def adjust(self, index: str, key: Hashable, by: int) -> int:
+        """Change a count; answers the new one."""
+        count = self._counts.get((index, key), 0) + by
+        if count:
+            self._counts[index, key] = count
+        else:
+            self._counts.pop((index, key), None)
+        self._set(("count", (index, key)), count)
+        return count
+
+    def _reindex(self, ref: Ref, before: Resource | None, after: Resource | None) -> None:
+        for index, keys in self._indexes.items():
+            old = set(keys(ref, before)) if before is not None else set()
+            new = set(keys(ref, after)) if after is not None else set()
+            for key in old - new:
+                members = self._members[index, key]
+                del members[ref]
+                if not members:
+                    del self._members[index, key]
+                self._touch(("find", (index, key)))
+            for key in new - old:
+                self._members.setdefault((index, key), {})[ref] = None
+                self._touch(("find", (index, key)))
+
+    def _set(self, identity: tuple[Any, Any], value: Any) -> None:
+        cell = self._cells.get(identity)
+        if cell is not None and cell.value != value:
+            cell.value = value
+            self._mark(cell)
+
+    def _touch(self, identity: tuple[Any, Any]) -> None:
+        cell = self._cells.get(identity)
+        if cell is not None:
+            index, key = identity[1]
+            # Sorted once a change, on the read that follows (None: not yet).
+            cell.value = None if (index, key) in self._members else ()
+            self._mark(cell)
+
+    # -- reading (what queries see) -------------------------------------------------------------------------------
+
+    def read(self, ref: Ref) -> Resource | None:
+        """See `Reader.read`."""
+        self.work.items += 1
+        cell = self._cells.get(("read", ref))
+        if cell is None:
+            cell = self._input(("read", ref), self._resources.get(ref))
+        self._current[cell] = None
+        value: Resource | None = cell.value
+        return value
+
+    def fact(self, name: str) -> Any:
+        """See `Reader.fact`."""
+        self.work.items += 1
+        cell = self._cells.get(("fact", name))
+        if cell is None:
+            cell = self._input(("fact", name), self._facts.get(name))
+        self._current[cell] = None
+        return cell.value
+
+    def find(self, index: str, key: Hashable) -> tuple[Ref, ...]:
+        """See `Reader.find`."""
+        cell = self._cells.get(("find", (index, key)))
+        if cell is None:
+            cell = self._input(("find", (index, key)), None)
+        if cell.value is None:
+            cell.value = tuple(sorted(self._members.get((index, key), ())))
+        self.work.items += 1 + len(cell.value)
+        self._current[cell] = None
+        found: tuple[Ref, ...] = cell.value
+        return found
+
+    def count(self, index: str, key: Hashable) -> int:
+        """See `Reader.count`."""
+        self.work.items += 1
+        cell = self._cells.get(("count", (index, key)))
+        if cell is None:
+            cell = self._input(("count", (index, key)), self._counts.get((index, key), 0))
+        self._current[cell] = None
+        number: int = cell.value
+        return number
+
+    def get(self, query: Callable[[Reader, K], V], key: K) -> V:
+        """See `Reader.get`; raises QueryFailed when the query raised."""
+        self.work.items += 1
+        cell = self._cells.get((query, key))
+        if cell is None:
+            cell = self._cells[query, key] = _Cell((query, key), query)
+            self._run(cell)
+        elif cell.running is not None:
+            msg = f"{_name(query)} reads itself: {key!r}"
+            raise QueryFailed(msg)
+        elif cell.stale:
+            self._run(cell)
+        self._current[cell] = None
+        if type(cell.value) is _Failure:
+            raise QueryFailed(cell.value.text)
+        answer: V = cell.value
+        return answer
+
+    def _input(self, identity: tuple[Any, Any], value: Any) -> _Cell:
+        cell = self._cells[identity] = _Cell(identity, None, value)
+        return cell
+
+    # -- outputs --------------------------------------------------------------------------------------------------
+
+    def want(self, query: AnyQuery, key: Hashable) -> None:
+        """Keep the answer of a query up to date from now on."""
+        cell = self._cells.get((query, key))
+        if cell is None:
+            cell = self._cells[query, key] = _Cell((query, key), query)
+            cell.stale = True
+        if not cell.root:
+            cell.root = True
+            self._changed[cell] = None
+            if cell.stale:
+                self._push(cell)
+
+    def unwant(self, query: AnyQuery, key: Hashable) -> None:
+        """The answer is no longer an output; it is forgotten unless another query reads it."""
+        cell = self._cells[query, key]
+        cell.root = False
+        self._changed.pop(cell, None)
+        self._orphans[cell] = None
+
+    def settle(self) -> list[tuple[AnyQuery, Any, Any]]:
+        """Rerun what is stale; answers the outputs that changed as (query, key, answer or QueryFailed)."""
+        queue = self._queue
+        while queue:
+            height, _, cell = heapq.heappop(queue)
+            if not cell.stale or self._cells.get(cell.identity) is not cell:
+                continue
+            if height < cell.height:
+                self._push(cell)
+                continue
+            if cell.readers or cell.root:
+                self._run(cell)
+            else:
+                self._orphans[cell] = None
+        self._forget()
+        changed = [(cell.query, cell.identity[1], cell.value) for cell in self._changed if cell.query is not None]
+        self._changed = {}
+        return [(q, key, QueryFailed(v.text) if type(v) is _Failure else v) for q, key, v in changed]
+
+    def sources(self, query: AnyQuery, key: Hashable) -> tuple[Ref, ...]:
+        """Every resource that an answer depends on, transitively, absent ones too; sorted."""
+        start = self._cells.get((query, key))
+        seen: dict[_Cell, None] = {}
+        todo = [start] if start is not None else []
+        while todo:
+            cell = todo.pop()
+            if cell not in seen:
+                seen[cell] = None
+                todo.extend(cell.reads)
+        return tuple(sorted(cell.identity[1] for cell in seen if cell.identity[0] == "read"))
+
+    # -- recomputing ----------------------------------------------------------------------------------------------
+
+    def _mark(self, cell: _Cell) -> None:
+        for reader in cell.readers:
+            if reader.running is not None and cell not in reader.running:
+                continue  # it will read, or has no more need of, the new answer in the run that is under way
+            if not reader.stale:
+                reader.stale = True
+                reader.height = max(reader.height, cell.height + 1)
+                self._push(reader)
+
+    def _push(self, cell: _Cell) -> None:
+        self._serial += 1
+        heapq.heappush(self._queue, (cell.height, self._serial, cell))
+
+    def _run(self, cell: _Cell) -> None:
+        outer, self._current = self._current, {}
+        cell.stale, cell.running = False, self._current
+        try:
+            value = cell.query(self, cell.identity[1])  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001  a query that fails is data: it must not stop the others
+            value = _Failure(_failure(cell, error))
+        finally:
+            reads, self._current = self._current, outer
+            cell.running = None
+        self.work.reruns += 1
+        self._link(cell, reads)
+        if value != cell.value or type(value) is not type(cell.value):
+            cell.value = value
+            if cell.root:
+                self._changed[cell] = None
+            self._mark(cell)
+
+    def _link(self, cell: _Cell, reads: dict[_Cell, None]) -> None:
+        old = cell.reads
+        if reads.keys() != old.keys():
+            for other in reads:
+                if other not in old:
+                    other.readers[cell] = None
+            for other in old:
+                if other not in reads:
+                    del other.readers[cell]
+                    if not other.readers:
+                        self._orphans[other] = None
+        cell.reads = reads
+        cell.height = 1 + max((other.height for other in reads), default=0)
+
+    def _forget(self) -> None:
+        while self._orphans:
+            cell, _ = self._orphans.popitem()
+            if cell.readers or cell.root or self._cells.get(cell.identity) is not cell:
+                continue
+            del self._cells[cell.identity]
+            for other in cell.reads:
+                other.readers.pop(cell, None)
+                if not other.readers:
+                    self._orphans[other] = None
+
+
+def _failure(cell: _Cell, error: Exception) -> str:
+    return str(error) if isinstance(error, QueryFailed) else f"{_name(cell.query)}: {type(error).__name__}: {error}"
+
+
+def _name(query: object) -> str:
+    return str(getattr(query, "__qualname__", query))
+
+
+def index_keys(*, kind: str, keys: IndexKeys) -> IndexKeys:
+    """An index over one kind only."""
+
+    def limited(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+        return keys(ref, resource) if ref.kind == kind else ()
+
+    return limited

@@ -1,0 +1,90 @@
+"""What a backend in use puts out: a cluster, and its endpoints apart, so that one can change without the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.envoy.cluster import assignment, cluster
+from engine.envoy.fragment import fragment
+from engine.envoy.names import cluster_name
+from engine.graph.reader import Outputs, Reader
+from engine.outputs.channels import FRAGMENT, NODE, STATUS, Used
+from engine.ref import Ref
+from engine.resolve.backend import endpoints, port_protocol
+from engine.resolve.manifest import items, mapping, metadata_of, object_of, spec_of
+from engine.resolve.values import Backend, BackendKey, Problem
+from engine.status.condition import condition
+from engine.update import FragmentKey, FragmentKind
+
+
+def is_dns(graph: Reader, key: BackendKey) -> bool:
+    """Whether Envoy resolves the backend's addresses; of all endpoint changes, clusters hear only of this."""
+    return bool(graph.get(_backend, key).dns)
+
+
+def _backend(graph: Reader, key: BackendKey) -> Backend:
+    protocol = graph.get(port_protocol, key)
+    found = graph.get(endpoints, key)
+    if isinstance(protocol, Problem):
+        msg = f"{key.ref} is used although it cannot be reached"
+        raise TypeError(msg)
+    dns = key.ref.kind == "Backend" and any(not _is_address(one.address) for one in found)
+    return Backend(key, protocol, found, dns)
+
+
+def _is_address(text: str) -> bool:
+    return text.replace(".", "").isdigit() or ":" in text
+
+
+def cluster_outputs(graph: Reader, key: Used) -> Outputs:
+    """The cluster of a backend. It reads addresses only when they are host names that stand in it."""
+    protocol = graph.get(port_protocol, key.backend)
+    if isinstance(protocol, Problem):
+        return Outputs()
+    dns = graph.get(is_dns, key.backend)
+    value = graph.get(_backend, key.backend) if dns else Backend(key.backend, protocol, ())
+    name = cluster_name(key.backend, key.gateway.cluster)
+    at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
+    provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
+    return Outputs(((FRAGMENT, str(at), fragment(at, cluster(value, name), provenance=provenance)),))
+
+
+def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
+    """The endpoint assignment of a backend, and its node."""
+    protocol = graph.get(port_protocol, key.backend)
+    if isinstance(protocol, Problem) or graph.get(is_dns, key.backend):
+        return Outputs()
+    name = cluster_name(key.backend, key.gateway.cluster)
+    at = FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name)
+    value = graph.get(_backend, key.backend)
+    provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
+    node: dict[str, Any] = {
+        "backend": str(key.backend.ref),
+        "port": key.backend.port,
+        "gateway": str(key.gateway),
+        "protocol": value.protocol.value,
+        "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
+    }
+    return Outputs(
+        (
+            (FRAGMENT, str(at), fragment(at, assignment(value, name), provenance=provenance)),
+            (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", node),
+        )
+    )
+
+
+def generation(graph: Reader, ref: Ref) -> int:
+    """metadata.generation; whatever else changes in the object stops here."""
+    return int(metadata_of(object_of(graph, ref)).get("generation") or 0)
+
+
+def backend_status(graph: Reader, ref: Ref) -> Outputs:
+    """The status of a kgateway Backend."""
+    object_ = object_of(graph, ref)
+    if object_ is None:
+        return Outputs()
+    at = graph.get(generation, ref)
+    good = bool(items(mapping(spec_of(object_).get("static")).get("hosts")))
+    text = "the backend is served" if good else "only static backends are served: set spec.static.hosts"
+    one = condition("Accepted", good, "Accepted" if good else "Invalid", text, at)
+    return Outputs(((STATUS, str(ref), {"generation": at, "status": {"conditions": [one]}, "programmed": {}}),))

@@ -1,0 +1,47 @@
+"""The words of output queries: channels of items, and the counted indexes that call other outputs into being."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.ref import Ref
+from engine.resolve.values import BackendKey
+
+FRAGMENT = "fragment"
+NODE = "node"
+STATUS = "status"
+INFRA = "infra"
+DEADLINE = "deadline"
+"""key -> RFC 3339: a Tick is wanted then."""
+
+HOST = "host"
+"""Counts what wants a virtual host (Host)."""
+BACKEND = "backend"
+"""Counts what wants a cluster (Used)."""
+SECRET = "secret"
+"""Counts what wants a certificate (Served)."""
+ATTACHED = "attached"
+"""Counts routes by (Gateway, listener name)."""
+
+
+class Host(NamedTuple):
+    """A virtual host of a RouteConfiguration of a Gateway; `hostname` "*" for any."""
+
+    gateway: Ref
+    route_config: str
+    hostname: str
+    tls: bool
+
+
+class Used(NamedTuple):
+    """A backend that a Gateway's routes use."""
+
+    gateway: Ref
+    backend: BackendKey
+
+
+class Wanted(NamedTuple):
+    """A Secret that a Gateway's listeners use."""
+
+    gateway: Ref
+    secret: Ref

@@ -1,0 +1,104 @@
+"""What an HTTPRoute puts out: its routes in every virtual host it stands in, its status, its node."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from engine.envoy.fragment import fragment
+from engine.envoy.names import cluster_name, route_name, virtual_host_name
+from engine.envoy.route import route
+from engine.graph.reader import Outputs, Reader
+from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STATUS, Host, Used
+from engine.ref import Ref
+from engine.resolve.attachment import Parent, Placement, Served, attachments, parent_gateways
+from engine.resolve.listener import listeners
+from engine.resolve.precedence import order
+from engine.resolve.rule import ResolvedRoute, resolved_route
+from engine.resolve.values import BackendKey, RouteEntry, Rule
+from engine.status.http_route import route_status
+from engine.update import FragmentKey, FragmentKind
+
+Counts = tuple[tuple[str, Hashable], ...]
+
+
+def route_outputs(graph: Reader, ref: Ref) -> Outputs:
+    """Everything of one HTTPRoute."""
+    items: list[tuple[str, str, Any]] = []
+    counts: dict[tuple[str, Hashable], None] = {}
+    parents: dict[int, tuple[Parent, ResolvedRoute]] = {}
+    for gateway in graph.get(parent_gateways, ref):
+        key = Served(gateway, ref)
+        resolved = graph.get(resolved_route, key)
+        if resolved is None:
+            continue
+        attached = graph.get(attachments, key)
+        parents |= {parent.index: (parent, resolved) for parent in attached}
+        placements = sorted({place for parent in attached for place in parent.placements})
+        ports = {one.route_config: one.port for one in graph.get(listeners, gateway) or ()}
+        for place in placements:
+            counts[HOST, Host(gateway, *place)] = None
+            items += _fragments(key, place, resolved, ports[place.route_config])
+        if placements:
+            for rule in resolved.rules:
+                counts |= {(BACKEND, Used(gateway, one)): None for one in backends(rule.rule)}
+        for name in sorted({name for parent in attached for name in parent.listeners}):
+            counts[ATTACHED, (gateway, name)] = None
+    if parents:
+        items.append((STATUS, str(ref), route_status(graph, ref, parents)))
+        items.append((NODE, f"route/{ref}", _node(ref, parents)))
+    return Outputs(tuple(items), tuple(counts))
+
+
+def backends(rule: Rule) -> tuple[BackendKey, ...]:
+    """The backends that a rule sends requests to."""
+    if rule.replaced is not None or rule.redirect is not None:
+        return ()
+    found = [one.backend for one in rule.destinations if one.backend is not None and one.problem is None and one.weight]
+    return tuple(dict.fromkeys([*found, *(one.backend for one in rule.mirrors)]))
+
+
+def _fragments(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[tuple[str, str, Any]]:
+    host = virtual_host_name(place.route_config, place.hostname)
+    found = []
+    for number, item in enumerate(resolved.rules):
+        for index, match in enumerate(item.matches):
+            name = f"{host}-{route_name(key.route, number, index, item.rule.name)}"
+            rank = order(match, resolved.created, key.route, number, index)
+            entry = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
+            message = route(entry, lambda one: cluster_name(one, key.gateway.cluster), port=port, tls=place.tls)
+            at = FragmentKey(key.gateway, FragmentKind.ROUTE, name)
+            provenance = ((key.route, resolved.generation),)
+            value = fragment(at, message, parent=host, order=rank, provenance=provenance)
+            found.append((FRAGMENT, str(at), value))
+    return found
+
+
+def _node(ref: Ref, parents: dict[int, tuple[Parent, ResolvedRoute]]) -> dict[str, Any]:
+    """The public picture of a route: where it stands and what its rules do."""
+    first = next(iter(parents.values()))[1]
+    hosts = sorted({place.hostname for parent, _ in parents.values() for place in parent.placements})
+    return {
+        "route": str(ref),
+        "generation": first.generation,
+        "hostnames": hosts,
+        "listeners": sorted({name for parent, _ in parents.values() for name in parent.listeners}),
+        "rules": [
+            {
+                "matches": [
+                    {"path": {"type": match.path_type.value, "value": match.path}, "method": match.method}
+                    for match in item.matches
+                ],
+                "backends": [
+                    {
+                        "backend": f"{one.backend.ref}:{one.backend.port}" if one.backend is not None else None,
+                        "weight": one.weight,
+                        "problem": one.problem.message if one.problem is not None else None,
+                    }
+                    for one in item.rule.destinations
+                ],
+                "replaced": item.rule.replaced.message if item.rule.replaced is not None else None,
+            }
+            for item in first.rules
+        ],
+    }

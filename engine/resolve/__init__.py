@@ -1,0 +1,1 @@
+"""What the config means: Gateway API semantics as queries; it knows neither Envoy nor how queries are rerun."""

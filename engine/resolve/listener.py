@@ -1,0 +1,160 @@
+"""Listeners of a Gateway as routes see them: protocol, hostname, who may attach, and what stands against them.
+
+It must not answer anything that changes with a certificate, an endpoint or a generation: routes read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.graph.reader import Json, Reader
+from engine.ref import Ref
+from engine.resolve.gateway_class import ClassKey, is_our_class
+from engine.resolve.indexes import PORTS
+from engine.resolve.manifest import GATEWAY_API, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.namespace import Selector, selector
+from engine.resolve.settings import settings
+from engine.resolve.values import Problem
+
+HTTP_ROUTE = (GATEWAY_API, "HTTPRoute")
+_KINDS = {"HTTP": (HTTP_ROUTE,), "HTTPS": (HTTP_ROUTE,)}
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listener. `refused` is a reason of Accepted=False, `conflict` of Conflicted=True, `bad_kinds` of kinds."""
+
+    name: str
+    port: int
+    protocol: str
+    hostname: str
+    admits: str
+    selector: Selector | None
+    kinds: tuple[tuple[str, str], ...]
+    bad_kinds: Problem | None = None
+    refused: Problem | None = None
+    conflict: Problem | None = None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes part in serving its port."""
+        return self.refused is None and self.conflict is None
+
+    @property
+    def tls(self) -> bool:
+        """Whether it ends TLS."""
+        return self.protocol == "HTTPS"
+
+    @property
+    def route_config(self) -> str:
+        """Name of the RouteConfiguration that serves it (kgateway's names)."""
+        return self.name if self.tls else f"listener~{self.port}"
+
+
+def gateway_spec(graph: Reader, gateway: Ref) -> Json | None:
+    """`spec` of a Gateway that is ours, as it is served; None for others and absent ones."""
+    object_ = served_object(graph, gateway, gateway)
+    if object_ is None:
+        return None
+    spec = spec_of(object_)
+    key = ClassKey(gateway.cluster, str(spec.get("gatewayClassName", "")))
+    return spec if graph.get(is_our_class, key) else None
+
+
+def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
+    """The listeners in the Gateway's order, conflicts marked; None when the Gateway is not ours."""
+    spec = graph.get(gateway_spec, gateway)
+    if spec is None:
+        return None
+    result: list[Listener] = []
+    for item in items(spec.get("listeners")):
+        listener = _listener(item)
+        if listener.refused is None:
+            taken = _port_clash(graph, gateway, listener.port)
+            conflict = None if taken else _conflict(listener, result)
+            listener = replace(listener, refused=taken, conflict=conflict)
+        result.append(listener)
+    return tuple(result)
+
+
+def _listener(item: Json) -> Listener:
+    protocol = str(item.get("protocol", ""))
+    allowed = mapping(item.get("allowedRoutes"))
+    namespaces = mapping(allowed.get("namespaces"))
+    admits = str(namespaces.get("from", "Same"))
+    kinds, bad = _kinds(protocol, items(allowed.get("kinds")))
+    return Listener(
+        name=str(item.get("name", "")),
+        port=int(item.get("port", 0)),
+        protocol=protocol,
+        hostname=str(item.get("hostname") or "").lower(),
+        admits=admits,
+        selector=selector(mapping(namespaces.get("selector"))) if admits == "Selector" else None,
+        kinds=kinds,
+        bad_kinds=bad,
+        refused=_refusal(protocol, item),
+    )
+
+
+def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ...], Problem | None]:
+    supported = _KINDS.get(protocol, ())
+    if not wanted:
+        return supported, None
+    named = [(str(kind.get("group", GATEWAY_API)), str(kind.get("kind", ""))) for kind in wanted]
+    bad = sorted({kind for kind in named if kind not in supported})
+    problem = None
+    if bad:
+        listed = ", ".join("/".join(kind) for kind in bad)
+        problem = Problem(
+            "InvalidRouteKinds", f"allowedRoutes.kinds names {listed}, which a {protocol} listener does not serve"
+        )
+    return tuple(sorted(set(named) & set(supported))), problem
+
+
+def _refusal(protocol: str, item: Json) -> Problem | None:
+    if protocol not in _KINDS:
+        return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use HTTP or HTTPS")
+    mode = mapping(item.get("tls")).get("mode", "Terminate")
+    if protocol == "HTTPS" and mode != "Terminate":
+        return Problem("UnsupportedValue", f"tls.mode {mode} cannot be served on an HTTPS listener: use Terminate")
+    return None
+
+
+def _conflict(listener: Listener, earlier: list[Listener]) -> Problem | None:
+    """The first listener of a port stays, the later one is in conflict (as kgateway)."""
+    for other in earlier:
+        if other.port != listener.port or not other.serves:
+            continue
+        if other.protocol != listener.protocol:
+            return Problem(
+                "ProtocolConflict",
+                f"port {listener.port} already serves {other.protocol} for listener {other.name}: use another port",
+            )
+        if other.hostname == listener.hostname:
+            name = listener.hostname or "(any)"
+            return Problem(
+                "HostnameConflict",
+                f"port {listener.port} already serves hostname {name} for listener {other.name}: use another hostname",
+            )
+    return None
+
+
+def _port_clash(graph: Reader, gateway: Ref, port: int) -> Problem | None:
+    if not settings(graph).shared_address:
+        return None
+    mine = graph.get(age, gateway)
+    for other in graph.find(PORTS, port):
+        if other != gateway and graph.get(gateway_spec, other) is not None and graph.get(age, other) < mine:
+            return Problem(
+                "PortUnavailable",
+                f"port {port} belongs to Gateway {other.namespace}/{other.name}, which is older, and all Gateways "
+                "share one address: use another port",
+            )
+    return None
+
+
+def age(graph: Reader, ref: Ref) -> tuple[str, Ref]:
+    """Sorts objects of one kind from the oldest on, by name where they are equally old."""
+    resource = graph.read(ref)
+    created = str(metadata_of(resource.object).get("creationTimestamp", "")) if resource is not None else ""
+    return (created, ref)

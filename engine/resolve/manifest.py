@@ -1,0 +1,72 @@
+"""Names of groups and kinds, and the few ways in which queries look into an object; no meaning beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.graph.reader import Json, Reader
+from engine.ref import Ref
+
+GATEWAY_API = "gateway.networking.k8s.io"
+KGATEWAY = "gateway.kgateway.dev"
+DISCOVERY = "discovery.k8s.io"
+SERVICE_NAME = "kubernetes.io/service-name"
+
+_EMPTY: Json = {}
+
+
+def gateway_ref(cluster: str, namespace: str, name: str) -> Ref:
+    """A Gateway."""
+    return Ref(cluster, GATEWAY_API, "Gateway", namespace, name)
+
+
+def mapping(value: object) -> Json:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else _EMPTY
+
+
+def items(value: object) -> list[Json]:
+    """The objects in a list; empty when it is none."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """The texts in a list; empty when it is none."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+
+
+def spec_of(object_: Json | None) -> Json:
+    """`spec` of an object, empty when there is none."""
+    return mapping(object_.get("spec")) if object_ is not None else _EMPTY
+
+
+def metadata_of(object_: Json | None) -> Json:
+    """`metadata` of an object, empty when there is none."""
+    return mapping(object_.get("metadata")) if object_ is not None else _EMPTY
+
+
+def object_of(graph: Reader, ref: Ref) -> Json | None:
+    """The object as it is now; None when it is absent or cannot be understood."""
+    resource = graph.read(ref)
+    return resource.object if resource is not None else None
+
+
+def held_fact(gateway: Ref, ref: Ref) -> str:
+    """The fact that says that `gateway` is served `ref` as it was before a proxy rejected it."""
+    return f"held/{gateway}/{ref}"
+
+
+def served_object(graph: Reader, gateway: Ref, ref: Ref) -> Json | None:
+    """The object as `gateway` is served it: its last good revision while a quarantine holds it."""
+    resource = graph.read(ref)
+    if resource is None:
+        return None
+    held = resource.previous is not None and graph.fact(held_fact(gateway, ref))
+    return resource.previous if held else resource.object
+
+
+def labels_of(object_: Json | None) -> dict[str, str]:
+    """Labels of an object."""
+    labels: dict[str, Any] = dict(mapping(metadata_of(object_).get("labels")))
+    return {str(key): str(value) for key, value in labels.items()}

@@ -1,0 +1,209 @@
+"""Rules of an HTTPRoute, resolved: what happens to a request that a match chose, and what stands against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.graph.reader import Json, Reader
+from engine.models.duration import milliseconds
+from engine.ref import Ref
+from engine.resolve.attachment import Served
+from engine.resolve.backend import is_supported, port_protocol
+from engine.resolve.filters import FilterSet, filter_set
+from engine.resolve.grant import reference_problem
+from engine.resolve.manifest import held_fact, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.values import (
+    BackendKey,
+    Destination,
+    Match,
+    Mirror,
+    PathType,
+    Problem,
+    Protocol,
+    Retry,
+    Rule,
+    Session,
+    StringMatch,
+    Timeouts,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRule:
+    """A rule with its matches."""
+
+    matches: tuple[Match, ...]
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRoute:
+    """All rules of a route. `unresolved` are problems of references, `replaced` those of rules answered with 500."""
+
+    rules: tuple[ResolvedRule, ...]
+    unresolved: tuple[Problem, ...]
+    replaced: tuple[Problem, ...]
+    created: str
+    generation: int
+
+
+def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
+    """The rules of a route as one Gateway is served them; None when the route is absent."""
+    object_ = served_object(graph, key.gateway, key.route)
+    resource = graph.read(key.route)
+    if object_ is None or resource is None:
+        return None
+    held = bool(graph.fact(held_fact(key.gateway, key.route)))
+    quarantined = held and resource.previous is None
+    unresolved: list[Problem] = []
+    rules = []
+    for item in items(spec_of(object_).get("rules")) or [{}]:
+        matches = tuple(_match(one) for one in items(item.get("matches")) or [{}])
+        if quarantined:
+            text = "a proxy rejected this rule and there is no earlier revision: see penstock status, then mend it"
+            safe = tuple(match for match in matches if not _has_regex(match))
+            rules.append(ResolvedRule(safe, Rule(replaced=Problem("Quarantined", text))))
+            continue
+        rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved)))
+    replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
+    metadata = metadata_of(object_)
+    return ResolvedRoute(
+        tuple(rules),
+        tuple(unresolved),
+        replaced,
+        str(metadata.get("creationTimestamp", "")),
+        int(metadata.get("generation") or 0),
+    )
+
+
+def _has_regex(match: Match) -> bool:
+    return match.path_type is PathType.REGEX or any(one.regex for one in (*match.headers, *match.query))
+
+
+def _match(item: Json) -> Match:
+    path = mapping(item.get("path"))
+    return Match(
+        PathType(path.get("type", "PathPrefix")),
+        str(path.get("value", "/")),
+        str(item.get("method") or ""),
+        _strings(item.get("headers"), lower=True),
+        _strings(item.get("queryParams"), lower=False),
+    )
+
+
+def _strings(value: object, *, lower: bool) -> tuple[StringMatch, ...]:
+    """The first of several matches of one name counts (HTTPHeaderMatch.name, HTTPQueryParamMatch.name)."""
+    found: dict[str, StringMatch] = {}
+    for item in items(value):
+        name = str(item.get("name", ""))
+        name = name.lower() if lower else name
+        found.setdefault(
+            name, StringMatch(name, str(item.get("value", "")), item.get("type", "Exact") == "RegularExpression")
+        )
+    return tuple(found.values())
+
+
+def _rule(  # noqa: PLR0913  the rule's own parts
+    graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]
+) -> Rule:
+    filters = filter_set(items(item.get("filters")), matches)
+    if filters.problem is not None:
+        return Rule(replaced=filters.problem)
+    destinations = tuple(_destination(graph, key, one, unresolved) for one in items(item.get("backendRefs")))
+    session = _session(mapping(item.get("sessionPersistence")), key.route)
+    if isinstance(session, Problem):
+        return Rule(replaced=session)
+    for one in destinations:
+        if one.problem is not None and one.problem.reason == "UnsupportedValue":
+            return Rule(replaced=one.problem)
+    return Rule(
+        name=str(item.get("name") or ""),
+        destinations=destinations,
+        redirect=filters.redirect,
+        rewrite=filters.rewrite,
+        request_headers=filters.request_headers,
+        response_headers=filters.response_headers,
+        mirrors=_mirrors(graph, key, filters, unresolved),
+        cors=filters.cors,
+        timeouts=_timeouts(mapping(item.get("timeouts"))),
+        retry=_retry(item.get("retry")),
+        session=session,
+    )
+
+
+def _backend(graph: Reader, key: Served, item: Json) -> tuple[BackendKey, Protocol] | Problem:
+    group, kind = str(item.get("group") or ""), str(item.get("kind") or "Service")
+    name, namespace = str(item.get("name", "")), str(item.get("namespace") or key.route.namespace)
+    if not is_supported(group, kind):
+        return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: use a Service or a Backend")
+    target = Ref(key.route.cluster, group, kind, namespace, name)
+    problem = reference_problem(graph, key.route.kind, key.route, target)
+    if problem is not None:
+        return problem
+    port = int(item.get("port") or 0) if kind == "Service" else 0
+    protocol = graph.get(port_protocol, BackendKey(target, port))
+    return protocol if isinstance(protocol, Problem) else (BackendKey(target, port), protocol)
+
+
+def _destination(graph: Reader, key: Served, item: Json, unresolved: list[Problem]) -> Destination:
+    weight = int(item.get("weight", 1))
+    filters = filter_set(items(item.get("filters")), ())
+    unsupported = filters.problem or _beyond_headers(filters)
+    if unsupported is not None:
+        return Destination(weight, None, unsupported)
+    found = _backend(graph, key, item)
+    if isinstance(found, Problem):
+        unresolved.append(found)
+        return Destination(weight, None, found)
+    backend, protocol = found
+    return Destination(weight, backend, None, protocol, filters.request_headers, filters.response_headers)
+
+
+def _beyond_headers(filters: FilterSet) -> Problem | None:
+    if filters.redirect or filters.rewrite or filters.mirrors or filters.cors:
+        text = "only RequestHeaderModifier and ResponseHeaderModifier are served as filters of a backendRef"
+        return Problem("UnsupportedValue", text)
+    return None
+
+
+def _mirrors(graph: Reader, key: Served, filters: FilterSet, unresolved: list[Problem]) -> tuple[Mirror, ...]:
+    """A mirror that cannot be reached is left out: the request itself is not its business."""
+    found = []
+    for item in filters.mirrors:
+        backend = _backend(graph, key, mapping(item.get("backendRef")))
+        if isinstance(backend, Problem):
+            unresolved.append(backend)
+            continue
+        fraction = mapping(item.get("fraction"))
+        share = (int(fraction.get("numerator", 100)), int(fraction.get("denominator", 100)))
+        if item.get("percent") is not None:
+            share = (int(item["percent"]), 100)
+        found.append(Mirror(backend[0], share))
+    return tuple(found)
+
+
+def _timeouts(item: Json) -> Timeouts:
+    return Timeouts(milliseconds(item.get("request")), milliseconds(item.get("backendRequest")))
+
+
+def _retry(item: object) -> Retry | None:
+    if not isinstance(item, dict):
+        return None
+    codes = tuple(sorted({int(code) for code in item.get("codes") or ()}))
+    attempts = item.get("attempts")
+    return Retry(codes, 1 if attempts is None else int(attempts), milliseconds(item.get("backoff")))
+
+
+def _session(item: Json, route: Ref) -> Session | Problem | None:
+    if not item:
+        return None
+    if item.get("idleTimeout"):
+        text = "sessionPersistence.idleTimeout cannot be served by Envoy: use absoluteTimeout"
+        return Problem("UnsupportedValue", text)
+    kind = str(item.get("type", "Cookie"))
+    name = str(item.get("sessionName") or f"penstock-{route.namespace}-{route.name}")
+    permanent = mapping(item.get("cookieConfig")).get("lifetimeType") == "Permanent"
+    lifetime = (milliseconds(item.get("absoluteTimeout")) or 0) // 1000 if permanent else None
+    return Session(kind, name, lifetime)
+
+

@@ -1,0 +1,30 @@
+"""What the operator decides for the engine; values only, read by queries as a fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.graph.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Settings of the engine: part of its input, equal on every machine that computes the same domain.
+
+    `gateway_classes` are class names that are ours though no GatewayClass object of that name exists.
+    `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them.
+    """
+
+    controller_name: str = "penstock.dev/gateway-controller"
+    bind_address: str = "127.0.0.1"
+    gateway_classes: tuple[str, ...] = ("penstock",)
+    shared_address: bool = True
+
+
+FACT = "settings"
+
+
+def settings(graph: Reader) -> EngineSettings:
+    """The settings in force."""
+    value = graph.fact(FACT)
+    return value if isinstance(value, EngineSettings) else EngineSettings()

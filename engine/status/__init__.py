@@ -1,0 +1,1 @@
+"""What users are told: conditions, one file a kind."""
