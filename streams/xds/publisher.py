@@ -51,6 +51,8 @@ async def publish(
     def report(one: Report) -> None:
         # The latest of each proxy and kind is enough: while the broker is away they must not pile up.
         event = "presence" if one.event in {"connected", "disconnected"} else one.event
+        # At the end: a proxy that connects anew has nothing, until the acknowledgement that follows.
+        reports.pop((one.node.id, event), None)
         reports[one.node.id, event] = one
         waiting.set()
 

@@ -1,0 +1,1 @@
+"""Projections: joins by maximum over topics, on faust tables."""

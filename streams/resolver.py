@@ -1,0 +1,93 @@
+"""The resolver's process step: domains on a host, and Ticks for the deadlines that they ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from engine.engine import Engine, EngineSettings
+from engine.events import ChangeSet, Tick
+from engine.seal import Sealer
+from streams.clock import now, seconds_until
+from streams.codec import encode_change_set
+from streams.domain import Domain
+from streams.host import Host
+from streams.kafka import KafkaLog
+from streams.ports import LogError
+
+_LOG = structlog.get_logger()
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveOptions:
+    """`host` is "faust" or "group"; `directory` is the host's own; `member` keeps its partitions over a restart."""
+
+    log: KafkaLog
+    sealer: Sealer
+    engine: EngineSettings
+    directory: Path
+    domain: str = "default"
+    partition: int = 0
+    partitions: int = 1
+    host: str = "faust"
+    member: str = "resolver-0"
+
+
+class Crashed(RuntimeError):  # noqa: N818
+    """The host ended by itself: start the process again."""
+
+
+async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: None) -> None:
+    """Resolve for ever. Raises Unavailable when Kafka cannot be reached at the start, Crashed when the host ends."""
+    from streams.app import Membership, resolver_host  # noqa: PLC0415  one host of two, each slow to import
+    from streams.group import group_host  # noqa: PLC0415
+
+    host = Host(lambda partition: _domain(options, partition))
+    membership = Membership(
+        options.log.brokers,
+        f"{options.log.prefix}-resolver",
+        options.member,
+        options.directory,
+        options.log.prefix,
+        options.partitions,
+    )
+    adapter = resolver_host if options.host == "faust" else group_host
+    async with adapter(membership, host) as crashed, asyncio.TaskGroup() as tasks:
+        tasks.create_task(_ticks(options, host), name="resolver-ticks")
+        announced = False
+        while not crashed():
+            if not announced and host.offsets():
+                announced = True
+                ready()
+            await asyncio.sleep(0.1)
+        msg = "the resolver's host ended"
+        raise Crashed(msg)
+
+
+def _domain(options: ResolveOptions, partition: int) -> Domain:
+    return Domain(
+        options.log, lambda: Engine(options.sealer, options.engine), name=options.domain, partition=partition
+    )
+
+
+async def _ticks(options: ResolveOptions, host: Host) -> None:
+    """Time enters the log as change sets: one when the next deadline of a domain of ours has come."""
+    told: dict[int, str] = {}
+    while True:
+        await asyncio.sleep(_POLL_SECONDS)
+        for partition, wake in host.wakes().items():
+            if wake is None or told.get(partition) == wake or seconds_until(wake) > 0:
+                continue
+            time = now()
+            tick = ChangeSet(options.domain, "", "clock", f"tick-{wake}", time, "penstock", (Tick(),))
+            try:
+                async with options.log.writer(f"clock-{options.domain}") as writer:
+                    await writer.write(encode_change_set(tick, partition))
+                told[partition] = wake
+            except LogError as error:
+                _LOG.warning("a tick waits for the log", reason=str(error))

@@ -1,0 +1,1 @@
+"""Sinks: what the log asks for, done in the world."""
