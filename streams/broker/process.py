@@ -49,6 +49,13 @@ class Broker:
         found = self._read()
         return f"127.0.0.1:{found.port}" if found is not None else None
 
+    def address(self) -> str:
+        """`host:port` where the node is or was last; port 1, where nobody answers, when it never ran."""
+        try:
+            return f"127.0.0.1:{int(json.loads(self._file.read_text())['port'])}"
+        except (OSError, ValueError, KeyError):
+            return "127.0.0.1:1"
+
     @property
     def pid(self) -> int | None:
         """The node's process, None when it does not live."""

@@ -1,0 +1,45 @@
+"""How commands print: tables for people, JSON and YAML for programs, one line for an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NoReturn
+
+import orjson
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+
+class Format(StrEnum):
+    """Values of --output."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say what is wrong on standard error and end with a code."""
+    sys.stderr.write(f"penstock: {message}\n")
+    sys.exit(code)
+
+
+def emit(value: Any, form: Format) -> None:
+    """Print a value as JSON or YAML."""
+    if form is Format.JSON:
+        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table as kubectl does: upper-case heads, no frames."""
+    shown = Table(box=None, pad_edge=False, header_style="")
+    for column in columns:
+        shown.add_column(column.upper(), overflow="fold")
+    for row in rows:
+        shown.add_row(*[str(cell) for cell in row])
+    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 240).print(shown)

@@ -1,0 +1,130 @@
+"""The composition root: builds adapters from settings, and nothing else does."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from engine.engine import EngineSettings
+from engine.seal import Sealer
+from streams.broker import Broker
+from streams.clock import now
+from streams.identity import is_proxy_token, proxy_token, sealing_key
+from streams.kafka import KafkaLog
+from streams.ports import Unavailable
+from streams.settings import Settings
+
+_SOCKET_BYTES = 100
+
+
+def broker_address(settings: Settings) -> str:
+    """Where Kafka is: as set, or the embedded one's address. Raises Unavailable when that does not run."""
+    if settings.brokers:
+        return settings.brokers
+    address = Broker(settings.data / "broker").running()
+    if address is None:
+        msg = f"no broker runs for {settings.data}: start `penstock run`, or name the right --data or --brokers"
+        raise Unavailable(msg)
+    return address
+
+
+def kafka_log(settings: Settings) -> KafkaLog:
+    """The log. Raises Unavailable."""
+    return KafkaLog(broker_address(settings), settings.topic_prefix, settings.security())
+
+
+def key(settings: Settings) -> bytes:
+    """The sealing key. Raises IdentityError."""
+    return sealing_key(settings.key_file)
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """What the operator decides for the engine."""
+    return EngineSettings(bind_address=settings.bind)
+
+
+def ads_socket(settings: Settings) -> Path:
+    """The publisher's unix socket: in the data directory, or, where that path is too long for one, beside it in /tmp."""
+    path = settings.data.resolve() / "ads.sock"
+    if len(str(path)) <= _SOCKET_BYTES:
+        return path
+    digest = hashlib.blake2b(str(path).encode(), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"penstock-{digest}.sock"
+
+
+async def run_resolve(settings: Settings) -> None:
+    """The resolver role."""
+    from streams.resolver import ResolveOptions, resolve  # noqa: PLC0415  roles import what is theirs
+
+    options = ResolveOptions(
+        kafka_log(settings),
+        Sealer(key(settings)),
+        engine_settings(settings),
+        settings.data / "resolver",
+        settings.domain,
+        settings.partition,
+        settings.partition + 1,
+        settings.host,
+    )
+    await resolve(options)
+
+
+async def run_project(settings: Settings) -> None:
+    """The projections role."""
+    from streams.projections.convergence import ProjectOptions, project  # noqa: PLC0415
+
+    await project(
+        ProjectOptions(
+            kafka_log(settings),
+            settings.data / "projections",
+            settings.domain,
+            settings.partition,
+            settings.partition + 1,
+        )
+    )
+
+
+async def run_publish(settings: Settings) -> None:
+    """The publisher role; with Kafka away it serves its snapshot."""
+    from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.xds.publisher import PublishOptions, publish  # noqa: PLC0415
+
+    secret = key(settings)
+    socket = ads_socket(settings)
+    socket.unlink(missing_ok=True)
+    options = PublishOptions(
+        f"unix:{socket}",
+        settings.data / "snapshot" / f"{settings.domain}.sealed",
+        lambda gateway, token: is_proxy_token(secret, gateway, token),
+        now,
+        envoy_binary(settings.envoy),
+        settings.domain,
+        settings.partition,
+    )
+    address = settings.brokers or Broker(settings.data / "broker").address()
+    await publish(KafkaLog(address, settings.topic_prefix, settings.security()), Sealer(secret), options)
+
+
+async def run_deploy(settings: Settings) -> None:
+    """The local deployer role."""
+    from streams.sinks.local_envoy import Deployer, DeployOptions, envoy_binary  # noqa: PLC0415
+
+    secret = key(settings)
+    options = DeployOptions(
+        settings.data.resolve() / "proxies",
+        ads_socket(settings),
+        envoy_binary(settings.envoy),
+        lambda gateway: proxy_token(secret, gateway),
+        settings.envoy_concurrency,
+        settings.partition,
+    )
+    await Deployer(options).follow(kafka_log(settings))
+
+
+async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
+    """The file source role, for one directory."""
+    from streams.sources.files import FilesOptions, watch_files  # noqa: PLC0415
+
+    options = FilesOptions(cluster, directory, now, settings.domain, settings.partition)
+    await watch_files(kafka_log(settings), Sealer(key(settings)), options)

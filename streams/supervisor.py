@@ -1,0 +1,88 @@
+"""Keeps the roles of one run alive as processes of their own; it does none of their work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_STOP_SECONDS = 6.0
+_STEADY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A command of penstock, such as ("watch", "east=manifests")."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """`say` hears every line that a role prints, with the role's name."""
+
+    roles: Sequence[Role]
+    environment: Mapping[str, str]
+    say: Callable[[str, str], None]
+    pids: dict[str, int] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Run all roles until cancelled, then end them. Each is started again when it ends by itself."""
+        async with asyncio.TaskGroup() as tasks:
+            for role in self.roles:
+                tasks.create_task(self._keep(role), name=f"role-{role.name}")
+
+    async def _keep(self, role: Role) -> None:
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            code = await self._once(role)
+            failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
+            pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+            self.say(role.name, f"ended with {_words(code)}, starts again in {pause} s")
+            await asyncio.sleep(pause)
+
+    async def _once(self, role: Role) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "streams.cli",
+            *role.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self.environment, "PENSTOCK_PARENT": str(os.getpid())},
+            # Ctrl-C in the terminal reaches the run only, which then ends its roles in order.
+            start_new_session=True,
+            limit=1 << 20,
+        )
+        self.pids[role.name] = process.pid
+        try:
+            if process.stdout is not None:
+                async for line in process.stdout:
+                    self.say(role.name, line.decode(errors="replace").rstrip())
+            return await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _words(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"code {code}"
