@@ -109,9 +109,15 @@ async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Cal
 
 @asynccontextmanager
 async def maximum_table(
-    membership: Membership, source: Topic, merge: Callable[[bytes | None, Record], bytes], seen: Callable[[str], None]
+    membership: Membership,
+    source: Topic,
+    changelog: Topic,
+    merge: Callable[[bytes | None, Record], bytes],
+    seen: Callable[[str], None],
 ) -> AsyncIterator[Mapping[str, bytes]]:
     """A table over `source` that `merge` joins each record into by its key; yields the table, read-only.
+
+    The changelog is a topic of ours, as compacted as the others: faust may not declare topics.
 
     `merge(before, record)` must be a join by maximum: records come at least once. `seen` hears each key changed.
     """
@@ -119,8 +125,8 @@ async def maximum_table(
     topic = app.topic(
         topic_name(source, membership.prefix), key_type=bytes, value_type=bytes, partitions=membership.partitions
     )
-    changelog = app.topic(
-        f"{membership.prefix}.{membership.group}.{source.value}.changelog",
+    log = app.topic(
+        topic_name(changelog, membership.prefix),
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",
@@ -136,7 +142,7 @@ async def maximum_table(
         recovery_buffer_size=1,
         key_type=bytes,
         value_type=bytes,
-        changelog_topic=changelog,
+        changelog_topic=log,
     )
 
     async def join(stream: Any) -> None:

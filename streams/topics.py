@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Topic(StrEnum):
-    """Topics without their prefix."""
+    """Topics without their prefix. ACKNOWLEDGED is the changelog of the projections' table."""
 
     CHANGES = "changes"
     STATE = "state"
@@ -18,6 +18,7 @@ class Topic(StrEnum):
     INFRA = "infra"
     REPORTS = "reports"
     CONVERGENCE = "convergence"
+    ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
 
 
@@ -33,7 +34,7 @@ CONTROL = "~"
 OPENING = "~opening"
 """The key of the record by which an owner touches every output partition before it reads them."""
 
-_COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE}
+_COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE, Topic.ACKNOWLEDGED}
 _DAYS_7_MS = 7 * 24 * 3600 * 1000
 
 

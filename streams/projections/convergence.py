@@ -94,7 +94,7 @@ async def project(options: ProjectOptions) -> None:
         options.log.prefix,
         options.partitions,
     )
-    async with maximum_table(membership, Topic.REPORTS, joined, seen) as table:
+    async with maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joined, seen) as table:
         for name in table:
             seen(name)
         await _write(options, table, dirty, wake)

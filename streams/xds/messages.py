@@ -142,14 +142,14 @@ def _pair(data: bytes) -> tuple[str, int | bytes]:
 
 
 def _node(data: bytes) -> Node:
-    # config.core.v3.Node: id=1, metadata=3 (Struct), user_agent_build_version=7 (version=1).
+    # config.core.v3.Node: id=1, metadata=3 (Struct), user_agent_build_version=8 (version=1).
     name, gateway, version = "", "", ""
     for number, value in fields(data):
         if number == 1:
             name = _text(value)
         elif number == 3:  # noqa: PLR2004
             gateway = _metadata(_bytes(value))
-        elif number == 7:  # noqa: PLR2004
+        elif number == 8:  # noqa: PLR2004
             version = _version(_bytes(value))
     return Node(name, gateway, version)
 
