@@ -1,0 +1,98 @@
+"""`penstock get`: objects with their status, as kubectl prints them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from engine.models.kinds import KINDS, find_kind
+from engine.ref import Ref, parse_ref
+from engine.status.programmed import programmed
+from streams.cli.output import Format, emit, fail, table
+from streams.cli.reading import Brokers, Data, Namespace, Output, convergence, lowest, rows, with_log
+from streams.ports import Log
+from streams.topics import Topic
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=get.__doc__)(get)
+
+
+def get(  # noqa: PLR0913  the options of the command
+    kind: Annotated[str, typer.Argument(help="A kind: its name, plural or short name.")],
+    name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
+    namespace: Namespace = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Print objects with their status: what the log says of them, and what proxies run."""
+    found = find_kind(kind)
+    if found is None:
+        fail(f"unknown kind {kind}; known: {', '.join(one.plural for one in KINDS)}", 2)
+    wanted = (found.group, found.name)
+    objects = with_log(data, brokers, objects_of)
+    chosen = [
+        (ref, object_)
+        for ref, object_ in objects
+        if (ref.group, ref.kind) == wanted and name in (None, ref.name) and namespace in (None, ref.namespace)
+    ]
+    if name is not None and not chosen:
+        fail(f"{found.plural} {name} is not there", 1)
+    if output is Format.TABLE:
+        table(("cluster", "namespace", "name", "generation", "state"), [_row(*one) for one in chosen])
+    elif name is not None and len(chosen) == 1:
+        emit(chosen[0][1], output)
+    else:
+        emit({"apiVersion": "v1", "kind": "List", "items": [object_ for _, object_ in chosen]}, output)
+
+
+async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
+    """All objects, each with the status that is shown."""
+    state = await rows(log, Topic.STATE, partition)
+    statuses = await rows(log, Topic.STATUS, partition)
+    converged = lowest(await convergence(log, partition))
+    found = []
+    for key, row in state.items():
+        if not key.startswith("resource/"):
+            continue
+        ref = parse_ref(key.removeprefix("resource/"))
+        object_ = dict(row["object"])
+        if ref.kind == "Secret":
+            object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
+        status = statuses.get(str(ref))
+        if status is not None:
+            object_["status"] = programmed(status, converged)
+        found.append((ref, object_))
+    return found
+
+
+def _row(ref: Ref, object_: dict[str, Any]) -> tuple[object, ...]:
+    return ref.cluster, ref.namespace, ref.name, object_["metadata"].get("generation"), state_of(object_)
+
+
+def state_of(object_: dict[str, Any]) -> str:
+    """One word of an object's conditions: what is not as wished, or that all is well."""
+    bad = [one for one in conditions(object_.get("status") or {}) if not is_good(one)]
+    if bad:
+        return ", ".join(dict.fromkeys(f"{one['type']}={one['status']} ({one['reason']})" for one in bad))
+    return "ok" if object_.get("status") else ""
+
+
+def conditions(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """All conditions of a status, of listeners and parents too."""
+    found = list(status.get("conditions") or ())
+    for part in (*(status.get("listeners") or ()), *(status.get("parents") or ())):
+        found += part.get("conditions") or ()
+    return found
+
+
+_BAD_WHEN_TRUE = {"Conflicted", "PartiallyInvalid"}
+
+
+def is_good(condition: dict[str, Any]) -> bool:
+    """Whether a condition says that all is well."""
+    bad = "True" if condition["type"] in _BAD_WHEN_TRUE else "False"
+    return bool(condition["status"] != bad)

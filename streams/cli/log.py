@@ -1,0 +1,79 @@
+"""`penstock log`: what happened, when, by whom, and what it changed downstream."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from streams.cli.output import Format, emit, table
+from streams.cli.reading import Brokers, Data, Output, with_log
+from streams.ports import Log, Record
+from streams.topics import OPENING, Topic, split_key
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="log", help=show_log.__doc__)(show_log)
+
+
+def show_log(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,  # noqa: FBT002
+    limit: Annotated[int, typer.Option(help="How many of the latest.")] = 50,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Print change sets: offset, time, cluster, actor, what changed, what it changed downstream."""
+
+    async def work(log: Log, partition: int) -> list[dict[str, Any]]:
+        latest: deque[dict[str, Any]] = deque(maxlen=max(limit, 0))
+        _, end = await log.ends(Topic.UPDATES, partition)
+        async for records in log.read(Topic.UPDATES, partition):
+            latest.extend(_values(records))
+        if follow:
+            for value in latest:
+                typer.echo("  ".join(_row(value)))
+            async for records in log.follow(Topic.UPDATES, partition, end):
+                for value in _values(records):
+                    typer.echo("  ".join(_row(value)))
+        return list(latest)
+
+    found = with_log(data, brokers, work)
+    if output is Format.TABLE:
+        table(("offset", "time", "cluster", "actor", "change", "downstream"), [_row(one) for one in found])
+    else:
+        emit(found, output)
+
+
+def _values(records: list[Record]) -> list[dict[str, Any]]:
+    return [
+        orjson.loads(record.value)
+        for record in records
+        if record.value is not None and record.key is not None and split_key(record.key)[1] != OPENING
+    ]
+
+
+def _row(value: dict[str, Any]) -> tuple[str, ...]:
+    changes = [f"{one['verb']} {_short(one)}".strip() for one in value.get("changes", [])]
+    shown = ", ".join(changes[:4]) + (f" and {len(changes) - 4} more" if len(changes) > 4 else "")  # noqa: PLR2004
+    down = value.get("downstream", {})
+    fragments = down.get("fragments", {})
+    text = f"+{len(fragments.get('set', []))} -{len(fragments.get('removed', []))} fragments"
+    text += f", {len(down.get('statuses', []))} statuses"
+    return (
+        str(value["offset"]),
+        str(value.get("time", "")),
+        str(value.get("cluster", "")),
+        str(value.get("actor", "")),
+        shown,
+        text,
+    )
+
+
+def _short(change: dict[str, Any]) -> str:
+    ref = str(change.get("ref") or change.get("location") or change.get("fragment") or "")
+    parts = ref.split("/")
+    return f"{parts[2]}/{parts[4]}" if len(parts) == 5 else ref  # noqa: PLR2004

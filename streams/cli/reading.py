@@ -1,0 +1,65 @@
+"""What read commands share: the options that say which log, and the topics as Python values."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import orjson
+import typer
+
+from streams.cli.output import Format, fail
+from streams.ports import Log, LogError
+from streams.topics import Topic, split_key
+from streams.view import read_table
+
+T = TypeVar("T")
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data directory of `penstock run`.")]
+Brokers = Annotated[str | None, typer.Option("--brokers", help="A Kafka of yours, host:port.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace.")]
+
+
+def with_log(data: Path | None, brokers: str | None, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:
+    """Run `work(log, partition)` on the log that the options name; a log that is not there is exit code 3."""
+    from streams.main import kafka_log  # noqa: PLC0415  slow to import; --help must not wait for it
+    from streams.settings import Settings  # noqa: PLC0415
+
+    if data is not None:
+        os.environ["PENSTOCK_DATA"] = str(data)
+    if brokers is not None:
+        os.environ["PENSTOCK_BROKERS"] = brokers
+    settings = Settings()
+
+    async def run() -> T:
+        return await work(kafka_log(settings), settings.partition)
+
+    try:
+        return asyncio.run(run())
+    except LogError as error:
+        fail(str(error), 3)
+
+
+async def rows(log: Log, topic: Topic, partition: int) -> dict[str, Any]:
+    """The rows of a compacted topic of JSON values, by key, sorted."""
+    table = await read_table(log, topic, partition)
+    return {key: orjson.loads(record.value or b"null") for key, record in sorted(table.rows.items())}
+
+
+async def convergence(log: Log, partition: int) -> dict[str, Any]:
+    """penstock.convergence by gateway; the latest row of each counts."""
+    found: dict[str, Any] = {}
+    async for records in log.read(Topic.CONVERGENCE, partition):
+        for record in records:
+            if record.key is not None and record.value is not None:
+                found[split_key(record.key)[1]] = orjson.loads(record.value)
+    return dict(sorted(found.items()))
+
+
+def lowest(found: dict[str, Any]) -> dict[str, int | None]:
+    """What `programmed` needs of convergence."""
+    return {gateway: row["lowest"] for gateway, row in found.items()}

@@ -1,0 +1,92 @@
+"""`penstock replay`: folds the log alone, from its beginning; what it answers must equal what is live."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.engine import Engine
+from engine.seal import Sealer
+from engine.update import Fragment
+from streams.cli.output import Format, emit, fail
+from streams.cli.reading import Brokers, Data, Output, with_log
+from streams.codec import Garbage, NewerSchema, decode_change_set, decode_fragment, dumps
+from streams.ports import Log
+from streams.topics import Topic
+from streams.view import read_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=replay.__doc__)(replay)
+
+
+def replay(  # noqa: PLR0913  the options of the command
+    to: Annotated[int | None, typer.Option(help="The last offset to fold; else all.")] = None,
+    digest: Annotated[bool, typer.Option("--digest", help="Print only the digest of all fragments.")] = False,  # noqa: FBT002
+    live: Annotated[bool, typer.Option("--live", help="What is emitted now, instead of a replay.")] = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option(help="Write fragments, statuses and nodes into this directory.")] = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Fold the log from its beginning and print the digest of what comes out."""
+    from streams.main import engine_settings, key  # noqa: PLC0415
+    from streams.settings import Settings  # noqa: PLC0415
+
+    async def work(log: Log, partition: int) -> dict[str, Any]:
+        if live:
+            table = await read_table(log, Topic.XDS, partition)
+            decoded = (decode_fragment(row) for row in table.rows.values())
+            fragments = {str(one.key): one for one in decoded if one is not None}
+            return {"offset": table.progress, "fragments": len(fragments), "digest": digest_of(fragments.values())}
+        settings = Settings()
+        engine = Engine(Sealer(key(settings)), engine_settings(settings))
+        await fold(log, partition, engine, to)
+        update = engine.everything()
+        if out is not None:
+            _write(out, update)
+        found = update.fragments.set
+        return {"offset": engine.offset, "fragments": len(found), "digest": digest_of(found.values())}
+
+    answer = with_log(data, brokers, work)
+    if output is not Format.TABLE:
+        emit(answer, output)
+    elif digest:
+        typer.echo(answer["digest"])
+    else:
+        typer.echo(f"offset {answer['offset']}: {answer['fragments']} fragments, digest {answer['digest']}")
+
+
+async def fold(log: Log, partition: int, engine: Engine, to: int | None) -> None:
+    """Apply penstock.changes to an engine; garbage is skipped, as it was."""
+    async for records in log.read(Topic.CHANGES, partition):
+        for record in records:
+            if to is not None and record.offset > to:
+                return
+            try:
+                engine.apply(decode_change_set(record), record.offset)
+            except Garbage:
+                continue
+            except NewerSchema as error:
+                fail(str(error), 3)
+
+
+def digest_of(fragments: Iterable[Fragment]) -> str:
+    """blake2b-128 over keys, versions, parents and orders, sorted."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for one in sorted(fragments, key=lambda one: str(one.key)):
+        hashed.update(f"{one.key}\0{one.version}\0{one.parent}\0{one.order}\n".encode())
+    return hashed.hexdigest()
+
+
+def _write(directory: Path, update: Any) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    fragments = {key: one.version for key, one in sorted(update.fragments.set.items())}
+    (directory / "fragments.json").write_bytes(dumps(fragments))
+    (directory / "statuses.json").write_bytes(dumps(dict(update.statuses.set)))
+    (directory / "nodes.json").write_bytes(dumps(dict(update.nodes.set)))

@@ -1,0 +1,98 @@
+"""`penstock status`: what is not as wished, and why; proxies, and what runs behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.ref import Ref
+from streams.cli.get import conditions, is_good, objects_of
+from streams.cli.output import Format, emit, fail
+from streams.cli.reading import Brokers, Data, Output, convergence, rows, with_log
+from streams.ports import Log
+from streams.topics import Topic
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=status.__doc__)(status)
+
+
+def status(
+    ref: Annotated[str | None, typer.Argument(help="Only this object: KIND/NAME or KIND/NAMESPACE/NAME.")] = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run."""
+
+    async def work(log: Log, partition: int) -> dict[str, Any]:
+        return {
+            "objects": await objects_of(log, partition),
+            "state": await rows(log, Topic.STATE, partition),
+            "convergence": await convergence(log, partition),
+        }
+
+    found = with_log(data, brokers, work)
+    answer = {
+        "refused": [row for key, row in found["state"].items() if key.startswith("refused/")],
+        "quarantined": [row for key, row in found["state"].items() if key.startswith("quarantine/")],
+        "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
+        "proxies": _proxies(found["convergence"]),
+    }
+    if ref is not None and not answer["objects"]:
+        fail(f"{ref} is not there", 1)
+    if output is Format.TABLE:
+        _print(answer, whole=ref is not None)
+    else:
+        emit(answer, output)
+
+
+def _chosen(ref: Ref, wanted: str | None) -> bool:
+    if wanted is None:
+        return True
+    kind, _, rest = wanted.partition("/")
+    namespace, _, name = rest.rpartition("/")
+    return ref.kind.lower() == kind.lower() and ref.name == name and namespace in ("", ref.namespace)
+
+
+def _object(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:
+    return {"ref": str(ref), "conditions": conditions(object_.get("status") or {})}
+
+
+def _proxies(found: dict[str, Any]) -> list[dict[str, Any]]:
+    from streams.settings import Settings  # noqa: PLC0415
+    from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
+
+    directory: Path = Settings().data / "proxies"
+    admins = {str(row["gateway"]): admin_address(row) for _, row in remembered(directory)}
+    return [
+        {"proxy": name, "gateway": gateway, "admin": admins.get(gateway), **proxy}
+        for gateway, row in found.items()
+        for name, proxy in row["proxies"].items()
+    ]
+
+
+def _print(answer: dict[str, Any], *, whole: bool) -> None:
+    for row in answer["refused"]:
+        typer.echo(f"refused     {row['location']}: {row['message']}")
+    for row in answer["quarantined"]:
+        objects = ", ".join(text for text, _ in row["objects"])
+        typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
+    bad = 0
+    for row in answer["objects"]:
+        for one in row["conditions"]:
+            if whole or not is_good(one):
+                bad += not is_good(one)
+                name = "/".join(row["ref"].split("/")[2:])
+                typer.echo(f"{name}  {one['type']}={one['status']} {one['reason']}: {one['message']}")
+    for row in answer["proxies"]:
+        state = "connected" if row["connected"] else "gone"
+        name = "/".join(row["gateway"].split("/")[3:])
+        typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
+        if row["error"]:
+            typer.echo(f"            rejected: {row['error'][:300]}")
+    if not bad and not answer["refused"] and not answer["quarantined"]:
+        typer.echo("all objects are as wished")
