@@ -1,0 +1,149 @@
+"""A golden case: its files, read strictly, and what the engine makes of its input. It plays nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.engine import Engine
+from engine.events import ChangeSet, Put, Refused
+from engine.seal import KEY_BYTES, Sealer
+from engine.status.programmed import programmed
+from engine.update import Fragment, FragmentKind, Update
+from streams.sources.manifests import read_directory
+from streams.sources.stamp import stamped
+
+CASES = Path(__file__).parent / "cases"
+NOW = "2026-11-24T12:00:00.000Z"
+FILES = {"input.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
+_MESSAGES: dict[FragmentKind, type[Message]] = {
+    FragmentKind.CLUSTER: Cluster,
+    FragmentKind.ENDPOINTS: ClusterLoadAssignment,
+    FragmentKind.LISTENER: Listener,
+    FragmentKind.ROUTE_CONFIG: RouteConfiguration,
+    FragmentKind.VIRTUAL_HOST: VirtualHost,
+    FragmentKind.ROUTE: Route,
+    FragmentKind.SECRET: Secret,
+}
+
+
+class Strict(BaseModel):
+    """Unknown keys are mistakes of the case's author."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Received(Strict):
+    """What the backend must have been asked."""
+
+    path: str | None = None
+    host: str | None = None
+    method: str | None = None
+    protocol: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    absent: list[str] = Field(default_factory=list)
+
+
+class Expected(Strict):
+    """What must come back. `share`: of `times` requests, how many parts of one each backend (or status) gets, ±0.07."""
+
+    status: int | None = None
+    backend: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    absent: list[str] = Field(default_factory=list)
+    received: Received = Received()
+    share: dict[str, float] = Field(default_factory=dict)
+    mirrored: list[str] = Field(default_factory=list)
+    not_mirrored: list[str] = Field(default_factory=list)
+    certificate: str | None = None
+    refused: bool = False
+    sticky: bool = False
+
+
+class Request(Strict):
+    """A request to a listener's port; `host` is also the SNI of an https request unless `sni` says otherwise."""
+
+    port: int = 80
+    scheme: Literal["http", "https"] = "http"
+    host: str = "example.com"
+    sni: str | None = None
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] = Field(default_factory=dict)
+    times: int = 1
+    websocket: bool = False
+    expect: Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What the engine made of a case."""
+
+    update: Update
+    refused: dict[str, str]
+    sealer: Sealer
+
+
+def names() -> list[str]:
+    """All cases."""
+    return sorted(one.name for one in CASES.iterdir() if one.is_dir())
+
+
+def requests_of(name: str) -> list[Request]:
+    """The requests of a case."""
+    return [Request.model_validate(one) for one in yaml.safe_load((CASES / name / "requests.yaml").read_text())]
+
+
+def resolve(folder: Path) -> Golden:
+    """Read `input.yaml` of a folder as the file source does, and resolve it."""
+    sealer = Sealer(bytes(range(KEY_BYTES)))
+    reading = read_directory(folder, "local")
+    puts = [Put(ref, stamped(ref, one.object, None, NOW, sealer)) for ref, one in sorted(reading.objects.items())]
+    refused = [Refused(place, one.ref, one.message) for place, one in sorted(reading.refused.items())]
+    engine = Engine(sealer)
+    engine.apply(ChangeSet("default", "local", "files", "golden", NOW, "files", (*puts, *refused)), 0)
+    messages = {place: one.message for place, one in sorted(reading.refused.items())}
+    return Golden(engine.everything(), messages, sealer)
+
+
+def envoy_of(golden: Golden) -> str:
+    """The fragments as YAML, sorted by key."""
+    return _yaml({name: _shown(one, golden.sealer) for name, one in sorted(golden.update.fragments.set.items())})
+
+
+def status_of(golden: Golden) -> str:
+    """All conditions, as if every proxy had acknowledged everything, and what was refused."""
+    statuses = golden.update.statuses.set
+    converged = {gateway: 1 for one in statuses.values() for gateway in one["programmed"]}
+    shown = {ref: programmed(one, converged) for ref, one in sorted(statuses.items())}
+    return _yaml({"refused": golden.refused, "statuses": shown})
+
+
+def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
+    payload = sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload
+    message = _MESSAGES[fragment.key.kind].parse(payload)
+    config = message.to_dict()
+    if fragment.sealed:
+        config["tlsCertificate"]["privateKey"] = "(sealed)"
+    shown: dict[str, Any] = {"parent": fragment.parent, "order": fragment.order} if fragment.parent else {}
+    return shown | {"from": [f"{ref} {generation}" for ref, generation in fragment.provenance], "config": config}
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _yaml(value: Any) -> str:
+    plain = yaml.dump(value, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=True)
+    return str(plain)

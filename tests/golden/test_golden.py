@@ -1,0 +1,179 @@
+"""Golden cases: what the engine makes of an input, and what the real Envoy answers with it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from tests.golden.case import CASES, FILES, Request, envoy_of, names, requests_of, resolve, status_of
+from tests.support.backend import Backend, backends
+from tests.support.client import Answer, Ask, Connection, ask
+from tests.support.proxy import port_of, proxies
+
+UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
+"""Rewrites envoy.yaml and status.yaml (`make golden`)."""
+_PLACEHOLDER = "127.1.0."
+_TOLERANCE = 0.07
+_SECONDS = 5.0
+
+
+@pytest.mark.parametrize("name", names())
+def test_golden(name: str) -> None:
+    """The engine says what is written."""
+    golden = resolve(CASES / name)
+    for file, text in (("envoy.yaml", envoy_of(golden)), ("status.yaml", status_of(golden))):
+        path = CASES / name / file
+        if UPDATE:
+            path.write_text(text)
+        assert path.read_text() == text, f"{path} differs: make golden, then read the difference"
+
+
+def test_nothing_else_lies_in_the_cases() -> None:
+    """Orphans go on update, and are refused otherwise."""
+    orphans = [file for case in CASES.iterdir() for file in case.iterdir() if file.name not in FILES]
+    for orphan in orphans if UPDATE else ():
+        orphan.unlink()
+    assert UPDATE or not orphans
+    assert len(names()) >= 80  # noqa: PLR2004  the number that was promised
+
+
+@pytest.mark.parametrize("name", names())
+def test_played(name: str, tmp_path: Path) -> None:
+    """The real Envoy answers what the case expects."""
+    random_ = random.SystemRandom()
+    prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
+    text = (CASES / name / "input.yaml").read_text()
+    (tmp_path / "input.yaml").write_text(text.replace(_PLACEHOLDER, prefix))
+    asyncio.run(_play(tmp_path, prefix, requests_of(name)))
+
+
+async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
+    golden = resolve(folder)
+    address = f"{prefix}254"
+    async with backends(_places(folder, prefix)) as running, proxies(golden.update.fragments.set, golden.sealer, address):
+        for request in requests:
+            await _one(request, address, running)
+
+
+def _places(folder: Path, prefix: str) -> dict[tuple[str, int], str]:
+    """Where backends must stand: every loopback endpoint of the input, under its last number."""
+    places = {}
+    for document in yaml.safe_load_all((folder / "input.yaml").read_text()):
+        kind = (document or {}).get("kind")
+        pairs = []
+        if kind == "EndpointSlice":
+            ports = [port["port"] for port in document.get("ports", [])]
+            pairs = [(one, port) for end in document["endpoints"] for one in end["addresses"] for port in ports]
+        elif kind == "Backend":
+            hosts = document["spec"].get("static", {}).get("hosts", [])
+            pairs = [(one["host"], one["port"]) for one in hosts]
+        for address, port in pairs:
+            if address.startswith(prefix):
+                places[address, port] = address.removeprefix(prefix)
+    return places
+
+
+async def _one(request: Request, address: str, running: dict[str, Backend]) -> None:
+    port = port_of(request.port)
+    sni = (request.host if request.sni is None else request.sni) if request.scheme == "https" else None
+    asked = Ask(request.host, request.path, request.method, request.headers, sni)
+    expect = request.expect
+    if expect.refused:
+        with pytest.raises((OSError, EOFError)):
+            await ask(address, port, asked)
+        return
+    if request.websocket:
+        await _websocket(address, port, asked, expect.backend)
+        return
+    before = {name: len(one.seen) for name, one in running.items()}
+    answers = [await ask(address, port, asked) for _ in range(request.times)]
+    if expect.share:
+        _check_share(expect.share, answers)
+    if expect.sticky:
+        await _check_sticky(address, port, asked, answers[0])
+    for answer in answers:
+        _check(request, answer)
+    for name in expect.mirrored:
+        async with asyncio.timeout(_SECONDS):
+            while len(running[name].seen) <= before[name]:
+                await asyncio.sleep(0.01)
+    for name in expect.not_mirrored:
+        assert len(running[name].seen) == before[name], request
+
+
+def _check(request: Request, answer: Answer) -> None:
+    expect = request.expect
+    told = f"{request}\nanswered {answer}"
+    if expect.status is not None:
+        assert answer.status == expect.status, told
+    if expect.backend is not None:
+        assert answer.header("x-backend") == expect.backend, told
+    for name, value in expect.headers.items():
+        assert answer.header(name) == value, told
+    for name in expect.absent:
+        assert answer.header(name) is None, told
+    if expect.certificate is not None:
+        subject = x509.load_der_x509_certificate(answer.certificate).subject
+        assert subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == expect.certificate, told
+    received = expect.received
+    if received.model_fields_set:
+        _check_received(request, json.loads(answer.body))
+
+
+def _check_received(request: Request, seen: dict[str, object]) -> None:
+    received = request.expect.received
+    headers: dict[str, list[str]] = {}
+    pairs = seen["headers"]
+    assert isinstance(pairs, list)
+    for name, value in pairs:
+        headers.setdefault(name.lower(), []).append(value)
+    joined = {name: ",".join(values) for name, values in headers.items()}
+    for name, want in (("path", received.path), ("method", received.method), ("protocol", received.protocol)):
+        assert want is None or seen[name] == want, (request, seen)
+    assert received.host is None or joined["host"] == received.host, (request, seen)
+    for name, value in received.headers.items():
+        assert joined.get(name.lower()) == value, (request, seen)
+    for name in received.absent:
+        assert name.lower() not in joined, (request, seen)
+
+
+def _check_share(share: dict[str, float], answers: list[Answer]) -> None:
+    counted = Counter(one.header("x-backend") or str(one.status) for one in answers)
+    assert counted.keys() <= share.keys(), counted
+    for name, part in share.items():
+        assert abs(counted[name] / len(answers) - part) <= _TOLERANCE, counted
+        assert part or not counted[name], counted
+
+
+async def _check_sticky(address: str, port: int, asked: Ask, first: Answer) -> None:
+    cookie = re.match(r"[^;]+", first.header("set-cookie") or "")
+    assert cookie is not None, first
+    for _ in range(10):
+        again = await ask(address, port, Ask(asked.host, asked.path, headers={"cookie": cookie[0]}))
+        assert again.header("x-backend") == first.header("x-backend")
+
+
+async def _websocket(address: str, port: int, asked: Ask, backend: str | None) -> None:
+    key = base64.b64encode(bytes(16)).decode()
+    headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-key": key, "sec-websocket-version": "13"}
+    connection = await Connection.open(address, port, asked.sni)
+    try:
+        answer = await connection.ask(Ask(asked.host, asked.path, headers=headers))
+        assert answer.status == 101, answer  # noqa: PLR2004
+        assert backend is None or answer.header("x-backend") == backend
+        connection.writer.write(b"\x81\x05hello")
+        async with asyncio.timeout(_SECONDS):
+            assert await connection.reader.readexactly(7) == b"\x81\x05hello"
+    finally:
+        connection.close()

@@ -1,0 +1,147 @@
+"""Echo backends: plain HTTP/1.1, h2c and WebSocket on one port; each answers what it received and who it is.
+
+A request's own headers steer the answer: `x-echo-status`, `x-echo-delay` (seconds), `x-echo-fail` ("2 key": the first
+two requests with that key answer 503).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, Event, RequestReceived, StreamEnded
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Backend:
+    """One backend; `seen` is what it was asked, in order."""
+
+    name: str
+    seen: list[dict[str, object]] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
+            await self._connection(reader, writer)
+        writer.close()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head == _PREFACE:
+                await self._http2(reader, writer)
+                return
+            method, path, headers = _parse(head)
+            fields = {name.lower(): value for name, value in headers}
+            if fields.get("upgrade", "").lower() == "websocket":
+                await self._websocket(fields, reader, writer)
+                return
+            await _body(fields, reader)
+            status, body = await self.answer(method, path, headers, "HTTP/1.1")
+            reason = HTTPStatus(status).phrase if status in {one.value for one in HTTPStatus} else "Status"
+            lines = [f"HTTP/1.1 {status} {reason}", f"content-length: {len(body)}", *_fields(self.name)]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body))
+            await writer.drain()
+
+    async def answer(self, method: str, path: str, headers: Headers, protocol: str) -> tuple[int, bytes]:
+        """Status and body for a request, after the delay it asks for."""
+        fields = {name.lower(): value for name, value in headers}
+        seen = {"backend": self.name, "method": method, "path": path, "protocol": protocol, "headers": headers}
+        self.seen.append(seen)
+        await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
+        status = int(fields.get("x-echo-status", "200"))
+        if "x-echo-fail" in fields:
+            times, _, key = fields["x-echo-fail"].partition(" ")
+            self.failures[key] += 1
+            status = 503 if self.failures[key] <= int(times) else status
+        return status, json.dumps(seen).encode()
+
+    async def _websocket(
+        self, fields: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Shake hands, then send every byte back."""
+        digest = hashlib.sha1(fields["sec-websocket-key"].encode() + _WEBSOCKET, usedforsecurity=False).digest()
+        lines = ["HTTP/1.1 101 Switching Protocols", "upgrade: websocket", "connection: Upgrade"]
+        lines += [f"sec-websocket-accept: {base64.b64encode(digest).decode()}", *_fields(self.name)]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    async def _http2(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        connection.initiate_connection()
+        writer.write(connection.data_to_send())
+        events = connection.receive_data(_PREFACE)
+        requests: dict[int, Headers] = {}
+        while True:
+            for event in events:
+                await self._event(connection, event, requests)
+            writer.write(connection.data_to_send())
+            data = await reader.read(65536)
+            if not data:
+                return
+            events = connection.receive_data(data)
+
+    async def _event(self, connection: H2Connection, event: Event, requests: dict[int, Headers]) -> None:
+        if isinstance(event, RequestReceived) and event.stream_id is not None:
+            requests[event.stream_id] = [(str(name), str(value)) for name, value in event.headers or ()]
+        elif isinstance(event, DataReceived) and event.stream_id is not None:
+            connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+        elif isinstance(event, StreamEnded) and event.stream_id is not None:
+            headers = requests.pop(event.stream_id)
+            pseudo = dict(headers)
+            plain = [("host", pseudo[":authority"]), *(one for one in headers if not one[0].startswith(":"))]
+            status, body = await self.answer(pseudo[":method"], pseudo[":path"], plain, "HTTP/2")
+            connection.send_headers(event.stream_id, [(":status", str(status)), ("x-backend", self.name)])
+            connection.send_data(event.stream_id, body, end_stream=True)
+
+
+@asynccontextmanager
+async def backends(places: dict[tuple[str, int], str]) -> AsyncIterator[dict[str, Backend]]:
+    """Backends at (address, port), by the name each is given; several places may share a name."""
+    named: dict[str, Backend] = {name: Backend(name) for name in places.values()}
+    servers = []
+    try:
+        for (address, port), name in places.items():
+            servers.append(await asyncio.start_server(named[name].connected, address, port))
+        yield named
+    finally:
+        for server in servers:
+            server.close()
+
+
+def _parse(head: bytes) -> tuple[str, str, Headers]:
+    first, *rest = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    method, path, _ = first.split(" ")
+    pairs = [line.partition(":") for line in rest]
+    return method, path, [(name, value.strip()) for name, _, value in pairs]
+
+
+async def _body(fields: dict[str, str], reader: asyncio.StreamReader) -> None:
+    if "content-length" in fields:
+        await reader.readexactly(int(fields["content-length"]))
+    elif "chunked" in fields.get("transfer-encoding", ""):
+        while size := int((await reader.readline()).split(b";")[0], 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+
+
+def _fields(name: str) -> list[str]:
+    return ["content-type: application/json", f"x-backend: {name}"]
