@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint
+.PHONY: help setup test lint demo golden
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,5 +22,11 @@ $(VENV)/.ready: deploy/requirements.lock pyproject.toml
 test: setup ## run every test
 	$(BIN)/pytest -q
 
-lint: setup ## ruff, mypy, import contracts
-	$(BIN)/ruff check .
+demo: setup ## the main job with real Kafka and real Envoy; ends by itself
+	$(BIN)/python deploy/demo/demo.py
+
+lint: setup ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check engine streams deploy tests
+	$(BIN)/ruff format --check engine streams deploy tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports

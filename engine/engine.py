@@ -137,7 +137,7 @@ class Engine:
         changes = tuple(from_json(one) for _, row in rows for one in row["changes"])
         return replace(change_set, changes=changes, part=0, parts=1)
 
-    def _take(self, change: Change, change_set: ChangeSet) -> list[str]:
+    def _take(self, change: Change, change_set: ChangeSet) -> list[str]:  # noqa: C901  one case a change
         match change:
             case Put(ref=ref) | Delete(ref=ref) if ref.cluster != change_set.cluster:
                 return [f"cluster {change_set.cluster} cannot say anything of {ref}: ignored"]
@@ -301,4 +301,3 @@ def _previous(old: dict[str, Any] | None, new: Any, *, held: bool) -> Any:
     if held or _generation(old["object"]) == _generation(new):
         return old.get("previous")
     return old["object"]
-

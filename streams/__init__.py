@@ -1,0 +1,1 @@
+"""The shell: adapters and process steps around the engine; it decides nothing about routing."""

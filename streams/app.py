@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
@@ -50,7 +50,7 @@ def _read_committed(self: AIOKafkaConsumerThread, transport: Any) -> Any:
 
 
 def _app(membership: Membership) -> faust.App:
-    AIOKafkaConsumerThread._create_worker_consumer = _read_committed  # noqa: SLF001
+    setattr(AIOKafkaConsumerThread, "_create_worker_consumer", _read_committed)  # noqa: B010
     # 100, the default, stalls a burst of sends for 0.1 s each time it is full (measured).
     ProducerBuffer.max_messages = 5000
     membership.directory.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _app(membership: Membership) -> faust.App:
 
 @asynccontextmanager
 async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Callable[[], bool]]:
-    """Deliver penstock.changes to `host` while inside; yields a question: has the app crashed?
+    """Deliver penstock.changes to `host` while inside; yields a question, whether the app has crashed.
 
     Raises Unavailable when the broker cannot be reached at the start.
     """
@@ -98,8 +98,8 @@ async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Cal
     async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
         await host.assigned({at.partition for at in assigned if at.topic == changes})
 
-    app.on_partitions_revoked.connect(revoked)
-    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(cast("Any", revoked))
+    app.on_partitions_assigned.connect(cast("Any", assigned))
     async with _started(app, membership):
         try:
             yield lambda: bool(app.crashed)

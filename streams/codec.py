@@ -109,12 +109,13 @@ def decode_change_set(record: Record) -> ChangeSet:
 
 
 def _change_set(data: Mapping[str, Any]) -> ChangeSet:
-    texts = {}
+    texts: dict[str, str] = {}
     for name in ("domain", "cluster", "source", "id", "time", "actor"):
-        texts[name] = data.get(name)
-        if not isinstance(texts[name], str):
+        value = data.get(name)
+        if not isinstance(value, str):
             msg = f"{name} is not text"
             raise Garbage(msg)
+        texts[name] = value
     if not _TIME.fullmatch(texts["time"]):
         msg = "time is not RFC 3339 in UTC"
         raise Garbage(msg)
@@ -230,7 +231,7 @@ def _default(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def _row(domain: str, partition: int, topic: Topic, name: str, value: bytes | None, headers: Headers) -> Outgoing:  # noqa: PLR0913
+def _row(domain: str, partition: int, topic: Topic, name: str, value: bytes | None, headers: Headers) -> Outgoing:
     return Outgoing(topic, partition, key(domain, name), value, headers)
 
 

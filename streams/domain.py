@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
+from engine.changes import Garbage
 from engine.events import ChangeSet
 from engine.update import Delta, Fragment, Update
 from streams.codec import (
-    Garbage,
     NewerSchema,
     change_summary,
     decode_change_set,
@@ -187,19 +187,19 @@ class Domain:
 
 def _fragments(wanted: Delta, emitted: Table) -> Delta:
     changed = {}
-    for key, fragment in wanted.set.items():
-        row = emitted.rows.get(key)
+    for name, fragment in wanted.set.items():
+        row = emitted.rows.get(name)
         if row is None or not isinstance(fragment, Fragment) or decode_fragment(row) != fragment:
-            changed[key] = fragment
+            changed[name] = fragment
     return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
 
 
 def _values(wanted: Delta, emitted: Table) -> Delta:
     changed = {}
-    for key, value in wanted.set.items():
-        row = emitted.rows.get(key)
+    for name, value in wanted.set.items():
+        row = emitted.rows.get(name)
         if row is None or orjson.loads(row.value or b"null") != orjson.loads(orjson.dumps(value, default=dict)):
-            changed[key] = value
+            changed[name] = value
     return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
 
 

@@ -7,8 +7,8 @@ import hashlib
 import hmac
 import os
 import secrets
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.seal import KEY_BYTES, Sealer

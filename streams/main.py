@@ -45,7 +45,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 def ads_socket(settings: Settings) -> Path:
-    """The publisher's unix socket: in the data directory, or, where that path is too long for one, beside it in /tmp."""
+    """The publisher's unix socket: in the data directory, or, where that path is too long, in the temporary one."""
     path = settings.data.resolve() / "ads.sock"
     if len(str(path)) <= _SOCKET_BYTES:
         return path

@@ -48,7 +48,8 @@ class MemoryLog:
         records = self._records[topic, partition]
         while True:
             async with self._written:
-                await self._written.wait_for(lambda: len(records) > start and not self.down)
+                while len(records) <= start or self.down:
+                    await self._written.wait()
             batch = records[start : start + _BATCH]
             start += len(batch)
             yield batch

@@ -60,9 +60,9 @@ class Writer(Protocol):
     """Writes transactions under one transactional id."""
 
     async def write(self, records: Sequence[Outgoing]) -> list[int]:
-        """Write all or nothing; answers the offsets. Raises Fenced or Unavailable; nothing was written then,
+        """Write all or nothing; answers the offsets. Raises Fenced or Unavailable.
 
-        or, when the broker died in the middle, it may have been: read before you write again.
+        When the broker died in the middle, all of it may have been written: read before you write again.
         """
 
 

@@ -70,9 +70,7 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
 
 
 def _domain(options: ResolveOptions, partition: int) -> Domain:
-    return Domain(
-        options.log, lambda: Engine(options.sealer, options.engine), name=options.domain, partition=partition
-    )
+    return Domain(options.log, lambda: Engine(options.sealer, options.engine), name=options.domain, partition=partition)
 
 
 async def _ticks(options: ResolveOptions, host: Host) -> None:

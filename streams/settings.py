@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         return self.sealing_key or self.data / "keys" / "sealing.key"
 
     def security(self) -> dict[str, Any]:
-        """aiokafka's own settings for TLS and SASL. Raises OSError when a file cannot be read."""
+        """Aiokafka's own settings for TLS and SASL. Raises OSError when a file cannot be read."""
         if self.security_protocol == "PLAINTEXT":
             return {}
         found: dict[str, Any] = {"security_protocol": self.security_protocol}

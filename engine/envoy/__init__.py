@@ -1,0 +1,1 @@
+"""How Envoy says it: resolved values to messages to bytes."""

@@ -19,7 +19,7 @@ def content_hash(payload: bytes) -> str:
     return hashlib.blake2b(payload, digest_size=16).hexdigest()
 
 
-def fragment(  # noqa: PLR0913  one value, its place and its origin
+def fragment(
     key: FragmentKey,
     message: Message,
     *,

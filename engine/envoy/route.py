@@ -273,9 +273,7 @@ def _mirror(mirror: Mirror, cluster_of: ClusterOf) -> RouteActionRequestMirrorPo
         denominator=FractionalPercentDenominatorType.MILLION,
     )
     fraction = construct(RuntimeFractionalPercent, default_value=value)
-    return construct(
-        RouteActionRequestMirrorPolicy, cluster=cluster_of(mirror.backend), runtime_fraction=fraction
-    )
+    return construct(RouteActionRequestMirrorPolicy, cluster=cluster_of(mirror.backend), runtime_fraction=fraction)
 
 
 def _source(entry: RouteEntry) -> Metadata:
@@ -293,5 +291,3 @@ def _source(entry: RouteEntry) -> Metadata:
 
 def _text(value: str) -> Value:
     return construct(Value, string_value=value)
-
-

@@ -56,15 +56,11 @@ def _origin(origin: str) -> StringMatcher:
 def _session(session: Session) -> StatefulSessionPerRoute:
     if session.kind == "Header":
         header = construct(HeaderBasedSessionState, name=session.name)
-        state = extension(
-            "envoy.http.stateful_session.header", f"{_STATE}.header.v3.HeaderBasedSessionState", header
-        )
+        state = extension("envoy.http.stateful_session.header", f"{_STATE}.header.v3.HeaderBasedSessionState", header)
     else:
         ttl = timedelta(seconds=session.lifetime) if session.lifetime else None
         cookie = construct(
             CookieBasedSessionState, cookie=construct(Cookie, name=session.name, path=session.path, ttl=ttl)
         )
-        state = extension(
-            "envoy.http.stateful_session.cookie", f"{_STATE}.cookie.v3.CookieBasedSessionState", cookie
-        )
+        state = extension("envoy.http.stateful_session.cookie", f"{_STATE}.cookie.v3.CookieBasedSessionState", cookie)
     return construct(StatefulSessionPerRoute, stateful_session=construct(StatefulSession, session_state=state))

@@ -23,7 +23,10 @@ def extension(name: str, type_name: str, message: Message) -> TypedExtensionConf
 
 @cache
 def ads() -> ConfigSource:
-    """This resource comes over the same aggregated stream."""
+    """A source that says: over the same aggregated stream."""
     return construct(
-        ConfigSource, ads=construct(AggregatedConfigSource), resource_api_version=ApiVersion.V3, initial_fetch_timeout=None
+        ConfigSource,
+        ads=construct(AggregatedConfigSource),
+        resource_api_version=ApiVersion.V3,
+        initial_fetch_timeout=None,
     )

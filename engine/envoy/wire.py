@@ -27,11 +27,11 @@ _MASK = (1 << 64) - 1
 
 def varint(value: int) -> bytes:
     """A base-128 varint; negative values as 64-bit two's complement."""
-    if 0 <= value < 128:  # noqa: PLR2004
+    if 0 <= value < 128:
         return _SMALL[value]
     value &= _MASK
     out = bytearray()
-    while value > 127:  # noqa: PLR2004
+    while value > 127:
         out.append(value & 127 | 128)
         value >>= 7
     out.append(value)
@@ -59,6 +59,11 @@ def construct(cls: type[M], **values: Any) -> M:
     return message
 
 
+def _metadata(cls: Any) -> Any:
+    """The library's own metadata of a class; its types do not say that it is reached by the class."""
+    return cls._betterproto
+
+
 @cache
 def _defaults(cls: type[Message]) -> dict[str, Any]:
     return dict(cls().__dict__)
@@ -66,8 +71,8 @@ def _defaults(cls: type[Message]) -> dict[str, Any]:
 
 @cache
 def _encoder(cls: type[Message]) -> Encoder:
-    meta = cls._betterproto.meta_by_field_name
-    parts = [(name, _field(cls, name, meta[name])) for name in sorted(meta, key=lambda name: meta[name].number)]
+    meta = _metadata(cls).meta_by_field_name
+    parts = [(name, _field(name, meta[name])) for name in sorted(meta, key=lambda name: meta[name].number)]
 
     def run(message: Message) -> bytes:
         values = message.__dict__
@@ -79,10 +84,10 @@ def _encoder(cls: type[Message]) -> Encoder:
     return run
 
 
-def _field(cls: type[Message], name: str, meta: FieldMetadata) -> Encoder:
+def _field(name: str, meta: FieldMetadata) -> Encoder:
     if meta.map_meta is not None:
-        return _map(cls, name, meta)
-    single = _single(meta, lambda: _message_class(cls, name))
+        return _map(name, meta)
+    single = _single(meta)
     if meta.repeated:
         return _packed(meta) if _is_packed(meta) else lambda items: b"".join([single(item) for item in items])
     if meta.optional or meta.group is not None:
@@ -90,10 +95,6 @@ def _field(cls: type[Message], name: str, meta: FieldMetadata) -> Encoder:
     if meta.proto_type == "message":
         return single
     return lambda value: single(value) if value else b""
-
-
-def _message_class(cls: type[Message], name: str) -> type[Message]:
-    return cls._betterproto.cls_by_field[name]
 
 
 def _is_packed(meta: FieldMetadata) -> bool:
@@ -105,15 +106,15 @@ def _packed(meta: FieldMetadata) -> Encoder:
     return lambda items: frame(meta.number, b"".join([value_of(item) for item in items])) if items else b""
 
 
-def _map(cls: type[Message], name: str, meta: FieldMetadata) -> Encoder:
+def _map(name: str, meta: FieldMetadata) -> Encoder:
     if meta.map_meta is None:
         raise TypeError(name)
-    key_of = _single(meta.map_meta[0], lambda: cls)
-    value_of = _single(meta.map_meta[1], lambda: _message_class(cls, f"{name}.value"))
+    key_of = _single(meta.map_meta[0])
+    value_of = _single(meta.map_meta[1])
     tag = varint(meta.number << 3 | 2)
 
     def run(items: dict[Any, Any]) -> bytes:
-        out = []
+        out: list[bytes] = []
         for key in sorted(items):
             entry = key_of(key) + value_of(items[key])
             out += (tag, varint(len(entry)), entry)
@@ -122,12 +123,12 @@ def _map(cls: type[Message], name: str, meta: FieldMetadata) -> Encoder:
     return run
 
 
-def _single(meta: FieldMetadata, message_class: Callable[[], type[Message]]) -> Encoder:
-    """One value with its tag. The class of a message field is looked up at the first use: classes are recursive."""
+def _single(meta: FieldMetadata) -> Encoder:
+    """One value with its tag. A message's encoder is looked up at each use: classes are recursive."""
     kind = meta.proto_type
     if kind in {"message", "string", "bytes"}:
         tag = varint(meta.number << 3 | 2)
-        payload = _payload(meta, message_class)
+        payload = _payload(meta)
 
         def delimited(value: Any) -> bytes:
             body = payload(value)
@@ -140,21 +141,22 @@ def _single(meta: FieldMetadata, message_class: Callable[[], type[Message]]) -> 
     return lambda value: tag + scalar(value)
 
 
-def _payload(meta: FieldMetadata, message_class: Callable[[], type[Message]]) -> Encoder:
+def _payload(meta: FieldMetadata) -> Encoder:
     if meta.proto_type == "string":
         return str.encode
     if meta.proto_type == "bytes":
         return bytes
     if meta.unwrap is not None:
         return _wrapped(meta.unwrap())
-    return lambda value: _encoder(type(value))(value)
+    return encode
 
 
 def _wrapped(cls: type[Message]) -> Encoder:
     if cls.__name__ == "Duration":
         return _duration
-    if "value" in cls._betterproto.meta_by_field_name:
-        return _field(cls, "value", cls._betterproto.meta_by_field_name["value"])
+    meta = _metadata(cls).meta_by_field_name
+    if "value" in meta:
+        return _field("value", meta["value"])
     return lambda value: encode(cls.from_wrapped(value))  # type: ignore[attr-defined]
 
 

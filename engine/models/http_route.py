@@ -20,8 +20,8 @@ from engine.models.base import (
     SectionName,
     check_regex,
 )
-from engine.models.references import BackendObjectReference, LocalObjectReference, ParentReference
 from engine.models.duration import milliseconds
+from engine.models.references import BackendObjectReference, LocalObjectReference, ParentReference
 
 _PATH = re.compile(r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$")
 _FORBIDDEN = ("//", "/./", "/../", "%2f", "%2F", "#")

@@ -25,9 +25,8 @@ from engine.outputs.channels import (
     Wanted,
 )
 from engine.ref import Ref
-from engine.resolve.certificate import SEALER, Checked
+from engine.resolve.certificate import SEALER, Checked, wanted_certificate
 from engine.resolve.certificate import Wanted as CertificateKey
-from engine.resolve.certificate import wanted_certificate
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.settings import settings
 from engine.resolve.termination import Termination, terminations

@@ -103,9 +103,7 @@ def _strings(value: object, *, lower: bool) -> tuple[StringMatch, ...]:
     return tuple(found.values())
 
 
-def _rule(  # noqa: PLR0913  the rule's own parts
-    graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]
-) -> Rule:
+def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]) -> Rule:
     filters = filter_set(items(item.get("filters")), matches)
     if filters.problem is not None:
         return Rule(replaced=filters.problem)
@@ -205,5 +203,3 @@ def _session(item: Json, route: Ref) -> Session | Problem | None:
     permanent = mapping(item.get("cookieConfig")).get("lifetimeType") == "Permanent"
     lifetime = (milliseconds(item.get("absoluteTimeout")) or 0) // 1000 if permanent else None
     return Session(kind, name, lifetime)
-
-

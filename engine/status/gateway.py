@@ -65,7 +65,7 @@ def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:
 
 def _accepted(listeners_: int, good: int, generation: int) -> dict[str, Any]:
     if good == listeners_:
-        return condition("Accepted", True, Reason.ACCEPTED, "the Gateway is accepted", generation)  # noqa: FBT003
+        return condition("Accepted", True, Reason.ACCEPTED, "the Gateway is accepted", generation)
     # With at least one good listener a Gateway is accepted all the same (conformance suite,
     # GatewayListenerUnsupportedProtocol).
     text = f"{listeners_ - good} of {listeners_} listeners are not valid: see status.listeners"

@@ -50,20 +50,20 @@ def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int) -> lis
     if parent.problem is None and resolved.unresolved:
         first = resolved.unresolved[0]
         text = "; ".join(dict.fromkeys(one.message for one in resolved.unresolved))
-        found.append(condition("ResolvedRefs", False, first.reason, text, generation))  # noqa: FBT003
+        found.append(condition("ResolvedRefs", False, first.reason, text, generation))
     else:
         text = "all references are resolved"
-        found.append(condition("ResolvedRefs", True, Reason.RESOLVED_REFS, text, generation))  # noqa: FBT003
+        found.append(condition("ResolvedRefs", True, Reason.RESOLVED_REFS, text, generation))
     if resolved.replaced and len(resolved.replaced) < len(resolved.rules):
         text = "; ".join(dict.fromkeys(one.message for one in resolved.replaced))
-        found.append(condition("PartiallyInvalid", True, resolved.replaced[0].reason, text, generation))  # noqa: FBT003
+        found.append(condition("PartiallyInvalid", True, resolved.replaced[0].reason, text, generation))
     return found
 
 
 def _accepted(parent: Parent, resolved: ResolvedRoute, generation: int) -> dict[str, Any]:
     if parent.problem is not None:
-        return condition("Accepted", False, parent.problem.reason, parent.problem.message, generation)  # noqa: FBT003
+        return condition("Accepted", False, parent.problem.reason, parent.problem.message, generation)
     if resolved.replaced and len(resolved.replaced) == len(resolved.rules):
         text = "; ".join(dict.fromkeys(one.message for one in resolved.replaced))
-        return condition("Accepted", False, resolved.replaced[0].reason, text, generation)  # noqa: FBT003
-    return condition("Accepted", True, Reason.ACCEPTED, "the route is accepted", generation)  # noqa: FBT003
+        return condition("Accepted", False, resolved.replaced[0].reason, text, generation)
+    return condition("Accepted", True, Reason.ACCEPTED, "the route is accepted", generation)

@@ -33,7 +33,7 @@ def _version(value: bool) -> None:  # noqa: FBT001  typer's callback
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001  the callback does the work
+    version: Annotated[  # noqa: FBT002
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:

@@ -43,7 +43,7 @@ def dump(
     if address is None:
         fail(f"the proxy of Gateway {gateway} is still starting; try again", 3)
     try:
-        with urllib.request.urlopen(f"http://{address}/config_dump?include_eds", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{address}/config_dump?include_eds", timeout=10) as answer:
             config = json.load(answer)
     except (urllib.error.URLError, OSError, ValueError) as error:
         fail(f"the proxy of Gateway {gateway} does not answer on {address}: {error}", 3)

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(help=get.__doc__)(get)
 
 
-def get(  # noqa: PLR0913  the options of the command
+def get(
     kind: Annotated[str, typer.Argument(help="A kind: its name, plural or short name.")],
     name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
     namespace: Namespace = None,

@@ -58,7 +58,7 @@ def _values(records: list[Record]) -> list[dict[str, Any]]:
 
 def _row(value: dict[str, Any]) -> tuple[str, ...]:
     changes = [f"{one['verb']} {_short(one)}".strip() for one in value.get("changes", [])]
-    shown = ", ".join(changes[:4]) + (f" and {len(changes) - 4} more" if len(changes) > 4 else "")  # noqa: PLR2004
+    shown = ", ".join(changes[:4]) + (f" and {len(changes) - 4} more" if len(changes) > 4 else "")
     down = value.get("downstream", {})
     fragments = down.get("fragments", {})
     text = f"+{len(fragments.get('set', []))} -{len(fragments.get('removed', []))} fragments"
@@ -76,4 +76,4 @@ def _row(value: dict[str, Any]) -> tuple[str, ...]:
 def _short(change: dict[str, Any]) -> str:
     ref = str(change.get("ref") or change.get("location") or change.get("fragment") or "")
     parts = ref.split("/")
-    return f"{parts[2]}/{parts[4]}" if len(parts) == 5 else ref  # noqa: PLR2004
+    return f"{parts[2]}/{parts[4]}" if len(parts) == 5 else ref

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.changes import Garbage
 from engine.engine import Engine
 from engine.seal import Sealer
 from engine.update import Fragment
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Data, Output, with_log
-from streams.codec import Garbage, NewerSchema, decode_change_set, decode_fragment, dumps
+from streams.codec import NewerSchema, decode_change_set, decode_fragment, dumps
 from streams.ports import Log
 from streams.topics import Topic
 from streams.view import read_table

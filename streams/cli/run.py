@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from streams.broker import Broker, BrokerError
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
 from streams.cli.roles import named
+from streams.ports import Log
 from streams.supervisor import Role, Supervisor
 
 
@@ -22,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(help=run.__doc__)(run)
 
 
-def run(  # noqa: PLR0913  the options of the command
+def run(
     directories: Annotated[list[str], typer.Argument(help="DIR, or CLUSTER=DIR for several clusters.")],
     data: Annotated[Path | None, typer.Option(help="Directory of the log, keys and snapshots.")] = None,
     brokers: Annotated[str | None, typer.Option(help="A Kafka of yours, host:port; else the embedded one.")] = None,
@@ -75,8 +77,7 @@ def _line(role: str, text: str) -> None:
 async def _run(sources: list[tuple[str, Path]], environment: dict[str, str], *, live: bool) -> None:
     import os  # noqa: PLC0415
 
-    from streams.broker import Broker  # noqa: PLC0415  heavy imports only once the words were right
-    from streams.identity import lock  # noqa: PLC0415
+    from streams.identity import lock  # noqa: PLC0415  heavy imports only once the words were right
     from streams.kafka import KafkaLog  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
     from streams.settings import Settings  # noqa: PLC0415
@@ -111,12 +112,8 @@ async def _run(sources: list[tuple[str, Path]], environment: dict[str, str], *, 
                 await broker.stop()
 
 
-async def _keep_broker(broker: object) -> None:
+async def _keep_broker(broker: Broker) -> None:
     """Start the embedded broker again when it dies."""
-    from streams.broker import Broker, BrokerError  # noqa: PLC0415
-
-    if not isinstance(broker, Broker):
-        return
     while True:
         await asyncio.sleep(0.5)
         if broker.running() is None:
@@ -128,7 +125,7 @@ async def _keep_broker(broker: object) -> None:
                 await asyncio.sleep(2)
 
 
-async def _show(log: object, partition: int, *, live: bool) -> None:
+async def _show(log: Log, partition: int, *, live: bool) -> None:
     from streams.cli.view import follow_lines, follow_live  # noqa: PLC0415
 
     await (follow_live if live else follow_lines)(log, partition, _line)

@@ -38,7 +38,7 @@ async def follow_live(log: Log, partition: int, say: Callable[[str, str], None])
     with Live(_table(seen), refresh_per_second=4, transient=False) as live:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_nodes(log, partition, seen))
-            tasks.create_task(_updates(log, partition, lambda value: seen.last.update(value)))
+            tasks.create_task(_updates(log, partition, seen.last.update))
             tasks.create_task(_convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row})))
             while True:
                 await asyncio.sleep(_REFRESH_SECONDS)
@@ -85,7 +85,7 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
 def _words(update: dict[str, Any]) -> str:
     changes = update.get("changes", [])
     shown = ", ".join(f"{one['verb']} {_name(one)}".rstrip() for one in changes[:3])
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""  # noqa: PLR2004
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
     downstream = update.get("downstream", {}).get("fragments", {})
     return (
         f"offset {update['offset']}: {shown}{more} -> "
@@ -96,7 +96,7 @@ def _words(update: dict[str, Any]) -> str:
 def _name(change: dict[str, Any]) -> str:
     ref = str(change.get("ref") or change.get("location") or "")
     parts = ref.split("/")
-    return f"{parts[2]} {parts[3]}/{parts[4]}" if len(parts) == 5 else ref  # noqa: PLR2004
+    return f"{parts[2]} {parts[3]}/{parts[4]}" if len(parts) == 5 else ref
 
 
 def _proxies(row: dict[str, Any]) -> str:

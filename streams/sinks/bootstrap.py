@@ -30,9 +30,7 @@ def bootstrap(gateway: str, proxy: str, socket: str, token: str) -> dict[str, An
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [_cluster(socket)]},
-        "layered_runtime": {
-            "layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]
-        },
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]},
     }
 
 

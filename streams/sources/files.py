@@ -12,11 +12,12 @@ import orjson
 import structlog
 from watchfiles import awatch
 
+from engine.changes import Garbage
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.events import Refused as RefusedEvent
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
-from streams.codec import Garbage, NewerSchema, decode_change_set, encode_change_set
+from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.ports import Log, LogError
 from streams.sources.manifests import MissingDirectory, Reading, read_directory
 from streams.sources.stamp import stamped

@@ -216,9 +216,7 @@ class Assembly:
                 table.joined[bucket] = b"".join([hosts[host].bytes() for host in sorted(hosts)])
                 table.digests[bucket] = hashlib.blake2b(table.joined[bucket], digest_size=16).digest()
             table.dirty.clear()
-            version = hashlib.blake2b(
-                table.head + b"\0" + b"\0".join(table.digests), digest_size=16
-            ).hexdigest()
+            version = hashlib.blake2b(table.head + b"\0" + b"\0".join(table.digests), digest_size=16).hexdigest()
             body = b"".join([table.head, *table.joined])
             table.ready = Resource(version, encode_resource(ROUTES, name, version, body))
         return table.ready

@@ -38,7 +38,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             value, at = _varint(data, at)
             yield number, value
             continue
-        if wire == 2:  # noqa: PLR2004
+        if wire == 2:
             size, at = _varint(data, at)
         elif wire in {1, 5}:
             size = 8 if wire == 1 else 4
@@ -59,10 +59,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             byte = data[at]
             at += 1
             value |= (byte & 127) << shift
-            if byte < 128:  # noqa: PLR2004
+            if byte < 128:
                 return value, at
             shift += 7
-            if shift > 63:  # noqa: PLR2004
+            if shift > 63:
                 msg = "varint too long"
                 raise Malformed(msg)
     except IndexError:
@@ -115,19 +115,19 @@ def parse_request(data: bytes) -> Request:
     for number, value in fields(data):
         if number == 1:
             request.node = _node(_bytes(value))
-        elif number == 2:  # noqa: PLR2004
+        elif number == 2:
             request.type_url = _text(value)
-        elif number == 3:  # noqa: PLR2004
+        elif number == 3:
             request.subscribe.append(_text(value))
-        elif number == 4:  # noqa: PLR2004
+        elif number == 4:
             request.unsubscribe.append(_text(value))
-        elif number == 5:  # noqa: PLR2004
+        elif number == 5:
             name, version = _pair(_bytes(value))
             request.versions[name] = _text(version)
-        elif number == 6:  # noqa: PLR2004
+        elif number == 6:
             request.nonce = _text(value)
-        elif number == 7:  # noqa: PLR2004
-            request.error = next((_text(one) for at, one in fields(_bytes(value)) if at == 2), "")  # noqa: PLR2004
+        elif number == 7:
+            request.error = next((_text(one) for at, one in fields(_bytes(value)) if at == 2), "")
     return request
 
 
@@ -136,7 +136,7 @@ def _pair(data: bytes) -> tuple[str, int | bytes]:
     for number, one in fields(data):
         if number == 1:
             name = _text(one)
-        elif number == 2:  # noqa: PLR2004
+        elif number == 2:
             value = one  # type: ignore[assignment]
     return name, value
 
@@ -147,9 +147,9 @@ def _node(data: bytes) -> Node:
     for number, value in fields(data):
         if number == 1:
             name = _text(value)
-        elif number == 3:  # noqa: PLR2004
+        elif number == 3:
             gateway = _metadata(_bytes(value))
-        elif number == 8:  # noqa: PLR2004
+        elif number == 8:
             version = _version(_bytes(value))
     return Node(name, gateway, version)
 
@@ -159,7 +159,7 @@ def _metadata(struct: bytes) -> str:
         if number == 1:
             name, value = _pair(_bytes(entry))
             if name == "gateway":
-                return next((_text(one) for at, one in fields(_bytes(value)) if at == 3), "")  # noqa: PLR2004
+                return next((_text(one) for at, one in fields(_bytes(value)) if at == 3), "")
     return ""
 
 
@@ -179,7 +179,7 @@ def encode_resource(type_url: str, name: str, version: str, body: bytes) -> byte
 
 def encode_response(type_url: str, nonce: str, resources: Iterable[bytes], removed: Iterable[str]) -> bytes:
     """A DeltaDiscoveryResponse; the nonce is last, so that everything before it can be shared by streams."""
-    parts = []
+    parts: list[bytes] = []
     for one in resources:
         parts += (b"\x12", varint(len(one)), one)
     parts.append(frame(4, type_url.encode()))
@@ -219,15 +219,15 @@ def parse_response(data: bytes) -> Response:
     """Read back `encode_response`. Raises Malformed."""
     response = Response()
     for number, value in fields(data):
-        if number == 2:  # noqa: PLR2004
+        if number == 2:
             parts: Mapping[int, int | bytes] = dict(fields(_bytes(value)))
             body = dict(fields(_bytes(parts[2]))).get(2, b"")
             response.resources[_text(parts[3])] = (_text(parts[1]), _bytes(body))
-        elif number == 4:  # noqa: PLR2004
+        elif number == 4:
             response.type_url = _text(value)
-        elif number == 5:  # noqa: PLR2004
+        elif number == 5:
             response.nonce = _text(value)
-        elif number == 6:  # noqa: PLR2004
+        elif number == 6:
             response.removed.append(_text(value))
     return response
 
@@ -236,14 +236,14 @@ def clusters_of_route(route: bytes) -> frozenset[str]:
     """The clusters that an encoded Route sends requests to, mirrors included."""
     found = set()
     for number, action in fields(route):
-        if number != 2:  # noqa: PLR2004  Route.route
+        if number != 2:
             continue
         for at, value in fields(_bytes(action)):
             if at == 1:  # RouteAction.cluster
                 found.add(_text(value))
-            elif at == 3:  # noqa: PLR2004  RouteAction.weighted_clusters
+            elif at == 3:
                 found |= {_text(name) for _, one in fields(_bytes(value)) for name in _first(one)}
-            elif at == 30:  # noqa: PLR2004  RouteAction.request_mirror_policies
+            elif at == 30:
                 found.update(_text(name) for name in _first(value))
     return frozenset(found)
 

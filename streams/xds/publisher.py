@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 
+from engine.changes import Garbage
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, parse_fragment_key
-from streams.codec import Garbage, decode_fragment, dumps
+from streams.codec import decode_fragment, dumps
 from streams.ports import Log, LogError, Outgoing
 from streams.topics import Topic, key
 from streams.view import Batch, follow_table
@@ -164,7 +165,4 @@ def _outgoing(report: Report, options: PublishOptions) -> Outgoing:
         "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
         "error": rejection.error if rejection is not None else "",
     }
-    return Outgoing(
-        Topic.REPORTS, options.partition, key(options.domain, f"{node.gateway}/{node.id}"), dumps(value)
-    )
-
+    return Outgoing(Topic.REPORTS, options.partition, key(options.domain, f"{node.gateway}/{node.id}"), dumps(value))

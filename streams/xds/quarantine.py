@@ -83,11 +83,7 @@ class Judge:
     async def _guilty_routes(self, route_config: str, fragments: Sequence[Fragment]) -> list[Fragment]:
         if self.envoy is None:
             return []
-        heads = [
-            one
-            for one in fragments
-            if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == route_config
-        ]
+        heads = [one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == route_config]
         hosts = {
             one.key.name: one
             for one in fragments
@@ -197,4 +193,3 @@ def _bootstrap(routes: dict[str, object]) -> dict[str, object]:
     chain = {"filters": [{"name": "hcm", "typedConfig": manager}]}
     address = {"socketAddress": {"address": "127.0.0.1", "portValue": 1}}
     return {"staticResources": {"listeners": [{"name": "judge", "address": address, "filterChains": [chain]}]}}
-
