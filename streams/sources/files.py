@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,22 @@ from engine.events import Refused as RefusedEvent
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
-from streams.ports import Log, LogError
-from streams.sources.manifests import MissingDirectory, Reading, read_directory
+from streams.ports import Fenced, Log, LogError, Writer
+from streams.sources.directory import Directory
+from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
 from streams.topics import Topic
 from streams.view import read_table
 
 _LOG = structlog.get_logger()
+_SOURCE = "files"
 _DEBOUNCE_MS = 20
-_RESCAN_MS = 5_000
+_IDLE_MS = 1_000
+_RESCAN_LOOKS = 5
 _RETRY_SECONDS = 0.5
-_HALF_WRITTEN_SECONDS = 0.15
+_FENCED_SECONDS = 5.0
+_SECOND_LOOK_SECONDS = 0.15
+_NAMED_FILES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +49,138 @@ class FilesOptions:
 
 @dataclass(slots=True)
 class _Logged:
-    """What the log says of our cluster: objects, where each stood, refusals by location, and that we synced."""
+    """What the log says of our cluster: objects, refusals by location, and that we synced."""
 
     objects: dict[Ref, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     synced: bool = False
 
-    def take(self, change: Change) -> None:
-        """Follow one of our cluster's changes."""
-        if isinstance(change, Put):
-            self.objects[change.ref] = dict(change.object)
-        elif isinstance(change, Delete):
-            self.objects.pop(change.ref, None)
-        elif isinstance(change, RefusedEvent):
-            self.refused[change.location] = change.message
-        elif isinstance(change, Admitted):
-            self.refused.pop(change.location, None)
-        elif isinstance(change, SyncEnd):
-            self.synced = True
+    def take(self, changes: Iterable[Change]) -> None:
+        """Follow our cluster's changes."""
+        for change in changes:
+            if isinstance(change, Put):
+                self.objects[change.ref] = dict(change.object)
+            elif isinstance(change, Delete):
+                self.objects.pop(change.ref, None)
+            elif isinstance(change, RefusedEvent):
+                self.refused[change.location] = change.message
+            elif isinstance(change, Admitted):
+                self.refused.pop(change.location, None)
+            elif isinstance(change, SyncEnd):
+                self.synced = True
 
 
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     """Watch for ever. Raises MissingDirectory at the start when there is no such directory."""
     if not options.directory.is_dir():
-        msg = f"{options.directory} is not a directory: name the directory that holds your manifests"
-        raise MissingDirectory(msg)
+        raise MissingDirectory(missing(options.directory))
+    directory = Directory(options.directory, options.cluster)
     while True:
         try:
             async with log.writer(f"source-{options.domain}-{options.cluster}") as writer:
-                logged = await _logged(log, options)
-                origins: dict[str, set[Ref]] = {}
-                async for reading in _readings(options):
-                    changes = _difference(reading, logged, origins, sealer, options)
-                    if not logged.synced:
-                        changes = [SyncBegin(), *changes, SyncEnd()]
-                    if not changes:
-                        continue
-                    time = options.now()
-                    change_set = ChangeSet(
-                        options.domain, options.cluster, "files", f"{options.cluster}-{time}", time, "files",
-                        tuple(changes),
-                    )  # fmt: skip
-                    await writer.write(encode_change_set(change_set, options.partition))
-                    for change in changes:
-                        logged.take(change)
+                source = _Source(options, sealer, directory, writer, await _logged(log, options))
+                await source.run()
+        except Fenced as error:
+            _LOG.error(
+                "another watcher of this cluster writes to the log: stop one of the two",
+                cluster=options.cluster,
+                reason=str(error),
+            )
+            await asyncio.sleep(_FENCED_SECONDS)
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
             _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+@dataclass(slots=True)
+class _Source:
+    """One stretch of writing, from a comparison with the log to the next loss of the broker."""
+
+    options: FilesOptions
+    sealer: Sealer
+    directory: Directory
+    writer: Writer
+    logged: _Logged
+    told: set[str] = field(default_factory=set)
+    number: int = 0
+
+    async def run(self) -> None:
+        """Compare everything, then what changes. Raises LogError."""
+        await asyncio.to_thread(self.directory.look)
+        await self._append(self.directory.refs() | self.logged.objects.keys())
+        async for paths in _events(self.directory):
+            partial = self.directory.is_partial
+            touched = await asyncio.to_thread(self.directory.look, paths)
+            if self._is_doubtful(touched):
+                # Perhaps half written, or between two steps of a move: a second look, before anybody is told.
+                await asyncio.sleep(_SECOND_LOOK_SECONDS)
+                touched |= await asyncio.to_thread(self.directory.look)
+            if partial and not self.directory.is_partial:
+                touched |= self.logged.objects.keys()
+            await self._append(touched)
+
+    def _is_doubtful(self, touched: set[Ref]) -> bool:
+        lost = any(ref in self.logged.objects and self.directory.object(ref) is None for ref in touched)
+        return lost or self.directory.is_doubtful
+
+    async def _append(self, touched: set[Ref]) -> None:
+        self._warn()
+        changes = [*self._objects(touched), *self._refusals()]
+        if not self.logged.synced:
+            changes = [SyncBegin(), *changes, SyncEnd()]
+        if not changes:
+            return
+        options = self.options
+        time = options.now()
+        self.number += 1
+        change_set = ChangeSet(
+            options.domain,
+            options.cluster,
+            _SOURCE,
+            f"{options.cluster}-{time}-{self.number}",
+            time,
+            self._actor(changes),
+            tuple(changes),
+        )
+        await self.writer.write(encode_change_set(change_set, options.partition))
+        self.logged.take(changes)
+
+    def _objects(self, touched: set[Ref]) -> list[Change]:
+        """What must be appended of these objects, in their order."""
+        now = self.options.now()
+        changes: list[Change] = []
+        for ref in sorted(touched):
+            found, old = self.directory.object(ref), self.logged.objects.get(ref)
+            if found is not None:
+                new = stamped(ref, found.object, old, now, self.sealer)
+                if new != old:
+                    changes.append(Put(ref, new))
+            elif old is not None and not self.directory.keeps(ref):
+                changes.append(Delete(ref))
+        return changes
+
+    def _refusals(self) -> list[Change]:
+        changes: list[Change] = []
+        refusals = {one.location: one for one in self.directory.refusals()}
+        for location, one in sorted(refusals.items()):
+            if self.logged.refused.get(location) != one.message:
+                _LOG.error("refused", location=location, reason=one.message)
+                changes.append(RefusedEvent(location, one.ref, one.message))
+        return changes + [Admitted(location) for location in sorted(self.logged.refused.keys() - refusals.keys())]
+
+    def _actor(self, changes: Iterable[Change]) -> str:
+        """The files that were changed, as far as they are few."""
+        found = {self.directory.object(one.ref) for one in changes if isinstance(one, Put)}
+        names = sorted({one.name for one in found if one is not None})
+        more = f" and {len(names) - _NAMED_FILES} more" if len(names) > _NAMED_FILES else ""
+        return ", ".join(names[:_NAMED_FILES]) + more
+
+    def _warn(self) -> None:
+        texts = {f"{one.name}:{one.line}: {one.message}" for one in self.directory.unread()}
+        for text in sorted(texts - self.told):
+            _LOG.warning(text)
+        self.told = texts
 
 
 async def _logged(log: Log, options: FilesOptions) -> _Logged:
@@ -106,80 +195,46 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
         elif kind == "refused" and value and rest.partition("/")[0] == options.cluster:
             logged.refused[value["location"]] = value["message"]
         elif kind == "sync" and rest == options.cluster:
-            logged.synced = True
+            logged.synced = value is not None and value.get("state") == "done"
     async for records in log.read(Topic.CHANGES, options.partition, state.progress + 1):
         for record in records:
             try:
                 change_set = decode_change_set(record)
             except (Garbage, NewerSchema):
                 continue
-            if change_set.cluster == options.cluster and change_set.source == "files":
-                for change in change_set.changes:
-                    logged.take(change)
+            if change_set.cluster == options.cluster and change_set.source == _SOURCE:
+                logged.take(change_set.changes)
     return logged
 
 
-async def _readings(options: FilesOptions) -> AsyncIterator[Reading]:
-    """The directory as it is, then again after each change; a look every few seconds finds what no event told."""
-    yield await _read(options)
-    async for _ in awatch(
-        options.directory,
-        debounce=_DEBOUNCE_MS,
-        step=5,
-        rust_timeout=_RESCAN_MS,
-        yield_on_timeout=True,
-        recursive=True,
-    ):
-        yield await _read(options)
-
-
-async def _read(options: FilesOptions) -> Reading:
-    try:
-        reading = await asyncio.to_thread(read_directory, options.directory, options.cluster)
-        if reading.broken:
-            # Perhaps half written: a second look, before its author is told.
-            await asyncio.sleep(_HALF_WRITTEN_SECONDS)
-            reading = await asyncio.to_thread(read_directory, options.directory, options.cluster)
-    except MissingDirectory:
-        _LOG.error("the directory is gone, what it said stays", directory=str(options.directory))
-        reading = Reading(broken={""})
-    for warning in reading.warnings:
-        _LOG.info(warning)
-    return reading
-
-
-def _difference(
-    reading: Reading, logged: _Logged, origins: dict[str, set[Ref]], sealer: Sealer, options: FilesOptions
-) -> list[Change]:
-    """What must be appended, in the order of refs. `origins` remembers which file said what, and is brought up."""
-    now = options.now()
-    changes: list[Change] = []
-    for ref, found in sorted(reading.objects.items()):
-        old = logged.objects.get(ref)
-        new = stamped(ref, found.object, old, now, sealer)
-        if new != old:
-            changes.append(Put(ref, new))
-    kept = {one.ref for one in reading.refused.values() if one.ref is not None}
-    if reading.broken:
-        # What a broken file said cannot be told from what is gone unless this process has read it before.
-        known = {ref for name, refs in origins.items() if name not in reading.broken for ref in refs}
-        kept |= {ref for ref in logged.objects if ref not in known}
-    gone = logged.objects.keys() - reading.objects.keys() - kept
-    changes += [Delete(ref) for ref in sorted(gone)]
-    _remember(reading, origins)
-    for location, refusal in sorted(reading.refused.items()):
-        if logged.refused.get(location) != refusal.message:
-            _LOG.error("refused", location=location, reason=refusal.message)
-            changes.append(RefusedEvent(location, refusal.ref, refusal.message))
-    mended = logged.refused.keys() - reading.refused.keys()
-    return changes + [Admitted(location) for location in sorted(mended) if "" not in reading.broken]
-
-
-def _remember(reading: Reading, origins: dict[str, set[Ref]]) -> None:
-    fresh: dict[str, set[Ref]] = {}
-    for ref, found in reading.objects.items():
-        fresh.setdefault(found.location.rpartition(":")[0], set()).add(ref)
-    for name in reading.broken & origins.keys():
-        fresh[name] = origins[name]
-    origins.clear()
-    origins.update(fresh)
+async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
+    """Paths that changed; None asks for a look at everything, every few seconds: links tell no event."""
+    while True:
+        identity = directory.identity()
+        if identity is None:
+            # Gone: wait until it is back, for it may be replaced as a whole.
+            yield None
+            await asyncio.sleep(_IDLE_MS / 1000)
+            continue
+        yield None
+        idle = 0
+        try:
+            async for events in awatch(
+                directory.root,
+                watch_filter=None,
+                debounce=_DEBOUNCE_MS,
+                step=5,
+                rust_timeout=_IDLE_MS,
+                yield_on_timeout=True,
+                recursive=True,
+            ):
+                if directory.identity() != identity:
+                    break
+                idle = 0 if events else idle + 1
+                if events:
+                    yield {path for _, path in events}
+                elif idle % _RESCAN_LOOKS == 0:
+                    yield None
+        except (FileNotFoundError, OSError, RuntimeError) as error:
+            _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=str(error))
+            await asyncio.sleep(_IDLE_MS / 1000)

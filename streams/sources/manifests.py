@@ -1,74 +1,90 @@
-"""Reads a directory of manifests into objects and refusals; it watches nothing and appends nothing.
+"""Reads manifests into objects and refusals: one file, or a whole directory once; it watches and appends nothing.
 
 One bad document costs that document only: its file and line are named, and what it said before stays.
 """
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from engine.models.admission import Refusal, admit
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
+from streams.sources.documents import Unreadable, check_size, json_documents, plain, yaml_chunks, yaml_documents
 
-_SUFFIXES = {".yaml", ".yml", ".json"}
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _FILE_BYTES = 64 << 20
-_DEPTH = 64
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Base):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: timestamps stay text, aliases cannot multiply without end."""
-
-    aliases = 0
-
-
-def _no_timestamps() -> None:
-    _Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in _Base.yaml_implicit_resolvers.items()
-    }
-
-
-_no_timestamps()
+_NAME_CHARACTERS = 253
+_NAMESPACE_CHARACTERS = 63
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object and where it stands ("path:line")."""
+    """An object and where it stands: a file's path below the root, and a line."""
 
     object: Mapping[str, Any]
-    location: str
+    name: str
+    line: int
+
+    @property
+    def location(self) -> str:
+        """What a person opens."""
+        return f"{self.name}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A document, or a whole file when `whole`, that could not be taken. `ref` where it could be identified."""
+    """A document, or a whole file, that could not be taken. `ref` where it could be identified."""
 
-    location: str
+    name: str
+    line: int
     message: str
     ref: Ref | None = None
-    whole: bool = False
+
+    @property
+    def location(self) -> str:
+        """What a person opens; line 0 is the whole of it."""
+        return f"{self.name}:{self.line}" if self.line else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A document of a kind that is not read."""
+
+    name: str
+    line: int
+    message: str
+
+
+Judged = tuple[Ref, Found] | Refused | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a file says. A `broken` one keeps the objects of its last good state, where that is known."""
+
+    objects: Mapping[Ref, tuple[Found, ...]] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    broken: bool = False
+    chunks: Mapping[str, tuple[Judged, ...]] = field(default_factory=dict)
+    """What each of its pieces says, with lines counted from the piece: an edit parses only what it changed."""
+
+    def refs(self) -> set[Ref]:
+        """All objects that the file says something of, refused ones too."""
+        return self.objects.keys() | {one.ref for one in self.refused if one.ref is not None}
 
 
 @dataclass(slots=True)
 class Reading:
-    """What a directory says. `broken` are files whose earlier objects stay."""
+    """What a directory says: the object that counts of each ref, and refusals by location."""
 
     objects: dict[Ref, Found] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
-
-    def refuse(self, refusal: Refused) -> None:
-        """Note a refusal; the first of a location counts."""
-        self.refused.setdefault(refusal.location, refusal)
 
 
 class MissingDirectory(ValueError):  # noqa: N818
@@ -76,102 +92,57 @@ class MissingDirectory(ValueError):  # noqa: N818
 
 
 def read_directory(root: Path, cluster: str) -> Reading:
-    """All manifests below `root`, in the order of their paths; names beginning with a dot are ignored.
+    """All manifests below `root`, in the order of their paths. Raises MissingDirectory."""
+    from streams.sources.directory import Directory  # noqa: PLC0415  it is built on this module
 
-    Raises MissingDirectory.
-    """
-    if not root.is_dir():
-        msg = f"{root} is not a directory: name the directory that holds your manifests"
-        raise MissingDirectory(msg)
-    reading = Reading()
-    for path in _files(root):
-        _read_file(path, str(path.relative_to(root)), cluster, reading)
-    return reading
-
-
-def _files(root: Path) -> list[Path]:
-    found = []
-    for path in root.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not hidden and path.suffix.lower() in _SUFFIXES and path.is_file():
-            found.append(path)
-    return sorted(found, key=str)
+    directory = Directory(root, cluster)
+    if directory.missing:
+        raise MissingDirectory(missing(root))
+    refs = directory.look()
+    found = ((ref, directory.object(ref)) for ref in sorted(refs))
+    return Reading(
+        {ref: one for ref, one in found if one is not None},
+        {one.location: one for one in directory.refusals()},
+        [f"{one.name}:{one.line}: {one.message}" for one in directory.unread()],
+    )
 
 
-def _read_file(path: Path, name: str, cluster: str, reading: Reading) -> None:
+def missing(root: Path) -> str:
+    """The words for a directory that is not there."""
+    return f"{root} is not a directory: name the directory that holds your manifests"
+
+
+def read_file(path: Path, name: str, cluster: str, before: File | None = None) -> File:
+    """What the file at `path` says, `name` being its path below the root; `before` what it said last. Never raises."""
     try:
         if path.stat().st_size > _FILE_BYTES:
-            msg = f"is larger than {_FILE_BYTES >> 20} MiB: split it"
-            raise ValueError(msg)
-        documents = list(_documents(path.read_text(encoding="utf-8")))
-    except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark.line + 1) if error.problem_mark is not None else 1
-        reading.broken.add(name)
-        reading.refuse(Refused(f"{name}:{line}", f"not YAML: {error.problem or error.context}", whole=True))
-        return
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        reading.broken.add(name)
-        reading.refuse(Refused(f"{name}:1", f"cannot be read: {error or type(error).__name__}", whole=True))
-        return
-    for line, document in documents:
-        for item in _items(document):
-            _take(item, f"{name}:{line}", cluster, reading)
+            return _broken(Refused(name, 1, f"is larger than {_FILE_BYTES >> 20} MiB: split it"), before)
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return _broken(Refused(name, line, "is no UTF-8 text: save it as UTF-8"), before)
+    except OSError as error:
+        return _broken(Refused(name, 1, f"cannot be read: {error.strerror or error}"), before)
+    return read_text(text, name, cluster, before)
 
 
-def _documents(text: str) -> Iterator[tuple[int, Any]]:
-    loader = _Loader(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            _check_depth(node)
-            yield node.start_mark.line + 1, loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _check_depth(root: yaml.Node) -> None:
-    """Deep nesting and aliases that multiply: a few hundred bytes could otherwise fill the memory."""
-    budget = 5_000_000
-    stack = [(root, 0)]
-    while stack:
-        node, depth = stack.pop()
-        budget -= 1
-        if depth > _DEPTH or budget < 0:
-            mark = node.start_mark
-            raise yaml.MarkedYAMLError(problem="nested too deeply or too many aliases", problem_mark=mark)
-        if isinstance(node, yaml.MappingNode):
-            stack += [(child, depth + 1) for pair in node.value for child in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            stack += [(child, depth + 1) for child in node.value]
-
-
-def _items(document: Any) -> Iterator[Any]:
-    if document is None:
-        return
-    if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
-        yield from document["items"]
-        return
-    yield document
-
-
-def _take(document: Any, location: str, cluster: str, reading: Reading) -> None:
-    ref = identify(document, cluster)
-    if isinstance(ref, str):
-        reading.refuse(Refused(location, ref))
-        return
-    if not is_known(ref.group, ref.kind):
-        reading.warnings.append(f"{location}: {ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads")
-        return
-    first = reading.objects.get(ref)
-    if first is not None:
-        message = f"{ref.kind} {ref.namespace}/{ref.name} stands in {first.location} already, which counts: remove one"
-        reading.refuse(Refused(location, message, ref))
-        return
-    admitted = admit(ref, _plain(document))
-    if isinstance(admitted, Refusal):
-        reading.refuse(Refused(location, admitted.message, ref))
-        return
-    reading.objects[ref] = Found(admitted.object, location)
+def read_text(text: str, name: str, cluster: str, before: File | None = None) -> File:
+    """What the text of a file says; see `read_file`."""
+    is_json = name.lower().endswith(".json")
+    known = before.chunks if before is not None else {}
+    chunks: dict[str, tuple[Judged, ...]] = {}
+    found: list[Judged] = []
+    for line, chunk in [(1, text)] if is_json else yaml_chunks(text):
+        judged = known.get(chunk)
+        if judged is None:
+            try:
+                documents = json_documents(chunk) if is_json else yaml_documents(chunk)
+            except Unreadable as error:
+                return _broken(Refused(name, line - 1 + error.line, str(error)), before)
+            judged = tuple(_judged(item, name, at, cluster) for at, one in documents for item in _items(one))
+        chunks[chunk] = judged
+        found += [_moved(one, line - 1) for one in judged]
+    return _file(found, chunks)
 
 
 def identify(document: Any, cluster: str) -> Ref | str:
@@ -180,25 +151,71 @@ def identify(document: Any, cluster: str) -> Ref | str:
         return "a document must be an object with apiVersion, kind and metadata"
     version, kind, metadata = document.get("apiVersion"), document.get("kind"), document.get("metadata")
     if not isinstance(version, str) or not isinstance(kind, str) or not version or not kind:
-        return "apiVersion and kind must be given"
+        return "apiVersion and kind must be given, as text"
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        return f"{kind}: metadata.name must be given"
-    group = version.rpartition("/")[0]
-    namespace = metadata.get("namespace", "default")
-    if not isinstance(namespace, str) or not namespace:
+        return f"{kind}: metadata.name must be given, as text"
+    namespace = metadata.get("namespace") or "default"
+    if not isinstance(namespace, str):
         return f"{kind} {metadata['name']}: metadata.namespace must be text"
+    group = version.rpartition("/")[0]
     if "/" in group + kind + namespace + metadata["name"]:
         return f"{kind} {metadata['name']}: a name cannot contain a slash"
+    if len(metadata["name"]) > _NAME_CHARACTERS or len(namespace) > _NAMESPACE_CHARACTERS:
+        return f"{kind}: a name has at most {_NAME_CHARACTERS} characters, a namespace {_NAMESPACE_CHARACTERS}"
     namespaced = NAMESPACED.get((group, kind), True)
     return Ref(cluster, group, kind, namespace if namespaced else "", metadata["name"])
 
 
-def _plain(value: Any) -> Any:
-    """JSON's types only: YAML has dates, bytes and keys that are no text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime.date | bytes):
-        return str(value)
-    return value
+def _broken(refusal: Refused, before: File | None) -> File:
+    if before is None:
+        return File(refused=(refusal,), broken=True)
+    return File(before.objects, (refusal,), before.unread, broken=True, chunks=before.chunks)
+
+
+def _file(found: Iterable[Judged], chunks: Mapping[str, tuple[Judged, ...]]) -> File:
+    objects: dict[Ref, tuple[Found, ...]] = {}
+    refused: list[Refused] = []
+    unread: list[Unread] = []
+    for one in found:
+        if isinstance(one, Refused):
+            refused.append(one)
+        elif isinstance(one, Unread):
+            unread.append(one)
+        else:
+            objects[one[0]] = (*objects.get(one[0], ()), one[1])
+    return File(objects, tuple(refused), tuple(unread), chunks=chunks)
+
+
+def _moved(one: Judged, lines: int) -> Judged:
+    if isinstance(one, Refused | Unread):
+        return replace(one, line=one.line + lines)
+    ref, found = one
+    return ref, Found(found.object, found.name, found.line + lines)
+
+
+def _items(document: Any) -> Iterator[Any]:
+    """A list's items, whatever kind of list; nothing for an empty document."""
+    if document is None:
+        return
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(document.get("items"), list):
+        yield from document["items"]
+        return
+    yield document
+
+
+def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
+    try:
+        document = plain(document)
+        ref = identify(document, cluster)
+        if isinstance(ref, str):
+            return Refused(name, line, ref)
+        if not is_known(ref.group, ref.kind):
+            return Unread(name, line, f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads")
+        check_size(document)
+    except ValueError as error:
+        return Refused(name, line, str(error))
+    judged = admit(ref, document)
+    if isinstance(judged, Refusal):
+        return Refused(name, line, judged.message, ref)
+    return ref, Found(judged.object, name, line)

@@ -12,6 +12,9 @@ from engine.seal import PREFIX, Sealer
 
 Json = Mapping[str, Any]
 
+_NOISE = {"managedFields", "resourceVersion", "uid", "selfLink"}
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 def stamped(ref: Ref, new: Json, old: Json | None, now: str, sealer: Sealer) -> dict[str, Any]:
     """The object as it enters the log: namespace, generation, creationTimestamp, secrets sealed.
@@ -22,7 +25,7 @@ def stamped(ref: Ref, new: Json, old: Json | None, now: str, sealer: Sealer) -> 
     object_ = {key: value for key, value in new.items() if key != "status" or ref.kind == "Service"}
     if ref.kind == "Secret" and not ref.group:
         object_ = _sealed(object_, sealer)
-    metadata = dict(object_.get("metadata") or {})
+    metadata = _metadata(object_)
     before = dict(old.get("metadata") or {}) if old is not None else {}
     if ref.namespace:
         metadata["namespace"] = ref.namespace
@@ -46,17 +49,17 @@ def _sealed(object_: Json, sealer: Sealer) -> dict[str, Any]:
         data[key] = value if str(value).startswith(PREFIX) else sealer.seal_text(_decoded(value))
     for key, value in dict(object_.get("stringData") or {}).items():
         data[key] = sealer.seal_text(str(value).encode())
-    answer = {key: value for key, value in object_.items() if key not in {"data", "stringData"}}
-    # The annotation of kubectl carries the whole object in clear.
-    metadata = dict(answer.get("metadata") or {})
-    if metadata.get("annotations"):
-        metadata["annotations"] = {
-            key: value
-            for key, value in metadata["annotations"].items()
-            if key != "kubectl.kubernetes.io/last-applied-configuration"
-        }
-        answer["metadata"] = metadata
-    return answer | {"data": data}
+    return {key: value for key, value in object_.items() if key != "stringData"} | {"data": data}
+
+
+def _metadata(object_: Json) -> dict[str, Any]:
+    """The metadata without what an API server adds, which would make every export of an object another one."""
+    metadata = {key: value for key, value in dict(object_.get("metadata") or {}).items() if key not in _NOISE}
+    annotations = metadata.get("annotations")
+    # The annotation of kubectl carries the whole object in clear, secrets too.
+    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    return metadata
 
 
 def _decoded(value: object) -> bytes:

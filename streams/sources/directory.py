@@ -1,0 +1,214 @@
+"""A directory of manifests as it was last seen: reads what changed and says which objects that may touch.
+
+It reads files and nothing else: no watching, no log. One file changed costs that file, whatever else is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from engine.ref import Ref
+from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
+
+Signature = tuple[int, int, int, int]
+_BLOCK = 4096
+_LOOKS = 5
+
+
+class Directory:
+    """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed."""
+
+    def __init__(self, root: Path, cluster: str) -> None:
+        self.root = root.absolute()
+        self._cluster = cluster
+        self._files: dict[str, File] = {}
+        self._signatures: dict[str, Signature] = {}
+        self._owners: dict[Ref, list[str]] = {}
+        self._shared: set[Ref] = set()
+        """Objects that stand in more than one place."""
+        self._closed: dict[str, str] = {}
+        """Folders that cannot be listed, and why: what was below them stays."""
+        self.is_doubtful = False
+        """Whether the last look met a file that may be half written."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such directory now."""
+        return not self.root.is_dir()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something was broken from the start: what it said before cannot be told from what is gone."""
+        return any(file.broken and not file.chunks for file in self._files.values()) or bool(self._closed)
+
+    def identity(self) -> tuple[int, int] | None:
+        """Which directory it is: another one when it was replaced, or a link to it moved. None when missing."""
+        try:
+            stat = self.root.stat()
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino
+
+    def look(self, paths: Iterable[str] | None = None) -> set[Ref]:
+        """Read what changed: the files at `paths` (absolute), or all whose time, size or inode changed.
+
+        Answers the refs that may have changed. What a missing directory said stays.
+        """
+        self.is_doubtful = False
+        touched: set[Ref] = set()
+        names = None if paths is None else self._names(paths)
+        if names is not None:
+            for name in sorted(names):
+                touched |= self._read(name, _signature(self.root / name))
+            return touched
+        # Files move while others are read: only a listing that held still is a state of the directory.
+        for _ in range(_LOOKS):
+            changed = {} if self.missing else self._changed()
+            for name in sorted(changed):
+                touched |= self._read(name, changed[name])
+            if not changed:
+                break
+        return touched
+
+    def object(self, ref: Ref) -> Found | None:
+        """The object that counts: the one of the first path, and the first of its documents there."""
+        return next(self._places(ref), None)
+
+    def refs(self) -> set[Ref]:
+        """All objects that any file says something of, refused ones too."""
+        return set(self._owners)
+
+    def keeps(self, ref: Ref) -> bool:
+        """Whether an object of the log that no file has must stay: refused, or perhaps in what cannot be read."""
+        return ref in self._owners or self.is_partial or self.missing
+
+    def refusals(self) -> list[Refused]:
+        """All refusals, one a location: those of one list are told together."""
+        refused: dict[str, Refused] = {}
+        found = [one for name in sorted(self._files) for one in self._files[name].refused]
+        for one in [*found, *(loser for ref in sorted(self._shared) for loser in self._losers(ref))]:
+            before = refused.get(one.location)
+            refused[one.location] = (
+                one if before is None else replace(before, message=f"{before.message}; {one.message}")
+            )
+        for folder, why in sorted(self._closed.items()):
+            refused.setdefault(folder, Refused(folder, 0, f"cannot be listed: {why}; what it said stays"))
+        if self.missing:
+            refused["."] = Refused(".", 0, f"the directory {self.root} is gone: what it said stays until it is back")
+        return list(refused.values())
+
+    def unread(self) -> list[Unread]:
+        """Documents of kinds that are not read, by path."""
+        return [one for name in sorted(self._files) for one in self._files[name].unread]
+
+    def _places(self, ref: Ref) -> Iterator[Found]:
+        for name in self._owners.get(ref, ()):
+            yield from self._files[name].objects.get(ref, ())
+
+    def _losers(self, ref: Ref) -> Iterator[Refused]:
+        first, *others = self._places(ref)
+        what = f"{ref.kind} {ref.namespace}/{ref.name}".replace(" /", " ")
+        for one in others:
+            message = f"{what} stands in {first.location} already, which counts: remove one of the two"
+            yield Refused(one.name, one.line, message, ref)
+
+    def _names(self, paths: Iterable[str]) -> set[str] | None:
+        """The names of manifests at these paths; None when something else changed, such as a folder or a link."""
+        names = set()
+        for path in map(Path, paths):
+            name = os.path.relpath(path, self.root)
+            linked, folder = path.is_symlink(), path.is_dir()
+            if name.startswith(".") and os.path.lexists(path) and not linked and not folder:
+                # An editor's own file. Mounted ConfigMaps switch a link named ..data, which is looked into.
+                continue
+            hidden = any(part.startswith(".") for part in Path(name).parts)
+            if hidden or path.suffix.lower() not in SUFFIXES or folder:
+                return None
+            names.add(name)
+        return names
+
+    def _changed(self) -> dict[str, Signature | None]:
+        """Names whose file is new, another, or gone (None)."""
+        self._closed = {}
+        listed = dict(self._walk())
+        changed: dict[str, Signature | None] = {
+            name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
+        }
+        closed = tuple(f"{folder}/" for folder in self._closed if folder != ".")
+        gone = [name for name in self._files.keys() - listed.keys() if not name.startswith(closed)]
+        return changed | dict.fromkeys(() if "." in self._closed else gone)
+
+    def _walk(self) -> Iterator[tuple[str, Signature]]:
+        seen: set[tuple[int, int]] = set()
+        for folder, folders, files in os.walk(self.root, followlinks=True, onerror=self._close):
+            try:
+                stat = Path(folder).stat()
+            except OSError:
+                continue
+            if (stat.st_dev, stat.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
+            below = os.path.relpath(folder, self.root)
+            for file in files:
+                if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
+                    continue
+                signature = _signature(Path(folder, file))
+                if signature is not None:
+                    yield (file if below == "." else f"{below}/{file}"), signature
+
+    def _close(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            self._closed[os.path.relpath(error.filename or self.root, self.root)] = error.strerror or "unreadable"
+
+    def _read(self, name: str, signature: Signature | None) -> set[Ref]:
+        """Take a file anew, None for one that is gone; answers what it touches."""
+        before = self._files.pop(name, None)
+        after = None
+        self._signatures.pop(name, None)
+        if signature is not None:
+            after = read_file(self.root / name, name, self._cluster, before)
+            self._files[name] = after
+            self._signatures[name] = signature
+            self.is_doubtful |= after.broken or (signature[2] > 0 and signature[2] % _BLOCK == 0)
+        touched = _difference(before or File(), after or File())
+        said = after.refs() if after is not None else set()
+        for ref in touched:
+            self._own(ref, name, is_owner=ref in said)
+        return touched
+
+    def _own(self, ref: Ref, name: str, *, is_owner: bool) -> None:
+        owners = [one for one in self._owners.get(ref, ()) if one != name]
+        if is_owner:
+            owners = sorted([*owners, name])
+        if owners:
+            self._owners[ref] = owners
+        else:
+            self._owners.pop(ref, None)
+        if sum(1 for _ in self._places(ref)) > 1:
+            self._shared.add(ref)
+        else:
+            self._shared.discard(ref)
+
+
+def _difference(before: File, after: File) -> set[Ref]:
+    """The refs of which the two say different things; where they stand does not matter."""
+    refused = {one.ref for one in before.refused + after.refused if one.ref is not None}
+    return refused | {
+        ref
+        for ref in before.objects.keys() | after.objects.keys()
+        if [one.object for one in before.objects.get(ref, ())] != [one.object for one in after.objects.get(ref, ())]
+    }
+
+
+def _signature(path: Path) -> Signature | None:
+    """What changes when a regular file does; None for what is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_dev) if path.is_file() else None

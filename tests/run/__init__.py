@@ -1,0 +1,1 @@
+"""Running: sources, sinks, roles and the whole of it."""
