@@ -171,7 +171,7 @@ class _Source:
 
     def _actor(self, changes: Iterable[Change]) -> str:
         """The files that were changed, as far as they are few."""
-        found = {self.directory.object(one.ref) for one in changes if isinstance(one, Put)}
+        found = [self.directory.object(one.ref) for one in changes if isinstance(one, Put)]
         names = sorted({one.name for one in found if one is not None})
         more = f" and {len(names) - _NAMED_FILES} more" if len(names) > _NAMED_FILES else ""
         return ", ".join(names[:_NAMED_FILES]) + more
