@@ -88,4 +88,18 @@ def _read(word: str, name: str, value: Any) -> Any:
     if not isinstance(value, wanted):
         msg = f"{word}.{name} is not a {wanted.__name__}"
         raise Garbage(msg)
+    if name == "object":
+        _check_stamps(value)
     return value
+
+
+def _check_stamps(object_: dict[str, Any]) -> None:
+    """What every source stamps must be there, since nothing downstream looks again. Raises Garbage."""
+    metadata = object_.get("metadata")
+    if not isinstance(metadata, dict):
+        msg = "put.object has no metadata"
+        raise Garbage(msg)
+    generation = metadata.get("generation", 0)
+    if not isinstance(generation, int) or isinstance(generation, bool):
+        msg = "put.object has a generation that is no number"
+        raise Garbage(msg)

@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import faust
+import structlog
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.producer import ProducerBuffer
 
@@ -22,13 +23,18 @@ from streams.host import Host
 from streams.ports import Record, Unavailable
 from streams.topics import Topic, topic_name
 
+_LOG = structlog.get_logger()
+# They repeat what reaches our log as Unavailable or as a crash, thousands of lines while the broker is away.
 logging.getLogger("faust").setLevel(logging.CRITICAL)
 logging.getLogger("mode").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """How this process joins: `member` keeps its partitions over a restart; `directory` is faust's own."""
+    """How this process joins: `member` keeps its partitions over a restart; `directory` is faust's own.
+
+    `security` are aiokafka's settings, as in `KafkaLog`.
+    """
 
     brokers: str
     group: str
@@ -36,6 +42,7 @@ class Membership:
     directory: Path
     prefix: str = "penstock"
     partitions: int = 1
+    security: Mapping[str, Any] = field(default_factory=dict)
 
 
 _create = AIOKafkaConsumerThread._create_worker_consumer  # noqa: SLF001
@@ -57,6 +64,7 @@ def _app(membership: Membership) -> faust.App:
     return faust.App(
         membership.group,
         broker=[f"kafka://{one}" for one in membership.brokers.split(",")],
+        broker_credentials=_credentials(membership.security),
         datadir=str(membership.directory),
         web_enabled=False,
         topic_disable_leader=True,
@@ -74,6 +82,18 @@ def _app(membership: Membership) -> faust.App:
         broker_max_poll_interval=60.0,
         broker_commit_interval=0.5,
     )
+
+
+def _credentials(security: Mapping[str, Any]) -> Any:
+    context = security.get("ssl_context")
+    if "sasl_mechanism" in security:
+        return faust.SASLCredentials(
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            mechanism=security["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 @asynccontextmanager
@@ -102,8 +122,9 @@ async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Cal
     app.on_partitions_assigned.connect(cast("Any", assigned))
     async with _started(app, membership):
         try:
-            yield lambda: bool(app.crashed)
+            yield lambda: _crashed(app)
         finally:
+            # First the domains: stopping faust does not tell them that their partitions go.
             await host.stop()
 
 
@@ -114,11 +135,10 @@ async def maximum_table(
     changelog: Topic,
     merge: Callable[[bytes | None, Record], bytes],
     seen: Callable[[str], None],
-) -> AsyncIterator[Mapping[str, bytes]]:
-    """A table over `source` that `merge` joins each record into by its key; yields the table, read-only.
+) -> AsyncIterator[tuple[Mapping[str, bytes], Callable[[], bool]]]:
+    """A table over `source` that `merge` joins each record into by its key; yields it read-only, and `crashed`.
 
     The changelog is a topic of ours, as compacted as the others: faust may not declare topics.
-
     `merge(before, record)` must be a join by maximum: records come at least once. `seen` hears each key changed.
     """
     app = _app(membership)
@@ -154,11 +174,11 @@ async def maximum_table(
             after = merge(before, record)
             if after != before:
                 table[record.key] = after
-            seen(record.key.decode(errors="replace"))
+            seen(_text(record.key))
 
     app.agent(topic, name="join")(join)
     async with _started(app, membership):
-        yield _View(table)
+        yield _View(table), lambda: _crashed(app)
 
 
 class _View(Mapping[str, bytes]):
@@ -170,7 +190,7 @@ class _View(Mapping[str, bytes]):
         return value
 
     def __iter__(self) -> Any:
-        return iter([key.decode(errors="replace") for key in self._table])
+        return iter([_text(key) for key in self._table])
 
     def __len__(self) -> int:
         return len(self._table)
@@ -190,6 +210,16 @@ async def _started(app: faust.App, membership: Membership) -> AsyncIterator[None
     finally:
         # A stop that hangs must not hold up the end of the process.
         await asyncio.wait_for(app.stop(), 10)
+
+
+def _crashed(app: faust.App) -> bool:
+    if app.crashed:
+        _LOG.error("faust crashed", reason=repr(app.crash_reason))
+    return bool(app.crashed)
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="replace")
 
 
 def _record(topic: Topic, message: Any) -> Record:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -116,7 +117,7 @@ def _change_set(data: Mapping[str, Any]) -> ChangeSet:
             msg = f"{name} is not text"
             raise Garbage(msg)
         texts[name] = value
-    if not _TIME.fullmatch(texts["time"]):
+    if not _is_time(texts["time"]):
         msg = "time is not RFC 3339 in UTC"
         raise Garbage(msg)
     part, parts, changes = data.get("part"), data.get("parts"), data.get("changes")
@@ -129,10 +130,20 @@ def _change_set(data: Mapping[str, Any]) -> ChangeSet:
     return ChangeSet(**texts, changes=tuple(from_json(change) for change in changes), part=part, parts=parts)
 
 
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def encode_update(domain: str, partition: int, update: Update, summary: Mapping[str, Any]) -> list[Outgoing]:
     """All records of one update, each output partition closed by its progress record.
 
-    `summary` says what changed upstream (`change_summary`), for penstock.updates.
+    `summary` says what changed upstream (`change_summary`) and by which engine it was resolved, for penstock.updates.
     """
     records: list[Outgoing] = []
     deltas = (
@@ -154,12 +165,16 @@ def encode_update(domain: str, partition: int, update: Update, summary: Mapping[
                 records.append(_row(domain, partition, topic, name, dumps(value), at))
     value = dumps({**summary, "offset": update.offset, "time": update.time, "downstream": downstream(update)})
     records.append(Outgoing(Topic.UPDATES, partition, domain.encode(), value, _position(update.offset, len(records))))
-    return records + progress_records(domain, partition, update.offset, update.time)
+    mark = {"time": update.time, "engine": summary.get("engine", "")}
+    return records + progress_records(domain, partition, update.offset, mark)
 
 
-def progress_records(domain: str, partition: int, offset: int, time: str) -> list[Outgoing]:
-    """What closes an update on each output partition; penstock.updates is closed by its own record."""
-    value = dumps({"offset": offset, "time": time})
+def progress_records(domain: str, partition: int, offset: int, mark: Mapping[str, str]) -> list[Outgoing]:
+    """What closes an update on each output partition; penstock.updates is closed by its own record.
+
+    `mark` is the domain's time and the engine's version.
+    """
+    value = dumps({**mark, "offset": offset})
     at = _position(offset, 1 << 40)
     return [_row(domain, partition, topic, PROGRESS, value, at) for topic in OUTPUTS if topic is not Topic.UPDATES]
 

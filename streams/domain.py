@@ -6,7 +6,7 @@ Progress is written in the transaction of the outputs, so no offset is applied t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -15,23 +15,30 @@ import orjson
 import structlog
 
 from engine.changes import Garbage
-from engine.events import ChangeSet
+from engine.events import ChangeSet, EngineChanged
 from engine.update import Delta, Fragment, Update
+from streams.clock import now
 from streams.codec import (
     NewerSchema,
     change_summary,
     decode_change_set,
     decode_fragment,
+    dumps,
+    encode_change_set,
     encode_update,
     progress_records,
 )
 from streams.ports import Log, LogError, Outgoing, Record, Writer
+from streams.rejected import rejected_offsets, rejection
 from streams.topics import OPENING, OUTPUTS, Topic, key
 from streams.view import Table, read_table
 
 _LOG = structlog.get_logger()
 _BATCH = 200
 """Change sets that share a transaction: one each manages only a hundred a second (measured)."""
+
+_RECONCILED = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
+"""Output topics whose rows are a function of the fold state, which penstock.state holds."""
 
 
 class Fold(Protocol):
@@ -49,6 +56,16 @@ class DomainStopped(LogError):  # noqa: N818
     """The domain must not go on: its last state stays served until a person acts."""
 
 
+@dataclass(frozen=True, slots=True)
+class DomainOptions:
+    """`version` is the engine's, noted in the log when it changes ("": never); `clock` answers RFC 3339."""
+
+    name: str = "default"
+    partition: int = 0
+    version: str = ""
+    clock: Callable[[], str] = now
+
+
 @dataclass(slots=True)
 class _Held:
     """What is held while the domain is ours."""
@@ -57,16 +74,16 @@ class _Held:
     engine: Fold
     following: int
     """The next offset of penstock.changes that was not read."""
+    rejected: frozenset[int]
 
 
 class Domain:
     """The resolver's work on one partition. `fold` makes an empty engine."""
 
-    def __init__(self, log: Log, fold: Callable[[], Fold], *, name: str = "default", partition: int = 0) -> None:
+    def __init__(self, log: Log, fold: Callable[[], Fold], options: DomainOptions | None = None) -> None:
         self._log = log
         self._fold = fold
-        self._name = name
-        self._partition = partition
+        self._options = options or DomainOptions()
         self._stack = AsyncExitStack()
         self._held: _Held | None = None
         self.wake_at: str | None = None
@@ -77,112 +94,173 @@ class Domain:
         return self._held.engine.offset if self._held is not None else -1
 
     async def acquire(self) -> None:
-        """Fence others, read the fold state, catch up with the log, and emit only what differs.
+        """Take the domain, catch up with the log, and emit only what differs: the three steps below in turn.
 
         Raises Fenced, Unavailable, TopicMissing, or DomainStopped.
         """
-        await self.release()
-        writer = await self._stack.enter_async_context(self._log.writer(f"resolver-{self._name}"))
-        # A transaction over every output partition first: one that a dying broker left hanging is closed by it,
-        # and is then seen by the reads below (measured: 3 of 24 double kills left one).
-        await writer.write([Outgoing(topic, self._partition, key(self._name, OPENING), b"{}") for topic in OUTPUTS])
-        engine = self._fold()
-        state = await read_table(self._log, Topic.STATE, self._partition)
-        engine.load((name, orjson.loads(row.value or b"null")) for name, row in state.rows.items())
-        progress = max(engine.offset, state.progress)
-        first, end = await self._log.ends(Topic.CHANGES, self._partition)
-        if progress >= end:
-            msg = (
-                f"the log of domain {self._name} ends at offset {end - 1}, but offset {progress} was already applied: "
-                f"an older copy of the log was restored, or another one is connected. Bring back the log, or start "
-                f"with an empty data directory (proxies keep what they serve)"
-            )
-            raise DomainStopped(msg)
-        engine.offset = progress
-        self._held = _Held(writer, engine, max(first, progress + 1))
-        await self._catch_up()
-        await self._reconcile()
+        await self.take()
+        async for records in self.missing():
+            await self.apply(records)
+        await self.reconcile()
 
     async def release(self) -> None:
         """Forget everything; the next owner reads it back."""
         self._held = None
-        await self._stack.aclose()
-        self._stack = AsyncExitStack()
+        self.wake_at = None
+        stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+
+    async def take(self) -> None:
+        """Fence others and read the fold state. Raises as `acquire`."""
+        await self.release()
+        name, partition = self._options.name, self._options.partition
+        writer = await self._stack.enter_async_context(self._log.writer(f"resolver-{name}"))
+        # A transaction over every output partition first: one that a dying broker left hanging is closed by it,
+        # and is then seen by the reads below (measured: 3 of 24 double kills left one).
+        await writer.write([Outgoing(topic, partition, key(name, OPENING), b"{}") for topic in OUTPUTS])
+        engine = self._fold()
+        state = await read_table(self._log, Topic.STATE, partition)
+        engine.load((row_key, orjson.loads(row.value or b"null")) for row_key, row in state.rows.items())
+        engine.offset = max(engine.offset, state.progress)
+        self._check(engine.offset, *await self._log.ends(Topic.CHANGES, partition))
+        rejected = await rejected_offsets(self._log, partition)
+        self._held = _Held(writer, engine, engine.offset + 1, rejected)
+
+    def _check(self, progress: int, first: int, end: int) -> None:
+        """The log must go on where we stopped. Raises DomainStopped."""
+        name = self._options.name
+        if progress >= end:
+            msg = (
+                f"the log of domain {name} ends at offset {end - 1}, but offset {progress} was already applied: "
+                f"an older copy of the log was restored, or another one is connected. Bring back the log, or start "
+                f"with an empty data directory (proxies keep what they serve)"
+            )
+            raise DomainStopped(msg)
+        # One offset may lie between: the marker of the last transaction that was applied.
+        if first > progress + (1 if progress < 0 else 2):
+            msg = (
+                f"the log of domain {name} begins at offset {first}, but only {progress} was applied: what lies "
+                f"between was deleted unseen. Bring back the log, or start with an empty data directory"
+            )
+            raise DomainStopped(msg)
+
+    async def missing(self) -> AsyncIterator[list[Record]]:
+        """What the log holds above what was read, to its end as it is now, in batches for `apply`."""
+        held = self._ours()
+        async for records in self._log.read(Topic.CHANGES, self._options.partition, held.following):
+            for first in range(0, len(records), _BATCH):
+                yield records[first : first + _BATCH]
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Fold records of penstock.changes that are above what was applied, in one transaction.
 
         Raises Fenced, Unavailable or DomainStopped: memory is then ahead of the log, and only `acquire` mends that.
         """
-        held = self._held
-        if held is None:
-            msg = "a domain is applied to before it is acquired"
-            raise RuntimeError(msg)
+        held = self._ours()
         outgoing: list[Outgoing] = []
         for record in records:
             if record.offset < held.following:
                 continue
             held.following = record.offset + 1
-            outgoing += self._records(held.engine, record)
+            try:
+                outgoing += self._records(held, record)
+            except DomainStopped:
+                # What came before is good: it is written, and the domain stops exactly here.
+                if outgoing:
+                    await held.writer.write(outgoing)
+                raise
             # A burst must not hold up heartbeats: other tasks get their turn between change sets.
             await asyncio.sleep(0)
         if outgoing:
             await held.writer.write(outgoing)
 
-    def _records(self, engine: Fold, record: Record) -> list[Outgoing]:
+    def _ours(self) -> _Held:
+        if self._held is None:
+            msg = "the domain is used before it is taken"
+            raise RuntimeError(msg)
+        return self._held
+
+    def _records(self, held: _Held, record: Record) -> list[Outgoing]:
+        options = self._options
         try:
-            change_set = decode_change_set(record)
+            change_set = None if record.offset in held.rejected else decode_change_set(record)
         except NewerSchema as error:
             raise DomainStopped(str(error)) from error
         except Garbage as error:
             _LOG.warning("a record was rejected", offset=record.offset, reason=str(error))
-            return self._rejection(record, str(error))
-        update = engine.apply(change_set, record.offset)
+            return [rejection(record, str(error)), *self._skip(held, record)]
+        if change_set is None:
+            return self._skip(held, record)
+        update = held.engine.apply(change_set, record.offset)
         for warning in update.warnings:
             _LOG.warning(warning, offset=record.offset)
         self.wake_at = update.wake_at
-        return encode_update(self._name, self._partition, update, change_summary(change_set))
+        summary = {**change_summary(change_set), "engine": options.version}
+        return encode_update(options.name, options.partition, update, summary)
 
-    def _rejection(self, record: Record, reason: str) -> list[Outgoing]:
-        headers = (
-            ("topic", record.topic.value.encode()),
-            ("offset", str(record.offset).encode()),
-            ("reason", reason.encode()),
-        )
-        rejected = Outgoing(Topic.REJECTED, self._partition, record.key, record.value, headers)
-        return [rejected, *progress_records(self._name, self._partition, record.offset, "")]
+    def _skip(self, held: _Held, record: Record) -> list[Outgoing]:
+        held.engine.offset = record.offset
+        mark = {"time": "", "engine": self._options.version}
+        return progress_records(self._options.name, self._options.partition, record.offset, mark)
 
-    async def _catch_up(self) -> None:
-        held = self._held
-        if held is None:
-            return
-        async for records in self._log.read(Topic.CHANGES, self._partition, held.following):
-            for first in range(0, len(records), _BATCH):
-                await self.apply(records[first : first + _BATCH])
-
-    async def _reconcile(self) -> None:
+    async def reconcile(self) -> None:
         """Emit the difference between what is wanted and what the output topics say."""
-        held = self._held
-        if held is None or held.engine.offset < 0:
+        await self._note_version()
+        held = self._ours()
+        if held.engine.offset < 0:
             return
         wanted = held.engine.everything()
-        state = await self._table(Topic.STATE)
+        emitted = {topic: await self._table(topic, held.engine.offset) for topic in _RECONCILED}
         difference = replace(
             wanted,
-            fragments=_fragments(wanted.fragments, await self._table(Topic.XDS)),
-            nodes=_values(wanted.nodes, await self._table(Topic.GRAPH)),
-            statuses=_values(wanted.statuses, await self._table(Topic.STATUS)),
-            infra=_values(wanted.infra, await self._table(Topic.INFRA)),
+            fragments=_fragments(wanted.fragments, emitted[Topic.XDS]),
+            nodes=_values(wanted.nodes, emitted[Topic.GRAPH]),
+            statuses=_values(wanted.statuses, emitted[Topic.STATUS]),
+            infra=_values(wanted.infra, emitted[Topic.INFRA]),
             state=Delta(),
         )
         self.wake_at = wanted.wake_at
         if difference.fragments or difference.nodes or difference.statuses or difference.infra:
-            summary = {"cluster": "", "source": "resolver", "actor": "penstock", "changes": [{"verb": "reconcile"}]}
-            records = encode_update(self._name, self._partition, difference, summary)
-            await held.writer.write(_behind(records, state.index + 1))
+            summary = {
+                "cluster": "",
+                "source": "resolver",
+                "actor": "penstock",
+                "changes": [{"verb": "reconcile"}],
+                "engine": self._options.version,
+            }
+            records = encode_update(self._options.name, self._options.partition, difference, summary)
+            index = max((table.index for table in emitted.values() if table.progress == wanted.offset), default=0)
+            await held.writer.write(_behind(records, index + 1))
 
-    async def _table(self, topic: Topic) -> Table:
-        return await read_table(self._log, topic, self._partition)
+    async def _note_version(self) -> None:
+        """An engine of another version notes itself in the log: what it says differently has an offset of its own."""
+        held, options = self._ours(), self._options
+        known = (held.engine.state().get("engine") or {}).get("version", "")
+        if not options.version or known == options.version:
+            return
+        change_set = ChangeSet(
+            options.name,
+            "",
+            "resolver",
+            f"engine-{options.version}-{held.following}",
+            options.clock(),
+            "penstock",
+            (EngineChanged(options.version),),
+        )
+        await held.writer.write(encode_change_set(change_set, options.partition))
+        async for records in self.missing():
+            await self.apply(records)
+
+    async def _table(self, topic: Topic, offset: int) -> Table:
+        table = await read_table(self._log, topic, self._options.partition)
+        if table.progress > offset:
+            msg = (
+                f"penstock.{topic.value} knows offset {table.progress}, but the log of domain {self._options.name} "
+                f"ends at {offset}: an older copy of the log was restored. Bring back the log, or start with an empty "
+                f"data directory (proxies keep what they serve)"
+            )
+            raise DomainStopped(msg)
+        return table
 
 
 def _fragments(wanted: Delta, emitted: Table) -> Delta:
@@ -198,7 +276,7 @@ def _values(wanted: Delta, emitted: Table) -> Delta:
     changed = {}
     for name, value in wanted.set.items():
         row = emitted.rows.get(name)
-        if row is None or orjson.loads(row.value or b"null") != orjson.loads(orjson.dumps(value, default=dict)):
+        if row is None or row.value != dumps(value):
             changed[name] = value
     return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
 

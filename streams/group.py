@@ -48,6 +48,7 @@ async def group_host(membership: Membership, host: Host) -> AsyncIterator[Callab
         rebalance_timeout_ms=10_000,
         retry_backoff_ms=20,
         max_partition_fetch_bytes=8 << 20,
+        **membership.security,
     )
     consumer.subscribe([topic_name(Topic.CHANGES, membership.prefix)], listener=_Listener(host, consumer))
     try:

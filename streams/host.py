@@ -1,13 +1,14 @@
 """Owns domains as a host hands them out: three calls, no word of who delivers.
 
 The host (faust, an aiokafka group) says `pause`, `assigned`, `deliver`; everything that can fail happens in a task of
-the domain's own, so that no exception ever reaches the host, and acquisition never blocks its heartbeats.
+the domain's own, so that no exception ever reaches the host, and nothing here makes it wait for long: what a full
+queue cannot take is read from the log again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ _LOG = structlog.get_logger()
 _BATCH = 200
 _QUEUE = 2000
 _RETRY_SECONDS = 0.2
+_DEFECT_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -29,13 +31,18 @@ class _Owned:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: asyncio.Task[None] | None = None
     ready: bool = False
+    behind: bool = False
+    """Records were dropped: the domain has to catch up from the log."""
+    generation: int = 0
+    """The assignment at the last good write."""
 
 
 class Host:
-    """`make` builds the domain of a partition; `session_seconds` is the host's session timeout."""
+    """`make` builds the domain of a partition; only `partitions` are ours. `session_seconds` is the host's session."""
 
-    def __init__(self, make: Callable[[int], Domain], session_seconds: float = 6.0) -> None:
+    def __init__(self, make: Callable[[int], Domain], partitions: set[int], session_seconds: float = 6.0) -> None:
         self._make = make
+        self._partitions = frozenset(partitions)
         self._session = session_seconds
         self._owned: dict[int, _Owned] = {}
         self._running = asyncio.Event()
@@ -62,36 +69,40 @@ class Host:
         self._generation += 1
         reassigned, self._reassigned = self._reassigned, asyncio.Event()
         reassigned.set()
-        for part in set(self._owned) - partitions:
+        wanted = partitions & self._partitions
+        for part in sorted(set(self._owned) - wanted):
             await self._drop(part)
         self._running.set()
-        for part in sorted(partitions - set(self._owned)):
+        for part in sorted(wanted - set(self._owned)):
             one = self._owned[part] = _Owned(self._make(part))
             one.task = asyncio.create_task(self._own(one), name=f"domain-{part}")
 
     async def deliver(self, record: Record) -> None:
         """A record of penstock.changes; dropped when its partition is not ours: the owner's catch-up reads it."""
         one = self._owned.get(record.partition)
-        if one is not None:
-            await one.queue.put(record)
+        if one is None or one.behind:
+            return
+        try:
+            one.queue.put_nowait(record)
+        except asyncio.QueueFull:
+            one.behind = True
 
     async def stop(self) -> None:
         """Let go of everything."""
         await self.pause()
-        for part in list(self._owned):
+        for part in sorted(self._owned):
             await self._drop(part)
 
     async def _drop(self, part: int) -> None:
         one = self._owned.pop(part)
         if one.task is not None:
             one.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await one.task
+            await asyncio.wait({one.task})
 
     async def _own(self, one: _Owned) -> None:
         try:
             while True:
-                generation = self._generation
+                one.generation = self._generation
                 try:
                     await self._serve(one)
                 except DomainStopped as error:
@@ -102,13 +113,19 @@ class Host:
                     # At once only when an assignment says that it is ours again: two owners would fence each other.
                     _LOG.warning("fenced", reason=str(error))
                     one.ready = False
-                    if generation == self._generation:
+                    if one.generation == self._generation:
                         await self._wait_for_assignment()
                 except LogError as error:
                     _LOG.warning("the domain waits for the log", reason=str(error))
                     one.ready = False
                     await asyncio.sleep(_RETRY_SECONDS)
+                except Exception:  # noqa: BLE001  see below
+                    # A defect of ours. Skipping the record would fork history; ending the task would be silence.
+                    _LOG.exception("the domain failed and is taken again, its last state stays served")
+                    one.ready = False
+                    await asyncio.sleep(_DEFECT_SECONDS)
         finally:
+            one.ready = False
             await one.domain.release()
 
     async def _wait_for_assignment(self) -> None:
@@ -116,14 +133,34 @@ class Host:
             await asyncio.wait_for(self._reassigned.wait(), self._session)
 
     async def _serve(self, one: _Owned) -> None:
-        await self._running.wait()
-        async with one.lock:
-            await one.domain.acquire()
+        await self._step(one, one.domain.take)
+        await self._catch_up(one)
+        await self._step(one, one.domain.reconcile)
         one.ready = True
         while True:
             batch = [await one.queue.get()]
             while len(batch) < _BATCH and not one.queue.empty():
                 batch.append(one.queue.get_nowait())
-            await self._running.wait()
-            async with one.lock:
-                await one.domain.apply(batch)
+            if one.behind:
+                await self._catch_up(one)
+            else:
+                await self._step(one, one.domain.apply, batch)
+
+    async def _catch_up(self, one: _Owned) -> None:
+        """Read what the domain misses from the log.
+
+        The queue is opened first: what comes before the log's end is read, lies in the log, and what comes later is
+        queued, so nothing falls between.
+        """
+        while not one.queue.empty():
+            one.queue.get_nowait()
+        one.behind = False
+        async for records in one.domain.missing():
+            await self._step(one, one.domain.apply, records)
+
+    async def _step(self, one: _Owned, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        """One transaction or read that a pause waits for; none starts while paused."""
+        await self._running.wait()
+        async with one.lock:
+            await work(*args)
+            one.generation = self._generation

@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     KafkaError,
+    MessageSizeTooLargeError,
     OffsetOutOfRangeError,
     ProducerFenced,
     TopicAlreadyExistsError,
@@ -142,13 +143,13 @@ class KafkaLog:
         try:
             await consumer.start()
             # Asked first: for a topic that is not there the client would fill the log with warnings for 15 s.
-            known = at.topic in await consumer.topics()
+            known = at.topic in await consumer.topics() and partition in (consumer.partitions_for_topic(at.topic) or ())
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise self._unavailable(error) from error
         try:
             if not known:
-                raise _missing(at.topic)
+                raise _missing(f"{at.topic}/{partition}")  # noqa: EM102
             consumer.assign([at])
             yield consumer, at
         finally:
@@ -167,7 +168,9 @@ class KafkaLog:
     def _name(self, topic: Topic) -> str:
         return topic_name(topic, self.prefix)
 
-    def _unavailable(self, error: Exception) -> Unavailable:
+    def _unavailable(self, error: Exception) -> LogError:
+        if isinstance(error, MessageSizeTooLargeError):
+            return LogError(f"a record is larger than Kafka takes: raise max.message.bytes of its topic ({error})")
         return Unavailable(f"Kafka at {self.brokers} does not answer ({type(error).__name__}: {error})")
 
 

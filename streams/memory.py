@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,31 +28,33 @@ class MemoryLog:
         self.down = False
         self._clock = clock
         self._records: dict[tuple[Topic, int], list[Record]] = defaultdict(list)
+        self._ends: dict[tuple[Topic, int], int] = defaultdict(int)
         self._epochs: dict[str, int] = defaultdict(int)
         self._written = asyncio.Condition()
 
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """See `Log.ends`."""
         self._check()
-        return 0, len(self._records[topic, partition])
+        return 0, self._ends[topic, partition]
 
     async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`."""
         self._check()
         records = self._records[topic, partition]
         end = len(records)
-        for first in range(start, end, _BATCH):
+        for first in range(_index(records, start), end, _BATCH):
             yield records[first : min(first + _BATCH, end)]
 
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`."""
         records = self._records[topic, partition]
+        at = _index(records, start)
         while True:
             async with self._written:
-                while len(records) <= start or self.down:
+                while len(records) <= at or self.down:
                     await self._written.wait()
-            batch = records[start : start + _BATCH]
-            start += len(batch)
+            batch = records[at : at + _BATCH]
+            at += len(batch)
             yield batch
 
     @asynccontextmanager
@@ -75,14 +78,14 @@ class MemoryLog:
         now = self._clock()
         offsets = []
         async with self._written:
-            for record in records:
-                partition = self._records[record.topic, record.partition]
-                offsets.append(len(partition))
-                partition.append(
-                    Record(
-                        record.topic, record.partition, len(partition), record.key, record.value, record.headers, now
-                    )
-                )
+            for topic, number, key, value, headers in records:
+                offset = self._ends[topic, number]
+                offsets.append(offset)
+                self._records[topic, number].append(Record(topic, number, offset, key, value, headers, now))
+                self._ends[topic, number] = offset + 1
+            for at in {(record.topic, record.partition) for record in records}:
+                # A transaction's marker takes an offset that no reader ever sees.
+                self._ends[at] += 1
             self._written.notify_all()
         return offsets
 
@@ -90,6 +93,10 @@ class MemoryLog:
         if self.down:
             msg = "the broker cannot be reached"
             raise Unavailable(msg)
+
+
+def _index(records: Sequence[Record], offset: int) -> int:
+    return bisect_left(records, offset, key=lambda record: record.offset)
 
 
 class _MemoryWriter:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import structlog
 
-from engine.engine import Engine, EngineSettings
+from engine.engine import VERSION, Engine, EngineSettings
 from engine.events import ChangeSet, Tick
 from engine.seal import Sealer
 from streams.clock import now, seconds_until
 from streams.codec import encode_change_set
-from streams.domain import Domain
+from streams.domain import Domain, DomainOptions
 from streams.host import Host
 from streams.kafka import KafkaLog
 from streams.ports import LogError
@@ -47,14 +47,15 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
     from streams.app import Membership, resolver_host  # noqa: PLC0415  one host of two, each slow to import
     from streams.group import group_host  # noqa: PLC0415
 
-    host = Host(lambda partition: _domain(options, partition))
+    host = Host(lambda partition: _domain(options, partition), {options.partition})
     membership = Membership(
         options.log.brokers,
-        f"{options.log.prefix}-resolver",
+        f"{options.log.prefix}-resolver-{options.domain}",
         options.member,
         options.directory,
         options.log.prefix,
         options.partitions,
+        options.log.security,
     )
     adapter = resolver_host if options.host == "faust" else group_host
     async with adapter(membership, host) as crashed, asyncio.TaskGroup() as tasks:
@@ -70,7 +71,11 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
 
 
 def _domain(options: ResolveOptions, partition: int) -> Domain:
-    return Domain(options.log, lambda: Engine(options.sealer, options.engine), name=options.domain, partition=partition)
+    return Domain(
+        options.log,
+        lambda: Engine(options.sealer, options.engine),
+        DomainOptions(options.domain, partition, VERSION),
+    )
 
 
 async def _ticks(options: ResolveOptions, host: Host) -> None:

@@ -58,7 +58,12 @@ def topic_specs(domains: int, prefix: str = "penstock") -> tuple[TopicSpec, ...]
 
 
 def _config(topic: Topic) -> dict[str, str]:
-    common = {"compression.type": "producer", "message.timestamp.type": "CreateTime"}
+    common = {
+        "compression.type": "producer",
+        "message.timestamp.type": "CreateTime",
+        # A resource's state holds its last good revision too: twice a large manifest.
+        "max.message.bytes": str(16 << 20),
+    }
     if topic in _COMPACTED:
         # A consumer that was away longer than delete.retention.ms takes a new snapshot (DESIGN §6).
         return common | {

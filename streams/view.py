@@ -40,8 +40,12 @@ class _Fold:
         """Add a record; answers whether it closed an update."""
         if record.key is None:
             return False
-        _, rest = split_key(record.key)
-        position = (int(record.header("offset", "-1")), int(record.header("index", "0")))
+        try:
+            _, rest = split_key(record.key)
+            position = (int(record.header("offset", "-1")), int(record.header("index", "0")))
+        except ValueError:
+            # Not written by a resolver: nothing that we could have emitted.
+            return False
         if rest == PROGRESS:
             closes = position > self.closed
             self.closed = max(self.closed, position)

@@ -18,6 +18,7 @@ from streams.topics import Topic, key, split_key
 
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
+_RETRY_SECONDS = 0.5
 
 
 def joined(before: bytes | None, record: Record) -> bytes:
@@ -43,22 +44,26 @@ def joined(before: bytes | None, record: Record) -> bytes:
     return dumps(row)
 
 
-def summary(table: Mapping[str, bytes], gateway_key: str) -> dict[str, Any]:
-    """A gateway's row: its connected proxies and the lowest offset among them, None when there is none."""
+def gateway_of(row_key: str) -> str:
+    """The gateway's key of a proxy's key: `<domain>/<gateway ref>` of `<domain>/<gateway ref>/<proxy>`."""
+    return "/".join(row_key.split("/")[: _GATEWAY_PARTS + 1])
+
+
+def summary(gateway_key: str, rows: Mapping[str, bytes]) -> dict[str, Any]:
+    """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none."""
     proxies = {}
-    for name, value in table.items():
-        if name.startswith(gateway_key + "/"):
-            row = orjson.loads(value)
-            proxies[name.removeprefix(gateway_key + "/")] = {
-                "offset": row["offset"],
-                "connected": row["connected"],
-                "error": row["error"],
-                "envoy": row.get("envoy", ""),
-            }
+    for name, value in sorted(rows.items()):
+        row = orjson.loads(value)
+        proxies[name.removeprefix(gateway_key + "/")] = {
+            "offset": row["offset"],
+            "connected": row["connected"],
+            "error": row["error"],
+            "envoy": row.get("envoy", ""),
+        }
     connected = [one["offset"] for one in proxies.values() if one["connected"]]
     return {
         "gateway": split_key(gateway_key.encode())[1],
-        "proxies": dict(sorted(proxies.items())),
+        "proxies": proxies,
         "lowest": min(connected) if connected else None,
     }
 
@@ -75,17 +80,46 @@ class ProjectOptions:
     member: str = "projections-0"
 
 
+class Crashed(RuntimeError):  # noqa: N818
+    """The host ended by itself: start the process again."""
+
+
+class _Dirty:
+    """Gateways whose row has to be written anew, and the proxies of each: nobody looks through the whole table."""
+
+    def __init__(self) -> None:
+        self.proxies: dict[str, set[str]] = {}
+        self.gateways: set[str] = set()
+        self.wake = asyncio.Event()
+
+    def seen(self, row_key: str) -> None:
+        """A proxy's row changed."""
+        gateway = gateway_of(row_key)
+        self.proxies.setdefault(gateway, set()).add(row_key)
+        self.gateways.add(gateway)
+        self.wake.set()
+
+    async def take(self) -> list[str]:
+        """Wait for some, and take all."""
+        await self.wake.wait()
+        self.wake.clear()
+        names, self.gateways = sorted(self.gateways), set()
+        return names
+
+    def put_back(self, names: list[str]) -> None:
+        """They could not be written."""
+        self.gateways.update(names)
+        self.wake.set()
+
+
 async def project(options: ProjectOptions) -> None:
-    """Keep penstock.convergence up to date for ever. Raises Unavailable when Kafka cannot be reached at the start."""
+    """Keep penstock.convergence up to date for ever.
+
+    Raises Unavailable when Kafka cannot be reached at the start, Crashed when the host ends.
+    """
     from streams.app import Membership, maximum_table  # noqa: PLC0415  slow to import
 
-    dirty: set[str] = set()
-    wake = asyncio.Event()
-
-    def seen(name: str) -> None:
-        dirty.add("/".join(name.split("/")[: _GATEWAY_PARTS + 1]))
-        wake.set()
-
+    dirty = _Dirty()
     membership = Membership(
         options.log.brokers,
         f"{options.log.prefix}-projections",
@@ -93,34 +127,38 @@ async def project(options: ProjectOptions) -> None:
         options.directory,
         options.log.prefix,
         options.partitions,
+        options.log.security,
     )
-    async with maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joined, seen) as table:
+    async with (
+        maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joined, dirty.seen) as (table, crashed),
+        asyncio.TaskGroup() as tasks,
+    ):
         for name in table:
-            seen(name)
-        await _write(options, table, dirty, wake)
+            dirty.seen(name)
+        tasks.create_task(_write(options, table, dirty), name="convergence")
+        while not crashed():  # noqa: ASYNC110  the host has no event to wait for
+            await asyncio.sleep(0.2)
+        msg = "the projections' host ended"
+        raise Crashed(msg)
 
 
-async def _write(options: ProjectOptions, table: Mapping[str, bytes], dirty: set[str], wake: asyncio.Event) -> None:
+async def _write(options: ProjectOptions, table: Mapping[str, bytes], dirty: _Dirty) -> None:
     while True:
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
                 while True:
-                    await wake.wait()
-                    wake.clear()
-                    names = sorted(dirty)
-                    dirty.clear()
+                    names = await dirty.take()
                     try:
-                        await writer.write([_record(options, table, name) for name in names])
+                        await writer.write([_record(options, table, dirty, name) for name in names])
                     except LogError:
-                        dirty.update(names)
+                        dirty.put_back(names)
                         raise
         except LogError as error:
-            _LOG.debug("convergence waits for the log", reason=str(error))
-            wake.set()
-            await asyncio.sleep(0.5)
+            _LOG.warning("convergence waits for the log", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _record(options: ProjectOptions, table: Mapping[str, bytes], gateway_key: str) -> Outgoing:
+def _record(options: ProjectOptions, table: Mapping[str, bytes], dirty: _Dirty, gateway_key: str) -> Outgoing:
     _, gateway = split_key(gateway_key.encode())
-    value = dumps(summary(table, gateway_key))
+    value = dumps(summary(gateway_key, {name: table[name] for name in dirty.proxies[gateway_key]}))
     return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), value)
