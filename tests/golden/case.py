@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,7 +109,9 @@ def requests_of(name: str) -> list[Request]:
 def resolve(folder: Path) -> Golden:
     """Read `input.yaml` of a folder as the file source does, and resolve it."""
     sealer = Sealer(bytes(range(KEY_BYTES)))
-    reading = read_directory(folder, "local")
+    with tempfile.TemporaryDirectory(prefix="golden-") as alone:
+        shutil.copy(folder / "input.yaml", alone)
+        reading = read_directory(Path(alone), "local")
     puts = [Put(ref, stamped(ref, one.object, None, NOW, sealer)) for ref, one in sorted(reading.objects.items())]
     refused = [Refused(place, one.ref, one.message) for place, one in sorted(reading.refused.items())]
     engine = Engine(sealer)

@@ -1,0 +1,112 @@
+"""Seeded mutants of the translation: the Envoy modules with one small change each; they live in memory only."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+
+MODULES = (
+    "engine.envoy.route",
+    "engine.envoy.route_filters",
+    "engine.envoy.route_config",
+    "engine.envoy.listener",
+    "engine.envoy.cluster",
+    "engine.resolve.precedence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change: the `index`-th place of a kind in a module."""
+
+    module: str
+    kind: str
+    line: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} {self.kind}"
+
+
+def mutants() -> list[Mutant]:
+    """Every place that can be changed, in the order of the source."""
+    found = []
+    for name in MODULES:
+        tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+        places = [node for node in ast.walk(tree) if _kind(node)]
+        found += [Mutant(name, _kind(node), _line(node), index) for index, node in enumerate(places)]
+    return found
+
+
+def chosen(count: int, seed: int) -> list[Mutant]:
+    """A seeded sample in source order; all of them for a count that is larger."""
+    every = mutants()
+    picked = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311  not for secrets
+    return sorted(picked, key=lambda one: (one.module, one.line, one.index))
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Iterator[None]:
+    """Run with the mutant: the code objects of the module's functions are exchanged, and put back."""
+    module = importlib.import_module(mutant.module)
+    tree = ast.parse(inspect.getsource(module))
+    _change([node for node in ast.walk(tree) if _kind(node)][mutant.index])
+    altered = ModuleType(mutant.module)
+    altered.__dict__.update(__package__=module.__package__, __file__=module.__file__)
+    exec(compile(ast.fix_missing_locations(tree), mutant.module, "exec"), altered.__dict__)  # noqa: S102  our own source
+    functions = {name: value for name, value in vars(module).items() if _is_own(value, mutant.module)}
+    before = {name: value.__code__ for name, value in functions.items()}
+    try:
+        for name, value in functions.items():
+            value.__code__ = getattr(altered, name).__code__
+        yield
+    finally:
+        for name, value in functions.items():
+            value.__code__ = before[name]
+
+
+def _is_own(value: object, module: str) -> bool:
+    return isinstance(value, FunctionType) and value.__module__ == module
+
+
+def _kind(node: ast.AST) -> str:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "construct":
+        return "dropped field" if any(one.arg for one in node.keywords) else ""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Is | ast.IsNot | ast.Eq):
+        return "turned condition"
+    if isinstance(node, ast.JoinedStr) and len(node.values) > 1:
+        return "swapped order"
+    if isinstance(node, ast.ListComp):
+        return "lost last element"
+    if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value > 0:
+        return "other number"
+    return ""
+
+
+def _line(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 0))
+
+
+def _change(node: ast.AST) -> None:
+    if isinstance(node, ast.Call):
+        named = [one for one in node.keywords if one.arg]
+        node.keywords.remove(named[-1])
+    elif isinstance(node, ast.Compare):
+        turned = {ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.Eq: ast.NotEq}
+        node.ops = [turned[type(node.ops[0])]()]
+    elif isinstance(node, ast.JoinedStr):
+        node.values = node.values[::-1]
+    elif isinstance(node, ast.ListComp):
+        node.generators[0].iter = ast.Subscript(
+            ast.Call(ast.Name("list", ast.Load()), [node.generators[0].iter], []),
+            ast.Slice(upper=ast.UnaryOp(ast.USub(), ast.Constant(1))),
+            ast.Load(),
+        )
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        node.value += 1

@@ -1,0 +1,1 @@
+"""Routing judged by the specification's text."""
