@@ -143,7 +143,8 @@ class KafkaLog:
         try:
             await consumer.start()
             # Asked first: for a topic that is not there the client would fill the log with warnings for 15 s.
-            known = at.topic in await consumer.topics() and partition in (consumer.partitions_for_topic(at.topic) or ())
+            cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001  its public face hides partitions
+            known = partition in (cluster.partitions_for_topic(at.topic) or ())
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise self._unavailable(error) from error

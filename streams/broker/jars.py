@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import subprocess
+import sys
 from pathlib import Path
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
+_SAY = f"import jgo, sys; sys.stdout.write(chr(10) + ':'.join(sorted(map(str, jgo.build({KAFKA!r}).all_jars))))"
 
 
 class JarsMissing(RuntimeError):  # noqa: N818
@@ -15,23 +16,21 @@ class JarsMissing(RuntimeError):  # noqa: N818
 
 def class_path() -> str:
     """The class path of the broker; the first time it fetches 44 MB. Raises JarsMissing."""
-    import jgo  # noqa: PLC0415  slow to import, and only the broker needs it
-
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            environment = jgo.build(KAFKA)
-    except Exception as error:
+    # A process of its own: jgo writes to standard output, which is not ours to give away.
+    done = subprocess.run([sys.executable, "-c", _SAY], capture_output=True, text=True, check=False)  # noqa: S603
+    jars = done.stdout.rpartition("\n")[2]
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         msg = (
-            f"Apache Kafka ({KAFKA}) cannot be fetched: {error}. "
+            f"Apache Kafka ({KAFKA}) cannot be fetched: {reason}. "
             f"Connect to Maven Central once, or name a Kafka of yours with --brokers."
         )
-        raise JarsMissing(msg) from error
-    jars = sorted(str(jar) for jar in environment.all_jars)
-    if not jars:
-        msg = f"{KAFKA} resolved to no jars; remove the jgo cache and try again"
         raise JarsMissing(msg)
-    return ":".join(jars)
+    missing = [jar for jar in jars.split(":") if not Path(jar).is_file()]
+    if missing:
+        msg = f"{KAFKA} lacks {missing[0] or 'every jar'}: remove the jgo cache and try again"
+        raise JarsMissing(msg)
+    return jars
 
 
 def java() -> Path:

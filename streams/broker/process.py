@@ -43,6 +43,7 @@ class Broker:
         self._directory = directory
         self._say = say
         self._file = directory / "broker.json"
+        self._process: subprocess.Popen[bytes] | None = None
 
     def running(self) -> str | None:
         """`host:port` of the node when its process lives."""
@@ -92,6 +93,8 @@ class Broker:
             if time.monotonic() > deadline:
                 os.kill(found.pid, signal.SIGKILL)
             await asyncio.sleep(0.05)
+        if self._process is not None:
+            self._process.wait()
 
     def _launch(self) -> _Running:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -107,7 +110,7 @@ class Broker:
         if not (self._directory / "log" / "meta.properties").exists():
             self._format(path, properties)
         with (self._directory / "broker.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603  our own arguments
+            self._process = process = subprocess.Popen(  # noqa: S603  our own arguments
                 [java(), *_JVM, "-cp", path, "kafka.Kafka", properties],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

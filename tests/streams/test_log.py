@@ -1,0 +1,183 @@
+"""One behaviour suite for every log: the twin in memory and the real one on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.kafka import KafkaLog
+from streams.memory import MemoryLog
+from streams.ports import Fenced, Log, LogError, Outgoing, TopicMissing, Unavailable
+from streams.topics import Topic, topic_specs
+from tests.streams.toy import kafka_log, records
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+def where(request: pytest.FixtureRequest) -> str:
+    return "" if request.param == "memory" else str(request.getfixturevalue("broker"))
+
+
+@pytest.fixture
+async def log(where: str) -> AsyncIterator[Log]:
+    if not where:
+        yield MemoryLog()
+        return
+    async with kafka_log(where) as found:
+        yield found
+
+
+def one(value: bytes | None, key: bytes = b"k", topic: Topic = Topic.CHANGES) -> Outgoing:
+    return Outgoing(topic, 0, key, value, (("h", b"\x00\xff"), ("h", b"2")))
+
+
+async def test_what_is_written_is_read_back(log: Log) -> None:
+    async with log.writer("w") as writer:
+        offsets = await writer.write([one(b"\x00a"), one(None), one(b"b" * (3 << 20))])
+    found = await records(log, Topic.CHANGES)
+    assert [(row.offset, row.key, row.value) for row in found] == [
+        (offsets[0], b"k", b"\x00a"),
+        (offsets[1], b"k", None),
+        (offsets[2], b"k", b"b" * (3 << 20)),
+    ]
+    assert found[0].headers == (("h", b"\x00\xff"), ("h", b"2"))
+
+
+async def test_ends_begin_at_zero_and_lie_behind_every_record(log: Log) -> None:
+    assert await log.ends(Topic.CHANGES, 0) == (0, 0)
+    async with log.writer("w") as writer:
+        offsets = await writer.write([one(b"a"), one(b"b")])
+        assert await writer.write([]) == []
+    first, end = await log.ends(Topic.CHANGES, 0)
+    # The marker of the transaction takes an offset too, on the twin as well: nobody may count on neighbours.
+    assert (first, end) == (0, offsets[-1] + 2)
+
+
+async def test_reading_starts_where_it_is_told(log: Log) -> None:
+    async with log.writer("w") as writer:
+        offsets = [(await writer.write([one(b"%d" % number)]))[0] for number in range(3)]
+    found = [row.value async for batch in log.read(Topic.CHANGES, 0, offsets[1]) for row in batch]
+    assert found == [b"1", b"2"]
+    assert [batch async for batch in log.read(Topic.CHANGES, 0, offsets[2] + 1)] == []
+    assert [batch async for batch in log.read(Topic.CHANGES, 0, offsets[2] + 100)] == []
+
+
+async def test_a_second_writer_fences_the_first(log: Log) -> None:
+    async with log.writer("w") as first:
+        await first.write([one(b"before")])
+        async with log.writer("other") as other, log.writer("w") as second:
+            with pytest.raises(Fenced):
+                await first.write([one(b"zombie"), one(b"zombie", topic=Topic.XDS)])
+            await second.write([one(b"after")])
+            await other.write([one(b"other")])
+    assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after", b"other"]
+    assert await records(log, Topic.XDS) == []
+
+
+async def test_a_transaction_spans_topics(log: Log) -> None:
+    async with log.writer("w") as writer:
+        await writer.write([one(b"a"), one(b"b", topic=Topic.XDS), one(b"c", topic=Topic.STATE)])
+    assert [len(await records(log, topic)) for topic in (Topic.CHANGES, Topic.XDS, Topic.STATE)] == [1, 1, 1]
+
+
+async def test_following_sees_what_was_and_what_comes(log: Log) -> None:
+    seen: list[bytes | None] = []
+
+    async def follow() -> None:
+        async for batch in log.follow(Topic.CHANGES, 0):
+            seen.extend(row.value for row in batch)
+
+    async with log.writer("w") as writer, asyncio.TaskGroup() as tasks:
+        await writer.write([one(b"old")])
+        task = tasks.create_task(follow())
+        for number in range(3):
+            await writer.write([one(b"%d" % number)])
+        async with asyncio.timeout(20):
+            while len(seen) < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        task.cancel()
+    assert seen == [b"old", b"0", b"1", b"2"]
+
+
+async def test_many_records_come_in_batches_and_in_order(log: Log) -> None:
+    async with log.writer("w") as writer:
+        await writer.write([one(b"%d" % number) for number in range(2500)])
+    batches = [len(batch) async for batch in log.read(Topic.CHANGES, 0)]
+    assert sum(batches) == 2500
+    assert [row.value for row in await records(log, Topic.CHANGES)] == [b"%d" % number for number in range(2500)]
+
+
+async def test_memory_is_unavailable_while_down_and_followers_go_on_afterwards() -> None:
+    log = MemoryLog()
+    async with log.writer("w") as writer:
+        await writer.write([one(b"a")])
+        log.down = True
+        for work in (writer.write([one(b"lost")]), log.ends(Topic.CHANGES, 0), records(log, Topic.CHANGES)):
+            with pytest.raises(Unavailable):
+                await work
+        following = log.follow(Topic.CHANGES, 0)
+        waiting = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await log.resume()
+        assert [row.value for row in await waiting] == [b"a"]
+
+
+@pytest.mark.kafka
+async def test_a_cancelled_transaction_is_never_seen(broker: str) -> None:
+    async with kafka_log(broker) as log:
+        async with log.writer("w") as writer:
+            await writer.write([one(b"a")])
+            task = asyncio.ensure_future(writer.write([one(b"%d" % number) for number in range(5000)]))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        async with log.writer("w") as writer:
+            await writer.write([one(b"b")])
+        assert [row.value for row in await records(log, Topic.CHANGES)] == [b"a", b"b"]
+
+
+@pytest.mark.kafka
+async def test_topics_are_as_they_must_be_or_it_says_so(broker: str) -> None:
+    async with kafka_log(broker) as log:
+        await log.create_topics(1)  # a second time changes nothing
+        with pytest.raises(TopicMissing, match="has 1 partitions, needs 3"):
+            await log.create_topics(3)
+        with pytest.raises(TopicMissing, match=r"changes/7 does not exist"):
+            await log.ends(Topic.CHANGES, 7)
+        other = KafkaLog(broker, log.prefix + "x")
+        with pytest.raises(TopicMissing, match="does not exist on the broker; restore it"):
+            await records(other, Topic.CHANGES)
+
+
+@pytest.mark.kafka
+async def test_a_topic_of_another_policy_is_refused(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with kafka_log(broker) as log:
+        wrong = [spec for spec in topic_specs(1, log.prefix) if spec.name.endswith(".changes")][0]
+        wrong.config["cleanup.policy"] = "compact"
+        monkeypatch.setattr("streams.kafka.topic_specs", lambda *_: (wrong,))
+        with pytest.raises(TopicMissing, match=r"cleanup.policy=delete, needs compact"):
+            await log.create_topics(1)
+
+
+async def test_a_broker_that_is_not_there_is_named() -> None:
+    log = KafkaLog("127.0.0.1:1")
+    for work in (log.create_topics(), log.ends(Topic.CHANGES, 0), records(log, Topic.CHANGES)):
+        with pytest.raises(Unavailable, match=r"127.0.0.1:1 does not answer"):
+            await work
+    with pytest.raises(Unavailable):
+        async with log.writer("w"):
+            pass
+
+
+@pytest.mark.kafka
+async def test_a_record_too_large_for_kafka_is_no_outage(broker: str) -> None:
+    import os
+
+    async with kafka_log(broker) as log, log.writer("w") as writer:
+        with pytest.raises(LogError, match="larger than Kafka takes") as caught:
+            await writer.write([one(os.urandom(17 << 20))])
+        assert not isinstance(caught.value, Unavailable)
