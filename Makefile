@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo golden
+.PHONY: help setup test lint demo docs golden
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,8 +26,14 @@ test: setup ## run every test
 demo: setup ## the main job with real Kafka and real Envoy; ends by itself
 	$(BIN)/python deploy/demo/demo.py
 
+docs: setup ## write the generated reference pages
+	$(BIN)/python -m streams.cli.reference
+
 lint: setup ## ruff, mypy --strict, import contracts
-	$(BIN)/ruff check engine streams deploy tests
-	$(BIN)/ruff format --check engine streams deploy tests
+	$(BIN)/ruff check engine streams deploy
+	$(BIN)/ruff format --check engine streams deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+golden: setup ## rewrite what the golden cases say; read the difference
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden -k "not played"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.events import (
     Admitted,
@@ -89,7 +89,7 @@ def _read(word: str, name: str, value: Any) -> Any:
         msg = f"{word}.{name} is not a {wanted.__name__}"
         raise Garbage(msg)
     if name == "object":
-        _check_stamps(value)
+        _check_stamps(cast("dict[str, Any]", value))
     return value
 
 

@@ -1,0 +1,61 @@
+"""The reference pages, made from settings, topics and commands: `python -m streams.cli.reference` writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from streams.cli.app import app
+from streams.settings import Settings
+from streams.topics import topic_specs
+
+DIRECTORY = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def pages() -> dict[str, str]:
+    """File name -> text of every page."""
+    return {"settings.md": _settings(), "topics.md": _topics(), "commands.md": _commands()}
+
+
+def _settings() -> str:
+    lines = ["# Settings", "", "Each is an environment variable.", ""]
+    lines += ["| name | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "") else f"`{field.default}`"
+        lines.append(f"| `PENSTOCK_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _topics() -> str:
+    lines = ["# Topics", "", "One partition a domain.", "", "| topic | configuration |", "|---|---|"]
+    for spec in topic_specs(1):
+        config = ", ".join(f"{name}={value}" for name, value in sorted(spec.config.items()))
+        lines.append(f"| `{spec.name}` | {config} |")
+    return "\n".join(lines) + "\n"
+
+
+def _commands() -> str:
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    lines = ["# Commands", ""]
+    lines.append("Exit codes: 0 done, 1 not accepted or not found, 2 wrong words, 3 something is not there.")
+    for name, command in sorted(commands.items()):
+        context = typer.Context(command, info_name=f"penstock {name}")
+        lines += ["", f"## penstock {name}", "", (command.help or "").strip(), ""]
+        for parameter in command.get_params(context):
+            shown = ", ".join(f"`{one}`" for one in parameter.opts)
+            help_ = getattr(parameter, "help", "") or ""
+            if "--help" not in parameter.opts:
+                lines.append(f"- {shown}: {help_}")
+    return "\n".join(lines) + "\n"
+
+
+def write() -> None:
+    """Write every page."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (DIRECTORY / name).write_text(text)
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,59 @@
+"""`penstock check` tells what would not be accepted, and its exit code says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from streams.cli import app
+
+_GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: penstock
+  listeners: [{name: http, port: 8080, protocol: HTTP}]
+"""
+_ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{name: gw}]
+  rules: [{backendRefs: [{name: nobody, port: 80}]}]
+"""
+
+
+def _check(directory: Path, *more: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["check", str(directory), *more])
+    return result.exit_code, result.output
+
+
+def test_a_good_directory_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(_GATEWAY)
+    assert _check(tmp_path) == (0, "1 objects, 0 problems\n")
+
+
+def test_a_missing_backend_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(_GATEWAY)
+    (tmp_path / "route.yaml").write_text(_ROUTE)
+    code, output = _check(tmp_path)
+    assert code == 1
+    assert "HTTPRoute default/r: ResolvedRefs=False BackendNotFound: Service default/nobody does not exist" in output
+
+
+def test_an_unknown_field_is_named_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(_GATEWAY.replace("port: 8080", "port: 8080, prot: x"))
+    code, output = _check(tmp_path)
+    assert code == 1
+    assert "gateway.yaml" in output
+    assert "spec.listeners[0].prot" in output
+
+
+def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text("apiVersion: v1\nkind: {\n")
+    code, output = _check(tmp_path, "-o", "json")
+    assert code == 1
+    assert '"location": "gateway.yaml:' in output
