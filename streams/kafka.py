@@ -20,6 +20,7 @@ from aiokafka.errors import (
     ProducerFenced,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 
 from streams.ports import Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
@@ -32,6 +33,9 @@ _FETCH_BYTES = 8 << 20
 _REQUEST_BYTES = 16 << 20
 _POLL_MS = 1000
 _BATCH = 2000
+_KNOWN_SECONDS = 10.0
+_COPIES = 3
+"""Of each record, where there are so many brokers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,16 @@ class KafkaLog:
         try:
             await admin.start()
             there = set(await admin.list_topics())
+            # The client speaks a protocol too old for "as many as the broker is set to".
+            copies = min(_COPIES, len((await admin.describe_cluster())["brokers"]))
             new = [
-                NewTopic(spec.name, spec.partitions, 1, topic_configs=spec.config)
+                NewTopic(spec.name, spec.partitions, copies, topic_configs=spec.config)
                 for spec in wanted
                 if spec.name not in there
             ]
             if new:
-                await admin.create_topics(new)
-            await _check_topics(admin, [spec for spec in wanted if spec.name in there])
-        except TopicAlreadyExistsError:
-            _LOG.debug("topics were created by another process")
+                _check_created(await admin.create_topics(new))
+            await _check_topics(admin, wanted)
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
         finally:
@@ -224,11 +228,27 @@ def _record(topic: Topic, one: Any) -> Record:
     return Record(topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp)
 
 
+def _check_created(answer: Any) -> None:
+    """The client reports what went wrong with each topic only in the answer. Raises LogError."""
+    for name, code, *said in answer.topic_errors:
+        if code not in {0, TopicAlreadyExistsError.errno}:
+            msg = f"{name} cannot be created: {said[0] if said and said[0] else for_code(code).__name__}"
+            raise LogError(msg)
+
+
+async def _partitions(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
+    """How many partitions each topic has; new topics take a moment to be known."""
+    deadline = asyncio.get_running_loop().time() + _KNOWN_SECONDS
+    while True:
+        described = await admin.describe_topics([spec.name for spec in specs])
+        found = {one["topic"]: len(one["partitions"]) for one in described}
+        if all(found.get(spec.name) for spec in specs) or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(0.05)
+
+
 async def _check_topics(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    if not specs:
-        return
-    described = await admin.describe_topics([spec.name for spec in specs])
-    partitions = {one["topic"]: len(one["partitions"]) for one in described}
+    partitions = await _partitions(admin, specs)
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
     policies = {
         resource[3]: next((entry[1] for entry in resource[4] if entry[0] == "cleanup.policy"), "")

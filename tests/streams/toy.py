@@ -41,7 +41,7 @@ def fragment(ref: Ref, value: Any, flavour: str = "") -> Fragment:
     return Fragment(FragmentKey(GATEWAY, FragmentKind.CLUSTER, ref.name), payload, version, provenance=((ref, 1),))
 
 
-class Defect(RuntimeError):
+class DefectError(RuntimeError):
     """What a broken engine raises."""
 
 
@@ -73,7 +73,7 @@ class ToyEngine:
             match change:
                 case Put(ref, object_):
                     if object_["value"] == "defect":
-                        raise Defect
+                        raise DefectError
                     state[f"resource/{ref}"] = {"object": object_, "offset": offset}
                     removed.discard(str(ref))
                     self._rows |= state
@@ -108,7 +108,10 @@ class ToyEngine:
         gone = frozenset(str(FragmentKey(GATEWAY, FragmentKind.CLUSTER, parse_ref(one).name)) for one in removed)
         rows = frozenset(f"resource/{one}" for one in removed)
         wakes = [self._rows[key]["object"]["value"] for key in self._resources()]
-        wake = next((one["wake"] for one in wakes if isinstance(one, dict) and "ticked" not in self._rows), None)
+        wake = next(
+            (one["wake"] for one in wakes if isinstance(one, dict) and "wake" in one and "ticked" not in self._rows),
+            None,
+        )
         return Update(
             self.offset,
             TIME,

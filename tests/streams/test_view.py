@@ -1,0 +1,125 @@
+"""Compacted topics are read consistently: an update is seen whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.memory import MemoryLog
+from streams.ports import Outgoing
+from streams.topics import OPENING, PROGRESS, Topic, key
+from streams.view import Batch, follow_table, read_table
+
+
+def row(name: str, value: bytes | None, offset: int, index: int = 0) -> Outgoing:
+    headers = (("offset", b"%d" % offset), ("index", b"%d" % index))
+    return Outgoing(Topic.XDS, 0, key("default", name), value, headers)
+
+
+def closed(offset: int, index: int = 1 << 40) -> Outgoing:
+    return row(PROGRESS, b"{}", offset, index)
+
+
+async def table(log: MemoryLog) -> tuple[dict[str, bytes | None], int]:
+    found = await read_table(log, Topic.XDS, 0)
+    return {name: one.value for name, one in found.rows.items()}, found.progress
+
+
+async def written(*records: Outgoing) -> MemoryLog:
+    log = MemoryLog()
+    async with log.writer("w") as writer:
+        await writer.write(records)
+    return log
+
+
+async def test_nothing_is_seen_of_an_update_that_is_not_closed() -> None:
+    log = await written(row("a", b"1", 0), closed(0), row("a", b"2", 1), row("b", b"2", 1))
+    assert await table(log) == ({"a": b"1"}, 0)
+    assert await table(await written(row("a", b"1", 0))) == ({}, -1)
+
+
+async def test_a_tombstone_removes_and_an_opening_says_nothing() -> None:
+    opening = Outgoing(Topic.XDS, 0, key("default", OPENING), b"{}")
+    log = await written(row("a", b"1", 0), opening, row("b", b"1", 0, 1), closed(0), row("a", None, 1), closed(1))
+    assert await table(log) == ({"b": b"1"}, 1)
+
+
+async def test_what_came_before_is_not_taken_twice() -> None:
+    late = [row("a", b"old", 1, 0), closed(1), row("a", b"new", 2, 0), closed(2), row("a", b"old", 1, 0), closed(1)]
+    assert await table(await written(*late)) == ({"a": b"new"}, 2)
+    behind = [row("a", b"1", 1, 5), closed(1), row("a", b"2", 1, 4), row("b", b"2", 1, 6), closed(1, (1 << 40) + 1)]
+    assert await table(await written(*behind)) == ({"a": b"1", "b": b"2"}, 1)
+
+
+async def test_records_of_strangers_are_no_rows() -> None:
+    strangers = [
+        Outgoing(Topic.XDS, 0, None, b"x"),
+        Outgoing(Topic.XDS, 0, b"\xff\xfe", b"x"),
+        Outgoing(Topic.XDS, 0, key("default", "b"), b"x", (("offset", b"many"),)),
+        Outgoing(Topic.XDS, 0, key("default", PROGRESS), b"x", (("offset", b"many"),)),
+    ]
+    assert await table(await written(row("a", b"1", 0), *strangers, closed(0))) == ({"a": b"1"}, 0)
+
+
+_updates = st.lists(
+    st.dictionaries(st.sampled_from("abc"), st.none() | st.binary(max_size=2), max_size=3), min_size=1, max_size=6
+)
+
+
+def records_of(updates: Sequence[dict[str, bytes | None]]) -> list[list[Outgoing]]:
+    return [
+        [*(row(name, value, at, index) for index, (name, value) in enumerate(sorted(one.items()))), closed(at)]
+        for at, one in enumerate(updates)
+    ]
+
+
+async def followed(log: MemoryLog, rest: Sequence[Sequence[Outgoing]], until: int) -> list[Batch]:
+    """What a follower sees that is there while `rest` is written, in transactions, up to progress `until`."""
+    batches: list[Batch] = []
+
+    async def follow() -> None:
+        async for batch in follow_table(log, Topic.XDS, 0):
+            batches.append(batch)
+            if batch.progress >= until:
+                return
+
+    async with asyncio.timeout(10), log.writer("w") as writer, asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow())
+        for one in rest:
+            await asyncio.sleep(0)
+            await writer.write(one)
+    return batches
+
+
+@given(_updates, st.integers(0, 6), st.data())
+def test_following_comes_to_what_reading_finds(
+    updates: list[dict[str, bytes | None]], before: int, data: st.DataObject
+) -> None:
+    flat = [record for one in records_of(updates) for record in one]
+    cut = min(before, len(flat))
+    cuts = sorted(data.draw(st.sets(st.integers(cut, len(flat)), max_size=4)) | {cut, len(flat)})
+    transactions = [flat[start:end] for start, end in pairwise(cuts)]
+
+    async def play() -> None:
+        log = await written(*flat[:cut])
+        batches = await followed(log, transactions, len(updates) - 1)
+        assert [batch.snapshot for batch in batches] == [True] + [False] * (len(batches) - 1)
+        rows: dict[str, bytes | None] = {}
+        for batch in batches:
+            rows |= {name: one.value if one is not None else None for name, one in batch.rows.items()}
+            truth: dict[str, bytes | None] = {}
+            for one in updates[: batch.progress + 1]:
+                truth |= one
+            assert {name: value for name, value in rows.items() if value is not None} == {
+                name: value for name, value in truth.items() if value is not None
+            }
+        assert await table(log) == (
+            {name: value for name, value in rows.items() if value is not None},
+            len(updates) - 1,
+        )
+
+    asyncio.run(play())
