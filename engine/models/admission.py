@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
 
+from engine.models.base import Model
+from engine.models.canonical import NotJson, canonical
+from engine.models.canonical import below as member
+from engine.models.complaint import complaint
+from engine.models.kind import Kind
 from engine.models.kinds import BY_NAME
+from engine.models.schema import field_names
 from engine.ref import Ref
 
-_SHOWN = 5
-_FOREIGN = {"status"}
+_SHOWN: Final = 5
+_MOST: Final = 50
+_SECRET: Final = ("", "Secret")
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong at a path such as `spec.rules[0].matches[1].path.value`."""
+    """What is wrong at a path such as `spec.rules[0].matches[1].path.value`, and what to do, where that is known."""
 
     path: str
     message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.path or '(object)'}: {self.message}"
+        return f"{said}: {self.remedy}" if self.remedy else said
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An object that its model takes, without what is not input."""
+    """An object that its model takes. `text` is its canonical JSON; `warnings` are what was passed over."""
 
-    object: Mapping[str, Any]
+    model: Model
+    text: bytes
+    warnings: tuple[FieldProblem, ...] = ()
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The object in its canonical form, a copy of the caller's own."""
+        answer: dict[str, Any] = orjson.loads(self.text)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,43 +61,93 @@ class Refusal:
     @property
     def message(self) -> str:
         """All of it in one line."""
-        shown = "; ".join(f"{one.path}: {one.message}" for one in self.problems[:_SHOWN])
+        shown = "; ".join(map(str, self.problems[:_SHOWN]))
         more = len(self.problems) - _SHOWN
         return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def admit(ref: Ref, object_: Mapping[str, Any]) -> Admitted | Refusal:
-    """Judge an object of a known kind. Secrets' values are never part of an answer."""
-    kind = BY_NAME.get((ref.group, ref.kind))
+@dataclass(frozen=True, slots=True)
+class UnknownKind(Refusal):
+    """The kind is none that is read: a source may warn and go on."""
+
+
+def admit(target: Ref | tuple[str, str], object_: Any, *, strict: bool = True) -> Admitted | Refusal:
+    """Judge an object of the kind of `target` (a ref, whose name must be the object's, or group and kind).
+
+    An unknown field of our kinds is refused when `strict`, else ignored with a warning. Secrets' values are never
+    part of an answer's messages.
+    """
+    names = (target.group, target.kind) if isinstance(target, Ref) else target
+    kind = BY_NAME.get(names)
     if kind is None:
-        return Refusal((FieldProblem("kind", f"{ref.kind} of {ref.group or 'v1'} is not a kind that is read"),))
-    version = str(object_.get("apiVersion", "")).rpartition("/")[2]
-    if version not in kind.versions:
-        served = ", ".join(kind.versions)
-        return Refusal((FieldProblem("apiVersion", f"{version or 'none'} is not served; use {served}"),))
-    cleaned = {key: value for key, value in object_.items() if key not in _FOREIGN or ref.kind == "Service"}
+        text = f"{names[1]} of {names[0] or 'v1'} is not a kind that is read"
+        return UnknownKind((FieldProblem("kind", text),))
+    if not isinstance(object_, Mapping):
+        return Refusal((FieldProblem("", "must be an object with apiVersion, kind and metadata"),))
     try:
-        kind.model.model_validate(cleaned)
+        text_ = canonical(object_)
+    except NotJson as error:
+        return Refusal((FieldProblem(error.path, error.message, error.remedy),))
+    if problem := _head_problem(kind, target, object_):
+        return Refusal((problem,))
+    return _judge(kind, text_, strict=strict)
+
+
+def _head_problem(kind: Kind, target: Ref | tuple[str, str], object_: Mapping[str, Any]) -> FieldProblem | None:
+    version = object_.get("apiVersion")
+    served = [f"{kind.group}/{one}" if kind.group else one for one in kind.versions]
+    if version not in served:
+        shown = version[:128] if isinstance(version, str) else "none"
+        return FieldProblem("apiVersion", f"{shown} is not served", f"use {' or '.join(served)}")
+    if object_.get("kind") != kind.name:
+        return FieldProblem("kind", f"must be {kind.name}")
+    metadata = object_.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if isinstance(target, Ref) and isinstance(name, str) and name != target.name:
+        return FieldProblem("metadata.name", f"{name[:64]!r} is not the name under which it is known, {target.name!r}")
+    return None
+
+
+def _judge(kind: Kind, text: bytes, *, strict: bool) -> Admitted | Refusal:
+    try:
+        return Admitted(kind.model.model_validate_json(text), text)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        return Refusal(tuple(_problem(one) for one in details))
-    except RecursionError:
-        return Refusal((FieldProblem("", "nested too deeply"),))
-    return Admitted(cleaned)
+        problems = tuple(_problems(kind, error))
+        unknown = {"extra_forbidden"} >= {one["type"] for one in error.errors(include_url=False, include_input=False)}
+    if strict or not unknown:
+        return Refusal(problems)
+    try:
+        return Admitted(kind.model.model_validate_json(text, extra="ignore"), text, problems)
+    except ValidationError as error:
+        return Refusal(tuple(_problems(kind, error)))
 
 
-def _problem(error: ErrorDetails) -> FieldProblem:
-    path = ""
-    for part in error["loc"]:
-        if isinstance(part, int):
-            path += f"[{part}]"
+def _problems(kind: Kind, error: ValidationError) -> Iterator[FieldProblem]:
+    secret = (kind.group, kind.name) == _SECRET
+    seen = set()
+    errors = error.errors(include_url=False)
+    for one in errors[:_MOST]:
+        if one["type"] == "too_short" and any(len(other["loc"]) > len(one["loc"]) for other in errors):
+            continue  # pydantic counts only the items that are right
+        path = ""
+        for part in one["loc"]:
+            if part != "[key]":
+                path = member(path, part)
+        if one["type"] == "extra_forbidden":
+            found = [FieldProblem(path, "unknown field", _spelling(kind, one["loc"]))]
         else:
-            name = part.rstrip("_")
-            name = to_camel(name) if "_" in name else name
-            path += f".{name}" if path else name
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "unknown field: remove it, or correct its spelling"
-    elif error["type"] == "missing":
-        message = "must be given"
-    return FieldProblem(path or "(object)", message)
+            found = [FieldProblem(_joined(path, place), *said) for place, *said in complaint(one, hide=secret)]
+        for problem in found:
+            if problem not in seen:
+                seen.add(problem)
+                yield problem
+
+
+def _joined(path: str, place: str) -> str:
+    return f"{path}{place}" if not place or place.startswith("[") or not path else f"{path}.{place}"
+
+
+def _spelling(kind: Kind, loc: tuple[str | int, ...]) -> str:
+    """What an unknown field was probably meant to be."""
+    near = difflib.get_close_matches(str(loc[-1])[:64], field_names(kind.model, loc[:-1]), n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else "remove it, or correct its spelling"

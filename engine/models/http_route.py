@@ -3,277 +3,148 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from engine.models.base import (
-    Duration,
-    HeaderName,
-    HeaderValue,
-    Hostname,
-    Json,
-    Metadata,
-    Model,
-    Port,
-    PreciseHostname,
-    SectionName,
-    check_regex,
-)
+from engine.models.base import Model, Object
 from engine.models.duration import milliseconds
-from engine.models.references import BackendObjectReference, LocalObjectReference, ParentReference
+from engine.models.http_filters import Filter, Filters
+from engine.models.kind import Kind
+from engine.models.references import BackendObjectReference, ParentReference
+from engine.models.rules import ListMap, ListSet, Rule, Ruled, Rules
+from engine.models.texts import PATH, Duration, HeaderName, HeaderValue, Hostname, SectionName, is_token, regex_problem
 
-_PATH = re.compile(r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$")
-_FORBIDDEN = ("//", "/./", "/../", "%2f", "%2F", "#")
-_FORBIDDEN_ENDS = ("/..", "/.")
-_ORIGIN = r"(^\*$)|(^([a-zA-Z][a-zA-Z0-9+\-.]*):\/\/([^:/?#]+)(:([0-9]{1,5}))?$)"
+_PATH = re.compile(PATH.removesuffix("$"))
+_UINT32 = 2**32 - 1
+_PLAIN: Final = ("Exact", "PathPrefix")
+_SLASH: Final = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
-class PathMatch(Model):
+def _plain(self: Any) -> bool:
+    return self.type in _PLAIN
+
+
+def _not_containing(part: str) -> Rule:
+    return Rule(
+        f"(self.type in ['Exact','PathPrefix']) ? !self.value.contains('{part}') : true",
+        f"must not contain '{part}' when type one of ['Exact', 'PathPrefix']",
+        lambda self: not (_plain(self) and part in self.value),
+    )
+
+
+def _not_ending(end: str) -> Rule:
+    return Rule(
+        f"(self.type in ['Exact','PathPrefix']) ? !self.value.endsWith('{end}') : true",
+        f"must not end with '{end}' when type one of ['Exact', 'PathPrefix']",
+        lambda self: not (_plain(self) and self.value.endswith(end)),
+    )
+
+
+class PathMatch(Ruled):
     """HTTPPathMatch."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "(self.type in ['Exact','PathPrefix']) ? self.value.startsWith('/') : true",
+            "value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']",
+            lambda self: not _plain(self) or self.value.startswith("/"),
+        ),
+        *(_not_containing(part) for part in ("//", "/./", "/../", "%2f", "%2F", "#")),
+        *(_not_ending(end) for end in ("/..", "/.")),
+        Rule(
+            "self.type in ['Exact','PathPrefix'] || self.type == 'RegularExpression'",
+            "type must be one of ['Exact', 'PathPrefix', 'RegularExpression']",
+            lambda _: True,  # the field's own enum says so
+        ),
+        Rule(
+            "(self.type in ['Exact','PathPrefix']) ? self.value.matches(r\"\"\"" + PATH + '""") : true',
+            f"must only contain valid characters (matching {PATH}) for types ['Exact', 'PathPrefix']",
+            lambda self: not _plain(self) or _PATH.fullmatch(self.value) is not None,
+        ),
+    )
 
     type: Literal["Exact", "PathPrefix", "RegularExpression"] = "PathPrefix"
     value: Annotated[str, Field(max_length=1024)] = "/"
 
-    @model_validator(mode="after")
-    def _value(self) -> Self:
-        if self.type == "RegularExpression":
-            check_regex(self.value)
-            return self
-        if not self.value.startswith("/"):
-            msg = f"value must be an absolute path and start with '/' when type is {self.type}"
-            raise ValueError(msg)
-        bad = [part for part in _FORBIDDEN if part in self.value]
-        bad += [end for end in _FORBIDDEN_ENDS if self.value.endswith(end)]
-        if bad:
-            msg = f"must not contain or end with {bad[0]!r} when type is {self.type}"
-            raise ValueError(msg)
-        if not _PATH.match(self.value):
-            msg = f"must only contain valid characters of a path when type is {self.type}"
-            raise ValueError(msg)
-        return self
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """Envoy rejects the whole route configuration for a regular expression that RE2 does not take."""
+        return () if _plain(self) else _regex(self.value)
 
 
-class _Match(Model):
-    type: Literal["Exact", "RegularExpression"] = "Exact"
-    name: HeaderName
-    value: Annotated[str, Field(min_length=1, max_length=4096)]
-
-    @model_validator(mode="after")
-    def _regex(self) -> Self:
-        if self.type == "RegularExpression":
-            check_regex(self.value)
-        return self
+def _regex(value: str) -> tuple[tuple[str, str], ...]:
+    problem = regex_problem(value)
+    return () if problem is None else (("value", f"{value[:64]!r} {problem}"),)
 
 
-class HeaderMatch(_Match):
+class HeaderMatch(Ruled):
     """HTTPHeaderMatch."""
 
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    name: HeaderName
+    value: HeaderValue
 
-class QueryMatch(_Match):
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """As for a path."""
+        return () if self.type == "Exact" else _regex(self.value)
+
+
+class QueryMatch(Ruled):
     """HTTPQueryParamMatch."""
 
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    name: HeaderName
     value: Annotated[str, Field(min_length=1, max_length=1024)]
+
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """As for a path."""
+        return () if self.type == "Exact" else _regex(self.value)
 
 
 class RouteMatch(Model):
     """HTTPRouteMatch."""
 
-    path: PathMatch = PathMatch()
-    headers: Annotated[list[HeaderMatch], Field(max_length=16)] = []
-    query_params: Annotated[list[QueryMatch], Field(max_length=16)] = []
+    path: Annotated[PathMatch, Field(json_schema_extra={"default": _SLASH["path"]})] = PathMatch()
+    headers: Annotated[tuple[HeaderMatch, ...], Field(max_length=16), ListMap("name")] = ()
+    query_params: Annotated[tuple[QueryMatch, ...], Field(max_length=16), ListMap("name")] = ()
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] | None = None
-
-
-class Header(Model):
-    """HTTPHeader."""
-
-    name: HeaderName
-    value: HeaderValue
-
-
-class HeaderFilter(Model):
-    """HTTPHeaderFilter."""
-
-    set: Annotated[list[Header], Field(max_length=16)] = []
-    add: Annotated[list[Header], Field(max_length=16)] = []
-    remove: Annotated[list[HeaderName], Field(max_length=16)] = []
-
-    @model_validator(mode="after")
-    def _envoy_takes_it(self) -> Self:
-        for name in [one.name for one in (*self.set, *self.add)] + list(self.remove):
-            # Envoy rejects the whole route configuration for these (its header parser's own rule).
-            if name.lower() == "host" or name.startswith(":"):
-                msg = f"{name} cannot be changed by a header filter: use URLRewrite.hostname"
-                raise ValueError(msg)
-        return self
-
-
-class PathModifier(Model):
-    """HTTPPathModifier."""
-
-    type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
-    replace_full_path: Annotated[str, Field(max_length=1024)] | None = None
-    replace_prefix_match: Annotated[str, Field(max_length=1024)] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        full = self.type == "ReplaceFullPath"
-        wanted, other = self.replace_full_path, self.replace_prefix_match
-        if not full:
-            wanted, other = other, wanted
-        if wanted is None or other is not None:
-            name = "replaceFullPath" if full else "replacePrefixMatch"
-            msg = f"{name}, and nothing else, must be specified when type is {self.type}"
-            raise ValueError(msg)
-        return self
-
-
-class Redirect(Model):
-    """HTTPRequestRedirectFilter."""
-
-    scheme: Literal["http", "https"] | None = None
-    hostname: PreciseHostname | None = None
-    path: PathModifier | None = None
-    port: Port | None = None
-    status_code: Literal[301, 302, 303, 307, 308] = 302
-
-
-class Rewrite(Model):
-    """HTTPURLRewriteFilter."""
-
-    hostname: PreciseHostname | None = None
-    path: PathModifier | None = None
-
-
-class Fraction(Model):
-    """Fraction."""
-
-    numerator: Annotated[int, Field(ge=0)]
-    denominator: Annotated[int, Field(ge=1)] = 100
-
-    @model_validator(mode="after")
-    def _at_most_one(self) -> Self:
-        if self.numerator > self.denominator:
-            msg = "numerator must be less than or equal to denominator"
-            raise ValueError(msg)
-        return self
-
-
-class MirrorFilter(Model):
-    """HTTPRequestMirrorFilter."""
-
-    backend_ref: BackendObjectReference
-    percent: Annotated[int, Field(ge=0, le=100)] | None = None
-    fraction: Fraction | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if self.percent is not None and self.fraction is not None:
-            msg = "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter"
-            raise ValueError(msg)
-        return self
-
-
-class CorsFilter(Model):
-    """HTTPCORSFilter."""
-
-    allow_origins: Annotated[list[Annotated[str, Field(max_length=253, pattern=_ORIGIN)]], Field(max_length=64)] = []
-    allow_credentials: bool | None = None
-    allow_methods: Annotated[list[str], Field(max_length=9)] = []
-    allow_headers: Annotated[list[HeaderName], Field(max_length=64)] = []
-    expose_headers: Annotated[list[HeaderName], Field(max_length=64)] = []
-    max_age: Annotated[int, Field(ge=1)] = 5
-
-
-_BLOCKS = {
-    "RequestHeaderModifier": "request_header_modifier",
-    "ResponseHeaderModifier": "response_header_modifier",
-    "RequestMirror": "request_mirror",
-    "RequestRedirect": "request_redirect",
-    "URLRewrite": "url_rewrite",
-    "ExtensionRef": "extension_ref",
-    "CORS": "cors",
-    "ExternalAuth": "external_auth",
-}
-_REPEATABLE = {"RequestMirror", "ExtensionRef"}
-
-
-class Filter(Model):
-    """HTTPRouteFilter."""
-
-    type: Literal[
-        "RequestHeaderModifier",
-        "ResponseHeaderModifier",
-        "RequestMirror",
-        "RequestRedirect",
-        "URLRewrite",
-        "ExtensionRef",
-        "CORS",
-        "ExternalAuth",
-    ]
-    request_header_modifier: HeaderFilter | None = None
-    response_header_modifier: HeaderFilter | None = None
-    request_mirror: MirrorFilter | None = None
-    request_redirect: Redirect | None = None
-    url_rewrite: Annotated[Rewrite | None, Field(alias="urlRewrite")] = None
-    extension_ref: LocalObjectReference | None = None
-    cors: CorsFilter | None = None
-    external_auth: Json | None = None
-
-    @model_validator(mode="after")
-    def _block(self) -> Self:
-        given = {kind for kind, name in _BLOCKS.items() if getattr(self, name) is not None}
-        if given != {self.type}:
-            msg = f"a filter of type {self.type} must have the block of that type, and no other"
-            raise ValueError(msg)
-        return self
-
-
-def _check_filters(filters: list[Filter]) -> None:
-    kinds = [one.type for one in filters]
-    for kind in kinds:
-        if kind not in _REPEATABLE and kinds.count(kind) > 1:
-            msg = f"{kind} filter cannot be repeated"
-            raise ValueError(msg)
-    if "RequestRedirect" in kinds and "URLRewrite" in kinds:
-        msg = "May specify either RequestRedirect or URLRewrite in filters, but not both"
-        raise ValueError(msg)
 
 
 class BackendRef(BackendObjectReference):
     """HTTPBackendRef."""
 
-    weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
-    filters: Annotated[list[Filter], Field(max_length=16)] = []
-
-    @model_validator(mode="after")
-    def _filters(self) -> Self:
-        _check_filters(self.filters)
-        return self
+    weight: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})] = 1
+    filters: Filters = ()
 
 
-class Timeouts(Model):
+class Timeouts(Ruled):
     """HTTPRouteTimeouts."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(self.request) && has(self.backendRequest) && duration(self.request) != duration('0s') && "
+            "duration(self.backendRequest) > duration(self.request))",
+            "backendRequest timeout cannot be longer than request timeout",
+            lambda self: not 0 < (milliseconds(self.request) or 0) < (milliseconds(self.backend_request) or 0),
+        ),
+    )
 
     request: Duration | None = None
     backend_request: Duration | None = None
 
-    @model_validator(mode="after")
-    def _nested(self) -> Self:
-        request, backend = (milliseconds(one) if one else 0 for one in (self.request, self.backend_request))
-        if request and backend and backend > request:
-            msg = "backendRequest timeout cannot be longer than request timeout"
-            raise ValueError(msg)
-        return self
 
-
-class Retry(Model):
+class Retry(Ruled):
     """HTTPRouteRetry."""
 
-    codes: Annotated[list[Annotated[int, Field(ge=400, le=599)]], Field(max_length=200)] = []
-    attempts: Annotated[int, Field(ge=0)] | None = None
+    codes: Annotated[tuple[Annotated[int, Field(ge=400, le=599)], ...], ListSet()] = ()
+    attempts: Annotated[int, Field(ge=1)] | None = None
     backoff: Duration | None = None
+
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """Envoy counts retries in 32 bits, and its shortest pause is a millisecond."""
+        if self.attempts is not None and self.attempts > _UINT32:
+            return (("attempts", f"must be at most {_UINT32}"),)
+        return ()
 
 
 class CookieConfig(Model):
@@ -282,67 +153,185 @@ class CookieConfig(Model):
     lifetime_type: Literal["Permanent", "Session"] = "Session"
 
 
-class SessionPersistence(Model):
+class SessionPersistence(Ruled):
     """SessionPersistence."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.cookieConfig) || !has(self.cookieConfig.lifetimeType) || "
+            "self.cookieConfig.lifetimeType != 'Permanent' || has(self.absoluteTimeout)",
+            "AbsoluteTimeout must be specified when cookie lifetimeType is Permanent",
+            lambda self: (
+                self.cookie_config is None
+                or self.cookie_config.lifetime_type != "Permanent"
+                or self.absolute_timeout is not None
+            ),
+        ),
+        Rule(
+            "!has(self.cookieConfig) || self.type == 'Cookie'",
+            "cookieConfig can only be set with type Cookie",
+            lambda self: self.cookie_config is None or self.type == "Cookie",
+        ),
+    )
 
     session_name: Annotated[str, Field(max_length=128)] | None = None
     absolute_timeout: Duration | None = None
-    idle_timeout: Duration | None = None
     type: Literal["Cookie", "Header"] = "Cookie"
     cookie_config: CookieConfig | None = None
 
-    @model_validator(mode="after")
-    def _permanent(self) -> Self:
-        permanent = self.cookie_config is not None and self.cookie_config.lifetime_type == "Permanent"
-        if permanent and self.absolute_timeout is None:
-            msg = "AbsoluteTimeout must be specified when cookie lifetimeType is Permanent"
-            raise ValueError(msg)
-        return self
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """Envoy takes only a name that can stand in a header."""
+        if self.session_name and not is_token(self.session_name):
+            return (("sessionName", f"{self.session_name!r} can be no name of a header or cookie"),)
+        return ()
 
 
-class Rule(Model):
+def _prefix_path(one: Filter, kind: str) -> bool:
+    block = one.request_redirect if kind == "RequestRedirect" else one.url_rewrite
+    return block is not None and block.path is not None and block.path.replace_prefix_match is not None
+
+
+def _one_prefix(rule: Any) -> bool:
+    return len(rule.matches) == 1 and rule.matches[0].path.type == "PathPrefix"
+
+
+def _prefix_rule(kind: str, name: str, *, within: str = "") -> Rule:
+    """ReplacePrefixMatch needs to know which prefix; `within` "when" or "When" for filters of backendRefs."""
+    exists = (
+        f"f, has(f.{name}) && has(f.{name}.path) && f.{name}.path.type == 'ReplacePrefixMatch' && "
+        f"has(f.{name}.path.replacePrefixMatch)"
+    )
+    given = f"has(self.filters) && self.filters.exists_one({exists})"
+    start = "When"
+    if within:
+        inner = f"(has(b.filters) && b.filters.exists_one({exists})) "
+        given = f"has(self.backendRefs) && self.backendRefs.exists_one(b, {inner})"
+        start = f"Within backendRefs, {within}"
+
+    def _holds(rule: Any) -> bool:
+        lists = [one.filters for one in rule.backend_refs] if within else [rule.filters]
+        asked = any(_prefix_path(one, kind) for filters in lists for one in filters)
+        return not asked or _one_prefix(rule)
+
+    return Rule(
+        f"({given}) ? ((size(self.matches) != 1 || !has(self.matches[0].path) || "
+        "self.matches[0].path.type != 'PathPrefix') ? false : true) : true",
+        f"{start} using {kind} filter with path.replacePrefixMatch, exactly one PathPrefix match must be specified",
+        _holds,
+    )
+
+
+class RouteRule(Ruled):
     """HTTPRouteRule."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "(has(self.backendRefs) && size(self.backendRefs) > 0) ? (!has(self.filters) || "
+            "self.filters.all(f, !has(f.requestRedirect))): true",
+            "RequestRedirect filter must not be used together with backendRefs",
+            lambda self: not self.backend_refs or all(one.request_redirect is None for one in self.filters),
+        ),
+        _prefix_rule("RequestRedirect", "requestRedirect"),
+        _prefix_rule("URLRewrite", "urlRewrite"),
+        _prefix_rule("RequestRedirect", "requestRedirect", within="when"),
+        _prefix_rule("URLRewrite", "urlRewrite", within="When"),
+    )
+
     name: SectionName | None = None
-    matches: Annotated[list[RouteMatch], Field(max_length=64)] = []
-    filters: Annotated[list[Filter], Field(max_length=16)] = []
-    backend_refs: Annotated[list[BackendRef], Field(max_length=16)] = []
+    matches: Annotated[tuple[RouteMatch, ...], Field(max_length=64, json_schema_extra={"default": [_SLASH]})] = (
+        RouteMatch(),
+    )
+    filters: Filters = ()
+    backend_refs: Annotated[tuple[BackendRef, ...], Field(max_length=16)] = ()
     timeouts: Timeouts | None = None
     retry: Retry | None = None
     session_persistence: SessionPersistence | None = None
 
-    @model_validator(mode="after")
-    def _filters_fit(self) -> Self:
-        _check_filters(self.filters)
-        for one in self.filters:
-            if one.request_redirect is not None and self.backend_refs:
-                msg = "RequestRedirect filter must not be used together with backendRefs"
-                raise ValueError(msg)
-            change = (one.request_redirect or one.url_rewrite) and (
-                one.request_redirect.path if one.request_redirect else one.url_rewrite and one.url_rewrite.path
-            )
-            if change and change.replace_prefix_match is not None and not self._one_prefix():
-                msg = "replacePrefixMatch needs exactly one match, of type PathPrefix"
-                raise ValueError(msg)
-        return self
 
-    def _one_prefix(self) -> bool:
-        return not self.matches or (len(self.matches) == 1 and self.matches[0].path.type == "PathPrefix")
+def _parent(one: ParentReference) -> tuple[str, str, str, str]:
+    return one.group, one.kind, one.name, one.namespace or ""
+
+
+def _parents_told_apart(parents: tuple[ParentReference, ...]) -> bool:
+    ways: dict[tuple[str, str, str, str], tuple[bool, bool]] = {}
+    for one in parents:
+        way = (one.section_name is None, one.port is None)
+        if ways.setdefault(_parent(one), way) != way:
+            return False
+    return True
+
+
+def _parents_unique(parents: tuple[ParentReference, ...]) -> bool:
+    return len({(*_parent(one), one.section_name, one.port) for one in parents}) == len(parents)
+
+
+_SAME_NAMESPACE = (
+    "(((!has(p1.__namespace__) || p1.__namespace__ == '') && (!has(p2.__namespace__) || p2.__namespace__ == '')) || "
+    "(has(p1.__namespace__) && has(p2.__namespace__) && p1.__namespace__ == p2.__namespace__{space}))"
+)
+_SAME_PARENT = "p1.group == p2.group && p1.kind == p2.kind && p1.name == p2.name && "
+_PARENTS = Rules(
+    (
+        Rule(
+            f"self.all(p1, self.all(p2, {_SAME_PARENT}{_SAME_NAMESPACE.format(space='')} ? "
+            "((!has(p1.sectionName) || p1.sectionName == '') == (!has(p2.sectionName) || p2.sectionName == '') && "
+            "(!has(p1.port) || p1.port == 0) == (!has(p2.port) || p2.port == 0)): true))",
+            "sectionName or port must be specified when parentRefs includes 2 or more references to the same parent",
+            _parents_told_apart,
+        ),
+        Rule(
+            f"self.all(p1, self.exists_one(p2, {_SAME_PARENT}{_SAME_NAMESPACE.format(space=' ')} && "
+            "(((!has(p1.sectionName) || p1.sectionName == '') && (!has(p2.sectionName) || p2.sectionName == '')) || "
+            "( has(p1.sectionName) && has(p2.sectionName) && p1.sectionName == p2.sectionName)) && "
+            "(((!has(p1.port) || p1.port == 0) && (!has(p2.port) || p2.port == 0)) || "
+            "(has(p1.port) && has(p2.port) && p1.port == p2.port))))",
+            "sectionName or port must be unique when parentRefs includes 2 or more references to the same parent",
+            _parents_unique,
+        ),
+    )
+)
+
+
+def _names_unique(rules: tuple[RouteRule, ...]) -> bool:
+    names = [one.name for one in rules if one.name is not None]
+    return len(set(names)) == len(names)
+
+
+_SIZES = " + ".join(f"(self.size() > {number} ? self[{number}].matches.size() : 0)" for number in range(16))
+_RULES = Rules(
+    (
+        Rule(
+            f"{_SIZES} <= 128",
+            "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a "
+            "route must be less than 128",
+            lambda self: sum(len(one.matches) for one in self) <= 128,
+        ),
+        Rule(
+            "self.all(l1, !has(l1.name) || self.exists_one(l2, has(l2.name) && l1.name == l2.name))",
+            "Rule name must be unique within the route",
+            _names_unique,
+        ),
+    )
+)
 
 
 class HTTPRouteSpec(Model):
     """HTTPRouteSpec."""
 
-    parent_refs: Annotated[list[ParentReference], Field(max_length=32)] = []
-    hostnames: Annotated[list[Hostname], Field(max_length=16)] = []
-    rules: Annotated[list[Rule], Field(min_length=1, max_length=16)] = [Rule()]
+    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32), _PARENTS] = ()
+    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
+    rules: Annotated[
+        tuple[RouteRule, ...],
+        Field(min_length=1, max_length=16, json_schema_extra={"default": [{"matches": [_SLASH]}]}),
+        _RULES,
+    ] = (RouteRule(),)
     use_default_gateways: Literal["All", "None"] | None = None
 
 
-class HTTPRoute(Model):
+class HTTPRoute(Object):
     """An HTTPRoute."""
 
-    api_version: str
-    kind: str
-    metadata: Metadata
     spec: HTTPRouteSpec
+
+
+KINDS = (Kind("gateway.networking.k8s.io", "HTTPRoute", "httproutes", ("v1", "v1beta1"), HTTPRoute),)

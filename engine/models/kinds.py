@@ -1,47 +1,33 @@
-"""The kinds that are read, with their models and served versions; the only list of them."""
+"""The kinds that are read: the `KINDS` of the modules beside this one, and the only list of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
-from pydantic import BaseModel
+import engine.models
+from engine.models.kind import Kind
 
-from engine.models.backend import Backend
-from engine.models.core import EndpointSlice, Namespace, Secret, Service
-from engine.models.gateway import Gateway, GatewayClass
-from engine.models.http_route import HTTPRoute
-from engine.models.reference_grant import ReferenceGrant
-
-_GATEWAY_API = "gateway.networking.k8s.io"
+__all__ = ["BY_NAME", "KINDS", "NAMESPACED", "Kind", "find_kind", "is_known"]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind as kubectl knows it."""
-
-    group: str
-    name: str
-    plural: str
-    versions: tuple[str, ...]
-    model: type[BaseModel]
-    short: tuple[str, ...] = ()
-    namespaced: bool = True
+_READERS = {"kinds", "admission", "canonical", "crd"}
+"""Modules that read this list, and so cannot be in it."""
 
 
-KINDS = (
-    Kind("", "Namespace", "namespaces", ("v1",), Namespace, ("ns",), namespaced=False),
-    Kind("", "Secret", "secrets", ("v1",), Secret),
-    Kind("", "Service", "services", ("v1",), Service, ("svc",)),
-    Kind("discovery.k8s.io", "EndpointSlice", "endpointslices", ("v1",), EndpointSlice),
-    Kind("gateway.kgateway.dev", "Backend", "backends", ("v1alpha1",), Backend),
-    Kind(_GATEWAY_API, "Gateway", "gateways", ("v1", "v1beta1"), Gateway, ("gtw",)),
-    Kind(_GATEWAY_API, "GatewayClass", "gatewayclasses", ("v1", "v1beta1"), GatewayClass, ("gc",), namespaced=False),
-    Kind(_GATEWAY_API, "HTTPRoute", "httproutes", ("v1", "v1beta1"), HTTPRoute),
-    Kind(_GATEWAY_API, "ReferenceGrant", "referencegrants", ("v1", "v1beta1"), ReferenceGrant, ("refgrant",)),
-)
+def _found() -> Iterator[Kind]:
+    for module in pkgutil.iter_modules(engine.models.__path__):
+        if module.name not in _READERS:
+            yield from getattr(importlib.import_module(f"engine.models.{module.name}"), "KINDS", ())
 
+
+KINDS = tuple(sorted(_found(), key=lambda kind: (kind.group, kind.name)))
 BY_NAME = {(kind.group, kind.name): kind for kind in KINDS}
 NAMESPACED = {(kind.group, kind.name): kind.namespaced for kind in KINDS}
+if len(BY_NAME) != len(KINDS):
+    msg = "a kind is there twice"
+    raise TypeError(msg)
 
 
 def is_known(group: str, kind: str) -> bool:

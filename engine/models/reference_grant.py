@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engine.models.base import Group, Kind, Metadata, Model, Namespace, ObjectName
+from engine.models.base import Model, Object
+from engine.models.kind import Kind as ResourceKind
+from engine.models.texts import Group, Kind, Namespace, ObjectName
 
 
 class GrantFrom(Model):
@@ -28,14 +30,23 @@ class GrantTo(Model):
 class ReferenceGrantSpec(Model):
     """ReferenceGrantSpec."""
 
-    from_: Annotated[list[GrantFrom], Field(alias="from", min_length=1, max_length=16)]
-    to: Annotated[list[GrantTo], Field(min_length=1, max_length=16)]
+    from_: Annotated[tuple[GrantFrom, ...], Field(alias="from", min_length=1, max_length=16)]
+    to: Annotated[tuple[GrantTo, ...], Field(min_length=1, max_length=16)]
 
 
-class ReferenceGrant(Model):
+class ReferenceGrant(Object):
     """A ReferenceGrant."""
 
-    api_version: str
-    kind: str
-    metadata: Metadata
     spec: ReferenceGrantSpec
+
+
+KINDS = (
+    ResourceKind(
+        "gateway.networking.k8s.io",
+        "ReferenceGrant",
+        "referencegrants",
+        ("v1", "v1beta1"),
+        ReferenceGrant,
+        ("refgrant",),
+    ),
+)

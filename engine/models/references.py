@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Final
 
-from pydantic import Field, model_validator
+from engine.models.base import Model
+from engine.models.rules import Rule, Ruled
+from engine.models.texts import Group, Kind, Namespace, ObjectName, Port, SectionName
 
-from engine.models.base import Group, Kind, Model, Namespace, ObjectName, Port, SectionName
+_GATEWAY_API: Final = "gateway.networking.k8s.io"
 
-_GATEWAY_API = "gateway.networking.k8s.io"
+SERVICE_PORT: Final = Rule(
+    "(size(self.group) == 0 && self.kind == 'Service') ? has(self.port) : true",
+    "Must have port for Service reference",
+    lambda self: self.port is not None or bool(self.group) or self.kind != "Service",
+)
 
 
 class ParentReference(Model):
@@ -48,17 +54,10 @@ class LocalObjectReference(Model):
     name: ObjectName
 
 
-class ParametersReference(Model):
-    """ParametersReference of a GatewayClass."""
-
-    group: Group
-    kind: Kind
-    name: ObjectName
-    namespace: Namespace | None = None
-
-
-class BackendObjectReference(Model):
+class BackendObjectReference(Ruled):
     """BackendObjectReference: a Service needs a port."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (SERVICE_PORT,)
 
     group: Group = ""
     kind: Kind = "Service"
@@ -66,24 +65,28 @@ class BackendObjectReference(Model):
     namespace: Namespace | None = None
     port: Port | None = None
 
-    @model_validator(mode="after")
-    def _service_port(self) -> Self:
-        if not self.group and self.kind == "Service" and self.port is None:
-            msg = "must have port for Service reference"
-            raise ValueError(msg)
-        return self
 
-
-class LabelSelectorRequirement(Model):
+class LabelSelectorRequirement(Ruled):
     """LabelSelectorRequirement of meta/v1."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+
     key: str
-    operator: str = Field(pattern="^(In|NotIn|Exists|DoesNotExist)$")
-    values: list[str] = []
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """What a CRD's schema leaves open, and meta/v1 does not."""
+        if self.operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            return (("operator", f"{self.operator!r} is not one of 'In', 'NotIn', 'Exists', 'DoesNotExist'"),)
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            must = "must" if self.operator in ("In", "NotIn") else "must not"
+            return (("values", f"{must} be given with operator {self.operator}"),)
+        return ()
 
 
 class LabelSelector(Model):
     """LabelSelector of meta/v1."""
 
     match_labels: dict[str, str] = {}
-    match_expressions: list[LabelSelectorRequirement] = []
+    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
