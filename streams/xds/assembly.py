@@ -87,6 +87,9 @@ class Assembly:
         self._parents: dict[str, str] = {}
         self._orphans: dict[str, _Host] = {}
         self.fragments: dict[FragmentKey, Fragment] = {}
+        self._before: dict[FragmentKey, Fragment] = {}
+        """What stood at a key before its latest change: served in place of what is withheld."""
+        self._withheld: set[FragmentKey] = set()
 
     def names(self, type_url: str) -> Iterable[str]:
         """The names of all resources of a type."""
@@ -121,10 +124,36 @@ class Assembly:
             self.offset = max(self.offset, offset)
         return changed
 
+    def withhold(self, guilty: Iterable[Fragment]) -> set[Changed]:
+        """Stop serving fragments that no Envoy takes: what stood there before is served, or nothing.
+
+        A withheld fragment stays known; it is over when its key changes, such as by a quarantine.
+        """
+        changed: set[Changed] = set()
+        for one in guilty:
+            if self.fragments.get(one.key) != one or one.key in self._withheld:
+                continue
+            before = self._before.get(one.key)
+            changed |= self._place(one.key, one, before)
+            self._withheld.add(one.key)
+        return changed
+
     def _one(self, key: FragmentKey, new: Fragment | None) -> set[Changed]:
         old = self.fragments.pop(key, None)
+        served = old
+        if key in self._withheld:
+            self._withheld.discard(key)
+            served = self._before.get(key)
+        elif old is not None:
+            self._before[key] = old
         if new is not None:
             self.fragments[key] = new
+        else:
+            self._before.pop(key, None)
+        return self._place(key, served, new)
+
+    def _place(self, key: FragmentKey, old: Fragment | None, new: Fragment | None) -> set[Changed]:
+        """Put `new` where `old` is served."""
         if key.kind in _WHOLE:
             return self._whole(_WHOLE[key.kind], key, new)
         if key.kind is FragmentKind.ROUTE_CONFIG:

@@ -64,7 +64,14 @@ class Judge:
         """Judge for ever."""
         while True:
             stream, rejection = await self._cases.get()
-            guilty = await self._guilty(stream, rejection)
+            try:
+                guilty = await self._guilty(stream, rejection)
+            except OSError as error:
+                _LOG.error("a rejection cannot be judged: Envoy does not start", reason=str(error))
+                continue
+            if rejection.type_url == ROUTES and guilty:
+                # At once, before the log has it: a proxy that is new would have no routes at all until then.
+                self.publication.withhold(stream.node.gateway, guilty)
             fresh = [one for one in guilty if (str(one.key), one.version) not in self._judged]
             if fresh:
                 await self._append(stream, rejection, fresh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.seal import Sealer
@@ -87,6 +87,13 @@ class Publication:
                 stream.session.changed(changed)
                 stream.wake.set()
         self._loaded.set()
+
+    def withhold(self, gateway: str, guilty: Sequence[Fragment]) -> None:
+        """Serve a gateway without fragments that no Envoy takes, until the log says what to do with them."""
+        changed = self.assembly(gateway).withhold(guilty)
+        for stream in self._streams[gateway] if changed else ():
+            stream.session.changed(changed)
+            stream.wake.set()
 
     async def open(self, node: Node) -> Stream:
         """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""
