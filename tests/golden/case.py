@@ -26,6 +26,7 @@ from streams.sources.manifests import read_directory
 from streams.sources.stamp import stamped
 
 CASES = Path(__file__).parent / "cases"
+_KEY = bytes(range(KEY_BYTES))
 NOW = "2026-11-24T12:00:00.000Z"
 FILES = {"input.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
 _MESSAGES: dict[FragmentKind, type[Message]] = {
@@ -106,18 +107,37 @@ def requests_of(name: str) -> list[Request]:
     return [Request.model_validate(one) for one in yaml.safe_load((CASES / name / "requests.yaml").read_text())]
 
 
-def resolve(folder: Path) -> Golden:
-    """Read `input.yaml` of a folder as the file source does, and resolve it."""
-    sealer = Sealer(bytes(range(KEY_BYTES)))
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the file source makes of an input."""
+
+    change_set: ChangeSet
+    refused: dict[str, str]
+
+
+def read(folder: Path) -> Read:
+    """Read `input.yaml` of a folder as the file source does."""
+    sealer = Sealer(_KEY)
     with tempfile.TemporaryDirectory(prefix="golden-") as alone:
         shutil.copy(folder / "input.yaml", alone)
         reading = read_directory(Path(alone), "local")
     puts = [Put(ref, stamped(ref, one.object, None, NOW, sealer)) for ref, one in sorted(reading.objects.items())]
     refused = [Refused(place, one.ref, one.message) for place, one in sorted(reading.refused.items())]
-    engine = Engine(sealer)
-    engine.apply(ChangeSet("default", "local", "files", "golden", NOW, "files", (*puts, *refused)), 0)
     messages = {place: one.message for place, one in sorted(reading.refused.items())}
-    return Golden(engine.everything(), messages, sealer)
+    return Read(ChangeSet("default", "local", "files", "golden", NOW, "files", (*puts, *refused)), messages)
+
+
+def resolved(case: Read) -> Golden:
+    """What the engine makes of it."""
+    sealer = Sealer(_KEY)
+    engine = Engine(sealer)
+    engine.apply(case.change_set, 0)
+    return Golden(engine.everything(), case.refused, sealer)
+
+
+def resolve(folder: Path) -> Golden:
+    """Both."""
+    return resolved(read(folder))
 
 
 def envoy_of(golden: Golden) -> str:

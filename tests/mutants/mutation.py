@@ -39,7 +39,7 @@ def mutants() -> list[Mutant]:
     found = []
     for name in MODULES:
         tree = ast.parse(inspect.getsource(importlib.import_module(name)))
-        places = [node for node in ast.walk(tree) if _kind(node)]
+        places = _places(tree)
         found += [Mutant(name, _kind(node), _line(node), index) for index, node in enumerate(places)]
     return found
 
@@ -56,7 +56,7 @@ def applied(mutant: Mutant) -> Iterator[None]:
     """Run with the mutant: the code objects of the module's functions are exchanged, and put back."""
     module = importlib.import_module(mutant.module)
     tree = ast.parse(inspect.getsource(module))
-    _change([node for node in ast.walk(tree) if _kind(node)][mutant.index])
+    _change(_places(tree)[mutant.index])
     altered = ModuleType(mutant.module)
     altered.__dict__.update(__package__=module.__package__, __file__=module.__file__)
     exec(compile(ast.fix_missing_locations(tree), mutant.module, "exec"), altered.__dict__)  # noqa: S102  our own source
@@ -73,6 +73,12 @@ def applied(mutant: Mutant) -> Iterator[None]:
 
 def _is_own(value: object, module: str) -> bool:
     return isinstance(value, FunctionType) and value.__module__ == module
+
+
+def _places(tree: ast.Module) -> list[ast.AST]:
+    """Inside functions only: what a module computes at import stays as it is."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [node for function in functions for part in function.body for node in ast.walk(part) if _kind(node)]
 
 
 def _kind(node: ast.AST) -> str:
