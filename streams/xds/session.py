@@ -42,6 +42,8 @@ class _Kind:
 
     asked: bool = False
     wildcard: bool = False
+    greeted: bool = False
+    """Something was sent, if only that there is nothing."""
     names: set[str] = field(default_factory=set)
     held: dict[str, str] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
@@ -108,6 +110,10 @@ class Session:
     def _subscribed(self, request: Request, kind: _Kind) -> None:
         first, kind.asked = not kind.asked, True
         kind.held.update(request.versions)
+        if request.versions:
+            # A proxy that comes back has its first answers already, of every type.
+            for other in self._kinds.values():
+                other.greeted = True
         # The protocol's wildcard is a state of its own: an empty first request, or "*"; named ones do not end it.
         if "*" in request.subscribe or (first and not request.subscribe and request.type_url in _WILDCARD):
             kind.wildcard = True
@@ -148,6 +154,9 @@ class Session:
                 if response is None:
                     break
                 out.append(response)
+            if kind.wildcard and not kind.greeted and not kind.dirty:
+                # Without any answer Envoy waits 15 s for its first clusters, and serves nothing until then (measured).
+                out.append(self._send(type_url, kind, [], []))
         self._settle()
         return out
 
@@ -213,6 +222,7 @@ class Session:
                 versions[name] = resource.version
                 encoded.append(resource.encoded)
         kind.dirty.difference_update(names, removed)
+        kind.greeted = True
         self._nonce += 1
         nonce = str(self._nonce)
         clusters = {name: self._assembly.clusters(name) for name in names} if type_url == ROUTES else {}
