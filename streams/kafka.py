@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    IllegalOperation,
     KafkaError,
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
@@ -204,11 +205,15 @@ class _KafkaWriter:
             raise Fenced(msg) from error
         except UnknownTopicOrPartitionError as error:
             raise _missing(", ".join(sorted(name.values()))) from error
-        except (KafkaError, AssertionError, OSError) as error:
+        except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
+            # Fenced between two sends, the client says only that it is in no transaction.
+            if self._producer._txn_manager.is_fatal_error():  # noqa: SLF001
+                msg = f"another writer took over, or the transaction timed out: {error!r}"
+                raise Fenced(msg) from error
             raise self._log._unavailable(error) from error  # noqa: SLF001
         finally:
             # Looked at, or asyncio complains of each record that a fenced producer failed.
-            for answer in sent:
+            for answer in (*sent, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
                 if answer.done() and not answer.cancelled():
                     answer.exception()
 
@@ -216,7 +221,7 @@ class _KafkaWriter:
 async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         await producer.stop()
-    except (KafkaError, OSError) as error:
+    except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
         _LOG.debug("the producer was already gone", error=str(error))
 
 

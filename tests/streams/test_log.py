@@ -67,14 +67,18 @@ async def test_reading_starts_where_it_is_told(log: Log) -> None:
 
 
 async def test_a_second_writer_fences_the_first(log: Log) -> None:
-    async with log.writer("w") as first:
-        await first.write([one(b"before")])
-        async with log.writer("other") as other, log.writer("w") as second:
-            with pytest.raises(Fenced):
-                await first.write([one(b"zombie"), one(b"zombie", topic=Topic.XDS)])
-            await second.write([one(b"after")])
-            await other.write([one(b"other")])
-    assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after", b"other"]
+    # Several times: the client learns of it at one of several moments of the transaction.
+    for number in range(8):
+        async with log.writer(f"w{number}") as first:
+            await first.write([one(b"before")])
+            async with log.writer("other") as other, log.writer(f"w{number}") as second:
+                with pytest.raises(Fenced):
+                    await first.write([one(b"zombie"), one(b"zombie", topic=Topic.XDS)])
+                with pytest.raises(Fenced):  # and for ever
+                    await first.write([one(b"zombie")])
+                await second.write([one(b"after")])
+                await other.write([one(b"other")])
+    assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after", b"other"] * 8
     assert await records(log, Topic.XDS) == []
 
 
