@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo docs golden
+.PHONY: help setup test lint demo docs golden mutants routing
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,3 +37,9 @@ lint: setup ## ruff, mypy --strict, import contracts
 
 golden: setup ## rewrite what the golden cases say; read the difference
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden -k "not played"
+
+mutants: setup ## every seeded mutant of the translation against the goldens; the list is printed
+	$(BIN)/pytest -q -s tests/mutants
+
+routing: setup ## the specification's matcher against the real Envoy on many random tables
+	ROUTING_TABLES=200 $(BIN)/pytest -q tests/routing

@@ -61,7 +61,10 @@ def test_played(name: str, tmp_path: Path) -> None:
 async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
     golden = resolve(folder)
     address = f"{prefix}254"
-    async with backends(_places(folder, prefix)) as running, proxies(golden.update.fragments.set, golden.sealer, address):
+    async with (
+        backends(_places(folder, prefix)) as running,
+        proxies(golden.update.fragments.set, golden.sealer, address),
+    ):
         for request in requests:
             await _one(request, address, running)
 

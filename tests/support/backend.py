@@ -62,7 +62,13 @@ class Backend:
     async def answer(self, method: str, path: str, headers: Headers, protocol: str) -> tuple[int, bytes]:
         """Status and body for a request, after the delay it asks for."""
         fields = {name.lower(): value for name, value in headers}
-        seen = {"backend": self.name, "method": method, "path": path, "protocol": protocol, "headers": headers}
+        seen: dict[str, object] = {
+            "backend": self.name,
+            "method": method,
+            "path": path,
+            "protocol": protocol,
+            "headers": headers,
+        }
         self.seen.append(seen)
         await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
         status = int(fields.get("x-echo-status", "200"))

@@ -97,9 +97,7 @@ async def proxies(
             running.apply(fragments, {name: one.key for name, one in fragments.items()}, 1)
             gateways = sorted({str(one.key.gateway) for one in fragments.values()})
             for number, gateway in enumerate(gateways):
-                await stack.enter_async_context(
-                    _envoy(Path(folder), socket, gateway, f"{number}", concurrency)
-                )
+                await stack.enter_async_context(_envoy(Path(folder), socket, gateway, f"{number}", concurrency))
             await running.taken(set(gateways), 1)
             await _listening(address, fragments)
             yield running
