@@ -37,8 +37,7 @@ def _make(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     key = secrets.token_bytes(KEY_BYTES)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(b"")
-    temporary.chmod(0o600)
+    temporary.touch(mode=0o600)
     temporary.write_bytes(key)
     try:
         os.link(temporary, path)
@@ -66,10 +65,10 @@ def is_proxy_token(key: bytes, gateway: str, token: str) -> bool:
 
 
 @contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Hold the data directory. Raises IdentityError when another run holds it."""
+def lock(directory: Path, name: str = "lock") -> Iterator[None]:
+    """Hold the data directory, or one role in it. Raises IdentityError when another process holds it."""
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+") as file:
+    with (directory / name).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -65,12 +65,23 @@ class Supervisor:
         self.pids[role.name] = process.pid
         try:
             if process.stdout is not None:
-                async for line in process.stdout:
-                    self.say(role.name, line.decode(errors="replace").rstrip())
+                await self._hear(role, process.stdout)
             return await process.wait()
         except asyncio.CancelledError:
             await _end(process)
             raise
+
+    async def _hear(self, role: Role, lines: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await lines.readline()
+            except ValueError:
+                # Longer than the limit: readline has let go of it.
+                self.say(role.name, "(a line that is too long was left out)")
+                continue
+            if not line:
+                return
+            self.say(role.name, line.decode(errors="replace").rstrip())
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

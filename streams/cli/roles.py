@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
 
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
 _PDEATHSIG = 1
+_CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,61 +37,84 @@ def register(app: typer.Typer) -> None:
 def watch(source: Annotated[str, typer.Argument(help="CLUSTER=DIR, or DIR for cluster local.")]) -> None:
     """The file source."""
     from streams.main import run_watch  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
 
     cluster, directory = named(source)
-    _run(run_watch(Settings(), cluster, directory))
+    _run(lambda settings: run_watch(settings, cluster, directory))
 
 
 def resolve() -> None:
     """The resolver."""
     from streams.main import run_resolve  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
 
-    _run(run_resolve(Settings()))
+    _run(run_resolve)
 
 
 def project() -> None:
     """The projections."""
     from streams.main import run_project  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
 
-    _run(run_project(Settings()))
+    _run(run_project)
 
 
 def publish() -> None:
     """The publisher."""
     from streams.main import run_publish  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
 
-    _run(run_publish(Settings()))
+    _run(run_publish, alone="publish")
 
 
 def deploy() -> None:
     """The local deployer."""
     from streams.main import run_deploy  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
 
-    _run(run_deploy(Settings()))
+    _run(run_deploy, alone="deploy")
 
 
 def named(source: str) -> tuple[str, Path]:
     """`east=DIR` as (cluster, directory); `DIR` is cluster "local"."""
     cluster, equals, directory = source.partition("=")
-    return (cluster, Path(directory)) if equals else ("local", Path(source))
+    if not equals or "/" in cluster:
+        return "local", Path(source)
+    if not _CLUSTER.fullmatch(cluster):
+        fail(f"{cluster!r} is no name for a cluster: use at most 63 of a-z, 0-9 and -", 2)
+    return cluster, Path(directory)
 
 
-def _run(role: Coroutine[Any, Any, None]) -> None:
-    """Run a role until SIGTERM or SIGINT; what ends it otherwise is one line and exit code 3."""
+def load_settings() -> Settings:
+    """The settings; a value that is off ends the command with one line that names it."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from streams.settings import Settings  # noqa: PLC0415
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = [f"PENSTOCK_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        fail("; ".join(found), 2)
+
+
+def said(error: BaseException) -> str:
+    """What a person reads of an error: the words of the first one of a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
+
+
+def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "") -> None:
+    """Run a role until SIGTERM or SIGINT; what ends it otherwise is one line and exit code 3.
+
+    `alone` names a lock: of these roles, two on one data directory would take each other's socket and proxies.
+    """
+    from streams.identity import lock  # noqa: PLC0415
+
+    settings = load_settings()
     configure_logs()
     _die_with_parent()
     try:
-        asyncio.run(_until_signal(role))
-    except* (RuntimeError, ValueError, OSError) as group:
-        error = group.exceptions[0]
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        fail(str(error) or type(error).__name__, 3)
+        with lock(settings.data, f"{alone}.lock") if alone else nullcontext():
+            asyncio.run(_until_signal(role(settings)))
+    except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
+        fail(said(error), 3)
 
 
 async def _until_signal(role: Coroutine[Any, Any, None]) -> None:
@@ -100,10 +129,13 @@ async def _until_signal(role: Coroutine[Any, Any, None]) -> None:
 
 
 def _die_with_parent() -> None:
-    """A role of a killed `penstock run` ends; its Envoys and broker stay, and the next run adopts them."""
+    """A role of a killed `penstock run` is killed too; its Envoys and broker stay, and the next run adopts them.
+
+    Killed, not asked: one that takes its time to end would stand in the way of the next run's.
+    """
     parent = os.environ.get("PENSTOCK_PARENT")
     if parent is None:
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
         sys.exit(0)

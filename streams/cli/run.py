@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.broker import Broker, BrokerError
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
-from streams.cli.roles import named
-from streams.ports import Log
-from streams.supervisor import Role, Supervisor
+from streams.cli.roles import load_settings, named, said
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -42,103 +43,64 @@ def run(
         for name, value in given.items()
         if value is not None
     }
+    sources = _sources(directories)
+    os.environ.update(environment)
+    try:
+        _serve(load_settings(), sources, environment, live=sys.stdout.isatty() and not plain)
+    except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
+        fail(said(error), 3)
+
+
+def _sources(directories: list[str]) -> list[tuple[str, Path]]:
     sources = [named(one) for one in directories]
     if len({cluster for cluster, _ in sources}) != len(sources):
         fail("each directory needs a cluster name of its own: write east=DIR1 west=DIR2", 2)
     for _, directory in sources:
         if not directory.is_dir():
             fail(f"{directory} is not a directory: name the directory that holds your manifests", 3)
-    live = sys.stdout.isatty() and not plain
-    try:
-        asyncio.run(_until_signal(sources, environment, live=live))
-    except* (RuntimeError, ValueError, OSError) as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        fail(str(error) or type(error).__name__, 3)
+    return sources
 
 
-async def _until_signal(sources: list[tuple[str, Path]], environment: dict[str, str], *, live: bool) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(_run(sources, environment, live=live))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        _line("run", "everything has ended")
-
-
-def _line(role: str, text: str) -> None:
-    sys.stdout.write(f"{role:<10} {text}\n")
-    sys.stdout.flush()
-
-
-async def _run(sources: list[tuple[str, Path]], environment: dict[str, str], *, live: bool) -> None:
-    import os  # noqa: PLC0415
-
-    from streams.identity import lock  # noqa: PLC0415  heavy imports only once the words were right
-    from streams.kafka import KafkaLog  # noqa: PLC0415
+def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dict[str, str], *, live: bool) -> None:
+    """Hold the data directory and run until a signal; whatever was started is ended, however far it came."""
+    from streams.cli.view import Screen  # noqa: PLC0415  heavy imports only once the words were right
+    from streams.identity import lock  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
-    from streams.sinks.local_envoy import envoy_binary, stop_all  # noqa: PLC0415
+    from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.standalone import Standalone  # noqa: PLC0415
 
-    os.environ.update(environment)
     configure_logs()
-    settings = Settings()
     envoy_binary(settings.envoy)
     with lock(settings.data):
         key(settings)
-        broker = Broker(settings.data / "broker", lambda text: _line("broker", text))
-        address = settings.brokers or await broker.start()
-        _line("broker", f"Kafka at {address}")
-        log = KafkaLog(address, settings.topic_prefix, settings.security())
-        await log.create_topics(settings.partition + 1)
-        roles = [Role("resolve", ("resolve",)), Role("publish", ("publish",)), Role("deploy", ("deploy",))]
-        roles += [Role("project", ("project",))]
-        roles += [
-            Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}")) for cluster, directory in sources
-        ]
-        supervisor = Supervisor(roles, environment, _sink(settings.data / "logs", live=live))
+        screen = Screen(settings.data / "logs", live=live)
+        standalone = Standalone(settings, sources, environment, screen.say, screen.show)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(supervisor.run(), name="supervisor")
-                if not settings.brokers:
-                    tasks.create_task(_keep_broker(broker), name="broker")
-                tasks.create_task(_show(log, settings.partition, live=live), name="view")
+            asyncio.run(_until_signal(standalone.up(), lambda: screen.say("run", "ending")))
         finally:
-            await stop_all(settings.data.resolve() / "proxies")
-            if not settings.brokers:
-                await broker.stop()
+            # In a loop of its own: a broker that was just being started is there by now, and a second Ctrl-C waits.
+            asyncio.run(_undisturbed(standalone.down()))
+        screen.say("run", "everything has ended")
 
 
-async def _keep_broker(broker: Broker) -> None:
-    """Start the embedded broker again when it dies."""
-    while True:
-        await asyncio.sleep(0.5)
-        if broker.running() is None:
-            _line("broker", "ended, starts again")
-            try:
-                await broker.start()
-            except BrokerError as error:
-                _line("broker", str(error))
-                await asyncio.sleep(2)
+async def _until_signal(work: Coroutine[Any, Any, None], ending: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+
+    def end() -> None:
+        ending()
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
 
 
-async def _show(log: Log, partition: int, *, live: bool) -> None:
-    from streams.cli.view import follow_lines, follow_live  # noqa: PLC0415
-
-    await (follow_live if live else follow_lines)(log, partition, _line)
-
-
-def _sink(directory: Path, *, live: bool) -> Callable[[str, str], None]:
-    """Roles' lines: to files always, and to the terminal unless the live view is there."""
-    directory.mkdir(parents=True, exist_ok=True)
-
-    def say(role: str, text: str) -> None:
-        with (directory / f"{role}.log").open("a") as file:
-            file.write(text + "\n")
-        if not live:
-            _line(role, text)
-
-    return say
+async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)
+    await work

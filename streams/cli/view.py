@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from streams.ports import Log, LogError
 from streams.topics import OPENING, Topic, split_key
 from streams.view import follow_table
 
 _REFRESH_SECONDS = 0.25
+_RECENT = 8
 
 
 @dataclass(slots=True)
@@ -25,24 +31,58 @@ class _Seen:
     convergence: dict[str, Any] = field(default_factory=dict)
 
 
-async def follow_lines(log: Log, partition: int, say: Callable[[str, str], None]) -> None:
-    """A line for each update, and for each gateway that all its proxies have caught up."""
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_updates(log, partition, lambda value: say("update", _words(value))))
-        tasks.create_task(_convergence(log, partition, lambda row: say("proxies", _proxies(row))))
+class Screen:
+    """What a person sees of a run: a table that refreshes itself with the last lines below it, or lines only.
 
+    Every line also goes to a file of its role in `directory`.
+    """
 
-async def follow_live(log: Log, partition: int, say: Callable[[str, str], None]) -> None:  # noqa: ARG001
-    """A table that refreshes itself: gateways, routes, the last change, convergence."""
-    seen = _Seen()
-    with Live(_table(seen), refresh_per_second=4, transient=False) as live:
+    def __init__(self, directory: Path, *, live: bool) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._live = live
+        self._is_shown = False
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+
+    def say(self, role: str, text: str) -> None:
+        """Tell a line of a role's."""
+        with (self._directory / f"{role}.log").open("a") as file:
+            file.write(text + "\n")
+        line = f"{role:<12} {text}"
+        self._recent.append(line)
+        if not self._is_shown:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    async def show(self, log: Log, partition: int) -> None:
+        """Display the log until cancelled."""
+        await (self._table(log, partition) if self._live else self._lines(log, partition))
+
+    async def _lines(self, log: Log, partition: int) -> None:
+        """A line for each update, and for each change of what proxies run."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_nodes(log, partition, seen))
-            tasks.create_task(_updates(log, partition, seen.last.update))
-            tasks.create_task(_convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row})))
-            while True:
-                await asyncio.sleep(_REFRESH_SECONDS)
-                live.update(_table(seen))
+            tasks.create_task(_updates(log, partition, lambda value: self.say("update", _words(value))))
+            tasks.create_task(_convergence(log, partition, lambda row: self.say("proxies", _proxies(row))))
+
+    async def _table(self, log: Log, partition: int) -> None:
+        """Gateways, routes, the last change, convergence, and the last lines."""
+        seen = _Seen()
+        self._is_shown = True
+        try:
+            with Live(_table(seen), refresh_per_second=4, transient=False) as live:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(_nodes(log, partition, seen))
+                    tasks.create_task(_updates(log, partition, seen.last.update))
+                    tasks.create_task(
+                        _convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row}))
+                    )
+                    while True:
+                        await asyncio.sleep(_REFRESH_SECONDS)
+                        live.update(
+                            Group(_table(seen), Text("\n".join(self._recent), overflow="ellipsis", no_wrap=True))
+                        )
+        finally:
+            self._is_shown = False
 
 
 async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], None]) -> None:
