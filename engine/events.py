@@ -11,7 +11,7 @@ from engine.ref import Ref
 Json = Mapping[str, Any]
 
 SCHEMA = 1
-"""Version of the change set schema; a record of a newer one stops its domain (DESIGN §3.3)."""
+"""Version of the change set schema; a record of a newer one stops its domain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The topics: names, keys, partitions, retention; known nowhere else (DESIGN §6)."""
+"""The topics: names, keys, partitions, retention; known nowhere else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _config(topic: Topic) -> dict[str, str]:
         "max.message.bytes": str(16 << 20),
     }
     if topic in _COMPACTED:
-        # A consumer that was away longer than delete.retention.ms takes a new snapshot (DESIGN §6).
+        # A consumer that was away longer than delete.retention.ms takes a new snapshot.
         return common | {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.3",
