@@ -34,6 +34,12 @@ def kafka_log(settings: Settings) -> KafkaLog:
     return KafkaLog(broker_address(settings), settings.topic_prefix, settings.security())
 
 
+def _log_to_come(settings: Settings) -> KafkaLog:
+    """The log for roles that go on without it: where it was last, or will be."""
+    address = settings.brokers or Broker(settings.data / "broker").address()
+    return KafkaLog(address, settings.topic_prefix, settings.security())
+
+
 def key(settings: Settings) -> bytes:
     """The sealing key. Raises IdentityError."""
     return sealing_key(settings.key_file)
@@ -102,8 +108,7 @@ async def run_publish(settings: Settings) -> None:
         settings.domain,
         settings.partition,
     )
-    address = settings.brokers or Broker(settings.data / "broker").address()
-    await publish(KafkaLog(address, settings.topic_prefix, settings.security()), Sealer(secret), options)
+    await publish(_log_to_come(settings), Sealer(secret), options)
 
 
 async def run_deploy(settings: Settings) -> None:
@@ -119,7 +124,7 @@ async def run_deploy(settings: Settings) -> None:
         settings.envoy_concurrency,
         settings.partition,
     )
-    await Deployer(options).follow(kafka_log(settings))
+    await Deployer(options).follow(_log_to_come(settings))
 
 
 async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:

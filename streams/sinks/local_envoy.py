@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +18,13 @@ from streams.ports import Log, LogError
 from streams.sinks.bootstrap import bootstrap
 from streams.sinks.process import Process, reap, recall, remember, spawn
 from streams.topics import Topic
-from streams.view import follow_table
+from streams.view import Batch, follow_table
 
 _LOG = structlog.get_logger()
 _WATCH_SECONDS = 0.25
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0)
+_STEADY_SECONDS = 10.0
+_DRAIN_SECONDS = 2.0
 
 
 class EnvoyMissing(RuntimeError):  # noqa: N818
@@ -35,6 +39,9 @@ def envoy_binary(path: Path | None) -> Path:
         path = Path(str(envoy.__file__)).parent / "_bin" / "envoy"
     if not path.is_file():
         msg = f"there is no Envoy at {path}: name one with --envoy, or leave the option out for the packaged one"
+        raise EnvoyMissing(msg)
+    if not os.access(path, os.X_OK):
+        msg = f"{path} cannot be run: make it executable, or name another Envoy with --envoy"
         raise EnvoyMissing(msg)
     return path.resolve()
 
@@ -53,7 +60,10 @@ class DeployOptions:
 
 @dataclass(slots=True)
 class _Proxy:
-    process: Process
+    """What is known of a gateway's proxy; `process` is None while it waits for another try."""
+
+    process: Process | None = None
+    began: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
 
@@ -65,96 +75,106 @@ class Deployer:
     options: DeployOptions
     wanted: set[str] = field(default_factory=set)
     running: dict[str, _Proxy] = field(default_factory=dict)
+    stopping: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def follow(self, log: Log) -> None:
-        """Follow the log and keep proxies running, for ever."""
+        """Follow the log and keep proxies running, for ever. Until the log answers, what ran before is wanted."""
+        self.wanted = {str(data["gateway"]) for data in _records(self.options.directory)}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wants(log), name="deployer-wants")
-            tasks.create_task(self._watch(), name="deployer-watch")
+            tasks.create_task(self._keep(), name="deployer-keep")
 
     async def _wants(self, log: Log) -> None:
         while True:
             try:
                 async for batch in follow_table(log, Topic.INFRA, self.options.partition):
-                    if batch.snapshot and batch.progress >= 0:
-                        self.wanted = {gateway for gateway, row in batch.rows.items() if row is not None}
-                    for gateway, row in batch.rows.items():
-                        if row is None:
-                            self.wanted.discard(gateway)
-                        else:
-                            self.wanted.add(gateway)
-                    if batch.progress >= 0:
-                        await self._settle(snapshot=batch.snapshot)
+                    self._take(batch)
             except LogError as error:
                 _LOG.debug("the deployer waits for the log", reason=str(error))
                 await asyncio.sleep(0.5)
 
-    async def _settle(self, *, snapshot: bool) -> None:
-        for gateway in sorted(self.wanted - self.running.keys()):
-            self._start(gateway)
-        gone = set(self.running) - self.wanted
-        if snapshot:
-            gone |= {str(data["gateway"]) for _, data in self._remembered()} - self.wanted
-        for gateway in sorted(gone):
-            await self._stop(gateway)
+    def _take(self, batch: Batch) -> None:
+        if batch.progress < 0:
+            return
+        if batch.snapshot:
+            self.wanted = set()
+        for gateway, row in batch.rows.items():
+            if row is None:
+                self.wanted.discard(gateway)
+            else:
+                self.wanted.add(gateway)
+        self.wake.set()
 
-    async def _watch(self) -> None:
-        """Restart what died, later and later while it keeps dying."""
-        loop = asyncio.get_running_loop()
+    async def _keep(self) -> None:
+        """Start what is wanted, end what is not, and start again what died, later and later while it keeps dying."""
         while True:
-            await asyncio.sleep(_WATCH_SECONDS)
             reap()
-            for gateway, proxy in list(self.running.items()):
-                if proxy.process.alive() or gateway not in self.wanted:
-                    continue
-                if not proxy.retry_at:
-                    pause = _BACKOFF_SECONDS[min(proxy.failures, len(_BACKOFF_SECONDS) - 1)]
-                    _LOG.error("an Envoy ended", gateway=gateway, restart_in=pause, log=str(self._log(gateway)))
-                    proxy.retry_at = loop.time() + pause
-                elif loop.time() >= proxy.retry_at:
-                    self._start(gateway, failures=proxy.failures + 1)
+            known = self.running.keys() | {str(data["gateway"]) for data in _records(self.options.directory)}
+            for gateway in sorted(known - self.wanted - self.stopping.keys()):
+                self.running.pop(gateway, None)
+                self.stopping[gateway] = asyncio.create_task(self._stop(gateway))
+            for gateway in sorted(self.wanted - self.stopping.keys()):
+                self._ensure(gateway, self.running.setdefault(gateway, _Proxy()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), _WATCH_SECONDS)
+            self.wake.clear()
 
-    def _start(self, gateway: str, failures: int = 0) -> None:
-        """Adopt the proxy that a run before left, or start one."""
-        found = recall(self._file(gateway))
-        if found is not None:
-            self.running[gateway] = _Proxy(found[0])
-            _LOG.info("adopted an Envoy", gateway=_short(gateway), pid=found[0].pid)
+    def _ensure(self, gateway: str, proxy: _Proxy) -> None:
+        now = asyncio.get_running_loop().time()
+        if proxy.process is not None:
+            if proxy.process.alive():
+                return
+            proxy.failures = 0 if now - proxy.began > _STEADY_SECONDS else proxy.failures + 1
+            pause = _BACKOFF_SECONDS[min(proxy.failures, len(_BACKOFF_SECONDS) - 1)]
+            _LOG.error("an Envoy ended", gateway=_short(gateway), again_in=pause, log=str(self._log(gateway)))
+            proxy.process, proxy.retry_at = None, now + pause
+        if now < proxy.retry_at:
             return
-        options = self.options
-        directory = self._directory(gateway)
-        directory.mkdir(parents=True, exist_ok=True)
-        admin = directory / "admin"
-        admin.unlink(missing_ok=True)
-        config = bootstrap(gateway, f"{gateway}~0", str(options.socket), options.token(gateway))
-        path = directory / "bootstrap.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config))
         try:
-            process = spawn(
-                [
-                    options.envoy, "-c", path, "--disable-hot-restart", "--concurrency", str(options.concurrency),
-                    "--admin-address-path", admin, "--log-level", "warning", "--drain-time-s", "2",
-                ],
-                self._log(gateway),
-            )  # fmt: skip
+            proxy.process, proxy.began = self._start(gateway), now
         except OSError as error:
-            _LOG.error("an Envoy cannot be started", gateway=gateway, envoy=str(options.envoy), reason=str(error))
-            return
-        remember(self._file(gateway), process, gateway=gateway, admin_file=str(admin))
-        self.running[gateway] = _Proxy(process, failures)
+            proxy.failures += 1
+            proxy.retry_at = now + _BACKOFF_SECONDS[min(proxy.failures, len(_BACKOFF_SECONDS) - 1)]
+            _LOG.error("an Envoy cannot be started", gateway=_short(gateway), reason=str(error))
+
+    def _start(self, gateway: str) -> Process:
+        """Adopt the proxy that a run before left, if it is as we would start it, or start one. Raises OSError."""
+        options, directory = self.options, self._directory(gateway)
+        config = json.dumps(bootstrap(gateway, f"{gateway}~0", str(options.socket), options.token(gateway)))
+        admin, path = directory / "admin", directory / "bootstrap.json"
+        command: list[str | Path] = [
+            options.envoy, "-c", path, "--disable-hot-restart", "--concurrency", str(options.concurrency),
+            "--admin-address-path", admin, "--log-level", "warning", "--drain-time-s", f"{_DRAIN_SECONDS:.0f}",
+        ]  # fmt: skip
+        made_of = hashlib.blake2b(f"{command}{config}".encode(), digest_size=16).hexdigest()
+        found = recall(self._file(gateway))
+        if found is not None and found[1].get("made_of") == made_of:
+            _LOG.info("adopted an Envoy", gateway=_short(gateway), pid=found[0].pid)
+            return found[0]
+        if found is not None:
+            found[0].kill()
+        directory.mkdir(parents=True, exist_ok=True)
+        admin.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(config)
+        process = spawn(command, self._log(gateway))
+        remember(self._file(gateway), process, gateway=gateway, admin_file=str(admin), made_of=made_of)
         _LOG.info("started an Envoy", gateway=_short(gateway), pid=process.pid)
+        return process
 
     async def _stop(self, gateway: str) -> None:
-        self.running.pop(gateway, None)
+        """Let what is under way end, then end the proxy."""
         found = recall(self._file(gateway))
-        self._file(gateway).unlink(missing_ok=True)
-        if found is not None:
-            await found[0].stop()
-            _LOG.info("stopped an Envoy", gateway=_short(gateway))
-
-    def _remembered(self) -> list[tuple[Process, dict[str, object]]]:
-        return remembered(self.options.directory)
+        try:
+            if found is not None:
+                if await _drain(admin_address(found[1])):
+                    await asyncio.sleep(_DRAIN_SECONDS)
+                await found[0].stop()
+                _LOG.info("stopped an Envoy", gateway=_short(gateway))
+            self._file(gateway).unlink(missing_ok=True)
+        finally:
+            del self.stopping[gateway]
 
     def _directory(self, gateway: str) -> Path:
         ref = parse_ref(gateway)
@@ -166,6 +186,33 @@ class Deployer:
 
     def _log(self, gateway: str) -> Path:
         return self._directory(gateway) / "envoy.log"
+
+
+async def _drain(admin: str | None) -> bool:
+    """Ask a proxy to let its connections end; answers whether it took that."""
+    if admin is None:
+        return False
+    host, _, port = admin.rpartition(":")
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /drain_listeners?graceful HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            answer = await reader.readline()
+            writer.close()
+    except (OSError, ValueError, TimeoutError):
+        return False
+    return b" 200 " in answer
+
+
+def _records(directory: Path) -> list[dict[str, object]]:
+    """What is remembered of proxies, of dead ones too."""
+    found = []
+    for path in sorted(directory.glob("*/process.json")):
+        with suppress(OSError, ValueError):
+            data = json.loads(path.read_text())
+            if isinstance(data, dict) and isinstance(data.get("gateway"), str):
+                found.append(data)
+    return found
 
 
 def remembered(directory: Path) -> list[tuple[Process, dict[str, object]]]:
@@ -184,8 +231,7 @@ def admin_address(data: dict[str, object]) -> str | None:
 
 async def stop_all(directory: Path) -> None:
     """End every proxy below a deployer's directory."""
-    for process, _ in remembered(directory):
-        await process.stop()
+    await asyncio.gather(*(process.stop() for process, _ in remembered(directory)))
 
 
 def _short(gateway: str) -> str:

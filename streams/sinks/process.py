@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STOP_SECONDS = 5.0
+_KILL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class Process:
         """Send a signal, if it still runs."""
         if self.alive():
             os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once, and wait until it is gone: a killed process takes a moment at most."""
+        self.signal(signal.SIGKILL)
+        deadline = time.monotonic() + _KILL_SECONDS
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     async def stop(self) -> None:
         """End it, and wait until it is gone."""
