@@ -24,11 +24,12 @@ class Role:
 
 @dataclass(slots=True)
 class Supervisor:
-    """`say` hears every line that a role prints, with the role's name."""
+    """`say` hears every line that a role prints, with the role's name; `command` is what its arguments follow."""
 
     roles: Sequence[Role]
     environment: Mapping[str, str]
     say: Callable[[str, str], None]
+    command: Sequence[str] = (sys.executable, "-m", "streams.cli")
     pids: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -50,9 +51,7 @@ class Supervisor:
 
     async def _once(self, role: Role) -> int:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "streams.cli",
+            *self.command,
             *role.arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
