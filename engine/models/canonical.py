@@ -20,7 +20,7 @@ LARGEST: Final = 1 << 20
 _DEEPEST: Final = 48
 _NOISE: Final = ("managedFields", "resourceVersion", "uid", "selfLink")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class NotJson(ValueError):  # noqa: N818

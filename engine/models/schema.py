@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from engine.models.base import Metadata, Model
+from engine.models.base import Model
 from engine.models.texts import INT32
 
 Schema = dict[str, Any]
 
 _DROPPED: Final = {"title", "$defs", "propertyNames"}
-_METADATA: Final = Metadata.__name__
 
 
 @cache
@@ -41,7 +40,7 @@ def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
     if reference is not None:
         name = reference.rpartition("/")[2]
         beside = {key: value for key, value in node.items() if key != "$ref"}
-        return {"type": "object"} if name == _METADATA else _inlined({**definitions[name], **beside}, definitions)
+        return _inlined({**definitions[name], **beside}, definitions)
     some = [one for one in node.get("anyOf", ()) if one.get("type") != "null"]
     if len(some) == 1:
         beside = {key: value for key, value in node.items() if key != "anyOf"}

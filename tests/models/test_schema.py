@@ -1,0 +1,53 @@
+"""The models have every field and limit of the Gateway API's and kgateway's CRDs."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from engine.models.kinds import KINDS
+from engine.models.schema import field_names, structural
+from tests.models.fields import flattened
+
+FIELDS = Path(__file__).parent / "gateway_api_fields.tsv"
+"""Fields of the CRDs of sigs.k8s.io/gateway-api v1.6.3 (experimental channel) and kgateway v2.4.0, by `flattened`."""
+
+STRICTER = {
+    # Envoy takes no other port, and kgateway's CRD leaves it open.
+    ("Backend", "spec.static.hosts[].port"): (
+        '{"type":"integer","format":"int32","minimum":1,"maximum":65535,"required":true}'
+    ),
+}
+
+
+def _wanted() -> dict[str, dict[str, str]]:
+    wanted: dict[str, dict[str, str]] = defaultdict(dict)
+    with FIELDS.open(newline="") as lines:
+        for kind, path, limits in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            wanted[kind][path] = STRICTER.get((kind, path), limits)
+    return wanted
+
+
+@pytest.mark.parametrize(("name", "wanted"), _wanted().items())
+def test_a_model_has_the_fields_and_limits_of_its_crd(name: str, wanted: dict[str, str]) -> None:
+    model = next(kind.model for kind in KINDS if kind.name == name)
+    assert flattened(structural(model)["properties"]["spec"]) == wanted
+
+
+def test_the_list_of_fields_is_whole() -> None:
+    counts = {kind: len(fields) for kind, fields in _wanted().items()}
+    assert counts == {"GatewayClass": 8, "Gateway": 89, "HTTPRoute": 223, "ReferenceGrant": 11, "Backend": 43}
+
+
+def test_every_kind_of_the_two_apis_is_compared() -> None:
+    ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
+    assert ours == set(_wanted())
+
+
+def test_field_names_follow_a_path() -> None:
+    model = next(kind.model for kind in KINDS if kind.name == "HTTPRoute")
+    assert field_names(model, ("spec", "rules", 0, "retry")) == ["attempts", "backoff", "codes"]
+    assert field_names(model, ("spec", "nowhere", 0)) == []
