@@ -34,6 +34,8 @@ _KINDS = {
 }
 _VALIDATE_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
+_CANNOT_BIND = "cannot bind '"
+_BIND_SECONDS = (0.5, 15.0)
 
 
 @dataclass(slots=True)
@@ -48,9 +50,13 @@ class Judge:
     partition: int
     _cases: asyncio.Queue[tuple[Stream, Rejection]] = field(default_factory=asyncio.Queue)
     _judged: set[tuple[str, str]] = field(default_factory=set)
+    _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
-        """A proxy rejected one resource."""
+        """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
+        if _CANNOT_BIND in rejection.error:
+            self._try_later(stream, rejection)
+            return
         _LOG.error(
             "a proxy rejected config",
             proxy=stream.node.id,
@@ -59,6 +65,26 @@ class Judge:
             error=rejection.error[:500],
         )
         await self._cases.put((stream, rejection))
+
+    def _try_later(self, stream: Stream, rejection: Rejection) -> None:
+        """Later and later, as long as the proxy is there."""
+        loop = asyncio.get_running_loop()
+        place = (stream.node.id, *sorted(rejection.resources))
+        last, pause = self._waits.get(place, (0.0, _BIND_SECONDS[0]))
+        pause = min(pause * 2, _BIND_SECONDS[1]) if loop.time() - last < 2 * _BIND_SECONDS[1] else _BIND_SECONDS[0]
+        self._waits[place] = (loop.time(), pause)
+        _LOG.error(
+            "a proxy cannot listen: end what holds the address, or give the listener another port",
+            proxy=stream.node.id,
+            error=rejection.error[:500].strip(),
+            again_in=pause,
+        )
+
+        def again() -> None:
+            stream.session.again(rejection)
+            stream.wake.set()
+
+        loop.call_later(pause, again)
 
     async def run(self) -> None:
         """Judge for ever."""

@@ -77,6 +77,14 @@ class Session:
             if kind.wants(name):
                 kind.dirty.add(name)
 
+    def again(self, rejection: Rejection) -> None:
+        """Send once more what was rejected for a reason that is not in it, if it is still the same."""
+        kind = self._kinds[rejection.type_url]
+        for name, version in rejection.resources.items():
+            if kind.refused.get(name) == version:
+                del kind.refused[name]
+                kind.dirty.add(name)
+
     def received(self, request: Request) -> Rejection | None:
         """Take a request; answers a rejection when it is a NACK. Unknown types are ignored."""
         kind = self._kinds.get(request.type_url)

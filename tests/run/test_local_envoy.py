@@ -176,7 +176,7 @@ async def test_a_binary_that_is_no_envoy_is_tried_again_and_said(options: Deploy
 
 
 def test_an_envoy_path_that_is_not_there_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(EnvoyMissing, match="there is no Envoy at .*--envoy"):
+    with pytest.raises(EnvoyMissing, match=r"there is no Envoy at .*--envoy"):
         envoy_binary(tmp_path / "none")
     (tmp_path / "text").write_text("")
     with pytest.raises(EnvoyMissing, match="make it executable"):

@@ -256,17 +256,30 @@ def test_what_cannot_run_says_why_in_a_line(
 
 
 @pytest.mark.timeout(240)
-def test_a_busy_port_shows_and_costs_only_its_gateway(tmp_path: Path, backend_port: int) -> None:
+def test_a_busy_port_shows_costs_only_its_listener_and_is_taken_once_free(tmp_path: Path, backend_port: int) -> None:
     data, manifests, port, other = tmp_path / "data", tmp_path / "manifests", free_port(), free_port()
     manifests.mkdir()
-    (manifests / "gateway.yaml").write_text(gateway(port) + "---" + backend(backend_port))
+    busy = f"listeners: [{{name: busy, port: {other}, protocol: HTTP}}, "
+    (manifests / "gateway.yaml").write_text(gateway(port).replace("listeners: [", busy) + "---" + backend(backend_port))
     (manifests / "route.yaml").write_text(route("one"))
-    (manifests / "busy.yaml").write_text(gateway(other, "busy"))
-    with tidy(data), socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", other))
-        occupant.listen()
-        run = Running(str(manifests), "--data", str(data), "--plain", out=tmp_path / "out")
-        until(lambda: ask(port) == (200, "one"), _START_SECONDS, run.text)
-        until(lambda: "Address already in use" in run.text(), says=run.text)
+    with tidy(data):
+        with socket.socket() as occupant:
+            occupant.bind(("127.0.0.1", other))
+            occupant.listen()
+            run = Running(str(manifests), "--data", str(data), "--plain", out=tmp_path / "out")
+            until(lambda: ask(port) == (200, "one"), _START_SECONDS, run.text)
+            until(lambda: "end what holds the address, or give the listener another port" in run.text(), says=run.text)
+            assert "Address already in use" in penstock(data, "status")
+            assert "Programmed=False" in penstock(data, "status")
+        until(lambda: ask(other) == (200, "one"), 60, run.text)
+        until(lambda: "Address already in use" not in penstock(data, "status"), says=lambda: penstock(data, "status"))
         assert run.ends() == 0
         assert processes(data) == {}
+
+
+def penstock(data: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *arguments, "--data", str(data)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
