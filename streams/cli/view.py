@@ -22,6 +22,7 @@ from streams.view import follow_table
 
 _REFRESH_SECONDS = 0.25
 _RECENT = 8
+_WIDTH = 100
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Screen:
                     tasks.create_task(_nodes(log, partition, seen))
                     tasks.create_task(_updates(log, partition, seen.last.update))
                     tasks.create_task(
-                        _convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row}))
+                        _convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row}), 0)
                     )
                     while True:
                         await asyncio.sleep(_REFRESH_SECONDS)
@@ -97,11 +98,12 @@ async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], No
             await asyncio.sleep(1)
 
 
-async def _convergence(log: Log, partition: int, seen: Callable[[dict[str, Any]], None]) -> None:
+async def _convergence(log: Log, partition: int, seen: Callable[[dict[str, Any]], None], start: int = -1) -> None:
+    """Rows as they come; from `start`, or from now on."""
     while True:
         try:
             _, end = await log.ends(Topic.CONVERGENCE, partition)
-            async for records in log.follow(Topic.CONVERGENCE, partition, end):
+            async for records in log.follow(Topic.CONVERGENCE, partition, end if start < 0 else start):
                 for record in records:
                     if record.value:
                         seen(orjson.loads(record.value))
@@ -147,22 +149,21 @@ def _proxies(row: dict[str, Any]) -> str:
 
 
 def _table(seen: _Seen) -> Table:
-    table = Table(title=f"penstock   last: {_words(seen.last)}" if seen.last else "penstock", title_justify="left")
-    for head in ("gateway", "listeners", "routes", "proxies", "runs offset"):
+    """A row for each listener; proxies and what they run stand with the first of a gateway."""
+    last = f"last change: {_words(seen.last)}" if seen.last else "no change yet"
+    table = Table(caption=last, caption_justify="left", min_width=_WIDTH)
+    for head in ("gateway", "listener", "port", "routes", "proxies", "run offset"):
         table.add_column(head)
-    routes = sum(1 for name in seen.nodes if name.startswith("route/"))
     for name, node in sorted(seen.nodes.items()):
         if not name.startswith("gateway/"):
             continue
         row = seen.convergence.get(node["gateway"], {})
-        proxies = [one for one in row.get("proxies", {}).values() if one["connected"]]
-        parts = node["gateway"].split("/")
+        connected = sum(1 for one in row.get("proxies", {}).values() if one["connected"])
         lowest = row.get("lowest")
-        table.add_row(
-            f"{parts[3]}/{parts[4]}",
-            ", ".join(node["listeners"]),
-            str(routes),
-            str(len(proxies)),
-            "" if lowest is None else str(lowest),
-        )
+        parts = node["gateway"].split("/")
+        first = [f"{parts[3]}/{parts[4]}", str(connected), "" if lowest is None else str(lowest)]
+        for listener in [seen.nodes.get(f"listener/{node['gateway']}/{one}", {}) for one in node["listeners"]] or [{}]:
+            shown = [str(listener.get(key, "")) for key in ("name", "port", "attachedRoutes")]
+            table.add_row(first[0], *shown, *first[1:])
+            first = ["", "", ""]
     return table
