@@ -276,4 +276,4 @@ class Gateway(Object):
     spec: GatewaySpec
 
 
-KINDS = (ResourceKind("gateway.networking.k8s.io", "Gateway", "gateways", ("v1", "v1beta1"), Gateway, ("gtw",)),)
+KINDS = (ResourceKind("gateway.networking.k8s.io", "Gateway", "gateways", ("v1", "v1beta1"), Gateway, ("gtw", "gw")),)

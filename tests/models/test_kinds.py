@@ -26,6 +26,7 @@ def test_the_kinds_are_found_in_order() -> None:
     ("word", "name"),
     [
         ("gtw", "Gateway"),
+        ("gw", "Gateway"),
         ("Gateways", "Gateway"),
         ("gc", "GatewayClass"),
         ("httproutes.gateway.networking.k8s.io", "HTTPRoute"),
