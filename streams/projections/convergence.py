@@ -44,6 +44,12 @@ def joined(before: bytes | None, record: Record) -> bytes:
     return dumps(row)
 
 
+def greater(one: bytes | None, other: bytes | None) -> bytes | None:
+    """Of two states of a proxy's row the one with the later report; none counts least."""
+    rows = [row for row in (one, other) if row is not None]
+    return max(rows, key=lambda row: int(orjson.loads(row)["at"]), default=None)
+
+
 def gateway_of(row_key: str) -> str:
     """The gateway's key of a proxy's key: `<domain>/<gateway ref>` of `<domain>/<gateway ref>/<proxy>`."""
     return "/".join(row_key.split("/")[: _GATEWAY_PARTS + 1])
@@ -84,13 +90,21 @@ class Crashed(RuntimeError):  # noqa: N818
     """The host ended by itself: start the process again."""
 
 
-class _Dirty:
+class _Joins:
     """Gateways whose row has to be written anew, and the proxies of each: nobody looks through the whole table."""
 
     def __init__(self) -> None:
         self.proxies: dict[str, set[str]] = {}
         self.gateways: set[str] = set()
         self.wake = asyncio.Event()
+
+    def joined(self, before: bytes | None, record: Record) -> bytes:
+        """See `joined`."""
+        return joined(before, record)
+
+    def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:
+        """See `greater`."""
+        return greater(one, other)
 
     def seen(self, row_key: str) -> None:
         """A proxy's row changed."""
@@ -119,7 +133,7 @@ async def project(options: ProjectOptions) -> None:
     """
     from streams.app import Membership, maximum_table  # noqa: PLC0415  slow to import
 
-    dirty = _Dirty()
+    joins = _Joins()
     membership = Membership(
         options.log.brokers,
         f"{options.log.prefix}-projections",
@@ -130,35 +144,33 @@ async def project(options: ProjectOptions) -> None:
         options.log.security,
     )
     async with (
-        maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joined, dirty.seen) as (table, crashed),
+        maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joins) as (table, crashed),
         asyncio.TaskGroup() as tasks,
     ):
-        for name in table:
-            dirty.seen(name)
-        tasks.create_task(_write(options, table, dirty), name="convergence")
+        tasks.create_task(_write(options, table, joins), name="convergence")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
         msg = "the projections' host ended"
         raise Crashed(msg)
 
 
-async def _write(options: ProjectOptions, table: Mapping[str, bytes], dirty: _Dirty) -> None:
+async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
     while True:
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
                 while True:
-                    names = await dirty.take()
+                    names = await joins.take()
                     try:
-                        await writer.write([_record(options, table, dirty, name) for name in names])
+                        await writer.write([_record(options, table, joins, name) for name in names])
                     except LogError:
-                        dirty.put_back(names)
+                        joins.put_back(names)
                         raise
         except LogError as error:
             _LOG.warning("convergence waits for the log", reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _record(options: ProjectOptions, table: Mapping[str, bytes], dirty: _Dirty, gateway_key: str) -> Outgoing:
+def _record(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, gateway_key: str) -> Outgoing:
     _, gateway = split_key(gateway_key.encode())
-    value = dumps(summary(gateway_key, {name: table[name] for name in dirty.proxies[gateway_key]}))
+    value = dumps(summary(gateway_key, {name: table[name] for name in joins.proxies[gateway_key]}))
     return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), value)

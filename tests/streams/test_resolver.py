@@ -165,7 +165,7 @@ async def is_a_clean_replay(log: KafkaLog) -> None:
 async def test_killed_under_load_it_comes_to_what_a_clean_replay_gives(broker: str, tmp_path: Path, host: str) -> None:
     async with kafka_log(broker) as log:
         async with load(log):
-            for _ in range(4):
+            for _ in range(3):
                 async with resolver(log, host, "a", tmp_path) as process:
                     await ready(process)
                     await moves(log)

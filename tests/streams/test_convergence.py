@@ -1,0 +1,144 @@
+"""Which proxy runs which offset: reports come at least once and out of order, and the answer is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.kafka import KafkaLog
+from streams.ports import Outgoing, Record
+from streams.projections.convergence import ProjectOptions, gateway_of, joined, project, summary
+from streams.topics import Topic, key, split_key
+from tests.streams.toy import GATEWAY, kafka_log, records, until
+
+PROXY = f"{GATEWAY}/p0"
+
+
+def report(event: str, offset: int, proxy: str = "p0", error: str = "") -> dict[str, Any]:
+    return {
+        "proxy": proxy,
+        "gateway": str(GATEWAY),
+        "event": event,
+        "offset": offset,
+        "type": "",
+        "resources": [],
+        "error": error,
+        "envoy": "1.40.0",
+        "time": "2026-11-24T12:00:00.000Z",
+        "version": "",
+    }
+
+
+def record(at: int, one: dict[str, Any]) -> Record:
+    return Record(Topic.REPORTS, 0, at, key("default", PROXY), orjson.dumps(one), (), 0)
+
+
+def row(*reports: dict[str, Any]) -> dict[str, Any]:
+    value: bytes | None = None
+    for at, one in enumerate(reports):
+        value = joined(value, record(at, one))
+    found: dict[str, Any] = orjson.loads(value or b"{}")
+    return found
+
+
+def test_a_proxy_runs_what_it_acknowledged() -> None:
+    assert row(report("connected", -1))["offset"] == -1
+    assert row(report("connected", -1), report("ack", 4))["offset"] == 4
+    assert row(report("ack", 4), report("ack", 3))["offset"] == 4
+
+
+def test_a_rejection_is_shown_until_something_is_accepted() -> None:
+    rejected = row(report("connected", -1), report("ack", 4), report("nack", 4, error="bad regex"))
+    assert (rejected["offset"], rejected["error"], rejected["connected"]) == (4, "bad regex", True)
+    assert row(report("nack", 4, error="bad regex"), report("ack", 5))["error"] == ""
+
+
+def test_a_proxy_that_comes_anew_has_nothing_until_it_acknowledges() -> None:
+    again = row(report("connected", -1), report("ack", 9), report("disconnected", 9), report("connected", -1))
+    assert (again["offset"], again["connected"]) == (-1, True)
+
+
+_events = st.lists(
+    st.builds(report, st.sampled_from(["connected", "ack", "nack", "disconnected"]), st.integers(-1, 9)), max_size=8
+)
+
+
+@given(_events, st.data())
+def test_reports_seen_again_change_nothing(reports: list[dict[str, Any]], data: st.DataObject) -> None:
+    """After a crash the tail of the topic is delivered once more, to a table that has it already."""
+    arrived = [record(at, one) for at, one in enumerate(reports)]
+    value: bytes | None = None
+    for one in arrived:
+        value = joined(value, one)
+    again = data.draw(st.integers(0, len(arrived)))
+    after = value
+    for one in arrived[again:]:
+        after = joined(after, one)
+    assert after == value
+
+
+@given(st.binary(max_size=30))
+def test_a_report_that_is_none_changes_nothing(value: bytes) -> None:
+    before = joined(None, record(0, report("ack", 4)))
+    assert joined(before, Record(Topic.REPORTS, 0, 1, b"k", value, (), 0)) == before
+
+
+def test_the_lowest_counts_connected_proxies_only() -> None:
+    gateway = f"default/{GATEWAY}"
+    rows = {
+        f"{gateway}/p0": joined(None, record(0, report("ack", 7))),
+        f"{gateway}/p1": joined(None, record(1, report("ack", 5))),
+        f"{gateway}/p2": joined(joined(None, record(2, report("ack", 1))), record(3, report("disconnected", 1))),
+    }
+    found = summary(gateway, rows)
+    assert (found["lowest"], list(found["proxies"])) == (5, ["p0", "p1", "p2"])
+    assert found["gateway"] == str(GATEWAY)
+    assert summary(gateway, {f"{gateway}/p2": rows[f"{gateway}/p2"]})["lowest"] is None
+    assert gateway_of(f"{gateway}/p0") == gateway
+
+
+async def converged(log: KafkaLog) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in await records(log, Topic.CONVERGENCE):
+        found[split_key(one.key or b"")[1]] = orjson.loads(one.value or b"null")
+    return found
+
+
+@pytest.mark.kafka
+async def test_the_projection_survives_its_process(broker: str, tmp_path: Path) -> None:
+    async def reported(log: KafkaLog, *reports: dict[str, Any]) -> None:
+        async with log.writer("reports") as writer:
+            rows = [
+                Outgoing(Topic.REPORTS, 0, key("default", f"{GATEWAY}/{one['proxy']}"), orjson.dumps(one))
+                for one in reports
+            ]
+            await writer.write(rows)
+
+    async def shows(log: KafkaLog, lowest: int | None, proxies: set[str]) -> None:
+        async def question() -> bool:
+            one = (await converged(log)).get(str(GATEWAY), {"lowest": "none yet", "proxies": {}})
+            return one["lowest"] == lowest and set(one["proxies"]) == proxies
+
+        await until(question, 30)
+
+    async with kafka_log(broker) as log:
+        options = ProjectOptions(log, tmp_path / "faust")
+        await reported(log, report("connected", -1), report("ack", 3))
+        task = asyncio.ensure_future(project(options))
+        await shows(log, 3, {"p0"})
+        task.cancel()
+        await asyncio.wait({task})
+        await reported(log, report("connected", -1, "p1"), report("ack", 2, "p1"), report("ack", 5))
+        task = asyncio.ensure_future(project(options))
+        await shows(log, 2, {"p0", "p1"})
+        await reported(log, report("disconnected", 2, "p1"))
+        await shows(log, 5, {"p0", "p1"})
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
