@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
-_SAY = f"import jgo, sys; sys.stdout.write(chr(10) + ':'.join(sorted(map(str, jgo.build({KAFKA!r}).all_jars))))"
+_LOGGER = "org.slf4j:slf4j-simple:1.7.36"
+"""Kafka brings no logger: without one it ends without a word."""
+_JARS = f"{KAFKA}+{_LOGGER}"
+_SAY = f"import jgo, sys; sys.stdout.write(chr(10) + ':'.join(sorted(map(str, jgo.build({_JARS!r}).all_jars))))"
 
 
 class JarsMissing(RuntimeError):  # noqa: N818

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from streams.broker.jars import class_path, java
 
-_JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_LOGGER = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+_JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_LOGGER)
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
+_TELLING = ("ERROR", "Exception", "No space")
 _FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -152,7 +154,7 @@ class Broker:
             lines = (self._directory / "broker.log").read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        telling = [line for line in lines[-200:] if "ERROR" in line or "Exception" in line or "No space" in line]
+        telling = [line for line in lines[-200:] if any(word in line for word in _TELLING)]
         return "\n".join((telling or lines)[-6:])
 
 

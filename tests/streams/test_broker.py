@@ -1,0 +1,147 @@
+"""The embedded Kafka outlives who started it, is adopted, keeps what it was given, and says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.broker import Broker, BrokerError
+from streams.broker.jars import JarsMissing, class_path
+from streams.kafka import KafkaLog
+from streams.ports import LogError, Outgoing, Unavailable
+from streams.topics import Topic
+from tests.streams.toy import records, until
+
+pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
+
+
+async def write(log: KafkaLog, value: bytes) -> None:
+    """Write once the broker takes it."""
+
+    async def question() -> bool:
+        try:
+            async with log.writer("w") as writer:
+                await writer.write([Outgoing(Topic.CHANGES, 0, b"k", value)])
+        except LogError:
+            return False
+        return True
+
+    await until(question, 60)
+
+
+async def test_a_killed_starter_leaves_it_and_the_next_one_adopts_it(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from streams.broker import Broker\n"
+        "print(asyncio.run(Broker(pathlib.Path(sys.argv[1])).start()), flush=True)\n"
+        "asyncio.run(asyncio.sleep(600))\n"
+    )
+    starter = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, tmp_path, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert starter.stdout is not None
+    address = (await starter.stdout.readline()).decode().strip()
+    starter.kill()
+    await starter.wait()
+    node = Broker(tmp_path)
+    try:
+        pid = node.pid
+        assert node.running() == address
+        assert await node.start() == address
+        assert node.pid == pid
+    finally:
+        await node.stop()
+    assert node.running() is None
+    assert node.address() == address  # where clients that wait will find it again
+
+
+async def test_what_was_written_survives_a_kill_and_clients_go_on(tmp_path: Path) -> None:
+    node = Broker(tmp_path)
+    log = KafkaLog(await node.start())
+    try:
+        await log.create_topics(1)
+        await write(log, b"before")
+        seen: list[bytes | None] = []
+
+        async def follow() -> None:
+            async for batch in log.follow(Topic.CHANGES, 0):
+                seen.extend(row.value for row in batch)
+
+        async def first_seen() -> bool:
+            return seen == [b"before"]
+
+        async def all_seen() -> bool:
+            return seen == [b"before", b"after"]
+
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(follow())
+            await until(first_seen)
+            assert node.pid is not None
+            os.kill(node.pid, signal.SIGKILL)
+            await until(_ended(node))
+            with pytest.raises(Unavailable, match="does not answer"):
+                await log.ends(Topic.CHANGES, 0)
+            assert await node.start() == log.brokers
+            await write(log, b"after")
+            await until(all_seen, 60)
+            task.cancel()
+        assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after"]
+    finally:
+        await node.stop()
+
+
+def _ended(node: Broker):
+    async def question() -> bool:
+        return node.running() is None
+
+    return question
+
+
+async def test_another_port_is_taken_when_the_last_one_is_busy(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        (tmp_path / "broker.json").write_text(json.dumps({"pid": 1, "port": port, "started": "never"}))
+        node = Broker(tmp_path)
+        assert node.running() is None
+        try:
+            address = await node.start()
+            assert address != f"127.0.0.1:{port}"
+        finally:
+            await node.stop()
+
+
+async def test_a_damaged_directory_is_told_with_the_brokers_own_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    (log / "meta.properties").write_text("version=1\ncluster.id=other\nnode.id=77\n")
+    with pytest.raises(BrokerError, match=r"the broker ended while starting:[\s\S]*node.?id"):
+        await Broker(tmp_path).start()
+
+
+async def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("streams.broker.process._FREE_BYTES", usage.free * 2)
+    with pytest.raises(BrokerError, match=r"MiB left; the log needs at least"):
+        await Broker(tmp_path).start()
+    assert Broker(tmp_path).address() == "127.0.0.1:1"
+
+
+def test_jars_that_cannot_be_had_are_told_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(JarsMissing, match=r"cannot be fetched.*Connect to Maven Central once, or name a Kafka"):
+        class_path()
