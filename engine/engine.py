@@ -25,7 +25,7 @@ from engine.events import (
     SyncEnd,
     Tick,
 )
-from engine.fold import CHANGED, CLOCK, ENGINE, PART, QUARANTINE, REFUSED, RESOURCE, SYNC, Fold
+from engine.fold import CHANGED, CLOCK, ENGINE, PART, PENDING, QUARANTINE, REFUSED, RESOURCE, SYNC, Fold
 from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
@@ -40,7 +40,7 @@ from engine.update import Delta, FragmentKind, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -70,8 +70,7 @@ class Engine:
         self._fold.load(state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         for ref, row in sorted(self._fold.resources()):
-            if not self._fold.is_syncing(ref.cluster):
-                self._show(ref, row)
+            self._show(ref, row)
         for _, row in self._fold.under(QUARANTINE):
             self._hold(row, held=True)
         self._settle()
@@ -141,13 +140,13 @@ class Engine:
         match change:
             case Put(ref=ref) | Delete(ref=ref) if ref.cluster != change_set.cluster:
                 return [f"cluster {change_set.cluster} cannot say anything of {ref}: ignored"]
+            case Put(ref=ref) | Delete(ref=ref) if self._fold.is_syncing(ref.cluster):
+                said = {"change": to_json(change), "time": change_set.time, "actor": change_set.actor}
+                self._fold.set(f"{PENDING}{ref}", said)
             case Put():
-                self._put(change, change_set)
+                self._put(change, change_set.time, change_set.actor)
             case Delete():
-                self._fold.remove(f"{RESOURCE}{change.ref}")
-                self._lift_all(change.ref)
-                self.graph.put(change.ref, None)
-                self._derived.watch(change.ref, present=False)
+                self._delete(change.ref)
             case Refused():
                 row = {
                     "location": change.location,
@@ -172,21 +171,34 @@ class Engine:
                 pass
         return []
 
-    def _put(self, change: Put, change_set: ChangeSet) -> None:
+    def _delete(self, ref: Ref) -> None:
+        self._fold.remove(f"{RESOURCE}{ref}")
+        self._lift_all(ref)
+        self.graph.put(ref, None)
+        self._derived.watch(ref, present=False)
+
+    def _put(self, change: Put, time: str, actor: str) -> None:
         key = f"{RESOURCE}{change.ref}"
         old = self._fold.rows.get(key)
         row = {
             "object": dict(change.object),
             "offset": self.offset,
-            "time": change_set.time,
-            "actor": change_set.actor,
-            "previous": _previous(old, change.object, held=self._is_held(change.ref)),
+            "time": time,
+            "actor": actor,
+            "previous": self._previous(change.ref, old, change.object),
         }
         self._fold.set(key, row)
         if old is not None and _generation(old["object"]) != _generation(change.object):
             self._lift_all(change.ref)
-        if not self._fold.is_syncing(change.ref.cluster):
-            self._show(change.ref, row)
+        self._show(change.ref, row)
+
+    def _previous(self, ref: Ref, old: dict[str, Any] | None, new: Any) -> Any:
+        """The last revision that nobody rejected, neither a proxy nor its model: of another generation than `new`."""
+        if old is None:
+            return None
+        if _generation(old["object"]) == _generation(new) or self._is_held(ref):
+            return old.get("previous")
+        return old["object"] if _is_understood(ref, old["object"]) else old.get("previous")
 
     def _show(self, ref: Ref, row: dict[str, Any]) -> None:
         """Let queries see a resource. What cannot be understood is there, without content."""
@@ -194,21 +206,27 @@ class Engine:
         refusal = judged.message if isinstance(judged, Refusal) else ""
         object_ = None if isinstance(judged, Refusal) else row["object"]
         metadata = row["object"].get("metadata") or {}
+        previous = row.get("previous")
         resource = Resource(
             object_,
             _generation(row["object"]),
             str(metadata.get("creationTimestamp", "")),
             refusal,
-            row.get("previous"),
+            previous if previous is not None and _is_understood(ref, previous) else None,
         )
         self.graph.put(ref, resource)
         self._derived.watch(ref, present=True)
 
     def _sync_end(self, cluster: str) -> None:
+        """What came since the begin takes effect now, at once; what was served before was served all along."""
         self._fold.set(SYNC + cluster, {"state": "done"})
-        for ref, row in sorted(self._fold.resources()):
-            if ref.cluster == cluster:
-                self._show(ref, row)
+        for key, said in self._fold.under(f"{PENDING}{cluster}/"):
+            self._fold.remove(key)
+            change = from_json(said["change"])
+            if isinstance(change, Put):
+                self._put(change, said["time"], said["actor"])
+            elif isinstance(change, Delete):
+                self._delete(change.ref)
 
     # -- quarantine -------------------------------------------------------------------------------------------------
 
@@ -294,10 +312,5 @@ def _generation(object_: Any) -> int:
     return int((object_.get("metadata") or {}).get("generation") or 0)
 
 
-def _previous(old: dict[str, Any] | None, new: Any, *, held: bool) -> Any:
-    """The last revision that nobody rejected: of another generation than the new one."""
-    if old is None:
-        return None
-    if held or _generation(old["object"]) == _generation(new):
-        return old.get("previous")
-    return old["object"]
+def _is_understood(ref: Ref, object_: Any) -> bool:
+    return not isinstance(admit(ref, object_), Refusal)

@@ -67,7 +67,9 @@ def _fragments(key: Served, place: Placement, resolved: ResolvedRoute, port: int
             rank = order(match, resolved.created, key.route, number, index)
             entry = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
             message = route(entry, lambda one: cluster_name(one, key.gateway.cluster), port=port, tls=place.tls)
-            at = FragmentKey(key.gateway, FragmentKind.ROUTE, name)
+            # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
+            unique = f"{host}/{key.route.namespace}/{key.route.name}/{number}/{index}"
+            at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
             provenance = ((key.route, resolved.generation),)
             value = fragment(at, message, parent=host, order=rank, provenance=provenance)
             found.append((FRAGMENT, str(at), value))

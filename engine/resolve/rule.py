@@ -27,6 +27,8 @@ from engine.resolve.values import (
     Timeouts,
 )
 
+_ERROR_SHOWN = 300
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRule:
@@ -45,6 +47,8 @@ class ResolvedRoute:
     replaced: tuple[Problem, ...]
     created: str
     generation: int
+    fallen_back: Problem | None = None
+    """Set while an earlier revision is served, because a proxy rejected the present one."""
 
 
 def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
@@ -73,7 +77,16 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         replaced,
         str(metadata.get("creationTimestamp", "")),
         int(metadata.get("generation") or 0),
+        _fall_back(graph, key) if held and not quarantined else None,
     )
+
+
+def _fall_back(graph: Reader, key: Served) -> Problem:
+    """Worded as the Gateway API wants it (RouteConditionPartiallyInvalid: such a message starts with "Fall Back")."""
+    error = str(graph.fact(held_fact(key.gateway, key.route)))[:_ERROR_SHOWN]
+    gateway = f"Gateway {key.gateway.namespace}/{key.gateway.name}"
+    text = f"Fall Back: {gateway} serves the last good revision, because a proxy rejected this one ({error}): mend it"
+    return Problem("UnsupportedValue", text)
 
 
 def _has_regex(match: Match) -> bool:

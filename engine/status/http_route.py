@@ -54,9 +54,12 @@ def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int) -> lis
     else:
         text = "all references are resolved"
         found.append(condition("ResolvedRefs", True, Reason.RESOLVED_REFS, text, generation))
-    if resolved.replaced and len(resolved.replaced) < len(resolved.rules):
-        text = "; ".join(dict.fromkeys(one.message for one in resolved.replaced))
-        found.append(condition("PartiallyInvalid", True, resolved.replaced[0].reason, text, generation))
+    partly = [resolved.fallen_back] if resolved.fallen_back is not None else []
+    if len(resolved.replaced) < len(resolved.rules):
+        partly += resolved.replaced
+    if partly:
+        text = "; ".join(dict.fromkeys(one.message for one in partly))
+        found.append(condition("PartiallyInvalid", True, partly[0].reason, text, generation))
     return found
 
 

@@ -1,0 +1,113 @@
+"""The incremental engine against an evaluator without memory, and against a query that reads behind its back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.derived import CALLED, ROOTS
+from engine.engine import Engine, EngineSettings
+from engine.events import Change, Delete, Put
+from engine.graph.reader import Outputs, Reader, Resource
+from engine.graph.scratch import Scratch
+from engine.models.admission import Refusal, admit
+from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
+from engine.ref import Ref
+from engine.resolve.certificate import SEALER
+from engine.resolve.indexes import INDEXES
+from engine.resolve.manifest import GATEWAY_API
+from engine.resolve.settings import FACT
+from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _apply
+from tests.support.manifests import change_set, gateway, route
+
+_FACTS = {FACT: EngineSettings(), SEALER: _SEALER}
+
+
+def _resource(put: Put) -> Resource:
+    judged = admit(put.ref, put.object)
+    metadata = put.object["metadata"]
+    refused = isinstance(judged, Refusal)
+    return Resource(None if refused else put.object, metadata["generation"], metadata["creationTimestamp"])
+
+
+def _remembered(changes: list[Change]) -> dict[Ref, Resource]:
+    last = {change.ref: change for change in changes if isinstance(change, Put | Delete)}
+    return {ref: _resource(change) for ref, change in last.items() if isinstance(change, Put)}
+
+
+def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
+    """All outputs by running every query anew, until the counts that outputs hold up stand still."""
+    counts: dict[tuple[str, Hashable], int] = {}
+    while True:
+        graph = Scratch(INDEXES, resources, _FACTS, counts)
+        outputs = [query(graph, ref) for ref in resources for query in ROOTS.get((ref.group, ref.kind), ())]
+        outputs += [query(graph, key) for index, key in counts for query in CALLED.get(index, ())]
+        found = Counter(one for output in outputs for one in output.counts)
+        if found == counts:
+            items: dict[str, dict[str, Any]] = {FRAGMENT: {}, STATUS: {}, NODE: {}, INFRA: {}}
+            for output in outputs:
+                for channel, key, value in output.items:
+                    if channel in items:
+                        assert key not in items[channel], f"two outputs say {key}"
+                        items[channel][key] = value
+            return items
+        counts = dict(found)
+
+
+def _kept(engine: Engine) -> dict[str, dict[str, Any]]:
+    update = engine.everything()
+    return {
+        FRAGMENT: dict(update.fragments.set),
+        STATUS: dict(update.statuses.set),
+        NODE: dict(update.nodes.set),
+        INFRA: dict(update.infra.set),
+    }
+
+
+def _without_offsets(picture: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The offsets of Programmed are history, not derived."""
+    statuses = {key: {**value, "programmed": sorted(value["programmed"])} for key, value in picture[STATUS].items()}
+    return {**picture, STATUS: statuses}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(_CHANGES, _BATCHES)
+def test_incremental_equals_the_evaluator_without_memory(changes: list[Change], batches: list[int]) -> None:
+    """Byte for byte, provenance included, for any events in any batching."""
+    kept = _kept(_apply(changes, batches))
+    assert _without_offsets(kept) == _without_offsets(_oracle(_remembered(changes)))
+
+
+_CLOCK = {"hour": 0}
+
+
+def _leaky(graph: Reader, ref: Ref) -> Outputs:
+    """Reads the route as it must, and the hour as it must not."""
+    seen = graph.read(ref)
+    return Outputs(((NODE, f"planted/{ref}", [seen is not None, _CLOCK["hour"]]),))
+
+
+def test_a_planted_unrecorded_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same comparison fails once one of the engine's queries reads what the graph does not record."""
+    kind = (GATEWAY_API, "HTTPRoute")
+    monkeypatch.setitem(ROOTS, kind, (*ROOTS[kind], _leaky))
+    changes: list[Change] = [gateway(), route("r")]
+    engine = _apply(changes, [2])
+    assert _without_offsets(_kept(engine)) == _without_offsets(_oracle(_remembered(changes)))
+    _CLOCK["hour"] += 1
+    engine.apply(change_set(route("other"), number=7), 7)
+    changes.append(route("other"))
+    assert _without_offsets(_kept(engine)) != _without_offsets(_oracle(_remembered(changes)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.permutations([gateway(), gateway("gw1"), *(route(f"r{one}", path=f"/{one}") for one in range(4))]))
+def test_the_order_of_unrelated_events_changes_nothing(puts: list[Put]) -> None:
+    """Any order of the same objects gives the same outputs; the oracle sees them in one order always."""
+    in_order = sorted(puts, key=lambda one: one.ref)
+    assert _without_offsets(_kept(_apply([*puts], [1]))) == _without_offsets(_oracle(_remembered([*in_order])))
