@@ -14,7 +14,7 @@ import typer
 
 from streams.cli.output import fail
 
-_COMMANDS = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "roles")
+_COMMANDS = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "crds", "roles")
 
 app = typer.Typer(
     name="penstock",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.request
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 
 from engine.ref import parse_ref
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Data, Output
+from streams.cli.reading import Data, Output, chosen
 
 
 def register(app: typer.Typer) -> None:
@@ -26,15 +25,12 @@ def dump(
     data: Data = None,
 ) -> None:
     """Print the config dump of a gateway's local Envoy."""
-    from streams.settings import Settings  # noqa: PLC0415
     from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
 
-    if data is not None:
-        os.environ["PENSTOCK_DATA"] = str(data)
     namespace, _, name = gateway.rpartition("/")
     found = [
         row
-        for _, row in remembered(Settings().data / "proxies")
+        for _, row in remembered(chosen(data).data / "proxies")
         if (ref := parse_ref(str(row["gateway"]))).name == name and namespace in ("", ref.namespace)
     ]
     if not found:

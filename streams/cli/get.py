@@ -10,7 +10,7 @@ from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.output import Format, emit, fail, table
-from streams.cli.reading import Brokers, Data, Namespace, Output, convergence, lowest, rows, with_log
+from streams.cli.reading import Brokers, Data, Namespace, Output, chosen, convergence, lowest, rows, with_log
 from streams.ports import Log
 from streams.topics import Topic
 
@@ -20,10 +20,13 @@ def register(app: typer.Typer) -> None:
     app.command(help=get.__doc__)(get)
 
 
-def get(
+def get(  # noqa: PLR0913  the options of the command
     kind: Annotated[str, typer.Argument(help="A kind: its name, plural or short name.")],
     name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
     namespace: Namespace = None,
+    all_namespaces: Annotated[  # noqa: FBT002
+        bool, typer.Option("--all-namespaces", "-A", help="Of every namespace: the default.")
+    ] = False,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
@@ -32,21 +35,23 @@ def get(
     found = find_kind(kind)
     if found is None:
         fail(f"unknown kind {kind}; known: {', '.join(one.plural for one in KINDS)}", 2)
+    if all_namespaces and namespace is not None:
+        fail("-n and -A contradict one another", 2)
     wanted = (found.group, found.name)
-    objects = with_log(data, brokers, objects_of)
-    chosen = [
+    objects = with_log(chosen(data, brokers), objects_of)
+    picked = [
         (ref, object_)
         for ref, object_ in objects
         if (ref.group, ref.kind) == wanted and name in (None, ref.name) and namespace in (None, ref.namespace)
     ]
-    if name is not None and not chosen:
+    if name is not None and not picked:
         fail(f"{found.plural} {name} is not there", 1)
     if output is Format.TABLE:
-        table(("cluster", "namespace", "name", "generation", "state"), [_row(*one) for one in chosen])
-    elif name is not None and len(chosen) == 1:
-        emit(chosen[0][1], output)
+        table(("cluster", "namespace", "name", "generation", "state"), [_row(*one) for one in picked])
+    elif name is not None and len(picked) == 1:
+        emit(picked[0][1], output)
     else:
-        emit({"apiVersion": "v1", "kind": "List", "items": [object_ for _, object_ in chosen]}, output)
+        emit({"apiVersion": "v1", "kind": "List", "items": [object_ for _, object_ in picked]}, output)
 
 
 async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.output import Format, emit, table
-from streams.cli.reading import Brokers, Data, Output, rows, with_log
+from streams.cli.reading import Brokers, Data, Output, chosen, rows, with_log
 from streams.topics import Topic
 
 
@@ -33,7 +33,7 @@ def graph(
     brokers: Brokers = None,
 ) -> None:
     """Print nodes of the resolved routing graph."""
-    found = with_log(data, brokers, lambda log, partition: rows(log, Topic.GRAPH, partition))
+    found = with_log(chosen(data, brokers), lambda log, partition: rows(log, Topic.GRAPH, partition))
     nodes = {key: node for key, node in found.items() if key.startswith(what.value.removesuffix("s") + "/")}
     if output is not Format.TABLE:
         emit(list(nodes.values()), output)

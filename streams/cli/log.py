@@ -7,11 +7,15 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+import yaml
 
 from streams.cli.output import Format, emit, table
-from streams.cli.reading import Brokers, Data, Output, with_log
+from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.ports import Log, Record
 from streams.topics import OPENING, Topic, split_key
+
+_OFFSETS_AN_UPDATE = 4
+"""Offsets that an update takes at most when it has a transaction of its own: itself, its progress, the marker."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,24 +32,47 @@ def show_log(
 ) -> None:
     """Print change sets: offset, time, cluster, actor, what changed, what it changed downstream."""
 
-    async def work(log: Log, partition: int) -> list[dict[str, Any]]:
-        latest: deque[dict[str, Any]] = deque(maxlen=max(limit, 0))
-        _, end = await log.ends(Topic.UPDATES, partition)
-        async for records in log.read(Topic.UPDATES, partition):
-            latest.extend(_values(records))
-        if follow:
-            for value in latest:
-                typer.echo("  ".join(_row(value)))
-            async for records in log.follow(Topic.UPDATES, partition, end):
-                for value in _values(records):
-                    typer.echo("  ".join(_row(value)))
-        return list(latest)
+    async def work(log: Log, partition: int) -> None:
+        found, end = await latest(log, partition, max(limit, 0))
+        if not follow:
+            _print(found, output)
+            return
+        for value in found:
+            typer.echo(_line(value, output))
+        async for records in log.follow(Topic.UPDATES, partition, end):
+            for value in _values(records):
+                typer.echo(_line(value, output))
 
-    found = with_log(data, brokers, work)
+    with_log(chosen(data, brokers), work)
+
+
+async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The last `limit` updates, and the offset behind them; only the end of the topic is read where that is enough."""
+    first, end = await log.ends(Topic.UPDATES, partition)
+    start = max(first, end - _OFFSETS_AN_UPDATE * limit)
+    while True:
+        found: deque[dict[str, Any]] = deque(maxlen=limit)
+        async for records in log.read(Topic.UPDATES, partition, start):
+            found.extend(_values([one for one in records if one.offset < end]))
+        if len(found) == limit or start <= first:
+            return list(found), end
+        start = first
+
+
+def _print(found: list[dict[str, Any]], output: Format) -> None:
     if output is Format.TABLE:
         table(("offset", "time", "cluster", "actor", "change", "downstream"), [_row(one) for one in found])
     else:
         emit(found, output)
+
+
+def _line(value: dict[str, Any], output: Format) -> str:
+    """An update as it comes: a line, or a document of its own."""
+    if output is Format.JSON:
+        return orjson.dumps(value).decode()
+    if output is Format.YAML:
+        return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
+    return "  ".join(_row(value))
 
 
 def _values(records: list[Record]) -> list[dict[str, Any]]:

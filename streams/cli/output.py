@@ -11,6 +11,7 @@ import orjson
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class Format(StrEnum):
@@ -41,5 +42,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for column in columns:
         shown.add_column(column.upper(), overflow="fold")
     for row in rows:
-        shown.add_row(*[str(cell) for cell in row])
-    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 240).print(shown)
+        shown.add_row(*[Text(str(cell)) for cell in row])
+    terminal = sys.stdout.isatty()
+    # Names and messages hold brackets and colons: they are no markup.
+    console = Console(soft_wrap=not terminal, width=None if terminal else 240, markup=False, emoji=False)
+    console.print(shown, highlight=False)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import orjson
 import typer
@@ -16,6 +15,9 @@ from streams.ports import Log, LogError
 from streams.topics import Topic, split_key
 from streams.view import read_table
 
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
 T = TypeVar("T")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory of `penstock run`.")]
@@ -24,23 +26,24 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="table, json or y
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace.")]
 
 
-def with_log(data: Path | None, brokers: str | None, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:
-    """Run `work(log, partition)` on the log that the options name; a log that is not there is exit code 3."""
-    from streams.main import kafka_log  # noqa: PLC0415  slow to import; --help must not wait for it
-    from streams.settings import Settings  # noqa: PLC0415
+def chosen(data: Path | None = None, brokers: str | None = None) -> Settings:
+    """The settings, with what the command's options say on top; a value that is off is exit code 2."""
+    from streams.cli.roles import load_settings  # noqa: PLC0415  slow to import; --help must not wait for it
 
-    if data is not None:
-        os.environ["PENSTOCK_DATA"] = str(data)
-    if brokers is not None:
-        os.environ["PENSTOCK_BROKERS"] = brokers
-    settings = Settings()
+    given = {"data": data, "brokers": brokers}
+    return load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:
+    """Run `work(log, partition)` on the log that the settings name; a log that is not there is exit code 3."""
+    from streams.main import kafka_log  # noqa: PLC0415  slow to import
 
     async def run() -> T:
         return await work(kafka_log(settings), settings.partition)
 
     try:
         return asyncio.run(run())
-    except LogError as error:
+    except (LogError, OSError) as error:
         fail(str(error), 3)
 
 

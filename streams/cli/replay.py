@@ -14,9 +14,10 @@ from engine.engine import Engine
 from engine.seal import Sealer
 from engine.update import Fragment
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Brokers, Data, Output, with_log
+from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.codec import NewerSchema, decode_change_set, decode_fragment, dumps
 from streams.ports import Log
+from streams.rejected import rejected_offsets
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -37,7 +38,8 @@ def replay(  # noqa: PLR0913  the options of the command
 ) -> None:
     """Fold the log from its beginning and print the digest of what comes out."""
     from streams.main import engine_settings, key  # noqa: PLC0415
-    from streams.settings import Settings  # noqa: PLC0415
+
+    settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
         if live:
@@ -45,7 +47,11 @@ def replay(  # noqa: PLR0913  the options of the command
             decoded = (decode_fragment(row) for row in table.rows.values())
             fragments = {str(one.key): one for one in decoded if one is not None}
             return {"offset": table.progress, "fragments": len(fragments), "digest": digest_of(fragments.values())}
-        settings = Settings()
+        if not settings.key_file.exists():
+            fail(
+                f"there is no sealing key at {settings.key_file}: name the --data or PENSTOCK_SEALING_KEY of this log",
+                3,
+            )
         engine = Engine(Sealer(key(settings)), engine_settings(settings))
         await fold(log, partition, engine, to)
         update = engine.everything()
@@ -54,7 +60,7 @@ def replay(  # noqa: PLR0913  the options of the command
         found = update.fragments.set
         return {"offset": engine.offset, "fragments": len(found), "digest": digest_of(found.values())}
 
-    answer = with_log(data, brokers, work)
+    answer = with_log(settings, work)
     if output is not Format.TABLE:
         emit(answer, output)
     elif digest:
@@ -64,11 +70,14 @@ def replay(  # noqa: PLR0913  the options of the command
 
 
 async def fold(log: Log, partition: int, engine: Engine, to: int | None) -> None:
-    """Apply penstock.changes to an engine; garbage is skipped, as it was."""
+    """Apply penstock.changes to an engine; garbage is skipped, and what an earlier version took for it, too."""
+    rejected = await rejected_offsets(log, partition)
     async for records in log.read(Topic.CHANGES, partition):
         for record in records:
             if to is not None and record.offset > to:
                 return
+            if record.offset in rejected:
+                continue
             try:
                 engine.apply(decode_change_set(record), record.offset)
             except Garbage:

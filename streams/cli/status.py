@@ -10,9 +10,12 @@ import typer
 from engine.ref import Ref
 from streams.cli.get import conditions, is_good, objects_of
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Brokers, Data, Output, convergence, rows, with_log
+from streams.cli.reading import Brokers, Data, Output, chosen, convergence, rows, with_log
 from streams.ports import Log
 from streams.topics import Topic
+from streams.view import read_table
+
+_LOOK_BACK = 64
 
 
 def register(app: typer.Typer) -> None:
@@ -27,20 +30,23 @@ def status(
     brokers: Brokers = None,
 ) -> None:
     """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run."""
+    settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
         return {
+            "log": await _progress(log, partition),
             "objects": await objects_of(log, partition),
             "state": await rows(log, Topic.STATE, partition),
             "convergence": await convergence(log, partition),
         }
 
-    found = with_log(data, brokers, work)
+    found = with_log(settings, work)
     answer = {
+        "log": found["log"],
         "refused": [row for key, row in found["state"].items() if key.startswith("refused/")],
         "quarantined": [row for key, row in found["state"].items() if key.startswith("quarantine/")],
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
-        "proxies": _proxies(found["convergence"]),
+        "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
     if ref is not None and not answer["objects"]:
         fail(f"{ref} is not there", 1)
@@ -62,20 +68,35 @@ def _object(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:
     return {"ref": str(ref), "conditions": conditions(object_.get("status") or {})}
 
 
-def _proxies(found: dict[str, Any]) -> list[dict[str, Any]]:
-    from streams.settings import Settings  # noqa: PLC0415
+async def _progress(log: Log, partition: int) -> dict[str, Any]:
+    """The last change set of the log, and the last one that was resolved."""
+    last = -1
+    _, end = await log.ends(Topic.CHANGES, partition)
+    # Markers of transactions take offsets too, so the last record stands somewhat below the end.
+    async for records in log.read(Topic.CHANGES, partition, max(0, end - _LOOK_BACK)):
+        last = records[-1].offset
+    resolved = (await read_table(log, Topic.STATUS, partition)).progress
+    return {"last": last, "resolved": resolved, "behind": last > resolved}
+
+
+def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> list[dict[str, Any]]:
+    """Each proxy with what it runs, and whether its gateway has changed since."""
     from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
 
-    directory: Path = Settings().data / "proxies"
     admins = {str(row["gateway"]): admin_address(row) for _, row in remembered(directory)}
-    return [
-        {"proxy": name, "gateway": gateway, "admin": admins.get(gateway), **proxy}
-        for gateway, row in found.items()
-        for name, proxy in row["proxies"].items()
-    ]
+    shown = []
+    for gateway, row in found.items():
+        wanted = int((state.get(f"changed/{gateway}") or {}).get("offset", -1))
+        for name, proxy in row["proxies"].items():
+            behind = proxy["offset"] < wanted
+            shown.append({"proxy": name, "gateway": gateway, "admin": admins.get(gateway), "behind": behind, **proxy})
+    return shown
 
 
 def _print(answer: dict[str, Any], *, whole: bool) -> None:
+    log = answer["log"]
+    if log["behind"]:
+        typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
     for row in answer["refused"]:
         typer.echo(f"refused     {row['location']}: {row['message']}")
     for row in answer["quarantined"]:
@@ -90,9 +111,10 @@ def _print(answer: dict[str, Any], *, whole: bool) -> None:
                 typer.echo(f"{name}  {one['type']}={one['status']} {one['reason']}: {one['message']}")
     for row in answer["proxies"]:
         state = "connected" if row["connected"] else "gone"
+        state += ", behind" if row["behind"] else ""
         name = "/".join(row["gateway"].split("/")[3:])
         typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
         if row["error"]:
             typer.echo(f"            rejected: {row['error'][:300]}")
-    if not bad and not answer["refused"] and not answer["quarantined"]:
+    if not whole and not bad and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")
