@@ -50,7 +50,7 @@ def gateway_status(graph: Reader, gateway: Ref, attached: Mapping[str, int]) -> 
         "listeners": entries,
     }
     addresses = _addresses(graph, object_)
-    if addresses:
+    if addresses and served:
         status["addresses"] = addresses
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
 
