@@ -40,7 +40,7 @@ from engine.update import Delta, FragmentKind, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -70,7 +70,7 @@ class Engine:
         self._fold.load(state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         for ref, row in sorted(self._fold.resources()):
-            self._show(ref, row)
+            self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
         for _, row in self._fold.under(QUARANTINE):
             self._hold(row, held=True)
         self._settle()
@@ -180,13 +180,10 @@ class Engine:
     def _put(self, change: Put, time: str, actor: str) -> None:
         key = f"{RESOURCE}{change.ref}"
         old = self._fold.rows.get(key)
-        row = {
-            "object": dict(change.object),
-            "offset": self.offset,
-            "time": time,
-            "actor": actor,
-            "previous": self._previous(change.ref, old, change.object),
-        }
+        if old is not None and old.get("judged") != VERSION:
+            old = _judged(change.ref, old)
+        row = _judged(change.ref, {"object": dict(change.object), "offset": self.offset, "time": time, "actor": actor})
+        row["previous"] = self._previous(change.ref, old, change.object)
         self._fold.set(key, row)
         if old is not None and _generation(old["object"]) != _generation(change.object):
             self._lift_all(change.ref)
@@ -198,21 +195,17 @@ class Engine:
             return None
         if _generation(old["object"]) == _generation(new) or self._is_held(ref):
             return old.get("previous")
-        return old["object"] if _is_understood(ref, old["object"]) else old.get("previous")
+        return old.get("previous") if old["refusal"] else old["object"]
 
     def _show(self, ref: Ref, row: dict[str, Any]) -> None:
         """Let queries see a resource. What cannot be understood is there, without content."""
-        judged = admit(ref, row["object"])
-        refusal = judged.message if isinstance(judged, Refusal) else ""
-        object_ = None if isinstance(judged, Refusal) else row["object"]
         metadata = row["object"].get("metadata") or {}
-        previous = row.get("previous")
         resource = Resource(
-            object_,
+            None if row["refusal"] else row["object"],
             _generation(row["object"]),
             str(metadata.get("creationTimestamp", "")),
-            refusal,
-            previous if previous is not None and _is_understood(ref, previous) else None,
+            row["refusal"],
+            row.get("previous"),
         )
         self.graph.put(ref, resource)
         self._derived.watch(ref, present=True)
@@ -312,5 +305,11 @@ def _generation(object_: Any) -> int:
     return int((object_.get("metadata") or {}).get("generation") or 0)
 
 
-def _is_understood(ref: Ref, object_: Any) -> bool:
-    return not isinstance(admit(ref, object_), Refusal)
+def _judged(ref: Ref, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with what this version's models say of its objects: kept, so that a boot need not judge all again."""
+    judged = admit(ref, row["object"])
+    previous = row.get("previous")
+    if previous is not None and isinstance(admit(ref, previous), Refusal):
+        previous = None
+    refusal = judged.message if isinstance(judged, Refusal) else ""
+    return {**row, "refusal": refusal, "judged": VERSION, "previous": previous}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -27,29 +28,30 @@ class Fold:
 
     def __init__(self) -> None:
         self.rows: dict[str, Json] = {}
-        self._few: dict[str, Json] = {}
-        """The rows that are no resources: few, and looked through at every change."""
+        self._rooms: defaultdict[str, dict[str, Json]] = defaultdict(dict)
+        """The rows by the first word of their keys: who looks through one room pays for no other."""
         self._before: dict[str, Json | None] = {}
 
     def load(self, rows: Iterable[tuple[str, Json]]) -> None:
         """Replace everything."""
         self.rows = dict(rows)
-        self._few = {key: row for key, row in self.rows.items() if not key.startswith(RESOURCE)}
+        self._rooms.clear()
+        for key, row in self.rows.items():
+            self._rooms[_room(key)][key] = row
         self._before = {}
 
     def set(self, key: str, value: Json) -> None:
         """Set a row."""
         self._before.setdefault(key, self.rows.get(key))
         self.rows[key] = value
-        if not key.startswith(RESOURCE):
-            self._few[key] = value
+        self._rooms[_room(key)][key] = value
 
     def remove(self, key: str) -> None:
         """Remove a row, if it is there."""
         if key in self.rows:
             self._before.setdefault(key, self.rows[key])
             del self.rows[key]
-            self._few.pop(key, None)
+            del self._rooms[_room(key)][key]
 
     def delta(self) -> Delta:
         """What differs since the last call."""
@@ -59,15 +61,18 @@ class Fold:
         return Delta(changed, removed)
 
     def under(self, prefix: str) -> list[tuple[str, Json]]:
-        """Rows of a prefix that is not RESOURCE, sorted."""
-        return sorted((key, row) for key, row in self._few.items() if key.startswith(prefix))
+        """Rows of a prefix, which has the first word whole, sorted."""
+        return sorted((key, row) for key, row in self._rooms[_room(prefix)].items() if key.startswith(prefix))
 
     def resources(self) -> Iterator[tuple[Ref, Json]]:
         """All resources."""
-        for key, row in self.rows.items():
-            if key.startswith(RESOURCE):
-                yield parse_ref(key.removeprefix(RESOURCE)), row
+        for key, row in self._rooms[_room(RESOURCE)].items():
+            yield parse_ref(key.removeprefix(RESOURCE)), row
 
     def is_syncing(self, cluster: str) -> bool:
         """Whether the cluster's first listing has begun and not ended."""
         return self.rows.get(SYNC + cluster, {}).get("state") == "begun"
+
+
+def _room(key: str) -> str:
+    return key.partition("/")[0]

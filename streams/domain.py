@@ -17,6 +17,7 @@ import structlog
 from engine.changes import Garbage
 from engine.events import ChangeSet, EngineChanged
 from engine.update import Delta, Fragment, Update
+from streams import collector
 from streams.clock import now
 from streams.codec import (
     NewerSchema,
@@ -98,15 +99,17 @@ class Domain:
 
         Raises Fenced, Unavailable, TopicMissing, or DomainStopped.
         """
-        await self.take()
-        async for records in self.missing():
-            await self.apply(records)
-        await self.reconcile()
+        with collector.paused():
+            await self.take()
+            async for records in self.missing():
+                await self.apply(records)
+            await self.reconcile()
 
     async def release(self) -> None:
         """Forget everything; the next owner reads it back."""
         self._held = None
         self.wake_at = None
+        collector.forget()
         stack, self._stack = self._stack, AsyncExitStack()
         await stack.aclose()
 
@@ -156,6 +159,10 @@ class Domain:
 
         Raises Fenced, Unavailable or DomainStopped: memory is then ahead of the log, and only `acquire` mends that.
         """
+        with collector.paused():
+            await self._apply(records)
+
+    async def _apply(self, records: Sequence[Record]) -> None:
         held = self._ours()
         outgoing: list[Outgoing] = []
         for record in records:

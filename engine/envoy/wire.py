@@ -6,11 +6,12 @@ key. The library's `bytes()` builds a validator a message and costs milliseconds
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from betterproto2 import FieldMetadata, Message
 
@@ -66,17 +67,25 @@ def _metadata(cls: Any) -> Any:
 
 @cache
 def _defaults(cls: type[Message]) -> dict[str, Any]:
-    return dict(cls().__dict__)
+    """What the library's constructor gives an empty message: building one would build its validator (20 ms a class)."""
+    found = {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in dataclasses.fields(cast("Any", cls))
+    }
+    return found | {"_unknown_fields": b""}
 
 
 @cache
 def _encoder(cls: type[Message]) -> Encoder:
     meta = _metadata(cls).meta_by_field_name
-    parts = [(name, _field(name, meta[name])) for name in sorted(meta, key=lambda name: meta[name].number)]
+    defaults = _defaults(cls)
+    names = sorted(meta, key=lambda name: meta[name].number)
+    # `construct` shares the defaults, so most fields are passed over by identity.
+    parts = [(name, _field(name, meta[name]), defaults[name]) for name in names]
 
     def run(message: Message) -> bytes:
         values = message.__dict__
-        out = [part(value) for name, part in parts if (value := values[name]) is not None]
+        out = [part(value) for name, part, default in parts if (value := values[name]) is not default]
         if unknown := values.get("_unknown_fields"):
             out.append(unknown)
         return b"".join(out)

@@ -130,3 +130,18 @@ def test_a_second_listing_changes_nothing_until_it_ends() -> None:
     assert len(story.routes()) == 1
     assert loaded.everything().fragments == story.engine.everything().fragments
     assert not [key for key in story.engine.state() if key.startswith("pending/")]
+
+
+def test_what_an_older_version_judged_is_judged_again() -> None:
+    """A boot takes this version's own judgement from the state, and no other version's."""
+    story = _Story(route("r", path="/good"))
+    state = story.engine.state()
+    key = f"resource/{route('r').ref}"
+    trusted = {**state, key: {**state[key], "refusal": "said before"}}
+    older = {**state, key: {**trusted[key], "judged": "0"}}
+    for rows, refused in ((trusted, "said before"), (older, "")):
+        loaded = Engine(Sealer(bytes(KEY_BYTES)))
+        loaded.load(rows.items())
+        resource = loaded.graph.resource(route("r").ref)
+        assert resource is not None
+        assert resource.refusal == refused
