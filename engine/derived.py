@@ -41,7 +41,7 @@ class Derived:
         self.warnings: list[str] = []
         self._graph = graph
         self._outputs: dict[tuple[AnyQuery, Hashable], Outputs] = {}
-        self._before: dict[tuple[str, str], Any] = {}
+        self._before: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
     def watch(self, ref: Ref, *, present: bool) -> None:
         """An object of some kind is there, or no longer."""
@@ -61,14 +61,14 @@ class Derived:
     def delta(self, channel: str) -> Delta:
         """What differs in a channel since the last `clear`."""
         now = self.items[channel]
-        keys = sorted(key for where, key in self._before if where == channel)
-        changed = {key: now[key] for key in keys if key in now and now[key] != self._before[channel, key]}
-        removed = frozenset(key for key in keys if key not in now and self._before[channel, key] is not None)
+        before = self._before[channel]
+        changed = {key: now[key] for key in sorted(before) if key in now and now[key] != before[key]}
+        removed = frozenset(key for key, old in before.items() if key not in now and old is not None)
         return Delta(changed, removed)
 
     def clear(self) -> list[str]:
         """Begin anew; answers the warnings."""
-        self._before = {}
+        self._before.clear()
         warnings, self.warnings = self.warnings, []
         return warnings
 
@@ -99,7 +99,7 @@ class Derived:
             self._count(old, new)
 
     def _note(self, channel: str, name: str) -> None:
-        self._before.setdefault((channel, name), self.items[channel].get(name))
+        self._before[channel].setdefault(name, self.items[channel].get(name))
 
     def _count(self, old: Outputs, new: Outputs) -> None:
         before, after = dict.fromkeys(old.counts), dict.fromkeys(new.counts)

@@ -278,10 +278,10 @@ class Engine:
     def _gateways_moved(self, fragments: Delta) -> list[str]:
         """Gateways of whose own config something changed: their Programmed waits for this offset."""
         moved = set()
-        for key in (*fragments.set, *fragments.removed):
-            parsed = parse_fragment_key(key)
-            if parsed.kind in _OF_THE_GATEWAY:
-                moved.add(str(parsed.gateway))
+        keys = [one.key for one in fragments.set.values()] + [parse_fragment_key(key) for key in fragments.removed]
+        for key in keys:
+            if key.kind in _OF_THE_GATEWAY:
+                moved.add(str(key.gateway))
         for gateway in sorted(moved):
             if gateway in self._derived.items[STATUS]:
                 self._fold.set(CHANGED + gateway, {"offset": self.offset})

@@ -44,6 +44,11 @@ def frame(number: int, payload: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
+def _sized(body: bytes) -> bytes:
+    size = len(body)
+    return (_SMALL[size] if size < 128 else varint(size)) + body
+
+
 def encode(message: Message) -> bytes:
     """The message's bytes, equal for equal messages whatever the order in which they were built."""
     return _encoder(type(message))(message)
@@ -138,10 +143,11 @@ def _single(meta: FieldMetadata) -> Encoder:
     if kind in {"message", "string", "bytes"}:
         tag = varint(meta.number << 3 | 2)
         payload = _payload(meta)
+        if payload is encode:
+            return lambda value: tag + _sized(_encoder(type(value))(value))
 
         def delimited(value: Any) -> bytes:
-            body = payload(value)
-            return tag + varint(len(body)) + body
+            return tag + _sized(payload(value))
 
         return delimited
     scalar = _scalar(kind)
