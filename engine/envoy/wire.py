@@ -144,7 +144,7 @@ def _single(meta: FieldMetadata) -> Encoder:
         tag = varint(meta.number << 3 | 2)
         payload = _payload(meta)
         if payload is encode:
-            return lambda value: tag + _sized(_encoder(type(value))(value))
+            return lambda value: tag + _sized(encode(value))
 
         def delimited(value: Any) -> bytes:
             return tag + _sized(payload(value))
