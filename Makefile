@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo docs golden mutants routing
+.PHONY: help setup test lint demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,3 +43,8 @@ mutants: setup ## every seeded mutant of the translation against the goldens; th
 
 routing: setup ## the specification's matcher against the real Envoy on many random tables
 	ROUTING_TABLES=200 $(BIN)/pytest -q tests/routing
+
+pgv: setup ## extract Envoy's own field rules anew, in a virtual environment that is thrown away
+	@rm -rf .pgv && $(PYTHON) -m venv .pgv && .pgv/bin/pip install -q xds-protos==1.85.0
+	$(BIN)/python deploy/pgv.py names | .pgv/bin/python deploy/pgv.py extract > .pgv/rules.json
+	@mv .pgv/rules.json engine/envoy/pgv_rules.json && rm -rf .pgv

@@ -29,7 +29,7 @@ CASES = Path(__file__).parent / "cases"
 _KEY = bytes(range(KEY_BYTES))
 NOW = "2026-11-24T12:00:00.000Z"
 FILES = {"input.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
-_MESSAGES: dict[FragmentKind, type[Message]] = {
+MESSAGES: dict[FragmentKind, type[Message]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
     FragmentKind.LISTENER: Listener,
@@ -155,7 +155,7 @@ def status_of(golden: Golden) -> str:
 
 def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
     payload = sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload
-    message = _MESSAGES[fragment.key.kind].parse(payload)
+    message = MESSAGES[fragment.key.kind].parse(payload)
     config = message.to_dict()
     if fragment.sealed:
         config["tlsCertificate"]["privateKey"] = "(sealed)"

@@ -1,0 +1,1 @@
+"""How Envoy says it: the encoder, and Envoy's own field rules."""

@@ -1,0 +1,82 @@
+"""Envoy's own field rules: every class in use has them, and we judge as Envoy does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from envoy_data_plane.message_pool import default_message_pool
+
+from engine.envoy.pgv import rules_of, table, violation
+from tests.envoy.breaking import Broken, breakages
+from tests.envoy.judge import verdict
+from tests.envoy.messages import built, goldens, named, within
+
+_AT_ONCE = 2
+_RULES = ("constraint validation failed", "Invalid duration")
+"""Envoy's words for a broken field rule; a negative duration it refuses even before."""
+
+
+def _name(cls: type) -> str:
+    return default_message_pool.type_to_url[cls].rpartition("/")[2]
+
+
+def test_goldens_build_every_class_that_translation_names() -> None:
+    """Else a class could stand in the source that no test of the encoder or of the rules has seen."""
+    assert {one.__name__ for one in named() - built()} == set()
+
+
+def test_every_class_in_use_has_its_rules() -> None:
+    """The table knows each class, and each field that is ever set: `make pgv` where it does not."""
+    unknown = set(table()["unknown"])
+    for cls in built():
+        assert _name(cls) in table()["messages"], cls
+        rules_of(cls)
+    used = {
+        f"{_name(type(one))}.{field}"
+        for message in goldens().values()
+        for one in within(message)
+        for field, value in vars(one).items()
+        if value not in (None, [], {}, "", b"", 0, False)
+    }
+    assert used & unknown == set()
+
+
+def test_goldens_break_no_rule() -> None:
+    for message in goldens().values():
+        assert violation(message) is None
+
+
+def _plan() -> list[Broken]:
+    seen: set[tuple[str, str, str]] = set()
+    return [one for message in goldens().values() for one in breakages(message, seen)]
+
+
+def test_each_broken_rule_is_found() -> None:
+    """At the field that was broken, and nowhere at its limit."""
+    plan = _plan()
+    assert len({one.rule for one in plan}) > 100  # noqa: PLR2004  a plan that shrinks judges nothing
+    for one in plan:
+        found = violation(one.message)
+        if one.lawful:
+            assert found is None, one.rule
+        else:
+            assert found is not None, one.rule
+            assert one.rule[1] in found.path, (one.rule, found)
+
+
+def test_envoy_judges_the_same() -> None:
+    """Real Envoy refuses what breaks a rule, for the rule; and nothing at a rule's limit for a rule."""
+    wrong = asyncio.run(_differences(_plan()))
+    assert not wrong, wrong
+
+
+async def _differences(plan: list[Broken]) -> list[tuple[tuple[str, str, str], bool, str]]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(broken: Broken) -> list[tuple[tuple[str, str, str], bool, str]]:
+        async with gate:
+            taken, said = await verdict(broken.message)
+        for_a_rule = not taken and any(one in said for one in _RULES)
+        return [] if for_a_rule is not broken.lawful else [(broken.rule, broken.lawful, said[-600:])]
+
+    return [found for answer in await asyncio.gather(*map(one, plan)) for found in answer]
