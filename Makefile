@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo docs golden mutants routing pgv
+.PHONY: help setup test lint bench demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,3 +48,6 @@ pgv: setup ## extract Envoy's own field rules anew, in a virtual environment tha
 	@rm -rf .pgv && $(PYTHON) -m venv .pgv && .pgv/bin/pip install -q xds-protos==1.85.0
 	$(BIN)/python deploy/pgv.py names | .pgv/bin/python deploy/pgv.py extract > .pgv/rules.json
 	@mv .pgv/rules.json engine/envoy/pgv_rules.json && rm -rf .pgv
+
+bench: setup ## where the time goes; prints a table and writes bench.json
+	$(BIN)/python -m tests.benchmarks

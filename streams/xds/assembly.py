@@ -39,10 +39,10 @@ Changed = tuple[str, str]
 
 
 class Resource(NamedTuple):
-    """A resource as it goes out: `encoded` is the discovery Resource message."""
+    """A resource as it goes out: `encoded` is the discovery Resource message, in pieces."""
 
     version: str
-    encoded: bytes
+    encoded: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -73,6 +73,8 @@ class _Table:
     digests: list[bytes] = field(default_factory=lambda: [b""] * _BUCKETS)
     dirty: set[int] = field(default_factory=set)
     clusters: Counter[str] = field(default_factory=Counter)
+    used: frozenset[str] | None = None
+    """The names in `clusters`, while they are the same."""
     ready: Resource | None = None
 
 
@@ -110,7 +112,11 @@ class Assembly:
     def clusters(self, route_config: str) -> frozenset[str]:
         """The clusters that the routes of a RouteConfiguration use."""
         table = self._tables.get(route_config)
-        return frozenset(table.clusters) if table is not None else frozenset()
+        if table is None:
+            return frozenset()
+        if table.used is None:
+            table.used = frozenset(table.clusters)
+        return table.used
 
     def apply(self, rows: Mapping[FragmentKey, Fragment | None], offset: int) -> set[Changed]:
         """Set and remove fragments; answers the resources that may have changed."""
@@ -170,7 +176,7 @@ class Assembly:
             self._resources[type_url].pop(key.name, None)
         else:
             body = self._sealer.unseal(new.payload, str(key).encode()) if new.sealed else new.payload
-            encoded = encode_resource(type_url, key.name, new.version, body)
+            encoded = encode_resource(type_url, key.name, new.version, (body,))
             self._resources[type_url][key.name] = Resource(new.version, encoded)
         return {(type_url, key.name)}
 
@@ -196,6 +202,12 @@ class Assembly:
 
     def _route(self, name: str, old: Fragment | None, new: Fragment | None) -> set[Changed]:
         changed = set()
+        # Counted up first: an edit that keeps a cluster must not look as if the cluster went and came.
+        for fragment, by in ((new, 1), (old, -1)):
+            parent = self._parents.get(fragment.parent) if fragment is not None else None
+            if fragment is not None and parent is not None:
+                self._count(parent, (fragment,), by)
+                changed.add(self._touch(parent, fragment.parent))
         for fragment, by in ((old, -1), (new, 1)):
             if fragment is None:
                 continue
@@ -209,10 +221,6 @@ class Assembly:
             else:
                 insort(host.order, place)
                 host.routes[name] = fragment
-            parent = self._parents.get(fragment.parent)
-            if parent is not None:
-                self._count(parent, (fragment,), by)
-                changed.add(self._touch(parent, fragment.parent))
         return changed
 
     def _host(self, name: str) -> _Host:
@@ -228,12 +236,15 @@ class Assembly:
         return ROUTES, route_config
 
     def _count(self, route_config: str, routes: Iterable[Fragment], by: int) -> None:
-        clusters = self._tables[route_config].clusters
+        table = self._tables[route_config]
         for route in routes:
             for name in clusters_of_route(route.payload):
-                clusters[name] += by
-                if not clusters[name]:
-                    del clusters[name]
+                before = table.clusters[name]
+                table.clusters[name] = before + by
+                if not before + by:
+                    del table.clusters[name]
+                if not before or not before + by:
+                    table.used = None
 
     def _routes(self, name: str) -> Resource | None:
         table = self._tables.get(name)
@@ -246,8 +257,7 @@ class Assembly:
                 table.digests[bucket] = hashlib.blake2b(table.joined[bucket], digest_size=16).digest()
             table.dirty.clear()
             version = hashlib.blake2b(table.head + b"\0" + b"\0".join(table.digests), digest_size=16).hexdigest()
-            body = b"".join([table.head, *table.joined])
-            table.ready = Resource(version, encode_resource(ROUTES, name, version, body))
+            table.ready = Resource(version, encode_resource(ROUTES, name, version, (table.head, *table.joined)))
         return table.ready
 
 
@@ -257,4 +267,4 @@ def _bucket(name: str) -> int:
 
 def _resource(type_url: str, name: str, body: bytes) -> Resource:
     version = hashlib.blake2b(body, digest_size=16).hexdigest()
-    return Resource(version, encode_resource(type_url, name, version, body))
+    return Resource(version, encode_resource(type_url, name, version, (body,)))

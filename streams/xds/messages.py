@@ -5,7 +5,7 @@ A proxy's first request names its 500 extensions: the library takes 20 ms for it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -171,17 +171,26 @@ def _version(build: bytes) -> str:
     return ""
 
 
-def encode_resource(type_url: str, name: str, version: str, body: bytes) -> bytes:
-    """A discovery Resource around a message's bytes: version=1, resource=2 (Any), name=3."""
-    message = frame(1, type_url.encode()) + b"\x12" + varint(len(body)) + body
-    return frame(1, version.encode()) + b"\x12" + varint(len(message)) + message + frame(3, name.encode())
+def encode_resource(type_url: str, name: str, version: str, body: Sequence[bytes]) -> tuple[bytes, ...]:
+    """A discovery Resource around the pieces of a message: version=1, resource=2 (Any), name=3.
+
+    In pieces: a RouteConfiguration of 10,000 hosts has 3 MB, copied once, when a response is made (each copy more
+    took 0.3 ms).
+    """
+    size = sum(map(len, body))
+    head = frame(1, type_url.encode()) + b"\x12" + varint(size)
+    return (
+        frame(1, version.encode()) + b"\x12" + varint(len(head) + size) + head,
+        *body,
+        frame(3, name.encode()),
+    )
 
 
-def encode_response(type_url: str, nonce: str, resources: Iterable[bytes], removed: Iterable[str]) -> bytes:
-    """A DeltaDiscoveryResponse; the nonce is last, so that everything before it can be shared by streams."""
+def encode_response(type_url: str, nonce: str, resources: Iterable[Sequence[bytes]], removed: Iterable[str]) -> bytes:
+    """A DeltaDiscoveryResponse of resources in pieces; the nonce is last."""
     parts: list[bytes] = []
     for one in resources:
-        parts += (b"\x12", varint(len(one)), one)
+        parts += (b"\x12", varint(sum(map(len, one))), *one)
     parts.append(frame(4, type_url.encode()))
     parts += [frame(6, name.encode()) for name in removed]
     parts.append(frame(5, nonce.encode()))

@@ -223,7 +223,7 @@ class Session:
 
     def _send(self, type_url: str, kind: _Kind, names: list[str], removed: list[str]) -> bytes:
         versions: dict[str, str] = {}
-        encoded: list[bytes] = []
+        encoded: list[tuple[bytes, ...]] = []
         for name in names:
             resource = self._assembly.get(type_url, name)
             if resource is not None:
