@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.envoy.cluster import assignment, cluster
-from engine.envoy.fragment import fragment
 from engine.envoy.names import cluster_name
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.channels import FRAGMENT, NODE, STATUS, Used
+from engine.outputs.channels import NODE, STATUS, Used
+from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.backend import endpoints, port_protocol
 from engine.resolve.manifest import items, mapping, metadata_of, object_of, spec_of
@@ -46,7 +46,7 @@ def cluster_outputs(graph: Reader, key: Used) -> Outputs:
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
     provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
-    return Outputs(((FRAGMENT, str(at), fragment(at, cluster(value, name), provenance=provenance)),))
+    return Outputs(*emission(Target(at, key, provenance), cluster(value, name)))
 
 
 def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
@@ -65,12 +65,17 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "protocol": value.protocol.value,
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
-    return Outputs(
-        (
-            (FRAGMENT, str(at), fragment(at, assignment(value, name), provenance=provenance)),
-            (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", node),
-        )
-    )
+    items, counts = emission(Target(at, key, provenance), assignment(value, name))
+    return Outputs((*items, (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", node)), counts)
+
+
+def backend_broken(graph: Reader, key: Used) -> Problem | None:
+    """Why a backend in use is not served, though it is there: what it gives breaks Envoy's field rules."""
+    found = broken(graph, key, (cluster_outputs, key), (endpoint_outputs, key))
+    if found is None:
+        return None
+    ref = key.backend.ref
+    return Problem("UnsupportedValue", f"{ref.kind} {ref.namespace}/{ref.name} is not served: {found}")
 
 
 def generation(graph: Reader, ref: Ref) -> int:

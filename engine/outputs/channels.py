@@ -14,6 +14,9 @@ INFRA = "infra"
 DEADLINE = "deadline"
 """key -> RFC 3339: a Tick is wanted then."""
 
+BROKEN = "broken"
+"""Fragments that Envoy's field rules forbid: what they break; counted by FragmentKey too."""
+
 HOST = "host"
 """Counts what wants a virtual host (Host)."""
 BACKEND = "backend"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from engine.envoy.fragment import fragment
+from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessage
+
+from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
 from engine.envoy.names import listener_name, secret_name, virtual_host_name
+from engine.envoy.pgv import violation
 from engine.envoy.route_config import route_config, virtual_host
 from engine.envoy.secret import certificate as certificate_message
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import (
     ATTACHED,
+    BROKEN,
     DEADLINE,
     FRAGMENT,
     HOST,
@@ -24,18 +29,20 @@ from engine.outputs.channels import (
     Host,
     Wanted,
 )
+from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, wanted_certificate
 from engine.resolve.certificate import Wanted as CertificateKey
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.settings import settings
 from engine.resolve.termination import Termination, terminations
-from engine.resolve.values import EnvoyListener, FilterChain, VirtualHost
+from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
 from engine.seal import Sealer
 from engine.status.gateway import gateway_status
 from engine.update import FragmentKey, FragmentKind
 
 _MISDIRECTED = 421
+_CHAIN: Final = re.compile(r"filter_chains\[(\d+)\]")
 
 
 def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
@@ -48,23 +55,63 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     provenance = ((gateway, graph.get(generation, gateway)),)
     items: list[tuple[str, str, Any]] = []
     counts: dict[tuple[str, Hashable], None] = {}
+    ports = []
     for port in sorted({one.port for one in serving}):
-        mine = [one for one in serving if one.port == port]
-        value = _listener(port, mine, ends)
-        at = FragmentKey(gateway, FragmentKind.LISTENER, value.name)
-        message = listener(value, settings(graph).bind_address)
-        items.append((FRAGMENT, str(at), fragment(at, message, provenance=provenance)))
-        for name in sorted({one.route_config for one in mine}):
-            at = FragmentKey(gateway, FragmentKind.ROUTE_CONFIG, name)
-            items.append((FRAGMENT, str(at), fragment(at, route_config(name), provenance=provenance)))
-        items += _misdirected(gateway, mine, provenance)
+        port_ = _port([one for one in serving if one.port == port], ends, settings(graph).bind_address)
+        for name, text in port_.broken:
+            items.append((BROKEN, f"{gateway}/{name}", text))
+            counts[BROKEN, gateway] = None
+        if port_.message is None:
+            continue
+        ports.append(port)
+        at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
+        items.append((FRAGMENT, str(at), fragment(at, port_.message, provenance=provenance)))
+        for name in sorted({one.route_config for one in port_.served}):
+            items += _route_config(gateway, name, provenance)
+        items += _misdirected(gateway, port_.served, provenance)
         # Its own hostname answers 404 where no route stands: a less specific listener must not take over.
-        counts |= {(HOST, Host(gateway, one.route_config, one.hostname or "*", one.tls)): None for one in mine}
-        counts |= {(SECRET, Wanted(gateway, ref)): None for one in mine if one.tls for ref in ends[one.name].secrets}
-    ports = sorted({one.port for one in serving})
+        counts |= {(HOST, Host(gateway, one.route_config, one.hostname or "*", one.tls)): None for one in port_.served}
+        secrets = (ref for one in port_.served if one.tls for ref in ends[one.name].secrets)
+        counts |= {(SECRET, Wanted(gateway, ref)): None for ref in secrets}
     infra = {"gateway": str(gateway), "name": gateway.name, "namespace": gateway.namespace, "ports": ports}
     items.append((INFRA, str(gateway), infra))
     return Outputs(tuple(items), tuple(counts))
+
+
+def listeners_broken(graph: Reader, gateway: Ref) -> dict[str, str]:
+    """Which of a Gateway's listeners break Envoy's field rules, and which rule."""
+    if not graph.count(BROKEN, gateway):
+        return {}
+    items = graph.get(gateway_outputs, gateway).items
+    return {key.rpartition("/")[2]: text for channel, key, text in items if channel == BROKEN}
+
+
+class _Port(NamedTuple):
+    """The Envoy listener of a port, what it serves, and what the rest breaks."""
+
+    message: ListenerMessage | None
+    served: list[Listener]
+    broken: list[tuple[str, str]]
+
+
+def _port(mine: list[Listener], ends: dict[str, Termination], bind: str) -> _Port:
+    """A listener whose filter chain breaks a rule is left out alone; what is not of one chain concerns all."""
+    told: list[tuple[str, str]] = []
+    while mine:
+        message = listener(_listener(mine[0].port, mine, ends), bind)
+        found = violation(message)
+        if found is None:
+            return _Port(message, mine, told)
+        chain = _CHAIN.match(found.path)
+        guilty = [mine[int(chain[1])]] if chain is not None and mine[0].tls else mine
+        told += [(one.name, str(found)) for one in guilty]
+        mine = [one for one in mine if one not in guilty]
+    return _Port(None, [], told)
+
+
+def _route_config(gateway: Ref, name: str, provenance: Provenance) -> list[tuple[str, str, Any]]:
+    at = FragmentKey(gateway, FragmentKind.ROUTE_CONFIG, name)
+    return list(emission(Target(at, at, provenance), route_config(name)).items)
 
 
 def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> EnvoyListener:
@@ -77,9 +124,9 @@ def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> 
     return EnvoyListener(listener_name(port), port, tls, mine[0].route_config, chains)
 
 
-def _misdirected(gateway: Ref, mine: list[Listener], provenance: Any) -> list[tuple[str, str, Any]]:
+def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> list[tuple[str, str, Any]]:
     """A host of another HTTPS listener on this one's connection is answered 421 (Gateway API, Listener.hostname)."""
-    items = []
+    items: list[tuple[str, str, Any]] = []
     for one in mine:
         others = sorted({other.hostname or "*" for other in mine if other.hostname != one.hostname})
         if not one.tls or not others:
@@ -87,8 +134,7 @@ def _misdirected(gateway: Ref, mine: list[Listener], provenance: Any) -> list[tu
         name = virtual_host_name(one.route_config, "misdirected-request")
         value = VirtualHost(name, one.route_config, "", tuple(others), status=_MISDIRECTED)
         at = FragmentKey(gateway, FragmentKind.VIRTUAL_HOST, name)
-        made = fragment(at, virtual_host(value), parent=one.route_config, provenance=provenance)
-        items.append((FRAGMENT, str(at), made))
+        items += emission(Target(at, at, provenance, one.route_config), virtual_host(value)).items
     return items
 
 
@@ -97,7 +143,13 @@ def host_outputs(graph: Reader, key: Host) -> Outputs:  # noqa: ARG001  a query 
     name = virtual_host_name(key.route_config, key.hostname)
     value = VirtualHost(name, key.route_config, key.hostname, (key.hostname,), require_tls=key.tls)
     at = FragmentKey(key.gateway, FragmentKind.VIRTUAL_HOST, name)
-    return Outputs(((FRAGMENT, str(at), fragment(at, virtual_host(value), parent=key.route_config)),))
+    return Outputs(*emission(Target(at, key, parent=key.route_config), virtual_host(value)))
+
+
+def host_broken(graph: Reader, key: Host) -> Problem | None:
+    """Why a virtual host is not served: it breaks Envoy's field rules."""
+    found = broken(graph, key, (host_outputs, key))
+    return None if found is None else Problem("UnsupportedValue", f"hostname {key.hostname} is not served: {found}")
 
 
 def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
@@ -112,8 +164,8 @@ def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
     )
     at = FragmentKey(key.gateway, FragmentKind.SECRET, secret_name(key.secret))
     provenance = ((key.secret, graph.get(generation, key.secret)),)
-    made = fragment(at, message, provenance=provenance, sealer=sealer)
-    return Outputs(((FRAGMENT, str(at), made), (DEADLINE, str(at), checked.expires)))
+    items, counts = emission(Target(at, key, provenance), message, sealer)
+    return Outputs((*items, (DEADLINE, str(at), checked.expires)), counts)
 
 
 def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:
@@ -122,7 +174,7 @@ def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:
     if found is None:
         return Outputs()
     attached = {one.name: graph.count(ATTACHED, (gateway, one.name)) for one in found}
-    status = gateway_status(graph, gateway, attached)
+    status = gateway_status(graph, gateway, attached, listeners_broken(graph, gateway))
     items: list[tuple[str, str, Any]] = [(STATUS, str(gateway), status)]
     node = {"gateway": str(gateway), "listeners": [one.name for one in found]}
     items.append((NODE, f"gateway/{gateway}", node))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from engine.envoy.fragment import fragment
 from engine.envoy.names import cluster_name, route_name, virtual_host_name
-from engine.envoy.route import route
 from engine.graph.reader import Outputs, Reader
+from engine.outputs.backend import backend_broken
 from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STATUS, Host, Used
+from engine.outputs.gateway import host_broken
+from engine.outputs.lawful import Entry, lawful, without
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Placement, Served, attachments, parent_gateways
 from engine.resolve.listener import listeners
@@ -32,16 +35,20 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
         resolved = graph.get(resolved_route, key)
         if resolved is None:
             continue
-        attached = graph.get(attachments, key)
-        parents |= {parent.index: (parent, resolved) for parent in attached}
+        wanted = graph.get(attachments, key)
+        # Wanted though Envoy would not take it: else nobody would know any more why it is not served.
+        counts |= {(HOST, Host(gateway, *place)): None for parent in wanted for place in parent.placements}
+        attached = [_reachable(graph, gateway, parent) for parent in wanted]
         placements = sorted({place for parent in attached for place in parent.placements})
         ports = {one.route_config: one.port for one in graph.get(listeners, gateway) or ()}
-        for place in placements:
-            counts[HOST, Host(gateway, *place)] = None
-            items += _fragments(key, place, resolved, ports[place.route_config])
+        made = [one for place in placements for one in _entries(key, place, resolved, ports[place.route_config])]
+        items += [one.item for one in made if one.item is not None]
+        resolved = without(resolved, made)
         if placements:
-            for rule in resolved.rules:
-                counts |= {(BACKEND, Used(gateway, one)): None for one in backends(rule.rule)}
+            used = dict.fromkeys(Used(gateway, one) for rule in resolved.rules for one in backends(rule.rule))
+            counts |= {(BACKEND, one): None for one in used}
+            resolved = _unserved(graph, resolved, used)
+        parents |= {parent.index: (parent, resolved) for parent in attached}
         for name in sorted({name for parent in attached for name in parent.listeners}):
             counts[ATTACHED, (gateway, name)] = None
     if parents:
@@ -58,7 +65,7 @@ def backends(rule: Rule) -> tuple[BackendKey, ...]:
     return tuple(dict.fromkeys([*found, *(one.backend for one in rule.mirrors)]))
 
 
-def _fragments(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[tuple[str, str, Any]]:
+def _entries(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[Entry]:
     host = virtual_host_name(place.route_config, place.hostname)
     found = []
     for number, item in enumerate(resolved.rules):
@@ -66,14 +73,30 @@ def _fragments(key: Served, place: Placement, resolved: ResolvedRoute, port: int
             name = f"{host}-{route_name(key.route, number, index, item.rule.name)}"
             rank = order(match, resolved.created, key.route, number, index)
             entry = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
-            message = route(entry, lambda one: cluster_name(one, key.gateway.cluster), port=port, tls=place.tls)
+            message, broken = lawful(entry, lambda one: cluster_name(one, key.gateway.cluster), port, tls=place.tls)
             # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
             unique = f"{host}/{key.route.namespace}/{key.route.name}/{number}/{index}"
             at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
             provenance = ((key.route, resolved.generation),)
-            value = fragment(at, message, parent=host, order=rank, provenance=provenance)
-            found.append((FRAGMENT, str(at), value))
+            made = fragment(at, message, parent=host, order=rank, provenance=provenance) if message else None
+            found.append(Entry(number, index, (FRAGMENT, str(at), made) if made else None, broken))
     return found
+
+
+def _reachable(graph: Reader, gateway: Ref, parent: Parent) -> Parent:
+    """Without the virtual hosts that Envoy would not take."""
+    against = {place: host_broken(graph, Host(gateway, *place)) for place in parent.placements}
+    problems = [one for one in against.values() if one is not None]
+    if not problems:
+        return parent
+    left = tuple(place for place in parent.placements if against[place] is None)
+    return replace(parent, placements=left, problem=parent.problem if left else problems[0])
+
+
+def _unserved(graph: Reader, resolved: ResolvedRoute, used: Iterable[Used]) -> ResolvedRoute:
+    """Tells of backends that Envoy would not take; their share is answered with 500, since their cluster is missing."""
+    problems = [problem for one in used if (problem := backend_broken(graph, one)) is not None]
+    return replace(resolved, unresolved=(*resolved.unresolved, *problems)) if problems else resolved
 
 
 def _node(ref: Ref, parents: dict[int, tuple[Parent, ResolvedRoute]]) -> dict[str, Any]:

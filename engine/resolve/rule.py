@@ -49,6 +49,8 @@ class ResolvedRoute:
     generation: int
     fallen_back: Problem | None = None
     """Set while an earlier revision is served, because a proxy rejected the present one."""
+    left_out: tuple[Problem, ...] = ()
+    """Of matches that are not served, since Envoy would take no such route."""
 
 
 def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import items, metadata_of, object_of, spec_of
 from engine.resolve.settings import settings
 from engine.resolve.termination import Termination, terminations
+from engine.resolve.values import Problem
 from engine.status.condition import condition
 
 
@@ -27,11 +29,16 @@ class Reason(StrEnum):
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
 
 
-def gateway_status(graph: Reader, gateway: Ref, attached: Mapping[str, int]) -> dict[str, Any]:
-    """The wanted status. Programmed stands as it will be once proxies have acknowledged."""
+def gateway_status(
+    graph: Reader, gateway: Ref, attached: Mapping[str, int], broken: Mapping[str, str]
+) -> dict[str, Any]:
+    """The wanted status. Programmed stands as it will be once proxies have acknowledged.
+
+    `broken` says of listeners which of Envoy's field rules they break: they are not served.
+    """
     object_ = object_of(graph, gateway)
     generation = int(metadata_of(object_).get("generation") or 0)
-    found = graph.get(listeners, gateway) or ()
+    found = tuple(_told(one, broken) for one in graph.get(listeners, gateway) or ())
     ends = {one.listener: one for one in graph.get(terminations, gateway)}
     entries = [_listener(one, ends.get(one.name), attached[one.name], generation) for one in found]
     good = [one for one in found if one.serves and _problem(one, ends.get(one.name)) is None]
@@ -53,6 +60,13 @@ def gateway_status(graph: Reader, gateway: Ref, attached: Mapping[str, int]) -> 
     if addresses and served:
         status["addresses"] = addresses
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
+
+
+def _told(one: Listener, broken: Mapping[str, str]) -> Listener:
+    if one.refused is not None or one.name not in broken:
+        return one
+    text = f"Envoy would not take this listener: {broken[one.name]}"
+    return replace(one, refused=Problem("UnsupportedValue", text))
 
 
 def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:

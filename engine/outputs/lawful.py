@@ -1,0 +1,60 @@
+"""Routes that Envoy's field rules allow: what breaks one is answered with 500, or left out, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from envoy_data_plane.envoy.config.route.v3 import Route
+
+from engine.envoy.pgv import violation
+from engine.envoy.route import ClusterOf, route
+from engine.resolve.rule import ResolvedRoute
+from engine.resolve.values import Problem, RouteEntry, Rule
+
+
+class Entry(NamedTuple):
+    """One match of one rule as it was emitted: its item, None when it could not be, and what stands against it."""
+
+    rule: int
+    match: int
+    item: tuple[str, str, Any] | None
+    broken: Problem | None
+
+
+def lawful(entry: RouteEntry, cluster_of: ClusterOf, port: int, *, tls: bool) -> tuple[Route | None, Problem | None]:
+    """The Envoy route of an entry, and what to tell its author.
+
+    One that breaks a rule in what it does answers 500; one that breaks it in what it matches cannot be said at all.
+    """
+    message = route(entry, cluster_of, port=port, tls=tls)
+    found = violation(message)
+    if found is None:
+        return message, None
+    place = f"spec.rules[{entry.rule_index}]"
+    said = f"Envoy would not take its route: {found}"
+    if found.path.startswith("match"):
+        return None, Problem("UnsupportedValue", f"{place}.matches[{entry.match_index}] is not served: {said}")
+    problem = Problem("UnsupportedValue", f"{place} answers 500: {said}")
+    message = route(replace(entry, rule=Rule(name=entry.rule.name, replaced=problem)), cluster_of, port=port, tls=tls)
+    return (message if violation(message) is None else None), problem
+
+
+def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:
+    """The route as it could be emitted: rules that lost all they do, or all their matches, are replaced."""
+    lost = [one for one in entries if one.broken is not None]
+    if not lost:
+        return resolved
+    rules, replaced, left_out = list(resolved.rules), list(resolved.replaced), []
+    for number, item in enumerate(resolved.rules):
+        mine = {one.match: one for one in lost if one.rule == number}
+        problems = [one.broken for one in mine.values() if one.broken is not None]
+        if not problems:
+            continue
+        if len(mine) == len(item.matches) or any(one.item is not None for one in mine.values()):
+            rules[number] = replace(item, rule=Rule(name=item.rule.name, replaced=problems[0]))
+            replaced.append(problems[0])
+        else:
+            left_out += problems
+    return replace(resolved, rules=tuple(rules), replaced=tuple(replaced), left_out=tuple(left_out))
