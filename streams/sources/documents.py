@@ -41,6 +41,9 @@ _FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 _TAG = "tag:yaml.org,2002:"
+_TAGS = {*yaml.constructor.SafeConstructor.yaml_constructors, f"{_TAG}merge"}
+_QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
+_FIELD = re.compile(r"[a-zA-Z][a-zA-Z.]{0,39}")
 _PATTERNS = {f"{_TAG}int": _INT, f"{_TAG}float": _FLOAT}
 _LEFT_OUT = {f"{_TAG}timestamp", f"{_TAG}value"}
 _Loader.yaml_implicit_resolvers = {
@@ -74,11 +77,11 @@ def yaml_documents(text: str) -> list[tuple[int, Any]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = min(mark.line, len(text.splitlines()) - 1) if mark is not None else 0
-        raise Unreadable(at + 1, f"not YAML: {error.problem or error.context}") from None
+        raise Unreadable(at + 1, f"not YAML: {_shown(error.problem or error.context)}") from None
     except yaml.reader.ReaderError as error:
         at = text.count("\n", 0, max(int(error.position), 0))
         raise Unreadable(at + 1, f"not YAML: {error.reason}") from None
-    except (yaml.YAMLError, ValueError, OverflowError, TypeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  the library raises whatever its conversions do, AttributeError too
         raise Unreadable(1, f"not YAML: {type(error).__name__}") from None
 
 
@@ -163,6 +166,11 @@ def _mark(event: yaml.Event) -> Any:
     return event.start_mark
 
 
+def _shown(problem: str | None) -> str:
+    """The library's words without what it quotes of the text: that may be a secret."""
+    return _QUOTED.sub("...", problem or "")
+
+
 def _nodes(text: str) -> Iterator[tuple[int, yaml.Node]]:
     loader = _Loader(text)
     try:
@@ -175,8 +183,30 @@ def _nodes(text: str) -> Iterator[tuple[int, yaml.Node]]:
 
 def _construct(node: yaml.Node, text: str) -> Any:
     _check_nodes(node, _ALIAS_ALLOWANCE + len(text))
-    constructor = yaml.constructor.SafeConstructor()
-    return constructor.construct_document(node)
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except yaml.MarkedYAMLError:
+        raise
+    except Exception:
+        _check_scalars(node)
+        raise
+
+
+def _check_scalars(root: yaml.Node) -> None:
+    """Looks for the value that its tag does not fit: the library does not say where it stands."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                yaml.constructor.SafeConstructor().construct_document(node)
+            except Exception:  # noqa: BLE001  see above
+                words = f"the value is no {node.tag.removeprefix(_TAG)}: quote it if it is text"
+                raise yaml.MarkedYAMLError(problem=words, problem_mark=node.start_mark) from None
+        elif isinstance(node, yaml.MappingNode):
+            stack += [child for pair in node.value for child in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            stack += node.value
 
 
 def _check_nodes(root: yaml.Node, budget: int) -> None:
@@ -187,11 +217,19 @@ def _check_nodes(root: yaml.Node, budget: int) -> None:
         budget -= 1
         if depth > _DEPTH or budget < 0:
             raise yaml.MarkedYAMLError(problem="nested too deeply, or too many aliases", problem_mark=node.start_mark)
+        if node.tag not in _TAGS:
+            problem = "there is no such tag as this value has: quote the value if it is text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
             stack += [(child, depth + 1) for pair in node.value for child in pair]
         elif isinstance(node, yaml.SequenceNode):
             stack += [(child, depth + 1) for child in node.value]
+
+
+def _name_of(key: str) -> str:
+    """A key as it may be shown: only one that looks like a field's name cannot be a secret out of place."""
+    return f" {key}" if _FIELD.fullmatch(key) else ""
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
@@ -203,5 +241,6 @@ def _check_keys(node: yaml.MappingNode) -> None:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key.start_mark)
         if key.value in seen and key.value != "<<":
-            raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            problem = f"the key{_name_of(key.value)} stands twice"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
         seen.add(key.value)

@@ -21,8 +21,12 @@ from streams.sources.documents import Unreadable, json_documents, plain, yaml_ch
         ("a: 1\n  b: 2\n", 2, "not YAML"),
         ("a: b: c\n", 1, "not YAML"),
         ("\ta: 1\n", 1, "not YAML"),
-        ("a: 1\nb: 2\na: 3\n", 3, "'a' stands twice"),
-        ("a: !!python/object/apply:os.system [ls]\n", 1, "could not determine a constructor"),
+        ("a: 1\nb: 2\na: 3\n", 3, "the key a stands twice"),
+        ("a: !!python/object/apply:os.system [ls]\n", 1, "no such tag"),
+        ("a: 1\nb: !!timestamp now\n", 2, "no timestamp"),
+        ("a: 1\nb: !!int ''\n", 2, "no int"),
+        ("a: 1\nb: !!bool maybe\n", 2, "no bool"),
+        ("a: 1\nb: !!binary é\n", 2, "not YAML"),
         ("a: &x [1]\nb: *y\n", 2, "undefined alias"),
         ("a: &x [*x]\n", 1, "not YAML"),
         ("a: \x01\n", 1, "not YAML"),
@@ -40,6 +44,41 @@ def test_bad_yaml_is_refused_with_its_line(text: str, line: int, words: str) -> 
         yaml_documents(text)
     if "nested" not in words:
         assert refusal.value.line == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !s3cr3t x",
+        "a: !<s3cr3t> x",
+        "a: !!s3cr3t x",
+        "s3cr3t: 1\ns3cr3t: 2",
+        "a: *s3cr3t",
+        "a: !!int s3cr3t",
+        "a: !!timestamp s3cr3t",
+        'a: "s3cr3t',
+        'a: "\\s3cr3t"',
+        "%s3cr3t",
+        "- s3cr3t\nb: 1",
+    ],
+)
+def test_a_refusal_shows_nothing_that_may_be_a_secret(text: str) -> None:
+    """A password that is not quoted may well begin with an exclamation mark."""
+    with pytest.raises(Unreadable) as refusal:
+        yaml_documents(text)
+    assert "s3cr3t" not in str(refusal.value)
+
+
+_TAGS = st.sampled_from(["int", "float", "bool", "null", "timestamp", "binary", "set", "omap", "pairs", "map", "seq", "str", "x"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(_TAGS, st.text(alphabet=st.sampled_from(list("ab01:-. '\"[]{},=_")), max_size=8))
+def test_any_tag_on_any_value_is_a_document_or_a_line(tag: str, value: str) -> None:
+    try:
+        yaml_documents(f"a: !!{tag} {value}\n")
+    except Unreadable as error:
+        assert error.line in {1, 2}
 
 
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
