@@ -108,7 +108,9 @@ def below(path: str, key: str | int) -> str:
     if isinstance(key, int):
         return f"{path}[{key}]"
     if not key.isascii() or not key.replace("_", "").isalnum():
-        return f"{path}[{key[:80]}]"
+        # Escaped: a message is one line, whatever a key holds.
+        shown = key[:80] if key.isprintable() else repr(key[:80])
+        return f"{path}[{shown}]"
     return f"{path}.{key}" if path else key
 
 

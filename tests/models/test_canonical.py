@@ -129,6 +129,7 @@ HOSTILE: list[tuple[str, Any, str, str]] = [
     ),
     ("spec", _nested(100_000), "spec" + "[0]" * 25 + "[", "is nested too deeply"),
     ("spec", _itself(), ("spec" + ".again" * 48)[:80], "is nested too deeply"),
+    ("spec", {"a\nrefused": b""}, "spec['a\\nrefused']", "is a bytes, which is no JSON: write it as text"),
     ("metadata.annotations", {"a": "x" * LARGEST}, "", "has 1051066 bytes, at most 1048576 are possible: split it"),
 ]
 
