@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine.models.base import Loose, LooseObject
+from engine.models.base import Loose, LooseObject, Object
 from engine.models.kind import Kind
 from engine.models.rules import broken
 from engine.models.texts import Port, is_address, is_host
@@ -134,8 +134,11 @@ class Namespace(LooseObject):
     """A Namespace."""
 
 
-class Secret(LooseObject):
-    """A Secret; its values are never looked at here, and never part of a message."""
+class Secret(Object):
+    """A Secret; its values are never looked at here, and never part of a message.
+
+    Whole, unlike other foreign kinds: only its known fields are sealed, so an unknown one would be logged in clear.
+    """
 
     type: str = "Opaque"
     data: dict[str, str] = {}

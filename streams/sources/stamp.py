@@ -13,6 +13,8 @@ from engine.seal import PREFIX, Sealer
 Json = Mapping[str, Any]
 
 _NOISE = {"managedFields", "resourceVersion", "uid", "selfLink"}
+_SECRET_FIELDS = {"apiVersion", "kind", "metadata", "type", "immutable"}
+_SECRET_METADATA = {"name", "namespace", "labels", "annotations", "creationTimestamp", "generation", "ownerReferences"}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -43,13 +45,18 @@ def _content(object_: Json) -> dict[str, Any]:
 
 
 def _sealed(object_: Json, sealer: Sealer) -> dict[str, Any]:
-    """A Secret with its values sealed; `stringData` becomes data, as an API server makes it."""
+    """A Secret with its values sealed; `stringData` becomes data, as an API server makes it.
+
+    Nothing else passes but what is known to be no secret: a misspelt field may hold one.
+    """
     data = {}
     for key, value in dict(object_.get("data") or {}).items():
         data[key] = value if str(value).startswith(PREFIX) else sealer.seal_text(_decoded(value))
     for key, value in dict(object_.get("stringData") or {}).items():
         data[key] = sealer.seal_text(str(value).encode())
-    return {key: value for key, value in object_.items() if key != "stringData"} | {"data": data}
+    metadata = {key: value for key, value in dict(object_.get("metadata") or {}).items() if key in _SECRET_METADATA}
+    known = {key: value for key, value in object_.items() if key in _SECRET_FIELDS}
+    return {**known, "metadata": metadata, "data": data}
 
 
 def _metadata(object_: Json) -> dict[str, Any]:

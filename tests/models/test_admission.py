@@ -159,7 +159,15 @@ def test_a_secret_is_never_shown() -> None:
     for path, value in (
         ("data", {canary: {"nested": canary}}), ("data", [canary]), ("type", [canary]), ("data", canary),
         ("stringData", {"a": [canary]}), ("immutable", canary), ("metadata.labels", {"a": canary + " "}),
+        ("stringdata", {"a": canary}), ("spec", {"data": {"a": canary}}), ("metadata.note", canary),
     ):  # fmt: skip
         judged = admit(("", "Secret"), changed(SECRET, path, value))
         assert isinstance(judged, Refusal)
         assert canary not in judged.message.replace(f"data.{canary}", "").replace(f"data[{canary}]", "")
+
+
+def test_a_misspelt_field_of_a_secret_is_refused() -> None:
+    """Only `data` and `stringData` are sealed: what stood beside them would enter the log in clear."""
+    judged = admit(("", "Secret"), changed(SECRET, "stringdata", {"token": "x"}))
+    assert isinstance(judged, Refusal)
+    assert judged.message == "stringdata: unknown field: did you mean stringData?"

@@ -308,3 +308,18 @@ class TestStamp:
         assert one["data"]["a"] == one["data"]["c"]
         assert self.sealer.unseal_text(one["data"]["a"]) == b"hello"
         assert stamped(ref("s", kind="Secret"), secret, one, "later", self.sealer) == one
+
+    def test_nothing_of_a_secret_but_its_known_fields_enters_the_log(self) -> None:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "s", "note": "hello"},
+            "type": "Opaque",
+            "stringdata": {"c": "hello"},
+            "spec": {"data": "hello"},
+            "immutable": True,
+            "data": {"a": "aGVsbG8="},
+        }
+        one = stamped(ref("s", kind="Secret"), secret, None, _NOW, self.sealer)
+        assert "hello" not in str(one)
+        assert one.keys() == {"apiVersion", "kind", "metadata", "type", "immutable", "data"}
