@@ -31,6 +31,7 @@ from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
 from engine.outputs.channels import DEADLINE, FRAGMENT, INFRA, NODE, STATUS
 from engine.ref import Ref, parse_ref
+from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
 from engine.resolve.indexes import INDEXES
 from engine.resolve.manifest import held_fact
@@ -58,6 +59,7 @@ class Engine:
         self._fold = Fold()
         self._derived = Derived(self.graph)
         self._passed: set[str] = set()
+        self._refusals = Refusals()
 
     # -- the whole --------------------------------------------------------------------------------------------------
 
@@ -69,6 +71,7 @@ class Engine:
         """Take a fold state into an engine that is still empty."""
         self._fold.load(state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
+        self._refusals = Refusals(self._fold.under(REFUSED))
         for ref, row in sorted(self._fold.resources()):
             self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
         for _, row in self._fold.under(QUARANTINE):
@@ -107,6 +110,8 @@ class Engine:
         fragments = self._derived.delta(FRAGMENT)
         moved = self._gateways_moved(fragments)
         statuses = self._derived.delta(STATUS)
+        for key in statuses.removed:
+            self._fold.remove(CHANGED + key)
         shown = dict(statuses.set) | {
             gateway: self._derived.items[STATUS][gateway] for gateway in moved if gateway in self._derived.items[STATUS]
         }
@@ -154,9 +159,13 @@ class Engine:
                     "message": change.message,
                     "time": change_set.time,
                 }
-                self._fold.set(f"{REFUSED}{change_set.cluster}/{change.location}", row)
+                key = f"{REFUSED}{change_set.cluster}/{change.location}"
+                self._fold.set(key, row)
+                self._show_again(self._refusals.put(key, row))
             case Admitted():
-                self._fold.remove(f"{REFUSED}{change_set.cluster}/{change.location}")
+                key = f"{REFUSED}{change_set.cluster}/{change.location}"
+                self._fold.remove(key)
+                self._show_again(self._refusals.remove(key))
             case SyncBegin():
                 self._fold.set(SYNC + change_set.cluster, {"state": "begun"})
             case SyncEnd():
@@ -194,21 +203,31 @@ class Engine:
         if old is None:
             return None
         if _generation(old["object"]) == _generation(new) or self._is_held(ref):
-            return old.get("previous")
+            # Of a revision that its model refused it is the one before it that was served, and rejected.
+            return None if old["refusal"] and self._is_held(ref) else old.get("previous")
         return old.get("previous") if old["refusal"] else old["object"]
 
     def _show(self, ref: Ref, row: dict[str, Any]) -> None:
-        """Let queries see a resource. What cannot be understood is there, without content."""
+        """Let queries see a resource: of what its model refuses the last good revision, or none but what is written."""
         metadata = row["object"].get("metadata") or {}
+        refused = row["refusal"]
+        served = row.get("previous") if refused else row["object"]
         resource = Resource(
-            None if row["refusal"] else row["object"],
+            served,
             _generation(row["object"]),
             str(metadata.get("creationTimestamp", "")),
-            row["refusal"],
-            row.get("previous"),
+            refused or self._refusals.of(ref),
+            None if refused else row.get("previous"),
+            row["object"] if served is None else None,
         )
         self.graph.put(ref, resource)
         self._derived.watch(ref, present=True)
+
+    def _show_again(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            row = self._fold.rows.get(f"{RESOURCE}{ref}")
+            if row is not None:
+                self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
 
     def _sync_end(self, cluster: str) -> None:
         """What came since the begin takes effect now, at once; what was served before was served all along."""
@@ -285,8 +304,6 @@ class Engine:
         for gateway in sorted(moved):
             if gateway in self._derived.items[STATUS]:
                 self._fold.set(CHANGED + gateway, {"offset": self.offset})
-            else:
-                self._fold.remove(CHANGED + gateway)
         return sorted(moved)
 
     def _status(self, value: dict[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,9 @@ class Delete:
 class Refused:
     """The source saw an object (or a file) that it could not accept; its last good state stays.
 
-    `location` is what a person opens: a path with line, relative to the source's root. `ref` is None when the
-    object could not even be identified. Replaces any earlier refusal of the same location.
+    `location` is what a person opens: a path with line, relative to the source's root. `ref` is the object that is not
+    as its author wrote it there: None when it could not be identified, or stands elsewhere too and counts there.
+    Replaces any earlier refusal of the same location.
     """
 
     location: str

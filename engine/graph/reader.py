@@ -18,8 +18,10 @@ Json = Mapping[str, Any]
 class Resource:
     """An object of the log as queries see it.
 
-    `object` is None when the object cannot be understood; then `refusal` says why. `previous` is the last
-    revision that nobody rejected, for a quarantine to fall back to.
+    `object` is the last revision that its model takes, None when there is none; `refusal` says what stands against the
+    present one, "" for nothing, and `generation` is the present one's. `previous` is the last revision that nobody
+    rejected, for a quarantine to fall back to. `written` is what stands there where there is no `object`: nothing in it
+    can be trusted, it only tells whose business it is.
     """
 
     object: Json | None
@@ -27,6 +29,7 @@ class Resource:
     created: str
     refusal: str = ""
     previous: Json | None = None
+    written: Json | None = None
 
 
 class Reader(Protocol):

@@ -11,9 +11,9 @@ from engine.outputs.channels import NODE, STATUS, Used
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.backend import endpoints, port_protocol
-from engine.resolve.manifest import items, mapping, metadata_of, object_of, spec_of
+from engine.resolve.manifest import items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
 from engine.resolve.values import Backend, BackendKey, Problem
-from engine.status.condition import condition
+from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
 
 
@@ -85,11 +85,16 @@ def generation(graph: Reader, ref: Ref) -> int:
 
 def backend_status(graph: Reader, ref: Ref) -> Outputs:
     """The status of a kgateway Backend."""
+    never = refused_from_the_start(graph, ref)
+    if never is not None:
+        return Outputs(((STATUS, str(ref), not_taken(never, ("Accepted",), "Invalid")),))
     object_ = object_of(graph, ref)
     if object_ is None:
         return Outputs()
-    at = graph.get(generation, ref)
+    at, refusal = present(graph, ref)
     good = bool(items(mapping(spec_of(object_).get("static")).get("hosts")))
     text = "the backend is served" if good else "only static backends are served: set spec.static.hosts"
+    if refusal:
+        good, text = False, f"{refusal}; until it is mended, the last good revision is served"
     one = condition("Accepted", good, "Accepted" if good else "Invalid", text, at)
     return Outputs(((STATUS, str(ref), {"generation": at, "status": {"conditions": [one]}, "programmed": {}}),))

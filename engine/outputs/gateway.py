@@ -38,7 +38,7 @@ from engine.resolve.settings import settings
 from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
 from engine.seal import Sealer
-from engine.status.gateway import gateway_status
+from engine.status.gateway import gateway_status, refused_status
 from engine.update import FragmentKey, FragmentKind
 
 _MISDIRECTED = 421
@@ -172,7 +172,8 @@ def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:
     """The status of a Gateway of ours, and the nodes of it and its listeners."""
     found = graph.get(listeners, gateway)
     if found is None:
-        return Outputs()
+        refused = refused_status(graph, gateway)
+        return Outputs(((STATUS, str(gateway), refused),) if refused is not None else ())
     attached = {one.name: graph.count(ATTACHED, (gateway, one.name)) for one in found}
     status = gateway_status(graph, gateway, attached, listeners_broken(graph, gateway))
     items: list[tuple[str, str, Any]] = [(STATUS, str(gateway), status)]

@@ -16,10 +16,11 @@ from engine.outputs.lawful import Entry, lawful, without
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Placement, Served, attachments, parent_gateways
 from engine.resolve.listener import listeners
+from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.precedence import order
 from engine.resolve.rule import ResolvedRoute, resolved_route
 from engine.resolve.values import BackendKey, RouteEntry, Rule
-from engine.status.http_route import route_status
+from engine.status.http_route import refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
 Counts = tuple[tuple[str, Hashable], ...]
@@ -54,6 +55,9 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
     if parents:
         items.append((STATUS, str(ref), route_status(graph, ref, parents)))
         items.append((NODE, f"route/{ref}", _node(ref, parents)))
+    elif (never := refused_from_the_start(graph, ref)) is not None:
+        refused = refused_status(graph, ref, never)
+        items += [(STATUS, str(ref), refused)] if refused is not None else []
     return Outputs(tuple(items), tuple(counts))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.graph.reader import Json, Reader
+from engine.graph.reader import Json, Reader, Resource
 from engine.ref import Ref
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -53,6 +53,12 @@ def object_of(graph: Reader, ref: Ref) -> Json | None:
     """The object as it is now; None when it is absent or cannot be understood."""
     resource = graph.read(ref)
     return resource.object if resource is not None else None
+
+
+def refused_from_the_start(graph: Reader, ref: Ref) -> Resource | None:
+    """The resource, when no revision of it was ever taken by its model; of `written` it can be told whose it is."""
+    resource = graph.read(ref)
+    return resource if resource is not None and resource.object is None and resource.refusal else None
 
 
 def held_fact(gateway: Ref, ref: Ref) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
+from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.listener import Listener, listeners
-from engine.resolve.manifest import items, metadata_of, object_of, spec_of
+from engine.resolve.manifest import items, object_of, refused_from_the_start, spec_of
 from engine.resolve.settings import settings
 from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import Problem
-from engine.status.condition import condition
+from engine.status.condition import condition, not_taken, present
 
 
 class Reason(StrEnum):
@@ -37,7 +38,7 @@ def gateway_status(
     `broken` says of listeners which of Envoy's field rules they break: they are not served.
     """
     object_ = object_of(graph, gateway)
-    generation = int(metadata_of(object_).get("generation") or 0)
+    generation, refusal = present(graph, gateway)
     found = tuple(_told(one, broken) for one in graph.get(listeners, gateway) or ())
     ends = {one.listener: one for one in graph.get(terminations, gateway)}
     entries = [_listener(one, ends.get(one.name), attached[one.name], generation) for one in found]
@@ -45,7 +46,7 @@ def gateway_status(
     served = [one for one in found if one.serves and (not one.tls or ends[one.name].secrets)]
     status: dict[str, Any] = {
         "conditions": [
-            _accepted(len(found), len(good), generation),
+            _refused(refusal, generation) if refusal else _accepted(len(found), len(good), generation),
             condition(
                 "Programmed",
                 bool(served),
@@ -75,6 +76,20 @@ def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:
     if wanted:
         return [{"type": str(one.get("type", "IPAddress")), "value": str(one.get("value"))} for one in wanted]
     return [{"type": "IPAddress", "value": bind}]
+
+
+def refused_status(graph: Reader, gateway: Ref) -> dict[str, Any] | None:
+    """The wanted status of a Gateway that its model never took; None when it is not ours, or was taken."""
+    never = refused_from_the_start(graph, gateway)
+    name = spec_of(never.written).get("gatewayClassName") if never is not None else None
+    if never is None or not isinstance(name, str) or not graph.get(is_our_class, ClassKey(gateway.cluster, name)):
+        return None
+    return not_taken(never, ("Accepted", "Programmed"), Reason.INVALID)
+
+
+def _refused(refusal: str, generation: int) -> dict[str, Any]:
+    text = f"{refusal}; until it is mended, the last good revision is served"
+    return condition("Accepted", False, Reason.INVALID, text, generation)
 
 
 def _accepted(listeners_: int, good: int, generation: int) -> dict[str, Any]:

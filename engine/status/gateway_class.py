@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from engine.graph.reader import Outputs, Reader
 from engine.ref import Ref
-from engine.resolve.manifest import metadata_of, object_of, spec_of
+from engine.resolve.manifest import object_of, refused_from_the_start, spec_of
 from engine.resolve.settings import settings
-from engine.status.condition import condition
+from engine.status.condition import condition, not_taken, present
 
 
 def gateway_class_status(graph: Reader, ref: Ref) -> Outputs:
     """Accepted when it names our controller; other controllers' classes are not written to."""
     object_ = object_of(graph, ref)
+    never = refused_from_the_start(graph, ref)
+    if never is not None:
+        ours = spec_of(never.written).get("controllerName") == settings(graph).controller_name
+        return Outputs((("status", str(ref), not_taken(never, ("Accepted",), "InvalidParameters")),) if ours else ())
     if object_ is None or spec_of(object_).get("controllerName") != settings(graph).controller_name:
         return Outputs()
-    generation = int(metadata_of(object_).get("generation") or 0)
+    generation, refusal = present(graph, ref)
     parameters = spec_of(object_).get("parametersRef")
     text = "parametersRef is not served: remove it" if parameters else "Gateways of this class are served"
-    reason = "InvalidParameters" if parameters else "Accepted"
-    accepted = condition("Accepted", not parameters, reason, text, generation)
+    text = f"{refusal}; until it is mended, the last good revision counts" if refusal else text
+    bad = bool(parameters or refusal)
+    accepted = condition("Accepted", not bad, "InvalidParameters" if bad else "Accepted", text, generation)
     status = {"generation": generation, "status": {"conditions": [accepted]}, "programmed": {}}
     return Outputs((("status", str(ref), status),))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from engine.graph.reader import Json, Reader
+from engine.graph.reader import Json, Reader, Resource
 from engine.ref import Ref
-from engine.resolve.attachment import Parent
-from engine.resolve.manifest import GATEWAY_API, items, metadata_of, object_of, spec_of
+from engine.resolve.attachment import Parent, parent_gateway
+from engine.resolve.listener import listeners
+from engine.resolve.manifest import GATEWAY_API, items, object_of, spec_of
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.settings import settings
-from engine.status.condition import condition
+from engine.resolve.values import Problem
+from engine.status.condition import condition, present
+
+_PARENT_REF: Final = ("group", "kind", "namespace", "name", "sectionName", "port")
 
 
 class Reason(StrEnum):
@@ -25,14 +29,14 @@ class Reason(StrEnum):
 def route_status(graph: Reader, ref: Ref, parents: dict[int, tuple[Parent, ResolvedRoute]]) -> dict[str, Any]:
     """The wanted status; parentRefs that name nothing of ours are another controller's business."""
     object_ = object_of(graph, ref)
-    generation = int(metadata_of(object_).get("generation") or 0)
+    generation, refusal = present(graph, ref)
     refs = items(spec_of(object_).get("parentRefs"))
     controller = settings(graph).controller_name
     entries = [
         {
             "parentRef": _parent_ref(refs[index]),
             "controllerName": controller,
-            "conditions": _conditions(parent, resolved, generation),
+            "conditions": _conditions(parent, resolved, generation, refusal),
         }
         for index, (parent, resolved) in sorted(parents.items())
         if index < len(refs)
@@ -45,7 +49,23 @@ def _parent_ref(item: Json) -> dict[str, Any]:
     return {"group": GATEWAY_API, "kind": "Gateway", **item}
 
 
-def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int) -> list[dict[str, Any]]:
+def refused_status(graph: Reader, ref: Ref, resource: Resource) -> dict[str, Any] | None:
+    """The wanted status of a route that its model never took; None when it names no Gateway of ours."""
+    text = f"{resource.refusal}: mend it"
+    accepted = condition("Accepted", False, Reason.UNSUPPORTED_VALUE, text, resource.generation)
+    named = [
+        {key: item[key] for key in _PARENT_REF if isinstance(item.get(key), str | int)}
+        for item in items(spec_of(resource.written).get("parentRefs"))
+    ]
+    entries = [
+        {"parentRef": _parent_ref(item), "controllerName": settings(graph).controller_name, "conditions": [accepted]}
+        for item in named
+        if (gateway := parent_gateway(ref, item)) is not None and graph.get(listeners, gateway) is not None
+    ]
+    return {"generation": resource.generation, "status": {"parents": entries}, "programmed": {}} if entries else None
+
+
+def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int, refusal: str) -> list[dict[str, Any]]:
     found = [_accepted(parent, resolved, generation)]
     if parent.problem is None and resolved.unresolved:
         first = resolved.unresolved[0]
@@ -54,13 +74,20 @@ def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int) -> lis
     else:
         text = "all references are resolved"
         found.append(condition("ResolvedRefs", True, Reason.RESOLVED_REFS, text, generation))
-    partly = [resolved.fallen_back] if resolved.fallen_back is not None else []
+    partly = [_fall_back(refusal)] if refusal else []
+    partly += [resolved.fallen_back] if resolved.fallen_back is not None else []
     if len(resolved.replaced) < len(resolved.rules):
         partly += (*resolved.replaced, *resolved.left_out)
     if partly:
         text = "; ".join(dict.fromkeys(one.message for one in partly))
         found.append(condition("PartiallyInvalid", True, partly[0].reason, text, generation))
     return found
+
+
+def _fall_back(refusal: str) -> Problem:
+    """Worded as the Gateway API wants it (RouteConditionPartiallyInvalid)."""
+    text = f"Fall Back: the last good revision is served, because the present one is refused ({refusal}): mend it"
+    return Problem(Reason.UNSUPPORTED_VALUE, text)
 
 
 def _accepted(parent: Parent, resolved: ResolvedRoute, generation: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.ref import Ref
+from engine.ref import Ref, parse_ref
 from streams.cli.get import conditions, is_good, objects_of
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Data, Output, chosen, convergence, rows, with_log
@@ -43,17 +43,31 @@ def status(
     found = with_log(settings, work)
     answer = {
         "log": found["log"],
-        "refused": [row for key, row in found["state"].items() if key.startswith("refused/")],
+        "refused": [one for one in _refused(found["state"]) if ref is None or _names(one["ref"], ref)],
         "quarantined": [row for key, row in found["state"].items() if key.startswith("quarantine/")],
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
-    if ref is not None and not answer["objects"]:
+    if ref is not None and not answer["objects"] and not answer["refused"]:
         fail(f"{ref} is not there", 1)
     if output is Format.TABLE:
         _print(answer, whole=ref is not None)
     else:
         emit(answer, output)
+
+
+def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """What sources could not take, and objects of the log that their models refuse."""
+    found = [row for key, row in state.items() if key.startswith("refused/")]
+    for key, row in state.items():
+        if key.startswith("resource/") and row.get("refusal"):
+            ref = key.removeprefix("resource/")
+            found.append({"location": ref, "ref": ref, "message": row["refusal"], "time": row["time"]})
+    return found
+
+
+def _names(text: str | None, wanted: str) -> bool:
+    return text is not None and _chosen(parse_ref(text), wanted)
 
 
 def _chosen(ref: Ref, wanted: str | None) -> bool:

@@ -113,7 +113,7 @@ class Directory:
         what = f"{ref.kind} {ref.namespace}/{ref.name}".replace(" /", " ")
         for one in others:
             message = f"{what} stands in {first.location} already, which counts: remove one of the two"
-            yield Refused(one.name, one.line, message, ref)
+            yield Refused(one.name, one.line, message)  # the object itself is as it should be
 
     def _names(self, paths: Iterable[str]) -> set[str] | None:
         """The names of manifests at these paths; None when something else changed, such as a folder or a link."""

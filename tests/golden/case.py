@@ -18,17 +18,19 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.engine import Engine
-from engine.events import ChangeSet, Put, Refused
+from engine.events import Admitted, ChangeSet, Delete, Put, Refused
+from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.status.programmed import programmed
 from engine.update import Fragment, FragmentKind, Update
-from streams.sources.manifests import read_directory
+from streams.sources.directory import Directory
 from streams.sources.stamp import stamped
 
 CASES = Path(__file__).parent / "cases"
 _KEY = bytes(range(KEY_BYTES))
 NOW = "2026-11-24T12:00:00.000Z"
-FILES = {"input.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
+STEPS = ("before.yaml", "input.yaml")
+FILES = {*STEPS, "requests.yaml", "envoy.yaml", "status.yaml"}
 MESSAGES: dict[FragmentKind, type[Message]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
@@ -109,29 +111,49 @@ def requests_of(name: str) -> list[Request]:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What the file source makes of an input."""
+    """What the file source makes of an input: a change set for each thing that the directory said, one after the other."""
 
-    change_set: ChangeSet
+    change_sets: tuple[ChangeSet, ...]
     refused: dict[str, str]
 
 
 def read(folder: Path) -> Read:
-    """Read `input.yaml` of a folder as the file source does."""
+    """Read a folder's manifests as the file source does: `before.yaml`, where there is one, then `input.yaml`."""
     sealer = Sealer(_KEY)
+    logged: dict[Ref, Any] = {}
+    change_sets = []
+    told: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="golden-") as alone:
-        shutil.copy(folder / "input.yaml", alone)
-        reading = read_directory(Path(alone), "local")
-    puts = [Put(ref, stamped(ref, one.object, None, NOW, sealer)) for ref, one in sorted(reading.objects.items())]
-    refused = [Refused(place, one.ref, one.message) for place, one in sorted(reading.refused.items())]
-    messages = {place: one.message for place, one in sorted(reading.refused.items())}
-    return Read(ChangeSet("default", "local", "files", "golden", NOW, "files", (*puts, *refused)), messages)
+        directory = Directory(Path(alone), "local")
+        for number, name in enumerate(one for one in STEPS if (folder / one).exists()):
+            shutil.copy(folder / name, Path(alone) / "new")
+            (Path(alone) / "new").rename(Path(alone) / "input.yaml")
+            touched = directory.look() | logged.keys()
+            changes = [one for ref in sorted(touched) if (one := _change(ref, directory, logged, sealer)) is not None]
+            logged |= {one.ref: one.object for one in changes if isinstance(one, Put)}
+            refused = sorted(directory.refusals(), key=lambda one: one.location)
+            changes += [Admitted(one) for one in sorted(told - {one.location for one in refused})]
+            changes += [Refused(one.location, one.ref, one.message) for one in refused]
+            told = {one.location for one in refused}
+            time = f"{NOW[:-8]}{number}0.000Z"
+            change_sets.append(ChangeSet("default", "local", "files", f"golden-{number}", time, "files", tuple(changes)))
+    return Read(tuple(change_sets), {one.location: one.message for one in refused})
+
+
+def _change(ref: Ref, directory: Directory, logged: dict[Ref, Any], sealer: Sealer) -> Put | Delete | None:
+    found, old = directory.object(ref), logged.get(ref)
+    if found is not None:
+        new = stamped(ref, found.object, old, NOW, sealer)
+        return None if new == old else Put(ref, new)
+    return None if old is None or directory.keeps(ref) else Delete(ref)
 
 
 def resolved(case: Read) -> Golden:
     """What the engine makes of it."""
     sealer = Sealer(_KEY)
     engine = Engine(sealer)
-    engine.apply(case.change_set, 0)
+    for offset, change_set in enumerate(case.change_sets):
+        engine.apply(change_set, offset)
     return Golden(engine.everything(), case.refused, sealer)
 
 
@@ -148,7 +170,7 @@ def envoy_of(golden: Golden) -> str:
 def status_of(golden: Golden) -> str:
     """All conditions, as if every proxy had acknowledged everything, and what was refused."""
     statuses = golden.update.statuses.set
-    converged = {gateway: 1 for one in statuses.values() for gateway in one["programmed"]}
+    converged = {gateway: 9 for one in statuses.values() for gateway in one["programmed"]}
     shown = {ref: programmed(one, converged) for ref, one in sorted(statuses.items())}
     return _yaml({"refused": golden.refused, "statuses": shown})
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import random
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.golden.case import CASES, FILES, Request, envoy_of, names, requests_of, resolve, status_of
+from tests.golden.case import CASES, FILES, STEPS, Request, envoy_of, names, requests_of, resolve, status_of
 from tests.support.backend import Backend, backends
 from tests.support.client import Answer, Ask, Connection, ask
 from tests.support.proxy import port_of, proxies
@@ -53,8 +55,9 @@ def test_played(name: str, tmp_path: Path) -> None:
     """The real Envoy answers what the case expects."""
     random_ = random.SystemRandom()
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
-    text = (CASES / name / "input.yaml").read_text()
-    (tmp_path / "input.yaml").write_text(text.replace(_PLACEHOLDER, prefix))
+    for step in STEPS:
+        if (CASES / name / step).exists():
+            (tmp_path / step).write_text((CASES / name / step).read_text().replace(_PLACEHOLDER, prefix))
     asyncio.run(_play(tmp_path, prefix, requests_of(name)))
 
 
@@ -70,10 +73,11 @@ async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
 
 
 def _places(folder: Path, prefix: str) -> dict[tuple[str, int], str]:
-    """Where backends must stand: every loopback endpoint of the input, under its last number."""
+    """Where backends must stand: every loopback endpoint of the inputs, under its last number."""
     places = {}
-    for document in yaml.safe_load_all((folder / "input.yaml").read_text()):
-        kind = (document or {}).get("kind")
+    texts = [(folder / one).read_text() for one in STEPS if (folder / one).exists()]
+    for document in (one for text in texts for one in _documents(text)):
+        kind = document.get("kind") if isinstance(document, dict) else None
         pairs = []
         if kind == "EndpointSlice":
             ports = [port["port"] for port in document.get("ports", [])]
@@ -85,6 +89,15 @@ def _places(folder: Path, prefix: str) -> dict[tuple[str, int], str]:
             if address.startswith(prefix):
                 places[address, port] = address.removeprefix(prefix)
     return places
+
+
+def _documents(text: str) -> list[Any]:
+    """What can be read: one broken document must not hide where the others' backends stand."""
+    found = []
+    for part in re.split(r"^---$", text, flags=re.MULTILINE):
+        with contextlib.suppress(yaml.YAMLError):
+            found.append(yaml.safe_load(part))
+    return found
 
 
 async def _one(request: Request, address: str, running: dict[str, Backend]) -> None:

@@ -37,10 +37,13 @@ def _namespaced(base: Put, namespace: str) -> Put:
     return Put(base.ref._replace(namespace=namespace), {**base.object, "metadata": metadata})
 
 
+_OFTEN = ("gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route")
+
+
 @st.composite
 def _puts(draw: Any) -> Put:
     generation = draw(st.integers(1, 3))
-    kind = draw(st.sampled_from(["gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken"]))
+    kind = draw(st.sampled_from(_OFTEN))
     number = draw(st.integers(0, 2))
     if kind == "gateway":
         chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=3, unique_by=lambda one: one["name"]))
@@ -72,12 +75,22 @@ def _puts(draw: Any) -> Put:
     if kind == "secret":
         data = {"tls.crt": _SEALER.seal_text(b"no certificate"), "tls.key": "sealed:v1:broken"}
         return put("", "v1", "Secret", "cert", {"type": "kubernetes.io/tls", "data": data}, generation)
-    return put(API, "v1", "HTTPRoute", f"r{number}", {"spec": {"nonsense": True}}, generation)
+    return put(API, "v1", "HTTPRoute", f"r{number}", {"spec": {"parentRefs": [{"name": "gw"}], "x": 1}}, generation)
 
 
+def _broken(base: Put) -> Put:
+    """A next revision, which its model refuses."""
+    metadata = {**base.object["metadata"], "generation": base.object["metadata"]["generation"] + 1}
+    return Put(base.ref, {**base.object, "metadata": metadata, "spec": {"nonsense": True}})
+
+
+_FATES = ("stays", "stays", "goes", "breaks")
 _CHANGES = st.lists(
-    st.tuples(_puts(), st.booleans()).map(lambda one: delete(one[0]) if one[1] else one[0]), max_size=25
-)
+    st.tuples(_puts(), st.sampled_from(_FATES)).map(
+        lambda one: {"goes": [delete(one[0])], "breaks": [one[0], _broken(one[0])]}.get(one[1], [one[0]])
+    ),
+    max_size=25,
+).map(lambda many: [change for few in many for change in few])
 _BATCHES = st.lists(st.integers(1, 5), min_size=1, max_size=10)
 
 
@@ -97,6 +110,17 @@ def _picture(update: Update) -> dict[str, Any]:
     return {"fragments": fragments, "statuses": statuses, "nodes": update.nodes.set, "infra": update.infra.set}
 
 
+def histories(changes: list[Change]) -> dict[Ref, list[Put]]:
+    """Of each object that is there all its revisions since it came: of one that is refused an earlier one counts."""
+    found: dict[Ref, list[Put]] = {}
+    for change in changes:
+        if isinstance(change, Delete):
+            found.pop(change.ref, None)
+        elif isinstance(change, Put):
+            found.setdefault(change.ref, []).append(change)
+    return found
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_CHANGES, _BATCHES)
 def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int]) -> None:
@@ -106,10 +130,8 @@ def test_incremental_equals_from_scratch(changes: list[Change], batches: list[in
     loaded = Engine(_SEALER)
     loaded.load(engine.state().items())
     assert _picture(loaded.everything()) == wanted
-    last: dict[Ref, Change] = {change.ref: change for change in changes if isinstance(change, Put | Delete)}
-    left = [change for change in last.values() if isinstance(change, Put)]
     scratch = Engine(_SEALER)
-    scratch.apply(change_set(*left), 0)
+    scratch.apply(change_set(*(one for history in histories(changes).values() for one in history)), 0)
     assert _picture(scratch.everything()) == wanted
 
 

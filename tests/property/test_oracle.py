@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.derived import CALLED, ROOTS
 from engine.engine import Engine, EngineSettings
-from engine.events import Change, Delete, Put
+from engine.events import Change, Put
 from engine.graph.reader import Outputs, Reader, Resource
 from engine.graph.scratch import Scratch
 from engine.models.admission import Refusal, admit
@@ -22,22 +23,37 @@ from engine.resolve.certificate import SEALER
 from engine.resolve.indexes import INDEXES
 from engine.resolve.manifest import GATEWAY_API
 from engine.resolve.settings import FACT
-from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _apply
+from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _apply, histories
 from tests.support.manifests import change_set, gateway, route
 
 _FACTS = {FACT: EngineSettings(), SEALER: _SEALER}
 
 
-def _resource(put: Put) -> Resource:
-    judged = admit(put.ref, put.object)
-    metadata = put.object["metadata"]
-    refused = isinstance(judged, Refusal)
-    return Resource(None if refused else put.object, metadata["generation"], metadata["creationTimestamp"])
-
-
 def _remembered(changes: list[Change]) -> dict[Ref, Resource]:
-    last = {change.ref: change for change in changes if isinstance(change, Put | Delete)}
-    return {ref: _resource(change) for ref, change in last.items() if isinstance(change, Put)}
+    return {ref: _resource(history) for ref, history in histories(changes).items()}
+
+
+def _resource(history: list[Put]) -> Resource:
+    """The last revision, or of one that is refused the last good one of another generation before it."""
+    last, good = history[-1], None
+    for before, after in pairwise(history):
+        if _generation(before) != _generation(after) and not _refusal(before):
+            good = before.object
+    refusal = _refusal(last)
+    served = good if refusal else last.object
+    created = last.object["metadata"]["creationTimestamp"]
+    return Resource(
+        served, _generation(last), created, refusal, None if refusal else good, None if served is not None else last.object
+    )
+
+
+def _refusal(put: Put) -> str:
+    judged = admit(put.ref, put.object)
+    return judged.message if isinstance(judged, Refusal) else ""
+
+
+def _generation(put: Put) -> int:
+    return int(put.object["metadata"]["generation"])
 
 
 def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
