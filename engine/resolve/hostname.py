@@ -30,3 +30,13 @@ def owner(hostname: str, patterns: Iterable[str]) -> str | None:
     """The most specific of the listener hostnames that covers `hostname`; it alone serves it (listener isolation)."""
     covering = [pattern for pattern in patterns if covers(pattern, hostname)]
     return max(covering, key=specificity) if covering else None
+
+
+def is_certified(hostname: str, names: Iterable[str]) -> bool:
+    """Whether a certificate of these names is for a listener's hostname, or for some host below a wildcard one.
+
+    A certificate's wildcard stands for one label (RFC 9525, 6.3).
+    """
+    return not hostname or any(
+        covers(hostname, name) or (name.startswith("*.") and hostname.partition(".")[2] == name[2:]) for name in names
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
+from engine.resolve.hostname import is_certified
 from engine.resolve.listener import gateway_spec
 from engine.resolve.manifest import items, mapping
 from engine.resolve.values import Problem
@@ -14,17 +15,38 @@ from engine.resolve.values import Problem
 
 @dataclass(frozen=True, slots=True)
 class Termination:
-    """An HTTPS listener's certificates: those that can be served, and problems of those that cannot."""
+    """An HTTPS listener's certificates: those that can be served, and problems of those that cannot.
+
+    `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content.
+    """
 
     listener: str
     secrets: tuple[Ref, ...]
     problems: tuple[Problem, ...]
+    foreign: Problem | None = None
 
 
 def certificate_problem(graph: Reader, key: Wanted) -> Problem | None:
     """What stands against a certificate; a renewal that fits changes nothing here."""
     checked = graph.get(wanted_certificate, key)
     return checked if isinstance(checked, Problem) else None
+
+
+def certificate_names(graph: Reader, key: Wanted) -> tuple[str, ...]:
+    """The DNS names that a certificate is for."""
+    checked = graph.get(wanted_certificate, key)
+    return () if isinstance(checked, Problem) else checked.names
+
+
+def _foreign(graph: Reader, gateway: Ref, hostname: str, secrets: list[Ref]) -> Problem | None:
+    names = {ref: graph.get(certificate_names, Wanted(gateway, ref)) for ref in secrets}
+    if not secrets or any(is_certified(hostname, found) for found in names.values()):
+        return None
+    told = "; ".join(
+        f"Secret {ref.namespace}/{ref.name} is for {', '.join(found) or 'no host'}" for ref, found in names.items()
+    )
+    text = f"no certificate is for {hostname} ({told}): it is served, but clients will refuse it until one is"
+    return Problem("HostnameMismatch", text)
 
 
 def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
@@ -44,5 +66,6 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
                 good.append(ref)
         if not good and not problems:
             problems.append(Problem("InvalidCertificateRef", "an HTTPS listener needs tls.certificateRefs"))
-        found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems)))
+        foreign = _foreign(graph, gateway, str(item.get("hostname") or "").lower(), good)
+        found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems), foreign))
     return tuple(found)

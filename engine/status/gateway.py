@@ -17,6 +17,9 @@ from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import Problem
 from engine.status.condition import condition, not_taken, present
 
+CERTIFICATE = "penstock.dev/CertificateMatches"
+"""Our own condition of a listener, there only when it is False: the API has no word for it."""
+
 
 class Reason(StrEnum):
     """Reasons that are not a problem's own."""
@@ -143,5 +146,7 @@ def _listener(one: Listener, end: Termination | None, attached: int, generation:
             generation,
         ),
     ]
+    if one.serves and end is not None and end.foreign is not None:
+        conditions.append(condition(CERTIFICATE, False, end.foreign.reason, end.foreign.message, generation))
     kinds = [{"group": group, "kind": kind} for group, kind in one.kinds] if one.refused is None else []
     return {"name": one.name, "attachedRoutes": attached, "supportedKinds": kinds, "conditions": conditions}

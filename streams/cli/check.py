@@ -72,6 +72,9 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
         for one in conditions(status["status"])
         if not is_good(one)
     ]
+    # Our own conditions tell of what is served all the same.
+    warnings += [f"{one['ref']}: {one['message']}" for one in found if "/" in one["type"]]
+    found = [one for one in found if "/" not in one["type"]]
     return {"objects": len(places), "refused": refused, "conditions": found, "warnings": warnings}
 
 
