@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValue,
@@ -58,6 +59,7 @@ from engine.resolve.values import (
 ClusterOf = Callable[[BackendKey], str]
 
 _WELL_KNOWN = {"http": 80, "https": 443}
+_WITH_PORT = StringMatch(":authority", ".*:[0-9]+", regex=True)
 _CODES = {
     301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
     302: RedirectActionRedirectResponseCode.FOUND,
@@ -68,8 +70,39 @@ _CODES = {
 _MILLION = 1_000_000
 
 
-def route(entry: RouteEntry, cluster_of: ClusterOf, *, port: int, tls: bool) -> Route:
-    """The Envoy route of one match. `port` and `tls` are the listener's: a redirect without a port keeps them."""
+class Place(NamedTuple):
+    """Where a route stands: its listener's port and whether it ends TLS, and its virtual host's hostname."""
+
+    port: int
+    tls: bool
+    hostname: str
+
+    @property
+    def host(self) -> str:
+        """The one host that comes here, "" for many."""
+        return "" if self.hostname.startswith("*") else self.hostname
+
+
+def variants(entry: RouteEntry, place: Place) -> tuple[RouteEntry, ...]:
+    """The entries that say in Envoy what one entry says.
+
+    Envoy keeps the port of the Host header in Location where it is told no other. The specification wants the
+    well-known one or the listener's (HTTPRequestRedirectFilter.port). One host is written out, without port; where many
+    come, those who wrote a port get the right one in full.
+    """
+    redirect = entry.rule.redirect
+    if redirect is None or redirect.hostname or place.host or entry.rule.replaced is not None:
+        return (entry,)
+    if not _is_well_known(redirect, place):
+        return (entry,)
+    with_port = replace(entry.match, headers=(*entry.match.headers, _WITH_PORT))
+    rule = replace(entry.rule, redirect=replace(redirect, port=_port(redirect, place), says_port=True))
+    other = replace(entry, match=with_port, rule=rule, variant="/port")
+    return other, replace(entry, order=f"{entry.order}+")
+
+
+def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
+    """The Envoy route of one match."""
     rule = entry.rule
     values: dict[str, Any] = {
         "name": entry.name,
@@ -81,7 +114,7 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, *, port: int, tls: bool) -> 
     values |= _headers(rule.request_headers, "request") | _headers(rule.response_headers, "response")
     values["typed_per_filter_config"] = per_filter_config(rule)
     if rule.redirect is not None:
-        return construct(Route, **values, redirect=_redirect(rule.redirect, port, tls=tls))
+        return construct(Route, **values, redirect=_redirect(rule.redirect, place))
     if not any(one.weight for one in rule.destinations):
         # Gateway API, HTTPRouteRule.backendRefs: no backend, or only weights of 0, is answered with 500.
         return construct(Route, **values, direct_response=construct(DirectResponseAction, status=500))
@@ -219,9 +252,18 @@ def _regex(pattern: str) -> RegexMatcher:
     return construct(RegexMatcher, regex=pattern)
 
 
-def _redirect(redirect: Redirect, port: int, *, tls: bool) -> RedirectAction:
-    scheme = redirect.scheme or ("https" if tls else "http")
-    target = redirect.port or (_WELL_KNOWN[redirect.scheme] if redirect.scheme else port)
+def _port(redirect: Redirect, place: Place) -> int:
+    return redirect.port or (_WELL_KNOWN[redirect.scheme] if redirect.scheme else place.port)
+
+
+def _is_well_known(redirect: Redirect, place: Place) -> bool:
+    """Whether the port is the scheme's own, which is left out of Location (HTTPRequestRedirectFilter.port)."""
+    scheme = redirect.scheme or ("https" if place.tls else "http")
+    return _port(redirect, place) == _WELL_KNOWN.get(scheme)
+
+
+def _redirect(redirect: Redirect, place: Place) -> RedirectAction:
+    left_out = _is_well_known(redirect, place) and not redirect.says_port
     values: dict[str, Any] = {}
     if redirect.path is not None:
         full = redirect.path.full
@@ -230,9 +272,8 @@ def _redirect(redirect: Redirect, port: int, *, tls: bool) -> RedirectAction:
         values["scheme_redirect"] = redirect.scheme
     return construct(
         RedirectAction,
-        host_redirect=redirect.hostname or "",
-        # The well-known port of the scheme is left out of Location (HTTPRequestRedirectFilter.port).
-        port_redirect=0 if target == _WELL_KNOWN.get(scheme) else target,
+        host_redirect=redirect.hostname or place.host,
+        port_redirect=0 if left_out else _port(redirect, place),
         response_code=_CODES[redirect.status],
         **values,
     )

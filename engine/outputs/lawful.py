@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from envoy_data_plane.envoy.config.route.v3 import Route
 
 from engine.envoy.pgv import violation
-from engine.envoy.route import ClusterOf, route
+from engine.envoy.route import ClusterOf, Place, route
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.values import Problem, RouteEntry, Rule
 
@@ -23,21 +23,21 @@ class Entry(NamedTuple):
     broken: Problem | None
 
 
-def lawful(entry: RouteEntry, cluster_of: ClusterOf, port: int, *, tls: bool) -> tuple[Route | None, Problem | None]:
+def lawful(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> tuple[Route | None, Problem | None]:
     """The Envoy route of an entry, and what to tell its author.
 
     One that breaks a rule in what it does answers 500; one that breaks it in what it matches cannot be said at all.
     """
-    message = route(entry, cluster_of, port=port, tls=tls)
+    message = route(entry, cluster_of, place)
     found = violation(message)
     if found is None:
         return message, None
-    place = f"spec.rules[{entry.rule_index}]"
+    where = f"spec.rules[{entry.rule_index}]"
     said = f"Envoy would not take its route: {found}"
     if found.path.startswith("match"):
-        return None, Problem("UnsupportedValue", f"{place}.matches[{entry.match_index}] is not served: {said}")
-    problem = Problem("UnsupportedValue", f"{place} answers 500: {said}")
-    message = route(replace(entry, rule=Rule(name=entry.rule.name, replaced=problem)), cluster_of, port=port, tls=tls)
+        return None, Problem("UnsupportedValue", f"{where}.matches[{entry.match_index}] is not served: {said}")
+    problem = Problem("UnsupportedValue", f"{where} answers 500: {said}")
+    message = route(replace(entry, rule=Rule(name=entry.rule.name, replaced=problem)), cluster_of, place)
     return (message if violation(message) is None else None), problem
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.envoy.fragment import fragment
 from engine.envoy.names import cluster_name, route_name, virtual_host_name
+from engine.envoy.route import Place, variants
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import backend_broken
 from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STATUS, Host, Used
@@ -71,20 +72,26 @@ def backends(rule: Rule) -> tuple[BackendKey, ...]:
 
 def _entries(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[Entry]:
     host = virtual_host_name(place.route_config, place.hostname)
-    found = []
+    standing = Place(port, place.tls, place.hostname)
+    found: list[Entry] = []
     for number, item in enumerate(resolved.rules):
         for index, match in enumerate(item.matches):
             name = f"{host}-{route_name(key.route, number, index, item.rule.name)}"
             rank = order(match, resolved.created, key.route, number, index)
-            entry = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
-            message, broken = lawful(entry, lambda one: cluster_name(one, key.gateway.cluster), port, tls=place.tls)
-            # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
-            unique = f"{host}/{key.route.namespace}/{key.route.name}/{number}/{index}"
-            at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
-            provenance = ((key.route, resolved.generation),)
-            made = fragment(at, message, parent=host, order=rank, provenance=provenance) if message else None
-            found.append(Entry(number, index, (FRAGMENT, str(at), made) if made else None, broken))
+            whole = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
+            found += [_entry(key, entry, host, standing) for entry in variants(whole, standing)]
     return found
+
+
+def _entry(key: Served, entry: RouteEntry, host: str, place: Place) -> Entry:
+    message, broken = lawful(entry, lambda one: cluster_name(one, key.gateway.cluster), place)
+    if message is None:
+        return Entry(entry.rule_index, entry.match_index, None, broken)
+    # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
+    unique = f"{host}/{key.route.namespace}/{key.route.name}/{entry.rule_index}/{entry.match_index}{entry.variant}"
+    at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
+    made = fragment(at, message, parent=host, order=entry.order, provenance=((key.route, entry.generation),))
+    return Entry(entry.rule_index, entry.match_index, (FRAGMENT, str(at), made), broken)
 
 
 def _reachable(graph: Reader, gateway: Ref, parent: Parent) -> Parent:

@@ -75,13 +75,17 @@ class PathChange:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """RequestRedirect. None means: as in the request (the port then follows the specification's table)."""
+    """RequestRedirect. None means: as in the request (the port then follows the specification's table).
+
+    `says_port`: the port is written out even where it is the scheme's well-known one.
+    """
 
     scheme: str | None = None
     hostname: str | None = None
     port: int | None = None
     path: PathChange | None = None
     status: int = 302
+    says_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ class RouteEntry:
     """One match of one rule of one route, as it stands in a virtual host.
 
     `order` sorts as text in the specification's precedence (exact, longest prefix, method, headers, query, oldest,
-    namespace/name, rule, match); `name` is kgateway's Envoy route name without the index.
+    namespace/name, rule, match); `name` is kgateway's Envoy route name without the index. `variant` tells entries of
+    one match apart.
     """
 
     route: Ref
@@ -196,6 +201,7 @@ class RouteEntry:
     rule: Rule
     order: str
     name: str
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

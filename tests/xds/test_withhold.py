@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.envoy.fragment import fragment
-from engine.envoy.route import route
+from engine.envoy.route import Place, route
 from engine.envoy.route_config import route_config, virtual_host
 from engine.ref import Ref
 from engine.resolve.values import Match, PathType, RouteEntry, Rule, VirtualHost
@@ -18,7 +18,7 @@ _GATEWAY = Ref("c", "g", "Gateway", "n", "gw")
 def _route(name: str, path: str) -> Fragment:
     entry = RouteEntry(Ref("c", "g", "HTTPRoute", "n", name), 1, 0, 0, Match(PathType.EXACT, path), Rule(), "0", name)
     key = FragmentKey(_GATEWAY, FragmentKind.ROUTE, name)
-    return fragment(key, route(entry, str, port=80, tls=False), parent="host", order="0")
+    return fragment(key, route(entry, str, Place(80, False, "*")), parent="host", order="0")
 
 
 def _base() -> list[Fragment]:
