@@ -123,9 +123,6 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
     if filters.problem is not None:
         return Rule(replaced=filters.problem)
     destinations = tuple(_destination(graph, key, one, unresolved) for one in items(item.get("backendRefs")))
-    session = _session(mapping(item.get("sessionPersistence")), key.route)
-    if isinstance(session, Problem):
-        return Rule(replaced=session)
     for one in destinations:
         if one.problem is not None and one.problem.reason == "UnsupportedValue":
             return Rule(replaced=one.problem)
@@ -140,7 +137,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
         cors=filters.cors,
         timeouts=_timeouts(mapping(item.get("timeouts"))),
         retry=_retry(item.get("retry")),
-        session=session,
+        session=_session(mapping(item.get("sessionPersistence")), key.route),
     )
 
 
@@ -207,12 +204,9 @@ def _retry(item: object) -> Retry | None:
     return Retry(codes, 1 if attempts is None else int(attempts), milliseconds(item.get("backoff")))
 
 
-def _session(item: Json, route: Ref) -> Session | Problem | None:
+def _session(item: Json, route: Ref) -> Session | None:
     if not item:
         return None
-    if item.get("idleTimeout"):
-        text = "sessionPersistence.idleTimeout cannot be served by Envoy: use absoluteTimeout"
-        return Problem("UnsupportedValue", text)
     kind = str(item.get("type", "Cookie"))
     name = str(item.get("sessionName") or f"penstock-{route.namespace}-{route.name}")
     permanent = mapping(item.get("cookieConfig")).get("lifetimeType") == "Permanent"
