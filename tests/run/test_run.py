@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
@@ -11,16 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-_START_SECONDS = 90.0
-_SECONDS = 30.0
+from tests.support.running import START_SECONDS, Running, free_port, penstock, pid_of, processes, tidy, until
 
 
 def gateway(port: int, name: str = "gw") -> str:
@@ -62,12 +58,6 @@ endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
 """
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802  the library's word
         self.send_response(200)
@@ -103,67 +93,6 @@ def ask(port: int) -> tuple[int, str]:
     return answer.status, answer.getheader("x-route", "")
 
 
-def until(question: Callable[[], object], seconds: float = _SECONDS, says: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not question():
-        if time.monotonic() > deadline:
-            pytest.fail(f"did not come true within {seconds} s; {says()}")
-        time.sleep(0.02)
-
-
-class Running:
-    """A `penstock run` in a process of its own."""
-
-    def __init__(self, *arguments: str, out: Path, env: dict[str, str] | None = None) -> None:
-        self._out = out
-        with out.open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "run", *arguments],
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-            )
-
-    def text(self) -> str:
-        return self._out.read_text()
-
-    def ends(self, number: int = signal.SIGINT) -> int:
-        """Send a signal once it can be heard, and wait for the end."""
-        self.process.send_signal(number)
-        try:
-            return self.process.wait(40)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"does not end:\n{self.text()}")
-
-
-def processes(data: Path) -> dict[int, str]:
-    """All living processes that name the data directory in their command line or environment."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if words and (str(data) in words or str(data).encode() in (path / "environ").read_bytes()):
-                found[int(path.name)] = words
-    return found
-
-
-@contextmanager
-def tidy(data: Path) -> Iterator[None]:
-    """Whatever a failing test leaves is ended, by its pid."""
-    try:
-        yield
-    finally:
-        for pid in processes(data):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def pid_of(data: Path, words: str) -> int:
-    found = [pid for pid, line in processes(data).items() if re.search(words, line)]
-    return found[0] if found else 0
-
-
 @pytest.mark.timeout(300)
 def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path, backend_port: int) -> None:
     data, manifests, port = tmp_path / "data", tmp_path / "manifests", free_port()
@@ -172,7 +101,7 @@ def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path,
     (manifests / "route.yaml").write_text(route("one"))
     with tidy(data):
         run = Running(str(manifests), "--data", str(data), "--plain", out=tmp_path / "out")
-        until(lambda: ask(port) == (200, "one"), _START_SECONDS, run.text)
+        until(lambda: ask(port) == (200, "one"), START_SECONDS, run.text)
         (manifests / "route.yaml").write_text(route("two"))
         until(lambda: ask(port) == (200, "two"), says=run.text)
         _a_second_run_is_refused(manifests, data)
@@ -212,7 +141,7 @@ def test_an_early_ctrl_c_leaves_nothing(tmp_path: Path, words: str) -> None:
     manifests.mkdir()
     with tidy(data):
         run = Running(str(manifests), "--data", str(data), out=tmp_path / "out")
-        until(lambda: words in run.text(), _START_SECONDS, run.text)
+        until(lambda: words in run.text(), START_SECONDS, run.text)
         assert run.ends() == 0
         assert processes(data) == {}
 
@@ -267,7 +196,7 @@ def test_a_busy_port_shows_costs_only_its_listener_and_is_taken_once_free(tmp_pa
             occupant.bind(("127.0.0.1", other))
             occupant.listen()
             run = Running(str(manifests), "--data", str(data), "--plain", out=tmp_path / "out")
-            until(lambda: ask(port) == (200, "one"), _START_SECONDS, run.text)
+            until(lambda: ask(port) == (200, "one"), START_SECONDS, run.text)
             until(lambda: "end what holds the address, or give the listener another port" in run.text(), says=run.text)
             assert "Address already in use" in penstock(data, "status")
             assert "Programmed=False" in penstock(data, "status")
@@ -275,11 +204,3 @@ def test_a_busy_port_shows_costs_only_its_listener_and_is_taken_once_free(tmp_pa
         until(lambda: "Address already in use" not in penstock(data, "status"), says=lambda: penstock(data, "status"))
         assert run.ends() == 0
         assert processes(data) == {}
-
-
-def penstock(data: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments, "--data", str(data)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return done.stdout + done.stderr
