@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Final, NamedTuple
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.grant import reference_problem
+from engine.resolve.key_pair import read
 from engine.resolve.manifest import items, mapping, object_of
 from engine.resolve.values import Certificate, Problem
 from engine.seal import Sealer, UnsealError
 
-_RSA_BITS: Final = 2048
-_CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 SEALER = "sealer"
 """The fact that holds the Sealer."""
 
@@ -82,7 +76,7 @@ def certificate(graph: Reader, secret: Ref) -> Checked | Problem:
     if not isinstance(sealer, Sealer):
         return _bad(secret, "cannot be opened here")
     try:
-        expires, names = _check(sealer.unseal_text(str(chain)), sealer.unseal_text(str(key)))
+        expires, names = read(sealer.unseal_text(str(chain)), sealer.unseal_text(str(key)))
     except UnsealError:
         return _bad(secret, "is sealed with another key: its source must write it again")
     except ValueError as error:
@@ -93,43 +87,3 @@ def certificate(graph: Reader, secret: Ref) -> Checked | Problem:
 
 def _bad(secret: Ref, what: str) -> Problem:
     return Problem("InvalidCertificateRef", f"Secret {secret.namespace}/{secret.name} {what}")
-
-
-def _check(chain: bytes, key: bytes) -> tuple[str, tuple[str, ...]]:
-    """When the certificate expires, and its names. Raises ValueError that tells what is wrong and shows nothing."""
-    try:
-        leaf = x509.load_pem_x509_certificates(chain)[0]
-    except (ValueError, IndexError):
-        msg = "has no PEM certificate in tls.crt"
-        raise ValueError(msg) from None
-    try:
-        private = load_pem_private_key(key, password=None)
-    except (ValueError, TypeError):
-        msg = "has no PEM private key without passphrase in tls.key"
-        raise ValueError(msg) from None
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if private.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
-        msg = "has a key in tls.key that does not fit the certificate in tls.crt"
-        raise ValueError(msg)
-    if (weak := _weakness(private)) is not None:
-        raise ValueError(weak)
-    return leaf.not_valid_after_utc.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"), _names(leaf)
-
-
-def _weakness(key: object) -> str | None:
-    """Why Envoy would not take such a key (measured with 1.40)."""
-    if isinstance(key, rsa.RSAPrivateKey):
-        small = key.key_size < _RSA_BITS
-        return f"has an RSA key of {key.key_size} bits: Envoy takes {_RSA_BITS} and more" if small else None
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return None if key.curve.name in _CURVES else f"has a key on curve {key.curve.name}: use {', '.join(_CURVES)}"
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else "has a key that is neither RSA nor ECDSA nor Ed25519"
-
-
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    """Clients look at subjectAltName only (RFC 9110, 4.3.4)."""
-    try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return tuple(sorted({name.lower() for name in found.get_values_for_type(x509.DNSName)}))
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return ()
