@@ -11,7 +11,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.indexes import PORTS
-from engine.resolve.manifest import GATEWAY_API, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.manifest import GATEWAY_API, created, items, mapping, object_of, served_object, spec_of
 from engine.resolve.namespace import Selector, selector
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
@@ -155,6 +155,4 @@ def _port_clash(graph: Reader, gateway: Ref, port: int) -> Problem | None:
 
 def age(graph: Reader, ref: Ref) -> tuple[str, Ref]:
     """Sorts objects of one kind from the oldest on, by name where they are equally old."""
-    resource = graph.read(ref)
-    created = str(metadata_of(resource.object).get("creationTimestamp", "")) if resource is not None else ""
-    return (created, ref)
+    return created(object_of(graph, ref)), ref

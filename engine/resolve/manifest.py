@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.graph.reader import Json, Reader, Resource
@@ -14,6 +15,7 @@ DISCOVERY = "discovery.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
 
 _EMPTY: Json = {}
+_SORTS = len("2026-11-24T12:00:00.000Z")
 
 
 def gateway_ref(cluster: str, namespace: str, name: str) -> Ref:
@@ -47,6 +49,21 @@ def spec_of(object_: Json | None) -> Json:
 def metadata_of(object_: Json | None) -> Json:
     """`metadata` of an object, empty when there is none."""
     return mapping(object_.get("metadata")) if object_ is not None else _EMPTY
+
+
+def created(object_: Json | None) -> str:
+    """metadata.creationTimestamp as text that sorts by time: in UTC, with milliseconds, however it was written.
+
+    Sources stamp milliseconds, an API server seconds; a manifest may have any precision and offset (RFC 3339).
+    """
+    written = str(metadata_of(object_).get("creationTimestamp") or "")
+    if len(written) == _SORTS and written[-5] == "." and written[-1] == "Z":
+        return written
+    try:
+        instant = datetime.fromisoformat(written).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return written
+    return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def object_of(graph: Reader, ref: Ref) -> Json | None:

@@ -11,7 +11,7 @@ from engine.resolve.attachment import Served
 from engine.resolve.backend import is_supported, port_protocol
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.grant import reference_problem
-from engine.resolve.manifest import held_fact, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.manifest import created, held_fact, items, mapping, metadata_of, served_object, spec_of
 from engine.resolve.values import (
     BackendKey,
     Destination,
@@ -77,7 +77,7 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         tuple(rules),
         tuple(unresolved),
         replaced,
-        str(metadata.get("creationTimestamp", "")),
+        created(object_),
         int(metadata.get("generation") or 0),
         _fall_back(graph, key) if held and not quarantined else None,
     )
