@@ -7,41 +7,27 @@ import base64
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.x509.oid import ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.resolve.key_pair import read
 from streams.sinks.local_envoy import envoy_binary
+from tests.support.certificate import Pair, pair
 
-Pair = tuple[bytes, bytes]
 _USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
 )  # fmt: skip
 _JUNK = ("2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.37", "1.3.6.1.5.5.7.1.24", "1.2.3.4")
-
-
-def pair(key: Any, *extensions: x509.ExtensionType, form: PrivateFormat = PrivateFormat.PKCS8) -> Pair:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.com")])
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-    now = datetime.now(UTC)
-    builder = builder.serial_number(7).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=9))
-    for one in extensions:
-        builder = builder.add_extension(one, critical=False)
-    is_plain = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
-    certificate = builder.sign(key, None if is_plain else hashes.SHA256())
-    return certificate.public_bytes(Encoding.PEM), key.private_bytes(Encoding.PEM, form, NoEncryption())
 
 
 @cache
