@@ -29,9 +29,10 @@ Headers = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Backend:
-    """One backend; `seen` is what it was asked, in order."""
+    """One backend; `seen` is what it was asked, in order, unless it is to forget."""
 
     name: str
+    forgets: bool = False
     seen: list[dict[str, object]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -69,7 +70,8 @@ class Backend:
             "protocol": protocol,
             "headers": headers,
         }
-        self.seen.append(seen)
+        if not self.forgets:
+            self.seen.append(seen)
         await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
         status = int(fields.get("x-echo-status", "200"))
         if "x-echo-fail" in fields:
@@ -120,9 +122,9 @@ class Backend:
 
 
 @asynccontextmanager
-async def backends(places: dict[tuple[str, int], str]) -> AsyncIterator[dict[str, Backend]]:
+async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) -> AsyncIterator[dict[str, Backend]]:
     """Backends at (address, port), by the name each is given; several places may share a name."""
-    named: dict[str, Backend] = {name: Backend(name) for name in places.values()}
+    named: dict[str, Backend] = {name: Backend(name, forget) for name in places.values()}
     servers = []
     try:
         for (address, port), name in places.items():
