@@ -79,7 +79,7 @@ class _Table:
 
 
 class Assembly:
-    """All resources of one gateway. `offset` is the last that changed one of its fragments."""
+    """All resources of one gateway. `offset` is the last that said something of one of its fragments."""
 
     def __init__(self, sealer: Sealer) -> None:
         self.offset = -1
@@ -126,7 +126,8 @@ class Assembly:
             if self.fragments.get(key) == rows[key]:
                 continue
             changed |= self._one(key, rows[key])
-        if changed:
+        if rows:
+            # Though nothing differs: what was gone and came back between two looks is waited for all the same.
             self.offset = max(self.offset, offset)
         return changed
 

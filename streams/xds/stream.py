@@ -83,7 +83,7 @@ class Publication:
             by_gateway[str(key.gateway)][key] = fragment
         for gateway, mine in by_gateway.items():
             changed = self.assembly(gateway).apply(mine, offset)
-            for stream in self._streams[gateway] if changed else ():
+            for stream in self._streams[gateway]:
                 stream.session.changed(changed)
                 stream.wake.set()
         self._loaded.set()

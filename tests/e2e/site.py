@@ -18,6 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from streams.cli import app
 from tests.support.running import START_SECONDS, Running, free_port, processes, until
 
 GATEWAY = """
@@ -131,9 +134,9 @@ class Site:
         )  # fmt: skip
 
     def tells(self, *words: str) -> Any:
-        """What a command answers as a value."""
-        done = self.call(*words, "-o", "json")
-        assert done.returncode == 0, done.stderr
+        """What a command answers as a value; asked in this process, which starts no Python anew."""
+        done = CliRunner().invoke(app, [*words, "--data", str(self.data), "-o", "json"])
+        assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
 
     def ends(self) -> None:
