@@ -215,7 +215,6 @@ def _option(name: str, value: str, action: HeaderValueOptionHeaderAppendAction) 
         HeaderValueOption,
         header=construct(HeaderValue, key=name, value=literal),
         append_action=action,
-        keep_empty_value=not value,
     )
 
 

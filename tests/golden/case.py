@@ -17,7 +17,7 @@ from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, Vi
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Admitted, ChangeSet, Delete, Put, Refused
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
@@ -30,7 +30,7 @@ CASES = Path(__file__).parent / "cases"
 _KEY = bytes(range(KEY_BYTES))
 NOW = "2026-11-24T12:00:00.000Z"
 STEPS = ("before.yaml", "input.yaml")
-FILES = {*STEPS, "requests.yaml", "envoy.yaml", "status.yaml"}
+FILES = {*STEPS, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
 MESSAGES: dict[FragmentKind, type[Message]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
@@ -115,6 +115,7 @@ class Read:
 
     change_sets: tuple[ChangeSet, ...]
     refused: dict[str, str]
+    settings: EngineSettings = EngineSettings()
 
 
 def read(folder: Path) -> Read:
@@ -137,7 +138,9 @@ def read(folder: Path) -> Read:
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
             change_sets.append(ChangeSet("default", "local", "files", f"golden-{number}", time, "files", tuple(changes)))
-    return Read(tuple(change_sets), {one.location: one.message for one in refused})
+    chosen = folder / "settings.yaml"
+    settings = EngineSettings(**yaml.safe_load(chosen.read_text())) if chosen.exists() else EngineSettings()
+    return Read(tuple(change_sets), {one.location: one.message for one in refused}, settings)
 
 
 def _change(ref: Ref, directory: Directory, logged: dict[Ref, Any], sealer: Sealer) -> Put | Delete | None:
@@ -151,7 +154,7 @@ def _change(ref: Ref, directory: Directory, logged: dict[Ref, Any], sealer: Seal
 def resolved(case: Read) -> Golden:
     """What the engine makes of it."""
     sealer = Sealer(_KEY)
-    engine = Engine(sealer)
+    engine = Engine(sealer, case.settings)
     for offset, change_set in enumerate(case.change_sets):
         engine.apply(change_set, offset)
     return Golden(engine.everything(), case.refused, sealer)

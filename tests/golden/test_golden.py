@@ -55,7 +55,7 @@ def test_played(name: str, tmp_path: Path) -> None:
     """The real Envoy answers what the case expects."""
     random_ = random.SystemRandom()
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
-    for step in STEPS:
+    for step in (*STEPS, "settings.yaml"):
         if (CASES / name / step).exists():
             (tmp_path / step).write_text((CASES / name / step).read_text().replace(_PLACEHOLDER, prefix))
     asyncio.run(_play(tmp_path, prefix, requests_of(name)))

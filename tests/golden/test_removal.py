@@ -27,7 +27,7 @@ def test_added_then_removed(name: str) -> None:
     """Each object goes and comes back; then all go, one by one."""
     case = read(CASES / name)
     puts = {one.ref: one for each in case.change_sets for one in each.changes if isinstance(one, Put)}
-    engine = Engine(Sealer(bytes(range(KEY_BYTES))))
+    engine = Engine(Sealer(bytes(range(KEY_BYTES))), case.settings)
     engine.apply(_change_set(0, *puts.values()), 0)
     wanted = _picture(engine.everything())
     number = 1

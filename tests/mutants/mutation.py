@@ -90,7 +90,7 @@ def _kind(node: ast.AST) -> str:
         return "swapped order"
     if isinstance(node, ast.ListComp):
         return "lost last element"
-    if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value > 0:
+    if isinstance(node, ast.Constant) and type(node.value) is int and node.value > 0:
         return "other number"
     return ""
 
@@ -114,5 +114,5 @@ def _change(node: ast.AST) -> None:
             ast.Slice(upper=ast.UnaryOp(ast.USub(), ast.Constant(1))),
             ast.Load(),
         )
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+    elif isinstance(node, ast.Constant) and type(node.value) is int:
         node.value += 1

@@ -1,4 +1,4 @@
-"""Goldens notice a wrong translation: at least nine of ten seeded mutants change an envoy.yaml."""
+"""Goldens notice a wrong translation: at least nine of ten seeded mutants change an envoy.yaml or a status.yaml."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from engine.update import Fragment
+from engine.update import Fragment, Status
 from tests.golden.case import CASES, Read, names, read, resolved
 from tests.mutants.mutation import Mutant, applied, chosen
 
@@ -23,9 +23,14 @@ def _read(name: str) -> Read:
 
 
 @cache
-def _right(name: str) -> dict[str, Fragment]:
-    """What envoy.yaml says, as bytes: that both are equal is the goldens' own test."""
-    return dict(resolved(_read(name)).update.fragments.set)
+def _right(name: str) -> tuple[dict[str, Fragment], dict[str, Status]]:
+    """What envoy.yaml and status.yaml say: that both are equal is the goldens' own test."""
+    return _said(name)
+
+
+def _said(name: str) -> tuple[dict[str, Fragment], dict[str, Status]]:
+    update = resolved(_read(name)).update
+    return dict(update.fragments.set), dict(update.statuses.set)
 
 
 def _noticed_by(mutant: Mutant) -> str:
@@ -33,7 +38,7 @@ def _noticed_by(mutant: Mutant) -> str:
     with applied(mutant):
         for name in names():
             try:
-                if resolved(_read(name)).update.fragments.set != _right(name):
+                if _said(name) != _right(name):
                     return name
             except Exception as error:  # noqa: BLE001  a mutant may break in any way
                 return f"{name} ({type(error).__name__})"

@@ -58,6 +58,7 @@ class Proxies:
         socket = listener.address.socket_address
         assert socket is not None
         socket.address = self.address
+        socket.ipv4_compat = False
         socket.port_value = port_of(socket.port_value or 0)
         payload = encode(listener)
         return replace(fragment, payload=payload)
