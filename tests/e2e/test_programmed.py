@@ -65,7 +65,9 @@ def test_it_waits_for_a_stopped_envoy_and_for_nothing_else(site: Site) -> None:
         assert (seen["status"], seen["reason"], seen["observedGeneration"]) == ("False", "Pending", 2)
         assert seen["message"] == "not all proxies have acknowledged it"
         listeners = site.tells("get", "gateway", "gw")["status"]["listeners"]
-        assert [one["status"] for row in listeners for one in row["conditions"] if one["type"] == "Programmed"] == ["False"] * 2
+        assert [one["status"] for row in listeners for one in row["conditions"] if one["type"] == "Programmed"] == [
+            "False"
+        ] * 2
         assert "behind" in site.call("status").stdout
     finally:
         os.kill(envoy, signal.SIGCONT)
