@@ -106,7 +106,7 @@ class RouteLane(Lane):
             return
         answer = self._answer()
         name = f"{self.target}-{answer.backend}" if self.own_services else answer.backend
-        manifests = [route(self.target, self.place, name, answer.version)]
+        manifests = [route(self.target, self.place, name, answer.version, rules=2)]
         if self.own_services:
             manifests.append(service(name, self.world.ports[answer.backend]))
         self.world.change(self.target, self.place, answer)

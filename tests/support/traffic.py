@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TextIO
 
 from tests.support.backend import backends
 from tests.support.client import Ask, Connection
+from tests.support.written import below
 
 _LOST = (OSError, EOFError, asyncio.LimitOverrunError, ValueError, IndexError)
 _AGAIN_SECONDS = 0.05
@@ -115,7 +116,7 @@ class _Client:
                 if connection is None:
                     number = self.number()
                     connection = await Connection.open("127.0.0.1", self.plan.port)
-                answer = await _ask(connection, place)
+                answer = await _ask(connection, place, lower=dice.random() < 0.5)
             except _LOST as error:
                 answer = Answer(0, "", repr(error))
                 if connection is not None:
@@ -147,7 +148,7 @@ class _Client:
             try:
                 connection = await Connection.open("127.0.0.1", self.plan.port)
                 try:
-                    answer = await _ask(connection, chosen[1])
+                    answer = await _ask(connection, chosen[1], lower=dice.random() < 0.5)
                 finally:
                     connection.close()
             except _LOST as error:
@@ -180,8 +181,10 @@ class _Client:
         self.out.write(json.dumps(seen) + "\n")
 
 
-async def _ask(connection: Connection, place: tuple[str, str]) -> Answer:
-    found = await connection.ask(Ask(*place))
+async def _ask(connection: Connection, place: tuple[str, str], *, lower: bool) -> Answer:
+    """Ask at the place or below it: two rules of one route, whose change is seen in both or in none."""
+    host, path = place
+    found = await connection.ask(Ask(host, below(path) if lower else path))
     return Answer(found.status, found.header("x-backend") or "", found.header("x-version") or "")
 
 

@@ -35,8 +35,12 @@ endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
 """
 
 
-def route(name: str, place: tuple[str, str], backend: str, version: str) -> str:
-    """An HTTPRoute for a host and a path, whose answers say which version of it answered."""
+def route(name: str, place: tuple[str, str], backend: str, version: str, *, rules: int = 1) -> str:
+    """An HTTPRoute for a host and a path, whose answers say which version of it answered.
+
+    Its second rule, if it is to have one, answers the same for `below(path)`.
+    """
+    paths = [place[1], below(place[1])][:rules]
     return f"""
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -45,11 +49,21 @@ spec:
   parentRefs: [{{name: {GATEWAY}}}]
   hostnames: [{place[0]}]
   rules:
-  - matches: [{{path: {{type: PathPrefix, value: {place[1]}}}}}]
+""" + "".join(_rule(path, backend, version) for path in paths)
+
+
+def _rule(path: str, backend: str, version: str) -> str:
+    return f"""
+  - matches: [{{path: {{type: PathPrefix, value: {path}}}}}]
     filters:
     - {{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: x-version, value: "{version}"}}]}}}}
     backendRefs: [{{name: {backend}, port: 80}}]
 """
+
+
+def below(path: str) -> str:
+    """A path below a path."""
+    return f"{path.rstrip('/')}/below"
 
 
 def put(directory: Path, name: str, manifests: Sequence[str]) -> None:
