@@ -118,6 +118,10 @@ class Session:
     def _subscribed(self, request: Request, kind: _Kind) -> None:
         first, kind.asked = not kind.asked, True
         kind.held.update(request.versions)
+        if request.type_url == ENDPOINTS:
+            # A proxy that comes back has them, but of a cluster that was just sent it waits for them again.
+            for name in self._flying(CLUSTER):
+                kind.held.pop(name, None)
         if request.versions:
             # A proxy that comes back has its first answers already, of every type.
             for other in self._kinds.values():
@@ -218,8 +222,11 @@ class Session:
             return False
         wanted = self._assembly.clusters(route_config)
         waiting = {name for name in kind.dirty if self._assembly.get(CLUSTER, name) is not None}
-        flying = {name for flight in kind.flights.values() for name in flight.versions}
-        return wanted.isdisjoint(waiting - kind.refused.keys()) and wanted.isdisjoint(flying)
+        return wanted.isdisjoint(waiting - kind.refused.keys()) and wanted.isdisjoint(self._flying(CLUSTER))
+
+    def _flying(self, type_url: str) -> set[str]:
+        """What was sent and not answered."""
+        return {name for flight in self._kinds[type_url].flights.values() for name in flight.versions}
 
     def _send(self, type_url: str, kind: _Kind, names: list[str], removed: list[str]) -> bytes:
         versions: dict[str, str] = {}

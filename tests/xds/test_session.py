@@ -105,3 +105,30 @@ def test_reconnect_with_what_is_held_sends_nothing() -> None:
     session.received(Request(type_url=LISTENER))
     session.received(Request(type_url=ROUTES, subscribe=["rc"], versions=versions))
     assert [(one.type_url, sorted(one.resources), one.removed) for one in drain(session)] == [(CLUSTER, [], ["gone"])]
+
+
+def test_a_cluster_changed_while_the_proxy_was_away_gets_its_endpoints_again() -> None:
+    """The proxy says that it has them, but the changed cluster waits 15 s for them all the same."""
+    assembly, _ = connect()
+    ends = {"a": assembly.get(ENDPOINTS, "a").version}  # type: ignore[union-attr]
+    session = Session(assembly)
+    session.received(Request(type_url=CLUSTER, versions={"a": "old"}))
+    assert [one.type_url for one in answers(session)] == [CLUSTER]
+    session.received(Request(type_url=ENDPOINTS, subscribe=["a"], versions=ends))
+    assert [(one.type_url, sorted(one.resources)) for one in answers(session)] == [(ENDPOINTS, ["a"])]
+
+
+def test_a_cluster_stays_while_the_route_that_uses_it_cannot_be_replaced() -> None:
+    """The new route was rejected, so the old one is still served."""
+    assembly, session = connect()
+    gone = FragmentKey(GATEWAY, FragmentKind.CLUSTER, "a")
+    session.changed(assembly.apply({**world("b"), gone: None}, 1))
+    seen: list[Response] = []
+    while sent := answers(session):
+        for one in sent:
+            error = "no" if one.type_url == ROUTES else None
+            session.received(Request(type_url=one.type_url, nonce=one.nonce, error=error))
+        seen += sent
+    assert [one.type_url for one in seen if one.type_url != ENDPOINTS] == [CLUSTER, ROUTES]
+    session.changed(assembly.apply({route("b").key: piece(FragmentKind.ROUTE, "r", route("b").payload * 2, "h")}, 2))
+    assert [(one.type_url, one.removed) for one in drain(session)] == [(ROUTES, []), (CLUSTER, ["a"])]
