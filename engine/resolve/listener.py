@@ -92,7 +92,7 @@ def _listener(item: Json) -> Listener:
         selector=selector(mapping(namespaces.get("selector"))) if admits == "Selector" else None,
         kinds=kinds,
         bad_kinds=bad,
-        refused=_refusal(protocol, item),
+        refused=_refusal(protocol),
     )
 
 
@@ -111,13 +111,10 @@ def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ..
     return tuple(sorted(set(named) & set(supported))), problem
 
 
-def _refusal(protocol: str, item: Json) -> Problem | None:
-    if protocol not in _KINDS:
-        return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use HTTP or HTTPS")
-    mode = mapping(item.get("tls")).get("mode", "Terminate")
-    if protocol == "HTTPS" and mode != "Terminate":
-        return Problem("UnsupportedValue", f"tls.mode {mode} cannot be served on an HTTPS listener: use Terminate")
-    return None
+def _refusal(protocol: str) -> Problem | None:
+    if protocol in _KINDS:
+        return None
+    return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use HTTP or HTTPS")
 
 
 def _conflict(listener: Listener, earlier: list[Listener]) -> Problem | None:

@@ -137,7 +137,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
         cors=filters.cors,
         timeouts=_timeouts(mapping(item.get("timeouts"))),
         retry=_retry(item.get("retry")),
-        session=_session(mapping(item.get("sessionPersistence")), key.route),
+        session=_session(item.get("sessionPersistence"), key.route),
     )
 
 
@@ -204,9 +204,10 @@ def _retry(item: object) -> Retry | None:
     return Retry(codes, 1 if attempts is None else int(attempts), milliseconds(item.get("backoff")))
 
 
-def _session(item: Json, route: Ref) -> Session | None:
-    if not item:
+def _session(value: object, route: Ref) -> Session | None:
+    if value is None:
         return None
+    item = mapping(value)  # {} asks for a session with all defaults
     kind = str(item.get("type", "Cookie"))
     name = str(item.get("sessionName") or f"penstock-{route.namespace}-{route.name}")
     permanent = mapping(item.get("cookieConfig")).get("lifetimeType") == "Permanent"

@@ -251,7 +251,8 @@ def clusters_of_route(route: bytes) -> frozenset[str]:
             if at == 1:  # RouteAction.cluster
                 found.add(_text(value))
             elif at == 3:
-                found |= {_text(name) for _, one in fields(_bytes(value)) for name in _first(one)}
+                clusters = [one for where, one in fields(_bytes(value)) if where == 1]  # WeightedCluster.clusters
+                found |= {_text(name) for one in clusters for name in _first(one)}
             elif at == 30:
                 found.update(_text(name) for name in _first(value))
     return frozenset(found)

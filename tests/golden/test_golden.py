@@ -173,10 +173,10 @@ def _check_share(share: dict[str, float], answers: list[Answer]) -> None:
 
 
 async def _check_sticky(address: str, port: int, asked: Ask, first: Answer) -> None:
-    cookie = re.match(r"[^;]+", first.header("set-cookie") or "")
-    assert cookie is not None, first
+    cookies = [value.partition(";")[0] for name, value in first.headers if name.lower() == "set-cookie"]
+    assert cookies, first
     for _ in range(10):
-        again = await ask(address, port, Ask(asked.host, asked.path, headers={"cookie": cookie[0]}))
+        again = await ask(address, port, Ask(asked.host, asked.path, headers={"cookie": "; ".join(cookies)}))
         assert again.header("x-backend") == first.header("x-backend")
 
 

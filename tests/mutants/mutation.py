@@ -18,6 +18,18 @@ MODULES = (
     "engine.envoy.listener",
     "engine.envoy.cluster",
     "engine.resolve.precedence",
+    "engine.resolve.attachment",
+    "engine.resolve.backend",
+    "engine.resolve.filters",
+    "engine.resolve.hostname",
+    "engine.resolve.listener",
+    "engine.resolve.rule",
+    "engine.resolve.termination",
+    "engine.resolve.grant",
+    "engine.resolve.namespace",
+    "engine.outputs.lawful",
+    "engine.status.gateway",
+    "engine.status.http_route",
 )
 
 
