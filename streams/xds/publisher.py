@@ -80,7 +80,7 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
             except LogError as error:
                 if stored is not None:
                     _LOG.warning("serving the snapshot on disk until the log answers", reason=str(error))
-                    publication.apply(stored.fragments, stored.offset)
+                    publication.restore(stored.fragments, stored.offset)
                     stored = None
                 await asyncio.sleep(_RETRY_SECONDS)
 

@@ -57,10 +57,15 @@ class _Kind:
 
 
 class Session:
-    """The state of one stream over one gateway's assembly."""
+    """The state of one stream over one gateway's assembly.
 
-    def __init__(self, assembly: Assembly) -> None:
+    While the assembly `may_be_old`, such as one from disk, a proxy that comes back is told nothing: it may hold more.
+    """
+
+    def __init__(self, assembly: Assembly, *, may_be_old: bool = False) -> None:
         self._assembly = assembly
+        self.may_be_old = may_be_old
+        self._came_back = False
         self._kinds = {type_url: _Kind() for type_url in ORDER}
         self._nonce = 0
         self._used: dict[str, frozenset[str]] = {}
@@ -123,7 +128,8 @@ class Session:
             for name in self._flying(CLUSTER):
                 kind.held.pop(name, None)
         if request.versions:
-            # A proxy that comes back has its first answers already, of every type.
+            self._came_back = True
+            # It has its first answers already, of every type.
             for other in self._kinds.values():
                 other.greeted = True
         # The protocol's wildcard is a state of its own: an empty first request, or "*"; named ones do not end it.
@@ -155,6 +161,8 @@ class Session:
     def responses(self) -> list[bytes]:
         """What can be sent now, in order. Call it again after each request and change."""
         out: list[bytes] = []
+        if self.may_be_old and self._came_back:
+            return out
         # Clusters once more at the end: their removals wait for what the other types have just settled.
         for type_url in (*ORDER, CLUSTER):
             kind = self._kinds[type_url]

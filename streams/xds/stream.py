@@ -59,6 +59,8 @@ class Publication:
         self._assemblies: dict[str, Assembly] = {}
         self._streams: dict[str, set[Stream]] = defaultdict(set)
         self._loaded = asyncio.Event()
+        self._may_be_old = True
+        """Nothing was heard from the log yet."""
         self.on_rejection: Callable[[Stream, Rejection], Awaitable[None]] | None = None
 
     def assembly(self, gateway: str) -> Assembly:
@@ -76,8 +78,21 @@ class Publication:
         """All of them, as they are now."""
         return [one for assembly in self._assemblies.values() for one in assembly.fragments.values()]
 
+    def restore(self, fragments: Mapping[FragmentKey, Fragment], offset: int) -> None:
+        """Set what was on disk, for proxies that start; others wait for the log. It changes nothing after `apply`."""
+        if self._may_be_old:
+            self._apply(fragments, offset)
+
     def apply(self, rows: Mapping[FragmentKey, Fragment | None], offset: int) -> None:
-        """Set and remove fragments, then wake the streams that they concern."""
+        """Set and remove fragments as the log says, then wake the streams that they concern."""
+        if self._may_be_old:
+            self._may_be_old = False
+            for stream in (one for streams in self._streams.values() for one in streams):
+                stream.session.may_be_old = False
+                stream.wake.set()
+        self._apply(rows, offset)
+
+    def _apply(self, rows: Mapping[FragmentKey, Fragment | None], offset: int) -> None:
         by_gateway: dict[str, dict[FragmentKey, Fragment | None]] = defaultdict(dict)
         for key, fragment in rows.items():
             by_gateway[str(key.gateway)][key] = fragment
@@ -98,7 +113,7 @@ class Publication:
     async def open(self, node: Node) -> Stream:
         """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""
         await self._loaded.wait()
-        stream = Stream(node, Session(self.assembly(node.gateway)), self)
+        stream = Stream(node, Session(self.assembly(node.gateway), may_be_old=self._may_be_old), self)
         self._streams[node.gateway].add(stream)
         self._report(Report("connected", node, -1))
         return stream

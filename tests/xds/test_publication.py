@@ -32,3 +32,20 @@ async def test_what_changes_nothing_is_acknowledged_too() -> None:
     assert (reports[-1].event, reports[-1].offset) == ("ack", 7)
     publication.apply({}, 9)
     assert not stream.wake.is_set()
+
+
+async def test_the_log_is_heard_before_the_disk() -> None:
+    """A snapshot is for proxies that start while the log is away; after the log it changes nothing."""
+    publication = Publication(Sealer(bytes(KEY_BYTES)), lambda _: None)
+    publication.restore({key: one for key, one in world("a").items() if one}, 1)
+    stream = await publication.open(Node("p", str(GATEWAY), "1.40.0"))
+    await stream.received(Request(type_url=CLUSTER, versions={"a": "newer"}))
+    assert stream.responses() == []
+    stream.wake.clear()
+    publication.apply(world("b"), 2)
+    assert stream.wake.is_set()
+    (sent,) = stream.responses()
+    assert set(parse_response(sent).resources) == {"a", "b"}
+    served = publication.fragments()
+    publication.restore({key: one for key, one in world("a").items() if one}, 1)
+    assert publication.fragments() == served

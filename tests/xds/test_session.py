@@ -132,3 +132,18 @@ def test_a_cluster_stays_while_the_route_that_uses_it_cannot_be_replaced() -> No
     assert [one.type_url for one in seen if one.type_url != ENDPOINTS] == [CLUSTER, ROUTES]
     session.changed(assembly.apply({route("b").key: piece(FragmentKind.ROUTE, "r", route("b").payload * 2, "h")}, 2))
     assert [(one.type_url, one.removed) for one in drain(session)] == [(ROUTES, []), (CLUSTER, ["a"])]
+
+
+def test_a_proxy_that_holds_config_is_told_nothing_that_may_be_older() -> None:
+    """From the snapshot on disk only a proxy that starts is served: another one may hold more than it knows."""
+    assembly, _ = connect()
+    session = Session(assembly, may_be_old=True)
+    session.received(Request(type_url=CLUSTER))
+    (sent,) = answers(session)
+    session.received(Request(type_url=CLUSTER, nonce=sent.nonce))
+    session.received(Request(type_url=LISTENER, versions={"l": "newer"}))
+    session.received(Request(type_url=ROUTES, subscribe=["rc"], versions={"rc": "newer"}))
+    assert answers(session) == []
+    assert session.acknowledged == -1
+    session.may_be_old = False
+    assert {one.type_url for one in drain(session)} == {LISTENER, ROUTES}
