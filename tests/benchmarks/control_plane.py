@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.world import world
-from tests.run.test_run import free_port, tidy
+from tests.support.running import free_port, tidy
 
 _FILE = 500
 """Routes a file."""
