@@ -41,7 +41,7 @@ from engine.update import Delta, FragmentKind, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "3"
+VERSION = "4"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
