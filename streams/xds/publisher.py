@@ -19,14 +19,16 @@ from streams.codec import decode_fragment, dumps
 from streams.ports import Log, LogError, Outgoing
 from streams.topics import Topic, key
 from streams.view import Batch, follow_table
-from streams.xds import snapshot
 from streams.xds.quarantine import Judge
 from streams.xds.server import Authorised, serve
+from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
 
 _LOG = structlog.get_logger()
 _RETRY_SECONDS = 0.5
 _SNAPSHOT_SECONDS = 1.0
+_QUIET_SECONDS = 0.5
+_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +70,26 @@ async def publish(
 
 
 async def _follow(log: Log, sealer: Sealer, publication: Publication, options: PublishOptions) -> None:
-    saver = _Saver(options.snapshot, sealer)
+    saver = Saver(SnapshotFile(options.snapshot, sealer), publication)
+    heard = False
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(saver.run(), name="publisher-snapshot")
-        stored = snapshot.load(options.snapshot, sealer)
         while True:
             try:
                 async for batch in follow_table(log, Topic.XDS, options.partition):
-                    _take(batch, publication)
-                    saver.offer(publication, batch.progress)
+                    heard = True
+                    saver.offer(_take(batch, publication), batch.progress)
             except LogError as error:
-                if stored is not None:
+                # Only now: a large one takes seconds to read.
+                if not heard and (stored := await asyncio.to_thread(load, options.snapshot, sealer)) is not None:
                     _LOG.warning("serving the snapshot on disk until the log answers", reason=str(error))
                     publication.restore(stored.fragments, stored.offset)
-                    stored = None
+                heard = True
                 await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _take(batch: Batch, publication: Publication) -> None:
+def _take(batch: Batch, publication: Publication) -> Rows:
+    """Hand a batch to the publication; answers what it changes."""
     rows: dict[FragmentKey, Fragment | None] = {}
     for name, record in batch.rows.items():
         try:
@@ -96,38 +100,56 @@ def _take(batch: Batch, publication: Publication) -> None:
     if batch.snapshot:
         rows |= dict.fromkeys(publication.keys() - rows.keys())
         if batch.progress < 0:
-            return
+            return {}
     publication.apply(rows, batch.progress)
+    return rows
 
 
-class _Saver:
-    """Writes the snapshot at most once a second, off the loop."""
+class Saver:
+    """Keeps the snapshot behind what is published, by a second where all is well; off the path of a change."""
 
-    def __init__(self, path: Path, sealer: Sealer) -> None:
-        self._path = path
-        self._sealer = sealer
+    def __init__(self, file: SnapshotFile, publication: Publication) -> None:
+        self._file = file
+        self._publication = publication
         self._wanted = asyncio.Event()
-        self._publication: Publication | None = None
+        self._rows: dict[FragmentKey, Fragment | None] = {}
         self._offset = -1
 
-    def offer(self, publication: Publication, offset: int) -> None:
-        """There is something newer to save."""
-        self._publication, self._offset = publication, offset
+    def offer(self, rows: Rows, offset: int) -> None:
+        """These changed up to an offset; -1 is none."""
+        if offset < 0:
+            return
+        self._rows |= rows
+        self._offset = offset
         self._wanted.set()
 
     async def run(self) -> None:
         """Save for ever; a full disk is said and tried again with the next change."""
         while True:
             await self._wanted.wait()
+            if self._file.is_due:
+                await self._quiet()
             self._wanted.clear()
-            if self._publication is None:
-                continue
-            fragments = self._publication.fragments()
+            rows, self._rows = self._rows, {}
             try:
-                await asyncio.to_thread(snapshot.save, self._path, fragments, self._offset, self._sealer)
+                if self._file.is_due:
+                    await self._file.replace(self._publication.fragments(), self._offset)
+                else:
+                    await self._file.append(rows, self._offset)
             except OSError as error:
-                _LOG.error("the snapshot cannot be written", path=str(self._path), reason=str(error))
+                _LOG.error("the snapshot cannot be written", path=str(self._file.path), reason=str(error))
             await asyncio.sleep(_SNAPSHOT_SECONDS)
+
+    async def _quiet(self) -> None:
+        """Wait for a pause between changes, as long as there is patience: everything is a second of work."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PATIENCE_SECONDS
+        while loop.time() < deadline:
+            self._wanted.clear()
+            try:
+                await asyncio.wait_for(self._wanted.wait(), _QUIET_SECONDS)
+            except TimeoutError:
+                return
 
 
 async def _send(
