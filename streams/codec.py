@@ -6,7 +6,7 @@ It must never raise anything but Garbage and NewerSchema for bytes that came fro
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,9 @@ from streams.topics import OUTPUTS, PROGRESS, Topic, key, split_key
 
 PART_BYTES: Final = 900 * 1024
 """A larger change set travels in parts (aiokafka's request limit is 1 MiB)."""
+
+_LAST: Final = 1 << 40
+"""Index of a progress record: behind whatever its update holds."""
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -140,12 +143,16 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def encode_update(domain: str, partition: int, update: Update, summary: Mapping[str, Any]) -> list[Outgoing]:
+def encode_update(
+    domain: str, partition: int, update: Update, summary: Mapping[str, Any], first: int = 0
+) -> Iterator[Outgoing]:
     """All records of one update, each output partition closed by its progress record.
 
-    `summary` says what changed upstream (`change_summary`) and by which engine it was resolved, for penstock.updates.
+    Made one by one as they are written: of a whole domain's they would take many times its own memory. `summary` says
+    what changed upstream (`change_summary`) and by which engine it was resolved, for penstock.updates. `first` is the
+    index of the first record among those of its offset.
     """
-    records: list[Outgoing] = []
+    index = first
     deltas = (
         (Topic.STATE, update.state),
         (Topic.GRAPH, update.nodes),
@@ -155,27 +162,31 @@ def encode_update(domain: str, partition: int, update: Update, summary: Mapping[
     )
     for topic, delta in deltas:
         for name in sorted(delta.removed):
-            records.append(_row(domain, partition, topic, name, None, _position(update.offset, len(records))))
+            yield _row(domain, partition, topic, name, None, _position(update.offset, index))
+            index += 1
         for name in sorted(delta.set):
-            at = _position(update.offset, len(records))
+            at = _position(update.offset, index)
             value = delta.set[name]
             if isinstance(value, Fragment):
-                records.append(_row(domain, partition, topic, name, value.payload, at + _fragment_headers(value)))
+                yield _row(domain, partition, topic, name, value.payload, at + _fragment_headers(value))
             else:
-                records.append(_row(domain, partition, topic, name, dumps(value), at))
+                yield _row(domain, partition, topic, name, dumps(value), at)
+            index += 1
     value = dumps({**summary, "offset": update.offset, "time": update.time, "downstream": downstream(update)})
-    records.append(Outgoing(Topic.UPDATES, partition, domain.encode(), value, _position(update.offset, len(records))))
+    yield Outgoing(Topic.UPDATES, partition, domain.encode(), value, _position(update.offset, index))
     mark = {"time": update.time, "engine": summary.get("engine", "")}
-    return records + progress_records(domain, partition, update.offset, mark)
+    yield from progress_records(domain, partition, update.offset, mark, first)
 
 
-def progress_records(domain: str, partition: int, offset: int, mark: Mapping[str, str]) -> list[Outgoing]:
+def progress_records(
+    domain: str, partition: int, offset: int, mark: Mapping[str, str], first: int = 0
+) -> list[Outgoing]:
     """What closes an update on each output partition; penstock.updates is closed by its own record.
 
-    `mark` is the domain's time and the engine's version.
+    `mark` is the domain's time and the engine's version; `first` as in `encode_update`.
     """
     value = dumps({**mark, "offset": offset})
-    at = _position(offset, 1 << 40)
+    at = _position(offset, first + _LAST)
     return [_row(domain, partition, topic, PROGRESS, value, at) for topic in OUTPUTS if topic is not Topic.UPDATES]
 
 

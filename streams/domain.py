@@ -6,9 +6,10 @@ Progress is written in the transaction of the outputs, so no offset is applied t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import orjson
@@ -38,8 +39,8 @@ _LOG = structlog.get_logger()
 _BATCH = 200
 """Change sets that share a transaction: one each manages only a hundred a second (measured)."""
 
-_RECONCILED = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
-"""Output topics whose rows are a function of the fold state, which penstock.state holds."""
+_RECONCILED = {Topic.XDS: "fragments", Topic.GRAPH: "nodes", Topic.STATUS: "statuses", Topic.INFRA: "infra"}
+"""Output topics whose rows are a function of the fold state, which penstock.state holds, by their names in an Update."""
 
 
 class Fold(Protocol):
@@ -123,7 +124,7 @@ class Domain:
         await writer.write([Outgoing(topic, partition, key(name, OPENING), b"{}") for topic in OUTPUTS])
         engine = self._fold()
         state = await read_table(self._log, Topic.STATE, partition)
-        engine.load((row_key, orjson.loads(row.value or b"null")) for row_key, row in state.rows.items())
+        engine.load(_drained(state.rows))
         engine.offset = max(engine.offset, state.progress)
         self._check(engine.offset, *await self._log.ends(Topic.CHANGES, partition))
         rejected = await rejected_offsets(self._log, partition)
@@ -164,22 +165,20 @@ class Domain:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         held = self._ours()
-        outgoing: list[Outgoing] = []
+        outgoing: list[Iterable[Outgoing]] = []
         for record in records:
             if record.offset < held.following:
                 continue
             held.following = record.offset + 1
             try:
-                outgoing += self._records(held, record)
+                outgoing.append(self._records(held, record))
             except DomainStopped:
                 # What came before is good: it is written, and the domain stops exactly here.
-                if outgoing:
-                    await held.writer.write(outgoing)
+                await held.writer.write(chain.from_iterable(outgoing))
                 raise
             # A burst must not hold up heartbeats: other tasks get their turn between change sets.
             await asyncio.sleep(0)
-        if outgoing:
-            await held.writer.write(outgoing)
+        await held.writer.write(chain.from_iterable(outgoing))
 
     def _ours(self) -> _Held:
         if self._held is None:
@@ -187,7 +186,7 @@ class Domain:
             raise RuntimeError(msg)
         return self._held
 
-    def _records(self, held: _Held, record: Record) -> list[Outgoing]:
+    def _records(self, held: _Held, record: Record) -> Iterable[Outgoing]:
         options = self._options
         try:
             change_set = None if record.offset in held.rejected else decode_change_set(record)
@@ -217,27 +216,27 @@ class Domain:
         if held.engine.offset < 0:
             return
         wanted = held.engine.everything()
-        emitted = {topic: await self._table(topic, held.engine.offset) for topic in _RECONCILED}
-        difference = replace(
-            wanted,
-            fragments=_fragments(wanted.fragments, emitted[Topic.XDS]),
-            nodes=_values(wanted.nodes, emitted[Topic.GRAPH]),
-            statuses=_values(wanted.statuses, emitted[Topic.STATUS]),
-            infra=_values(wanted.infra, emitted[Topic.INFRA]),
-            state=Delta(),
-        )
         self.wake_at = wanted.wake_at
-        if difference.fragments or difference.nodes or difference.statuses or difference.infra:
+        first = 0
+        differing: dict[str, Delta] = {}
+        # One topic after another: all that was ever emitted need not be in memory at once.
+        for topic, name in _RECONCILED.items():
+            emitted = await self._table(topic, wanted.offset)
+            differing[name] = _difference(getattr(wanted, name), emitted)
+            if emitted.progress == wanted.offset:
+                # It was closed already: what is emitted now goes behind what is there.
+                first = max(first, emitted.index + 1)
+        if any(differing.values()):
+            options = self._options
             summary = {
                 "cluster": "",
                 "source": "resolver",
                 "actor": "penstock",
                 "changes": [{"verb": "reconcile"}],
-                "engine": self._options.version,
+                "engine": options.version,
             }
-            records = encode_update(self._options.name, self._options.partition, difference, summary)
-            index = max((table.index for table in emitted.values() if table.progress == wanted.offset), default=0)
-            await held.writer.write(_behind(records, index + 1))
+            difference = replace(wanted, state=Delta(), **differing)
+            await held.writer.write(encode_update(options.name, options.partition, difference, summary, first))
 
     async def _note_version(self) -> None:
         """An engine of another version notes itself in the log: what it says differently has an offset of its own."""
@@ -270,32 +269,19 @@ class Domain:
         return table
 
 
-def _fragments(wanted: Delta, emitted: Table) -> Delta:
-    changed = {}
-    for name, fragment in wanted.set.items():
-        row = emitted.rows.get(name)
-        if row is None or not isinstance(fragment, Fragment) or decode_fragment(row) != fragment:
-            changed[name] = fragment
+def _difference(wanted: Delta, emitted: Table) -> Delta:
+    changed = {name: value for name, value in wanted.set.items() if not _is_emitted(value, emitted.rows.get(name))}
     return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
 
 
-def _values(wanted: Delta, emitted: Table) -> Delta:
-    changed = {}
-    for name, value in wanted.set.items():
-        row = emitted.rows.get(name)
-        if row is None or row.value != dumps(value):
-            changed[name] = value
-    return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
+def _is_emitted(value: Any, row: Record | None) -> bool:
+    if row is None:
+        return False
+    return decode_fragment(row) == value if isinstance(value, Fragment) else row.value == dumps(value)
 
 
-def _behind(records: list[Outgoing], index: int) -> list[Outgoing]:
-    """A reconciliation stands at an offset that was already closed: its records move behind what is there."""
-    return [
-        one._replace(
-            headers=tuple(
-                (name, str(int(value) + index).encode()) if name == "index" else (name, value)
-                for name, value in one.headers
-            )
-        )
-        for one in records
-    ]
+def _drained(rows: dict[str, Record]) -> Iterator[tuple[str, Any]]:
+    """The rows as JSON; each is let go when it is read, or all would be in memory twice."""
+    while rows:
+        name, row = rows.popitem()
+        yield name, orjson.loads(row.value or b"null")

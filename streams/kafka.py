@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -32,6 +34,10 @@ _LOG = structlog.get_logger()
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 _FETCH_BYTES = 8 << 20
 _REQUEST_BYTES = 16 << 20
+_SEND_BYTES = 256 << 10
+"""What goes to a partition at once. With the client's 16 KiB a whole domain's update takes thousands of rounds."""
+_IN_FLIGHT = 4000
+"""Records that may wait for their acknowledgement: each holds a future and metadata, several times its own size."""
 _POLL_MS = 1000
 _BATCH = 2000
 _KNOWN_SECONDS = 10.0
@@ -119,6 +125,7 @@ class KafkaLog:
             acks="all",
             compression_type="zstd",
             max_request_size=_REQUEST_BYTES,
+            max_batch_size=_SEND_BYTES,
             **self.security,
         )
         try:
@@ -185,26 +192,22 @@ class _KafkaWriter:
         self._producer = producer
         self._log = log
 
-    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+    async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """See `Writer.write`."""
-        if not records:
+        coming = iter(records)
+        first = next(coming, None)
+        if first is None:
             return []
-        name = {topic: self._log._name(topic) for topic in {record.topic for record in records}}  # noqa: SLF001
-        sent: list[asyncio.Future[Any]] = []
+        names: dict[Topic, str] = {}
+        flying: deque[asyncio.Future[Any]] = deque()
         try:
             async with self._producer.transaction():
-                for one in records:
-                    headers = list(one.headers)
-                    sent.append(
-                        await self._producer.send(name[one.topic], one.value, one.key, one.partition, headers=headers)
-                    )
-                await asyncio.wait(sent)
-                return [answer.result().offset for answer in sent]
+                return await self._send(chain((first,), coming), names, flying)
         except ProducerFenced as error:
             msg = f"another writer took over, or the transaction timed out: {error}"
             raise Fenced(msg) from error
         except UnknownTopicOrPartitionError as error:
-            raise _missing(", ".join(sorted(name.values()))) from error
+            raise _missing(", ".join(sorted(names.values()))) from error
         except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
             # Fenced between two sends, the client says only that it is in no transaction.
             if self._producer._txn_manager.is_fatal_error():  # noqa: SLF001
@@ -213,9 +216,24 @@ class _KafkaWriter:
             raise self._log._unavailable(error) from error  # noqa: SLF001
         finally:
             # Looked at, or asyncio complains of each record that a fenced producer failed.
-            for answer in (*sent, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
+            for answer in (*flying, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
                 if answer.done() and not answer.cancelled():
                     answer.exception()
+
+
+    async def _send(
+        self, records: Iterable[Outgoing], names: dict[Topic, str], flying: deque[asyncio.Future[Any]]
+    ) -> list[int]:
+        """Send all; answers the offsets. What was not acknowledged yet stays in `flying`, topics are left in `names`."""
+        offsets: list[int] = []
+        for one in records:
+            name = names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
+            flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=list(one.headers)))
+            while flying and (len(flying) > _IN_FLIGHT or flying[0].done()):
+                offsets.append((await flying.popleft()).offset)
+        while flying:
+            offsets.append((await flying.popleft()).offset)
+        return offsets
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

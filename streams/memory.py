@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from streams.ports import Fenced, Outgoing, Record, Unavailable, Writer
@@ -105,6 +105,6 @@ class _MemoryWriter:
         self._transactional_id = transactional_id
         self._epoch = epoch
 
-    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+    async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """See `Writer.write`."""
-        return await self._log._append(self._transactional_id, self._epoch, records)  # noqa: SLF001
+        return await self._log._append(self._transactional_id, self._epoch, list(records))  # noqa: SLF001

@@ -5,7 +5,7 @@ No client library's type or exception passes through here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -59,8 +59,10 @@ class TopicMissing(LogError):  # noqa: N818
 class Writer(Protocol):
     """Writes transactions under one transactional id."""
 
-    async def write(self, records: Sequence[Outgoing]) -> list[int]:
-        """Write all or nothing; answers the offsets. Raises Fenced or Unavailable.
+    async def write(self, records: Iterable[Outgoing]) -> list[int]:
+        """Write all or nothing, nothing at all when there is none; answers the offsets. Raises Fenced or Unavailable.
+
+        Records are taken one by one, so that a generator's are never all in memory.
 
         When the broker died in the middle, all of it may have been written: read before you write again.
         """
