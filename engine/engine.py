@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from engine.changes import from_json, to_json
 from engine.derived import Derived
+from engine.document import document
 from engine.events import (
     Admitted,
     Change,
@@ -37,7 +39,7 @@ from engine.resolve.indexes import INDEXES
 from engine.resolve.manifest import held_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
-from engine.update import Delta, FragmentKind, Update, parse_fragment_key
+from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
@@ -69,10 +71,10 @@ class Engine:
 
     def load(self, state: Iterable[tuple[str, Any]]) -> None:
         """Take a fold state into an engine that is still empty."""
-        self._fold.load(state)
+        self._fold.load((key, _kept(key, row)) for key, row in state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         self._refusals = Refusals(self._fold.under(REFUSED))
-        for ref, row in sorted(self._fold.resources()):
+        for ref, row in sorted(self._fold.resources(), key=itemgetter(0)):
             self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
         for _, row in self._fold.under(QUARANTINE):
             self._hold(row, held=True)
@@ -191,7 +193,7 @@ class Engine:
         old = self._fold.rows.get(key)
         if old is not None and old.get("judged") != VERSION:
             old = _judged(change.ref, old)
-        row = _judged(change.ref, {"object": dict(change.object), "offset": self.offset, "time": time, "actor": actor})
+        row = _judged(change.ref, {"object": document(change.object), "offset": self.offset, "time": time, "actor": actor})
         row["previous"] = self._previous(change.ref, old, change.object)
         self._fold.set(key, row)
         if old is not None and _generation(old["object"]) != _generation(change.object):
@@ -306,7 +308,9 @@ class Engine:
                 self._fold.set(CHANGED + gateway, {"offset": self.offset})
         return sorted(moved)
 
-    def _status(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, value: Status) -> Status:
+        if not value["programmed"]:
+            return value
         offsets = {one: self._fold.rows.get(CHANGED + one, {}).get("offset", -1) for one in value["programmed"]}
         return {**value, "programmed": offsets}
 
@@ -316,6 +320,18 @@ class Engine:
     def _wake_at(self) -> str | None:
         now = self._time()
         return min((time for time in self._derived.items[DEADLINE].values() if time > now), default=None)
+
+
+def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the fold state as it is held in memory."""
+    if not key.startswith(RESOURCE):
+        return row
+    previous = row.get("previous")
+    return {
+        **row,
+        "object": document(row["object"]),
+        "previous": document(previous) if previous is not None else None,
+    }
 
 
 def _generation(object_: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import NamedTuple
 
 
@@ -29,4 +30,6 @@ def parse_ref(text: str) -> Ref:
     if len(parts) != len(Ref._fields):
         msg = f"not a ref: {text!r} (want cluster/group/kind/namespace/name)"
         raise ValueError(msg)
-    return Ref(*parts)
+    # One text for each word: the same clusters, groups, kinds and namespaces stand in every ref of a domain.
+    cluster, group, kind, namespace, name = parts
+    return Ref(intern(cluster), intern(group), intern(kind), intern(namespace), name)

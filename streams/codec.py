@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from engine.changes import Garbage, from_json, to_json, verb
+from engine.document import Document
 from engine.events import SCHEMA, Admitted, Change, ChangeSet, Delete, Lift, Put, Quarantine, Refused
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
@@ -244,10 +245,14 @@ def decode_fragment(record: Record) -> Fragment | None:
 
 def dumps(value: Any) -> bytes:
     """JSON with sorted keys: equal values give equal bytes."""
+    if type(value) is Document:
+        return value.text
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=_default)
 
 
 def _default(value: Any) -> Any:
+    if type(value) is Document:
+        return orjson.Fragment(value.text)
     if isinstance(value, Ref | FragmentKind):
         return str(value)
     if isinstance(value, Mapping):

@@ -42,8 +42,15 @@ class _Failure:
         return hash(self.text)
 
 
+_FEW = 4
+
+
 class _Cell:
-    """An input or a query's answer, with its readers. Compared by identity."""
+    """An input or a query's answer, with its readers. Compared by identity.
+
+    There are twenty a route, most with one reader: a tuple until they are many, as are the reads, or dictionaries
+    would take half of the graph's memory.
+    """
 
     __slots__ = ("height", "identity", "query", "readers", "reads", "root", "running", "stale", "value")
 
@@ -51,12 +58,29 @@ class _Cell:
         self.identity = identity
         self.query = query
         self.value = value
-        self.readers: dict[_Cell, None] = {}
-        self.reads: dict[_Cell, None] = {}
+        self.readers: tuple[_Cell, ...] | dict[_Cell, None] = ()
+        self.reads: tuple[_Cell, ...] = ()
         self.height = 0
         self.stale = False
         self.running: dict[_Cell, None] | None = None
         self.root = False
+
+    def add_reader(self, reader: _Cell) -> None:
+        """One more, if it is not one already."""
+        readers = self.readers
+        if type(readers) is dict:
+            readers[reader] = None
+        elif reader not in readers:
+            more = (*readers, reader)
+            self.readers = more if len(more) <= _FEW else dict.fromkeys(more)
+
+    def drop_reader(self, reader: _Cell) -> None:
+        """One less, if it was one."""
+        readers = self.readers
+        if type(readers) is dict:
+            readers.pop(reader, None)
+        else:
+            self.readers = tuple([one for one in readers if one is not reader])
 
 
 class Graph:
@@ -291,19 +315,20 @@ class Graph:
             self._mark(cell)
 
     def _link(self, cell: _Cell, reads: dict[_Cell, None]) -> None:
-        old = cell.reads
-        if reads.keys() != old.keys():
-            for other in reads:
-                if other not in old:
-                    other.readers[cell] = None
+        old, new = cell.reads, tuple(reads)
+        if new != old:
+            before = dict.fromkeys(old)
+            for other in new:
+                if other not in before:
+                    other.add_reader(cell)
             for other in old:
                 if other not in reads:
-                    del other.readers[cell]
+                    other.drop_reader(cell)
                     if not other.readers:
                         self._orphans[other] = None
-        cell.reads = reads
+            cell.reads = new
         height = 0
-        for other in reads:
+        for other in new:
             if other.height > height:  # noqa: PLR1730  max() of a generator took 4 % of a build
                 height = other.height
         cell.height = height + 1
@@ -315,7 +340,7 @@ class Graph:
                 continue
             del self._cells[cell.identity]
             for other in cell.reads:
-                other.readers.pop(cell, None)
+                other.drop_reader(cell)
                 if not other.readers:
                     self._orphans[other] = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.document import document
 from engine.envoy.cluster import assignment, cluster
 from engine.envoy.names import cluster_name
 from engine.graph.reader import Outputs, Reader
@@ -66,7 +67,7 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
     items, counts = emission(Target(at, key, provenance), assignment(value, name))
-    return Outputs((*items, (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", node)), counts)
+    return Outputs((*items, (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", document(node))), counts)
 
 
 def backend_broken(graph: Reader, key: Used) -> Problem | None:
@@ -87,7 +88,7 @@ def backend_status(graph: Reader, ref: Ref) -> Outputs:
     """The status of a kgateway Backend."""
     never = refused_from_the_start(graph, ref)
     if never is not None:
-        return Outputs(((STATUS, str(ref), not_taken(never, ("Accepted",), "Invalid")),))
+        return Outputs(((STATUS, str(ref), document(not_taken(never, ("Accepted",), "Invalid"))),))
     object_ = object_of(graph, ref)
     if object_ is None:
         return Outputs()
@@ -97,4 +98,5 @@ def backend_status(graph: Reader, ref: Ref) -> Outputs:
     if refusal:
         good, text = False, f"{refusal}; until it is mended, the last good revision is served"
     one = condition("Accepted", good, "Accepted" if good else "Invalid", text, at)
-    return Outputs(((STATUS, str(ref), {"generation": at, "status": {"conditions": [one]}, "programmed": {}}),))
+    said = {"generation": at, "status": {"conditions": [one]}, "programmed": {}}
+    return Outputs(((STATUS, str(ref), document(said)),))

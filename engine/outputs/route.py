@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from engine.document import document
 from engine.envoy.fragment import fragment
 from engine.envoy.names import cluster_name, route_name, virtual_host_name
 from engine.envoy.route import Place, variants
@@ -54,11 +55,11 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
         for name in sorted({name for parent in attached for name in parent.listeners}):
             counts[ATTACHED, (gateway, name)] = None
     if parents:
-        items.append((STATUS, str(ref), route_status(graph, ref, parents)))
-        items.append((NODE, f"route/{ref}", _node(ref, parents)))
+        items.append((STATUS, str(ref), document(route_status(graph, ref, parents))))
+        items.append((NODE, f"route/{ref}", document(_node(ref, parents))))
     elif (never := refused_from_the_start(graph, ref)) is not None:
         refused = refused_status(graph, ref, never)
-        items += [(STATUS, str(ref), refused)] if refused is not None else []
+        items += [(STATUS, str(ref), document(refused))] if refused is not None else []
     return Outputs(tuple(items), tuple(counts))
 
 
