@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from engine.document import document
 from engine.events import (
     Admitted,
     Change,
@@ -45,7 +47,7 @@ def verb(change: Change) -> str:
 
 
 def to_json(change: Change) -> dict[str, Any]:
-    """A change as JSON: its verb and its fields, refs as text."""
+    """A change as JSON: its verb and its fields, refs as text, its object as a document."""
     answer: dict[str, Any] = {"verb": verb(change)}
     for item in fields(change):
         answer[item.name] = _plain(getattr(change, item.name))
@@ -57,7 +59,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return value
+    return document(value) if isinstance(value, Mapping) else value
 
 
 def from_json(data: Any) -> Change:
@@ -84,16 +86,18 @@ def _read(word: str, name: str, value: Any) -> Any:
     except (ValueError, TypeError, AttributeError) as error:
         msg = f"{word}.{name}: {error}"
         raise Garbage(msg) from error
-    wanted: type = dict if name == "object" else str
-    if not isinstance(value, wanted):
-        msg = f"{word}.{name} is not a {wanted.__name__}"
-        raise Garbage(msg)
     if name == "object":
-        _check_stamps(cast("dict[str, Any]", value))
+        if not isinstance(value, Mapping):
+            msg = f"{word}.object is no object"
+            raise Garbage(msg)
+        _check_stamps(value)
+    elif not isinstance(value, str):
+        msg = f"{word}.{name} is no text"
+        raise Garbage(msg)
     return value
 
 
-def _check_stamps(object_: dict[str, Any]) -> None:
+def _check_stamps(object_: Mapping[str, Any]) -> None:
     """What every source stamps must be there, since nothing downstream looks again. Raises Garbage."""
     metadata = object_.get("metadata")
     if not isinstance(metadata, dict):

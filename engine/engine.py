@@ -193,7 +193,8 @@ class Engine:
         old = self._fold.rows.get(key)
         if old is not None and old.get("judged") != VERSION:
             old = _judged(change.ref, old)
-        row = _judged(change.ref, {"object": document(change.object), "offset": self.offset, "time": time, "actor": actor})
+        said = {"object": document(change.object), "offset": self.offset, "time": time, "actor": actor}
+        row = _judged(change.ref, said)
         row["previous"] = self._previous(change.ref, old, change.object)
         self._fold.set(key, row)
         if old is not None and _generation(old["object"]) != _generation(change.object):

@@ -36,7 +36,7 @@ class NewerSchema(ValueError):  # noqa: N818
 
 def encode_change_set(change_set: ChangeSet, partition: int = 0) -> list[Outgoing]:
     """One record, or as many parts as PART_BYTES asks for; all parts belong into one transaction."""
-    parts = _split([orjson.dumps(to_json(change), option=orjson.OPT_SORT_KEYS) for change in change_set.changes])
+    parts = _split([dumps(to_json(change)) for change in change_set.changes])
     record_key = change_set.domain.encode()
     return [
         Outgoing(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
@@ -39,8 +39,8 @@ _LOG = structlog.get_logger()
 _BATCH = 200
 """Change sets that share a transaction: one each manages only a hundred a second (measured)."""
 
-_RECONCILED = {Topic.XDS: "fragments", Topic.GRAPH: "nodes", Topic.STATUS: "statuses", Topic.INFRA: "infra"}
-"""Output topics whose rows are a function of the fold state, which penstock.state holds, by their names in an Update."""
+_RECONCILED = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
+"""Output topics whose rows are a function of the fold state, which penstock.state holds; in the order of an Update."""
 
 
 class Fold(Protocol):
@@ -218,11 +218,12 @@ class Domain:
         wanted = held.engine.everything()
         self.wake_at = wanted.wake_at
         first = 0
-        differing: dict[str, Delta] = {}
+        differing: dict[Topic, Delta] = {}
+        deltas = (wanted.fragments, wanted.nodes, wanted.statuses, wanted.infra)
         # One topic after another: all that was ever emitted need not be in memory at once.
-        for topic, name in _RECONCILED.items():
+        for topic, delta in zip(_RECONCILED, deltas, strict=True):
             emitted = await self._table(topic, wanted.offset)
-            differing[name] = _difference(getattr(wanted, name), emitted)
+            differing[topic] = _difference(delta, emitted)
             if emitted.progress == wanted.offset:
                 # It was closed already: what is emitted now goes behind what is there.
                 first = max(first, emitted.index + 1)
@@ -235,7 +236,8 @@ class Domain:
                 "changes": [{"verb": "reconcile"}],
                 "engine": options.version,
             }
-            difference = replace(wanted, state=Delta(), **differing)
+            fragments, nodes, statuses, infra = differing.values()
+            difference = Update(wanted.offset, wanted.time, fragments, nodes, statuses, infra)
             await held.writer.write(encode_update(options.name, options.partition, difference, summary, first))
 
     async def _note_version(self) -> None:

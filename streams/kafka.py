@@ -220,11 +220,10 @@ class _KafkaWriter:
                 if answer.done() and not answer.cancelled():
                     answer.exception()
 
-
     async def _send(
         self, records: Iterable[Outgoing], names: dict[Topic, str], flying: deque[asyncio.Future[Any]]
     ) -> list[int]:
-        """Send all; answers the offsets. What was not acknowledged yet stays in `flying`, topics are left in `names`."""
+        """Send all; answers the offsets. Leaves in `flying` what was not acknowledged, in `names` the topics."""
         offsets: list[int] = []
         for one in records:
             name = names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001

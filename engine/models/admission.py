@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 
+from engine.document import Document
 from engine.models.base import Model
 from engine.models.canonical import NotJson, canonical
 from engine.models.canonical import below as member
@@ -46,10 +46,9 @@ class Admitted:
     warnings: tuple[FieldProblem, ...] = ()
 
     @property
-    def object(self) -> dict[str, Any]:
-        """The object in its canonical form, a copy of the caller's own."""
-        answer: dict[str, Any] = orjson.loads(self.text)
-        return answer
+    def object(self) -> Document:
+        """The object in its canonical form."""
+        return Document(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
     items, counts = emission(Target(at, key, provenance), assignment(value, name))
-    return Outputs((*items, (NODE, f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}", document(node))), counts)
+    name = f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}"
+    return Outputs((*items, (NODE, name, document(node))), counts)
 
 
 def backend_broken(graph: Reader, key: Used) -> Problem | None:

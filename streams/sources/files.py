@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 import structlog
 from watchfiles import awatch
 
 from engine.changes import Garbage
+from engine.document import Document, document
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.events import Refused as RefusedEvent
 from engine.ref import Ref, parse_ref
@@ -51,7 +51,7 @@ class FilesOptions:
 class _Logged:
     """What the log says of our cluster: objects, refusals by location, and that we synced."""
 
-    objects: dict[Ref, dict[str, Any]] = field(default_factory=dict)
+    objects: dict[Ref, Document] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     synced: bool = False
 
@@ -59,7 +59,7 @@ class _Logged:
         """Follow our cluster's changes."""
         for change in changes:
             if isinstance(change, Put):
-                self.objects[change.ref] = dict(change.object)
+                self.objects[change.ref] = document(change.object)
             elif isinstance(change, Delete):
                 self.objects.pop(change.ref, None)
             elif isinstance(change, RefusedEvent):
@@ -153,7 +153,7 @@ class _Source:
         for ref in sorted(touched):
             found, old = self.directory.object(ref), self.logged.objects.get(ref)
             if found is not None:
-                new = stamped(ref, found.object, old, now, self.sealer)
+                new = document(stamped(ref, found.object, old, now, self.sealer))
                 if new != old:
                     changes.append(Put(ref, new))
             elif old is not None and not self.directory.keeps(ref):
@@ -191,7 +191,7 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
         value = orjson.loads(record.value or b"null")
         kind, _, rest = name.partition("/")
         if kind == "resource" and value and (ref := parse_ref(rest)).cluster == options.cluster:
-            logged.objects[ref] = value["object"]
+            logged.objects[ref] = document(value["object"])
         elif kind == "refused" and value and rest.partition("/")[0] == options.cluster:
             logged.refused[value["location"]] = value["message"]
         elif kind == "sync" and rest == options.cluster:

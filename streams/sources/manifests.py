@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.document import Document
 from engine.models.admission import Refusal, admit
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
@@ -25,7 +26,7 @@ _NAMESPACE_CHARACTERS = 63
 class Found:
     """An object and where it stands: a file's path below the root, and a line."""
 
-    object: Mapping[str, Any]
+    object: Document
     name: str
     line: int
 
