@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-import hypothesis  # noqa: F401  late, from the plugin's depth, CPython 3.11 may fail to parse it (gh-106905)
+import hypothesis  # late, from the plugin's depth, CPython 3.11 may fail to parse it (gh-106905)
 import pytest
+
+# A busy machine is no fault of what is tested: nothing here asserts a time, nor may hypothesis.
+_UNTIMED = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=_UNTIMED)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

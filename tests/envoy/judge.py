@@ -18,9 +18,9 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ApiConfigSource,
     ApiConfigSourceApiType,
     ApiVersion,
-    Node,
     GrpcService,
     GrpcServiceEnvoyGrpc,
+    Node,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener

@@ -141,7 +141,7 @@ def flipped(pem: bytes, at: int, by: int) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.integers(0, 1200), st.integers(1, 255), st.sampled_from(["chain", "key", "both"]))
 def test_damaged_der_is_a_refusal_and_nothing_else(at: int, by: int, which: str) -> None:
     """An algorithm or a version that the library does not know has errors of its own: they would stop the engine."""

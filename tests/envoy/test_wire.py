@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from betterproto2 import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.envoy.wire import encode
@@ -20,7 +20,7 @@ know(_CLASSES)
 
 
 @pytest.mark.parametrize("cls", _CLASSES, ids=lambda one: one.__name__)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40)
 @given(st.data())
 def test_the_parser_reads_what_was_encoded(cls: type[Message], data: st.DataObject) -> None:
     """Equal messages; and the bytes are those of the reference's deterministic mode."""

@@ -37,7 +37,7 @@ def _answers(kind: tuple[str, str], value: Any) -> None:
             assert {problem.message for problem in judged.problems} == {"unknown field"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(BY_NAME)), JSON, st.booleans())
 def test_arbitrary_json_is_answered(kind: tuple[str, str], value: Any, headed: bool) -> None:  # noqa: FBT001
     if headed:
@@ -55,7 +55,7 @@ def _places(node: Any) -> list[tuple[Any, Any]]:
     return places
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data(), st.sampled_from(ALL))
 def test_manifests_with_anything_anywhere_are_answered(data: st.DataObject, manifest: Json) -> None:
     changed = copied(manifest)

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.engine import Engine
@@ -121,7 +121,7 @@ def histories(changes: list[Change]) -> dict[Ref, list[Put]]:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(_CHANGES, _BATCHES)
 def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int]) -> None:
     """Any events in any batching, then: the engine == one built from its state == one fed with what is left."""
@@ -135,7 +135,7 @@ def test_incremental_equals_from_scratch(changes: list[Change], batches: list[in
     assert _picture(scratch.everything()) == wanted
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60)
 @given(_CHANGES)
 def test_updates_add_up(changes: list[Change]) -> None:
     """What the updates set and removed, one after the other, is all that is wanted at the end."""
@@ -153,7 +153,7 @@ def test_updates_add_up(changes: list[Change]) -> None:
     assert state == engine.state()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40)
 @given(_CHANGES, st.lists(_puts(), min_size=1, max_size=4))
 def test_put_then_delete_is_nothing(changes: list[Change], more: list[Put]) -> None:
     """Objects that come and go leave no trace in what is served."""

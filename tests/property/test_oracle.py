@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.derived import CALLED, ROOTS
@@ -91,7 +91,7 @@ def _without_offsets(picture: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
     return {**picture, STATUS: statuses}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100)
 @given(_CHANGES, _BATCHES)
 def test_incremental_equals_the_evaluator_without_memory(changes: list[Change], batches: list[int]) -> None:
     """Byte for byte, provenance included, for any events in any batching."""
@@ -121,7 +121,7 @@ def test_a_planted_unrecorded_read_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert _without_offsets(_kept(engine)) != _without_offsets(_oracle(_remembered(changes)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30)
 @given(st.permutations([gateway(), gateway("gw1"), *(route(f"r{one}", path=f"/{one}") for one in range(4))]))
 def test_the_order_of_unrelated_events_changes_nothing(puts: list[Put]) -> None:
     """Any order of the same objects gives the same outputs; the oracle sees them in one order always."""

@@ -72,7 +72,7 @@ def test_a_refusal_shows_nothing_that_may_be_a_secret(text: str) -> None:
 _TAGS = st.sampled_from(["int", "float", "bool", "null", "timestamp", "binary", "set", "omap", "pairs", "map", "seq", "str", "x"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_TAGS, st.text(alphabet=st.sampled_from(list("ab01:-. '\"[]{},=_")), max_size=8))
 def test_any_tag_on_any_value_is_a_document_or_a_line(tag: str, value: str) -> None:
     try:
@@ -135,7 +135,7 @@ def test_anchors_and_merges_are_read() -> None:
 _TEXT = st.text(alphabet=st.sampled_from(list("ab:-? \n#'\"|>[]{},&*!%@`0")), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(_TEXT, max_size=4).map("\n---\n".join))
 def test_any_text_is_documents_or_a_line_and_pieces_say_the_same(text: str) -> None:
     """Cutting at markers changes nothing: it is what lets an edit parse only what it changed."""
@@ -159,14 +159,14 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_JSON, max_size=3))
 def test_json_reads_back(values: list[object]) -> None:
     text = "\n".join(json.dumps(value) for value in values)
     assert [value for _, value in json_documents(text)] == values
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_JSON)
 def test_yaml_of_json_values_reads_back(value: object) -> None:
     text = yaml.safe_dump({"a": value}, allow_unicode=False)
