@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint bench demo docs golden mutants routing pgv
+.PHONY: help setup test lint bench chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ pgv: setup ## extract Envoy's own field rules anew, in a virtual environment tha
 	@rm -rf .pgv && $(PYTHON) -m venv .pgv && .pgv/bin/pip install -q xds-protos==1.85.0
 	$(BIN)/python deploy/pgv.py names | .pgv/bin/python deploy/pgv.py extract > .pgv/rules.json
 	@mv .pgv/rules.json engine/envoy/pgv_rules.json && rm -rf .pgv
+
+chaos: setup ## a hundred kills under a stream of changes; CHAOS_KILLS and CHAOS_SEED set how many and repeat an order
+	CHAOS_KILLS=$${CHAOS_KILLS:-100} $(BIN)/pytest -q -s tests/chaos
 
 bench: setup ## where the time goes; prints a table and writes bench.json
 	$(BIN)/python -m tests.benchmarks
