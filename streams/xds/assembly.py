@@ -78,7 +78,8 @@ class _Table:
     head: bytes | None = None
     hosts: list[dict[str, _Host]] = field(default_factory=lambda: [{} for _ in range(_BUCKETS)])
     joined: list[bytes] = field(default_factory=lambda: [b""] * _BUCKETS)
-    digests: list[bytes] = field(default_factory=lambda: [b""] * _BUCKETS)
+    digests: list[bytes] = field(default_factory=lambda: [_digest(b"")] * _BUCKETS)
+    """Of `joined`: a bucket that is empty again must not be told from one that always was."""
     dirty: set[int] = field(default_factory=set)
     clusters: Counter[str] = field(default_factory=Counter)
     used: frozenset[str] | None = None
@@ -264,11 +265,15 @@ class Assembly:
             for bucket in table.dirty:
                 hosts = table.hosts[bucket]
                 table.joined[bucket] = b"".join([hosts[host].encoded() for host in sorted(hosts)])
-                table.digests[bucket] = hashlib.blake2b(table.joined[bucket], digest_size=16).digest()
+                table.digests[bucket] = _digest(table.joined[bucket])
             table.dirty.clear()
             version = hashlib.blake2b(table.head + b"\0" + b"\0".join(table.digests), digest_size=16).hexdigest()
             table.ready = Resource(version, encode_resource(ROUTES, name, version, (table.head, *table.joined)))
         return table.ready
+
+
+def _digest(joined: bytes) -> bytes:
+    return hashlib.blake2b(joined, digest_size=16).digest()
 
 
 def _bucket(name: str) -> int:
