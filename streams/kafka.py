@@ -80,6 +80,11 @@ class KafkaLog:
         async with self._consumer(topic, partition) as (consumer, at):
             return await self._bounds(consumer, at)
 
+    async def written(self, topic: Topic, partition: int) -> int:
+        """The offset after the last record, of transactions that are not committed too. Raises as `ends`."""
+        async with self._consumer(topic, partition, "read_uncommitted") as (consumer, at):
+            return (await self._bounds(consumer, at))[1]
+
     async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`. Raises TopicMissing or Unavailable."""
         async with self._consumer(topic, partition) as (consumer, at):
@@ -139,11 +144,13 @@ class KafkaLog:
             await _stop(producer)
 
     @asynccontextmanager
-    async def _consumer(self, topic: Topic, partition: int) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+    async def _consumer(
+        self, topic: Topic, partition: int, isolation: str = "read_committed"
+    ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
         at = TopicPartition(self._name(topic), partition)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.brokers,
-            isolation_level="read_committed",
+            isolation_level=isolation,
             enable_auto_commit=False,
             auto_offset_reset="none",
             retry_backoff_ms=20,

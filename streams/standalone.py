@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from streams.broker import Broker, BrokerError
+from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
-from streams.ports import Log, Unavailable
+from streams.ports import Log, LogError, Unavailable
 from streams.settings import Settings
 from streams.sinks.local_envoy import stop_all
 from streams.supervisor import Role, Supervisor
@@ -51,7 +52,9 @@ class Standalone:
                     tasks.create_task(supervisor.run(), name="supervisor")
                     tasks.create_task(self.show(log, self.settings.partition), name="view")
                     if not self.settings.brokers:
-                        tasks.create_task(self._keep_broker(address), name="broker")
+                        back = asyncio.Event()
+                        tasks.create_task(self._keep_broker(address, back), name="broker")
+                        tasks.create_task(self._mend(log, back), name="mend")
             except* _Moved:
                 self.say("broker", "came back at another address: roles start again")
 
@@ -87,8 +90,20 @@ class Standalone:
             else:
                 return
 
-    async def _keep_broker(self, address: str) -> None:
-        """Start the embedded broker again when it dies."""
+    async def _mend(self, log: KafkaLog, back: asyncio.Event) -> None:
+        """After each start of the embedded broker: end transactions that it left hanging when it died."""
+        found = writers(self.settings.domain, [cluster for cluster, _ in self.sources])
+        while True:
+            try:
+                await mend(log, found, self.settings.domain, self.settings.partition)
+                await back.wait()
+            except LogError:
+                # It is away again: what it left is looked for once more when it is back.
+                await asyncio.sleep(_RETRY_SECONDS)
+            back.clear()
+
+    async def _keep_broker(self, address: str, back: asyncio.Event) -> None:
+        """Start the embedded broker again when it dies, and say so when it is back."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if self._broker.running() is not None:
@@ -97,6 +112,7 @@ class Standalone:
             try:
                 if await self._broker.start() != address:
                     raise _Moved
+                back.set()
             except BrokerError as error:
                 self.say("broker", str(error))
                 await asyncio.sleep(_RETRY_SECONDS)

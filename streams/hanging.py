@@ -1,0 +1,86 @@
+"""Ends transactions that a killed broker left without their markers; it writes nothing where none hangs.
+
+Seen with Apache Kafka 4.3.1 as a single node: killed between a commit's acknowledgement and its markers, it comes back,
+loads the coordinator, then fences itself for a moment; markers that are due just then find no leader and are skipped
+("likely deleted already") while the commit is noted as complete. Nobody who reads committed records sees anything
+behind that offset any more, until the same writer commits again on that partition: so that is what is done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from engine.events import ChangeSet
+from streams.clock import now
+from streams.codec import encode_change_set
+from streams.kafka import KafkaLog
+from streams.ports import Outgoing
+from streams.topics import OPENING, OUTPUTS, Topic, key
+
+_LOG = structlog.get_logger()
+_PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+
+Writers = Mapping[str, Sequence[Topic]]
+"""Transactional ids, and the topics that each writes."""
+
+
+def writers(domain: str, clusters: Iterable[str]) -> Writers:
+    """All that write transactions for a domain."""
+    to_the_log = [f"source-{domain}-{cluster}" for cluster in clusters] + [f"clock-{domain}", f"publisher-{domain}"]
+    return {
+        f"resolver-{domain}": (*OUTPUTS, Topic.REJECTED),
+        f"reports-{domain}": (Topic.REPORTS,),
+        f"convergence-{domain}": (Topic.CONVERGENCE,),
+        **dict.fromkeys(to_the_log, (Topic.CHANGES,)),
+    }
+
+
+async def mend(
+    log: KafkaLog, found: Writers, domain: str, partition: int, patience: float = _PATIENCE_SECONDS
+) -> set[Topic]:
+    """Wait until all that was written so far can be read; what still cannot be after `patience` seconds hangs.
+
+    The writer that left it is fenced and writes a transaction that says nothing, whose markers end both. A living one
+    that is fenced takes over again. Answers the topics on which one hung. Raises LogError.
+    """
+    topics = {topic for touched in found.values() for topic in touched}
+    written = {topic: await log.written(topic, partition) for topic in sorted(topics)}
+    hanging = await _unreadable(log, written, partition, patience)
+    mended = set(hanging)
+    for name, touched in found.items():
+        if hanging.isdisjoint(touched):
+            continue
+        _LOG.warning("a transaction was left hanging by the broker: it is ended", writer=name, topics=sorted(hanging))
+        nothing = [one for topic in sorted(hanging & set(touched)) for one in _nothing(topic, domain, partition)]
+        async with log.writer(name) as writer:
+            await writer.write(nothing)
+        hanging = await _unreadable(log, {topic: written[topic] for topic in hanging}, partition, _LOOK_SECONDS)
+    return mended
+
+
+async def _unreadable(log: KafkaLog, written: Mapping[Topic, int], partition: int, patience: float) -> set[Topic]:
+    """Where committed readers do not come as far as what was written; asked until there is none, or patience ends."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    left = set(written)
+    while True:
+        for topic in sorted(left):
+            _, end = await log.ends(topic, partition)
+            if end >= written[topic]:
+                left.discard(topic)
+        if not left or loop.time() > deadline:
+            return left
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _nothing(topic: Topic, domain: str, partition: int) -> list[Outgoing]:
+    """A record that every reader of the topic passes over."""
+    if topic is Topic.CHANGES:
+        time = now()
+        return encode_change_set(ChangeSet(domain, "", "broker", f"mended-{time}", time, "penstock", ()), partition)
+    value = b"{}" if topic in OUTPUTS else None
+    return [Outgoing(topic, partition, key(domain, OPENING), value)]

@@ -1,0 +1,79 @@
+"""A transaction without its end keeps everybody from what comes behind it: it is ended, and nothing is written else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from streams.codec import decode_change_set, encode_change_set
+from streams.hanging import mend, writers
+from streams.kafka import KafkaLog
+from streams.topics import OUTPUTS, Topic, topic_name
+from streams.view import read_table
+from tests.streams.toy import append, change_set, kafka_log, put, records
+
+pytestmark = pytest.mark.kafka
+FOUND = writers("default", ["test"])
+
+
+@pytest.fixture
+async def log(broker: str) -> AsyncIterator[KafkaLog]:
+    async with kafka_log(broker) as found:
+        yield found
+
+
+async def left_open(log: KafkaLog, name: str, *topics: Topic) -> None:
+    """What a writer leaves that is killed in the middle; it would be given up after an hour."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=log.brokers, transactional_id=f"{log.prefix}-{name}", transaction_timeout_ms=600_000
+    )
+    await producer.start()
+    await producer.begin_transaction()
+    for topic in topics:
+        await producer.send_and_wait(topic_name(topic, log.prefix), b"never", b"k", partition=0)
+    await producer._sender.close()
+    await producer.client.close()
+
+
+async def test_where_nothing_hangs_nothing_is_written_and_nobody_fenced(log: KafkaLog) -> None:
+    async with log.writer("source-default-test") as writer:
+        await writer.write(encode_change_set(change_set(put("a", 1))))
+        # The first waits for the markers, which come a little behind what a writer is answered.
+        assert await mend(log, FOUND, "default", 0) == set()
+        before = [await log.written(topic, 0) for topic in Topic]
+        assert await mend(log, FOUND, "default", 0) == set()
+        assert [await log.written(topic, 0) for topic in Topic] == before
+        await writer.write(encode_change_set(change_set(put("a", 2))))
+
+
+@pytest.mark.parametrize("name", ["source-default-test", "clock-default", "publisher-default"])
+async def test_the_log_can_be_read_again(log: KafkaLog, name: str) -> None:
+    await append(log, change_set(put("a", 1)), source="other")
+    await left_open(log, name, Topic.CHANGES)
+    await append(log, change_set(put("a", 2)), source="other")
+    assert len(await records(log, Topic.CHANGES)) == 1
+    assert await mend(log, FOUND, "default", 0, patience=0.5) == {Topic.CHANGES}
+    changes = [decode_change_set(one).changes for one in await records(log, Topic.CHANGES)]
+    assert [one for one in changes if one] == [(put("a", 1),), (put("a", 2),)]
+    assert await log.written(Topic.CHANGES, 0) == (await log.ends(Topic.CHANGES, 0))[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "topics"),
+    [
+        ("resolver-default", (*OUTPUTS, Topic.REJECTED)),
+        ("reports-default", (Topic.REPORTS,)),
+        ("convergence-default", (Topic.CONVERGENCE,)),
+    ],
+)
+async def test_so_can_what_is_derived_from_it_and_it_says_nothing_new(
+    log: KafkaLog, name: str, topics: tuple[Topic, ...]
+) -> None:
+    await left_open(log, name, *topics)
+    assert await mend(log, FOUND, "default", 0, patience=0.5) == set(topics)
+    for topic in topics:
+        assert await log.written(topic, 0) == (await log.ends(topic, 0))[1]
+        assert (await read_table(log, topic, 0)).rows == {}
+    assert await records(log, Topic.CHANGES) == []
