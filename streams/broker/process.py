@@ -134,8 +134,7 @@ class Broker:
         return (before if _free(before) else port), controller
 
     def _format(self, path: str, properties: Path) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+        tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
         done = subprocess.run([java(), *_JVM, *tool], capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             msg = f"the log directory cannot be formatted: {done.stdout[-800:]}{done.stderr[-800:]}"
@@ -156,6 +155,13 @@ class Broker:
             return ""
         telling = [line for line in lines[-200:] if any(word in line for word in _TELLING)]
         return "\n".join((telling or lines)[-6:])
+
+
+def _cluster_id() -> str:
+    """A new one; one of 64 would begin with a dash, which the tool takes for an option."""
+    while (found := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return found
 
 
 def _properties(log: Path, port: int, controller: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import Broker, BrokerError
+from streams.broker import Broker, BrokerError, process
 from streams.broker.jars import JarsMissing, class_path
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Unavailable
@@ -145,3 +145,7 @@ def test_jars_that_cannot_be_had_are_told_with_the_remedy(tmp_path: Path, monkey
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(JarsMissing, match=r"cannot be fetched.*Connect to Maven Central once, or name a Kafka"):
         class_path()
+
+
+def test_no_cluster_id_looks_like_an_option() -> None:
+    assert not [one for one in (process._cluster_id() for _ in range(2_000)) if one.startswith("-")]
