@@ -115,7 +115,7 @@ class Assembly:
         found = self._resources[type_url].get(name)
         if found is None and type_url == ENDPOINTS and name in self._resources[CLUSTER]:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.
-            return _resource(ENDPOINTS, name, frame(1, name.encode()))
+            return empty_assignment(name)
         return found
 
     def clusters(self, route_config: str) -> frozenset[str]:
@@ -276,10 +276,12 @@ def _digest(joined: bytes) -> bytes:
     return hashlib.blake2b(joined, digest_size=16).digest()
 
 
+def empty_assignment(cluster: str) -> Resource:
+    """The endpoints of a cluster that has none."""
+    body = frame(1, cluster.encode())
+    version = hashlib.blake2b(body, digest_size=16).hexdigest()
+    return Resource(version, encode_resource(ENDPOINTS, cluster, version, (body,)))
+
+
 def _bucket(name: str) -> int:
     return hashlib.blake2b(name.encode(), digest_size=1).digest()[0]
-
-
-def _resource(type_url: str, name: str, body: bytes) -> Resource:
-    version = hashlib.blake2b(body, digest_size=16).hexdigest()
-    return Resource(version, encode_resource(type_url, name, version, (body,)))

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streams.xds.assembly import Assembly, Changed
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, Request, encode_response
+from streams.xds.assembly import Assembly, Changed, Resource, empty_assignment
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET, Request, encode_response
 
 _WILDCARD = {CLUSTER, LISTENER}
 _REMOVABLE = {CLUSTER, LISTENER}
 """Removals of other types are ignored by Envoy (measured): it unsubscribes instead."""
+_FOLLOWING = (ENDPOINTS, SECRET, ROUTES)
+"""A proxy asks for these by name, once what names them has arrived."""
+_UNSURE = ""
+"""The version of what a proxy may hold, or not: of a rejected response it takes an unpredictable part (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class _Kind:
     alone: set[str] = field(default_factory=set)
     """Sent one by one: a response that held them together was rejected."""
     refused: dict[str, str] = field(default_factory=dict)
+    unasked: set[str] = field(default_factory=set)
+    """Of a type that proxies ask for by name: published, and not asked for (yet)."""
     flights: dict[str, _Flight] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
@@ -67,6 +73,8 @@ class Session:
         self.may_be_old = may_be_old
         self._came_back = False
         self._kinds = {type_url: _Kind() for type_url in ORDER}
+        for type_url in _FOLLOWING:
+            self._kinds[type_url].unasked.update(assembly.names(type_url))
         self._nonce = 0
         self._used: dict[str, frozenset[str]] = {}
         """RouteConfiguration -> clusters of the version that the proxy acknowledged last."""
@@ -81,6 +89,8 @@ class Session:
             kind = self._kinds[type_url]
             if kind.wants(name):
                 kind.dirty.add(name)
+            elif type_url in _FOLLOWING:
+                kind.unasked.add(name)
 
     def again(self, rejection: Rejection) -> None:
         """Send once more what was rejected for a reason that is not in it, if it is still the same."""
@@ -109,12 +119,16 @@ class Session:
                 kind.held.pop(name, None)
             for name in flight.versions:
                 kind.refused.pop(name, None)
-            self._used.update(flight.clusters)
+            kind.alone -= flight.versions.keys()
+            self._used.update({name: used for name, used in flight.clusters.items() if kind.wants(name)})
             return None
+        if flight.versions:
+            kind.dirty.update(flight.removed)
         if len(flight.versions) > 1:
             # Which one is guilty is not said for sure: each goes again alone.
             kind.alone |= flight.versions.keys()
             kind.dirty |= flight.versions.keys()
+            kind.held.update(dict.fromkeys(filter(kind.wants, flight.versions), _UNSURE))
             return None
         kind.refused.update(flight.versions)
         kind.alone -= flight.versions.keys()
@@ -139,22 +153,28 @@ class Session:
         for name in request.subscribe:
             if name != "*":
                 kind.names.add(name)
+                kind.unasked.discard(name)
                 kind.dirty.add(name)
                 if name not in request.versions:
                     kind.held.pop(name, None)
         for name in request.unsubscribe:
-            self._unsubscribed(name, kind)
+            self._unsubscribed(request.type_url, name, kind)
 
-    def _unsubscribed(self, name: str, kind: _Kind) -> None:
+    def _unsubscribed(self, type_url: str, name: str, kind: _Kind) -> None:
+        kind.names.discard(name)
+        gone = [name]
         if name == "*":
             kind.wildcard = False
-        kind.names.discard(name)
-        if not kind.wants(name):
-            kind.held.pop(name, None)
-            kind.dirty.discard(name)
-            kind.refused.pop(name, None)
-            if kind is self._kinds[ROUTES]:
-                self._used.pop(name, None)
+            gone = [*kind.held, *kind.dirty, *kind.refused]
+        for one in gone:
+            if not kind.wants(one):
+                kind.held.pop(one, None)
+                kind.dirty.discard(one)
+                kind.refused.pop(one, None)
+        if type_url in _FOLLOWING:
+            kind.unasked.add(name)
+        if type_url == ROUTES:
+            self._used.pop(name, None)
 
     # -- out --------------------------------------------------------------------------------------------------------
 
@@ -198,14 +218,15 @@ class Session:
 
     def _sendable(self, type_url: str, name: str, kind: _Kind, removed: list[str]) -> bool:
         """Whether a dirty name goes into a response now; what need not be sent is no longer dirty."""
-        resource = self._assembly.get(type_url, name)
+        resource = self._resource(type_url, name)
         if resource is None:
             if type_url in _REMOVABLE and name in kind.held:
                 if type_url != CLUSTER or not self._in_use(name):
                     removed.append(name)
                 return False
             kind.dirty.discard(name)
-            kind.held.pop(name, None)
+            if type_url != ROUTES:  # These stay until it asks for them no more, with the clusters that they use.
+                kind.held.pop(name, None)
             return False
         if resource.version in (kind.held.get(name), kind.refused.get(name)):
             kind.dirty.discard(name)
@@ -214,14 +235,27 @@ class Session:
             return False
         return type_url != ROUTES or self._clusters_ready(name)
 
+    def _resource(self, type_url: str, name: str) -> Resource | None:
+        found = self._assembly.get(type_url, name)
+        if found is None and type_url == ENDPOINTS and name in self._flying(CLUSTER):
+            # The cluster is gone already, but the proxy waits 15 s for its endpoints, and takes no clusters until then.
+            return empty_assignment(name)
+        return found
+
     def _in_use(self, cluster: str) -> bool:
         """Whether a route that the proxy holds, or is about to hold, sends requests to the cluster."""
         routes, listeners = self._kinds[ROUTES], self._kinds[LISTENER]
         # A proxy that reconnects names its clusters first; which routes it holds is not known yet.
-        if not listeners.asked or (not routes.asked and any(self._assembly.names(ROUTES))):
+        if not listeners.asked or (listeners.held and not routes.asked):
             return True
         if routes.dirty or routes.flights or listeners.dirty or listeners.flights:
             return True
+        if any(name not in self._used for name in routes.held if routes.wants(name)):
+            # It came back with them, and refuses the present ones: where the old ones go to is not known.
+            return True
+        return self._is_used(cluster)
+
+    def _is_used(self, cluster: str) -> bool:
         return any(cluster in used for used in self._used.values())
 
     def _clusters_ready(self, route_config: str) -> bool:
@@ -229,8 +263,11 @@ class Session:
         if not kind.asked:
             return False
         wanted = self._assembly.clusters(route_config)
-        waiting = {name for name in kind.dirty if self._assembly.get(CLUSTER, name) is not None}
-        return wanted.isdisjoint(waiting - kind.refused.keys()) and wanted.isdisjoint(self._flying(CLUSTER))
+        if not wanted.isdisjoint(self._flying(CLUSTER)):
+            return False
+        # One that the proxy refuses as it is would be waited for in vain.
+        waiting = ((name, self._assembly.get(CLUSTER, name)) for name in wanted & kind.dirty)
+        return all(found is None or kind.refused.get(name) == found.version for name, found in waiting)
 
     def _flying(self, type_url: str) -> set[str]:
         """What was sent and not answered."""
@@ -240,7 +277,7 @@ class Session:
         versions: dict[str, str] = {}
         encoded: list[tuple[bytes, ...]] = []
         for name in names:
-            resource = self._assembly.get(type_url, name)
+            resource = self._resource(type_url, name)
             if resource is not None:
                 versions[name] = resource.version
                 encoded.append(resource.encoded)
@@ -260,18 +297,40 @@ class Session:
         for name in clusters:
             if endpoints.wants(name):
                 endpoints.held.pop(name, None)
+                # What it refused as well: to refuse them once more ends its waiting, too.
+                endpoints.refused.pop(name, None)
                 endpoints.dirty.add(name)
 
     def _settle(self) -> None:
-        for type_url, kind in self._kinds.items():
-            if kind.flights:
-                return
-            for name in kind.dirty:
-                if self._assembly.get(type_url, name) is not None or type_url in _REMOVABLE:
-                    return
-            for name, version in kind.refused.items():
-                current = self._assembly.get(type_url, name)
-                if current is not None and current.version == version:
-                    return
-        if self._kinds[LISTENER].asked and self._kinds[CLUSTER].asked:
+        """Note that the proxy has everything, if it has."""
+        if self._kinds[LISTENER].asked and self._kinds[CLUSTER].asked and not any(map(self._lacks, ORDER)):
             self.acknowledged = max(self.acknowledged, self._assembly.offset)
+
+    def _lacks(self, type_url: str) -> bool:
+        """Whether something of a type is missing at the proxy, or not known to be there."""
+        kind = self._kinds[type_url]
+        if kind.flights:
+            return True
+        for name in kind.dirty:
+            if self._assembly.get(type_url, name) is not None:
+                return True
+            # A cluster that is gone is held for routes that go there still: nothing is missing.
+            if type_url in _REMOVABLE and not (type_url == CLUSTER and self._is_used(name)):
+                return True
+        for name, version in kind.refused.items():
+            current = self._assembly.get(type_url, name)
+            if current is not None and current.version == version:
+                return True
+        return self._awaits(type_url, kind)
+
+    def _awaits(self, type_url: str, kind: _Kind) -> bool:
+        """Whether the proxy will ask for more, since it has what names it: only then can it have everything."""
+        while kind.unasked:
+            name = next(iter(kind.unasked))
+            # Endpoints of a cluster that could not be emitted are asked for by nobody.
+            if name in self._assembly.names(type_url) and (
+                type_url != ENDPOINTS or self._assembly.get(CLUSTER, name) is not None
+            ):
+                return True
+            kind.unasked.discard(name)
+        return False
