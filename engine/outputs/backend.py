@@ -8,11 +8,11 @@ from engine.document import document
 from engine.envoy.cluster import assignment, cluster
 from engine.envoy.names import cluster_name
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.channels import NODE, STATUS, Used
+from engine.outputs.channels import BROKEN, NODE, STATUS, Used
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
-from engine.resolve.backend import endpoints, port_protocol
-from engine.resolve.manifest import items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
+from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
+from engine.resolve.manifest import held_fact, items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
 from engine.resolve.values import Backend, BackendKey, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
@@ -39,11 +39,27 @@ def _is_address(text: str) -> bool:
 
 def cluster_outputs(graph: Reader, key: Used) -> Outputs:
     """The cluster of a backend. It reads addresses only when they are host names that stand in it."""
+    if graph.fact(held_fact(key.gateway, key.backend.ref)):
+        return _held_cluster(graph, key)
     protocol = graph.get(port_protocol, key.backend)
     if isinstance(protocol, Problem):
         return Outputs()
     dns = graph.get(is_dns, key.backend)
     value = graph.get(_backend, key.backend) if dns else Backend(key.backend, protocol, ())
+    return _cluster(graph, key, value)
+
+
+def _held_cluster(graph: Reader, key: Used) -> Outputs:
+    """The cluster as it was before a proxy rejected it; without an earlier revision none, and that is told."""
+    value = graph.get(last_good, key.backend)
+    if isinstance(value, Backend):
+        return _cluster(graph, key, value)
+    name = cluster_name(key.backend, key.gateway.cluster)
+    at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
+    return Outputs(((BROKEN, str(at), value.message),), ((BROKEN, key),))
+
+
+def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
     provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
@@ -52,13 +68,13 @@ def cluster_outputs(graph: Reader, key: Used) -> Outputs:
 
 def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     """The endpoint assignment of a backend, and its node."""
-    protocol = graph.get(port_protocol, key.backend)
-    if isinstance(protocol, Problem) or graph.get(is_dns, key.backend):
+    value = _assigned(graph, key)
+    if isinstance(value, Problem) or value.dns:
         return Outputs()
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name)
-    value = graph.get(_backend, key.backend)
-    provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
+    found = _slices(graph, key) or (key.backend.ref,)
+    provenance = tuple((ref, graph.get(generation, ref)) for ref in sorted(found))
     node: dict[str, Any] = {
         "backend": str(key.backend.ref),
         "port": key.backend.port,
@@ -69,6 +85,24 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     items, counts = emission(Target(at, key, provenance), assignment(value, name))
     name = f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
+
+
+def _assigned(graph: Reader, key: Used) -> Backend | Problem:
+    """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected."""
+    if graph.fact(held_fact(key.gateway, key.backend.ref)):
+        return graph.get(last_good, key.backend)
+    protocol = graph.get(port_protocol, key.backend)
+    if isinstance(protocol, Problem):
+        return protocol
+    held = frozenset(one for one in _slices(graph, key) if graph.fact(held_fact(key.gateway, one)))
+    if not held:
+        return graph.get(_backend, key.backend)
+    return Backend(key.backend, protocol, good_endpoints(graph, key.backend, held))
+
+
+def _slices(graph: Reader, key: Used) -> tuple[Ref, ...]:
+    ref = key.backend.ref
+    return slices(graph, ref) if ref.kind == "Service" else ()
 
 
 def backend_broken(graph: Reader, key: Used) -> Problem | None:

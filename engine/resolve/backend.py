@@ -30,10 +30,30 @@ def is_supported(group: str, kind: str) -> bool:
 def port_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
     """How a backend is spoken to, or why it cannot be reached; all that routes need to know of it."""
     object_ = object_of(graph, key.ref)
-    name = f"{key.ref.kind} {key.ref.namespace}/{key.ref.name}"
     if object_ is None:
-        return Problem("BackendNotFound", f"{name} does not exist")
-    spec = spec_of(object_)
+        return Problem("BackendNotFound", f"{_name(key)} does not exist")
+    return _protocol_in(spec_of(object_), key)
+
+
+def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
+    """A backend as it was before the revision that a proxy rejected, with the endpoints of today."""
+    resource = graph.read(key.ref)
+    if resource is None or resource.previous is None:
+        return Problem("Quarantined", "a proxy rejected it and there is no earlier revision: see penstock status")
+    spec = spec_of(resource.previous)
+    protocol = _protocol_in(spec, key)
+    if isinstance(protocol, Problem):
+        return protocol
+    found = _endpoints_in(graph, spec, key)
+    return Backend(key, protocol, found, dns=any(not _is_address(end.address) for end in found))
+
+
+def _name(key: BackendKey) -> str:
+    return f"{key.ref.kind} {key.ref.namespace}/{key.ref.name}"
+
+
+def _protocol_in(spec: Json, key: BackendKey) -> Protocol | Problem:
+    name = _name(key)
     if key.ref.kind == "Backend":
         return _backend_protocol(spec, name)
     if spec.get("type") == "ExternalName":
@@ -71,7 +91,17 @@ def slices(graph: Reader, service: Ref) -> tuple[Ref, ...]:
 
 def endpoints(graph: Reader, key: BackendKey) -> tuple[Endpoint, ...]:
     """Addresses of a backend, sorted: those ready, and where none is, those that still serve while they end."""
-    spec = spec_of(object_of(graph, key.ref))
+    return _endpoints_in(graph, spec_of(object_of(graph, key.ref)), key)
+
+
+def good_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
+    """`endpoints`, but of slices that a proxy rejected only what stood in their last good revision already."""
+    return _endpoints_in(graph, spec_of(object_of(graph, key.ref)), key, held)
+
+
+def _endpoints_in(
+    graph: Reader, spec: Json, key: BackendKey, held: frozenset[Ref] = frozenset()
+) -> tuple[Endpoint, ...]:
     if key.ref.kind == "Backend":
         return _static(spec)
     port = _service_port(spec, key.port)
@@ -81,14 +111,25 @@ def endpoints(graph: Reader, key: BackendKey) -> tuple[Endpoint, ...]:
     ending: set[Endpoint] = set()
     for slice_ in slices(graph, key.ref):
         object_ = object_of(graph, slice_)
-        if object_ is None or object_.get("addressType") == "FQDN":
-            continue
-        number = _slice_port(object_, str(port.get("name") or ""))
-        for item in items(object_.get("endpoints")) if number else ():
+        name = str(port.get("name") or "")
+        allowed = _good(graph, slice_, name) if slice_ in held else None
+        for item, number in _members(object_, name):
             into = _state(mapping(item.get("conditions")), ready, ending)
             if into is not None:
-                into.update(_addresses(item, number or 0))
+                into.update(one for one in _addresses(item, number) if allowed is None or one in allowed)
     return tuple(sorted(ready or ending, key=lambda end: (end.zone, end.address, end.port)))
+
+
+def _members(slice_: Json | None, port: str) -> list[tuple[Json, int]]:
+    """The endpoints of a slice, each with the number of a named port."""
+    number = None if slice_ is None or slice_.get("addressType") == "FQDN" else _slice_port(slice_, port)
+    return [(item, number) for item in items(slice_.get("endpoints"))] if slice_ is not None and number else []
+
+
+def _good(graph: Reader, slice_: Ref, port: str) -> set[Endpoint]:
+    resource = graph.read(slice_)
+    previous = resource.previous if resource is not None else None
+    return {end for item, number in _members(previous, port) for end in _addresses(item, number)}
 
 
 def _slice_port(object_: Json, name: str) -> int | None:

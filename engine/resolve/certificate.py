@@ -9,7 +9,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.grant import reference_problem
 from engine.resolve.key_pair import read
-from engine.resolve.manifest import items, mapping, object_of
+from engine.resolve.manifest import held_fact, items, mapping, object_of
 from engine.resolve.values import Certificate, Problem
 from engine.seal import Sealer, UnsealError
 
@@ -57,7 +57,8 @@ def wanted_certificate(graph: Reader, key: Wanted) -> Checked | Problem:
     problem = reference_problem(graph, "Gateway", key.gateway, key.secret)
     if problem is not None:
         return problem
-    checked = graph.get(certificate, key.secret)
+    held = graph.fact(held_fact(key.gateway, key.secret))
+    checked = graph.get(last_good if held else certificate, key.secret)
     if isinstance(checked, Checked) and graph.fact(passed_fact(checked.expires)):
         return _bad(key.secret, f"expired at {checked.expires}: renew it")
     return checked
@@ -66,8 +67,18 @@ def wanted_certificate(graph: Reader, key: Wanted) -> Checked | Problem:
 def certificate(graph: Reader, secret: Ref) -> Checked | Problem:
     """A TLS Secret, checked: PEM, a key that fits, not empty."""
     object_ = object_of(graph, secret)
-    if object_ is None:
-        return _bad(secret, "does not exist")
+    return _bad(secret, "does not exist") if object_ is None else _checked(graph, secret, object_)
+
+
+def last_good(graph: Reader, secret: Ref) -> Checked | Problem:
+    """The revision of a TLS Secret before the one that a proxy rejected; it is checked as of today."""
+    resource = graph.read(secret)
+    if resource is None or resource.previous is None:
+        return _bad(secret, "was rejected by a proxy and has no earlier revision: see penstock status, then replace it")
+    return _checked(graph, secret, resource.previous)
+
+
+def _checked(graph: Reader, secret: Ref, object_: Json) -> Checked | Problem:
     data = mapping(object_.get("data"))
     chain, key = data.get("tls.crt"), data.get("tls.key")
     if not chain or not key:
