@@ -30,8 +30,9 @@ class Batch:
 
 @dataclass(slots=True)
 class _Fold:
-    """Collects records until a progress record closes them."""
+    """Collects records of keys `under` a prefix until a progress record closes them."""
 
+    under: str = ""
     waiting: dict[str, Record | None] = field(default_factory=dict)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     closed: tuple[int, int] = (-1, 0)
@@ -50,7 +51,7 @@ class _Fold:
             closes = position > self.closed
             self.closed = max(self.closed, position)
             return closes
-        if rest.startswith(CONTROL):
+        if rest.startswith(CONTROL) or not rest.startswith(self.under):
             return False
         # A hung transaction made visible late repeats records: only a greater position counts.
         if position <= self.seen.get(rest, (-1, -1)):
@@ -70,9 +71,9 @@ class _Fold:
         return closed
 
 
-async def read_table(log: Log, topic: Topic, partition: int) -> Table:
-    """The rows of a compacted topic as of its last progress record. Raises Unavailable."""
-    fold = _Fold()
+async def read_table(log: Log, topic: Topic, partition: int, under: str = "") -> Table:
+    """The rows of a compacted topic, or those under a prefix, as of its last progress record. Raises Unavailable."""
+    fold = _Fold(under)
     rows: dict[str, Record | None] = {}
     async for records in log.read(topic, partition):
         fold.close(records, rows)

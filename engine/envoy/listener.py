@@ -85,11 +85,7 @@ def _connection_manager(route_config: str) -> Filter:
         HttpConnectionManager,
         stat_prefix="http",
         rds=construct(Rds, route_config_name=route_config, config_source=ads()),
-        http_filters=[
-            _http_filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors()),
-            _http_filter(STATEFUL_SESSION, f"{_HTTP}.stateful_session.v3.StatefulSession", StatefulSession()),
-            _http_filter("envoy.filters.http.router", f"{_HTTP}.router.v3.Router", Router()),
-        ],
+        http_filters=http_filters(),
         use_remote_address=True,
         normalize_path=True,
         merge_slashes=True,
@@ -101,6 +97,15 @@ def _connection_manager(route_config: str) -> Filter:
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager
         ),
     )
+
+
+def http_filters() -> list[HttpFilter]:
+    """What a request passes, in order."""
+    return [
+        _http_filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors()),
+        _http_filter(STATEFUL_SESSION, f"{_HTTP}.stateful_session.v3.StatefulSession", StatefulSession()),
+        _http_filter("envoy.filters.http.router", f"{_HTTP}.router.v3.Router", Router()),
+    ]
 
 
 def _http_filter(name: str, type_name: str, config: Message) -> HttpFilter:

@@ -129,6 +129,7 @@ def _print(answer: dict[str, Any], *, whole: bool) -> None:
         name = "/".join(row["gateway"].split("/")[3:])
         typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
         if row["error"]:
-            typer.echo(f"            rejected: {row['error'][:300]}")
+            alone = " (an isolated Envoy does not confirm it: nothing is quarantined, look at this proxy)"
+            typer.echo(f"            rejected{alone if row.get('unconfirmed') else ''}: {row['error'][:300]}")
     if not whole and not bad and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")

@@ -18,6 +18,7 @@ from streams.topics import Topic, key, split_key
 
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
+_REJECTED = {"nack", "unconfirmed"}
 _RETRY_SECONDS = 0.5
 
 
@@ -34,11 +35,13 @@ def joined(before: bytes | None, record: Record) -> bytes:
         return dumps(row)
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
-        row |= {"connected": True, "offset": offset, "error": ""}
+        row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False}
     elif record.offset > row["at"]:
-        row["connected"] = event != "disconnected"
+        if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
+            row["connected"] = event != "disconnected"
         row["offset"] = max(row["offset"], offset)
-        row["error"] = report.get("error", "") if event == "nack" else ("" if event == "ack" else row["error"])
+        row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
+        row["unconfirmed"] = event == "unconfirmed" or (event == "disconnected" and row.get("unconfirmed", False))
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")
     return dumps(row)
@@ -65,6 +68,7 @@ def summary(gateway_key: str, rows: Mapping[str, bytes]) -> dict[str, Any]:
             "connected": row["connected"],
             "error": row["error"],
             "envoy": row.get("envoy", ""),
+            "unconfirmed": row.get("unconfirmed", False),
         }
     connected = [one["offset"] for one in proxies.values() if one["connected"]]
     return {

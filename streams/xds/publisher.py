@@ -19,7 +19,8 @@ from streams.codec import decode_fragment, dumps
 from streams.ports import Log, LogError, Outgoing
 from streams.topics import Topic, key
 from streams.view import Batch, follow_table
-from streams.xds.quarantine import Judge
+from streams.xds.court import Court
+from streams.xds.quarantine import Bench, Judge
 from streams.xds.server import Authorised, serve
 from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
@@ -58,9 +59,12 @@ async def publish(
         reports.pop((one.node.id, event), None)
         reports[one.node.id, event] = one
         waiting.set()
+        if event == "presence":
+            judge.moved(one.node)
 
     publication = Publication(sealer, report)
-    judge = Judge(log, publication, options.envoy, options.now, options.domain, options.partition)
+    court = Court(options.envoy, sealer) if options.envoy is not None else None
+    judge = Judge(Bench(log, court, options.now, options.domain, options.partition), publication)
     publication.on_rejection = judge.heard
     async with serve(publication, options.address, options.authorised) as port, asyncio.TaskGroup() as tasks:
         ready(port)

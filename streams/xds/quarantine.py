@@ -1,27 +1,24 @@
 """Finds the guilty fragment behind a NACK and makes it a fact of the log; it never touches what is good.
 
-The proxy keeps its last good resource meanwhile. An isolated run of Envoy's validate mode over parts of the rejected
-resource tells which fragments no Envoy of that version takes; a proxy that is merely odd punishes nobody else.
+The proxy keeps its last good resource meanwhile. An isolated Envoy tells which fragments none of its version takes; a
+proxy that is merely odd punishes nobody else, and that is said.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
-from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
-from engine.envoy.wire import frame
-from engine.events import ChangeSet, Quarantine
-from engine.update import Fragment, FragmentKind
+from engine.events import Change, ChangeSet, Quarantine
+from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from streams.xds.court import Court, Table
+from streams.xds.lift import lifts
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node
 from streams.xds.session import Rejection
 from streams.xds.stream import Publication, Stream
 
@@ -32,24 +29,33 @@ _KINDS = {
     SECRET: FragmentKind.SECRET,
     LISTENER: FragmentKind.LISTENER,
 }
-_VALIDATE_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
 _CANNOT_BIND = "cannot bind '"
 _BIND_SECONDS = (0.5, 15.0)
 
 
-@dataclass(slots=True)
-class Judge:
-    """Takes NACKs one after another. Without an Envoy binary only resources that are one fragment can be judged."""
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where the judge sits: `court` is None without an Envoy to ask, and then nobody is found guilty."""
 
     log: Log
-    publication: Publication
-    envoy: Path | None
+    court: Court | None
     now: Callable[[], str]
-    domain: str
-    partition: int
-    _cases: asyncio.Queue[tuple[Stream, Rejection]] = field(default_factory=asyncio.Queue)
-    _judged: set[tuple[str, str]] = field(default_factory=set)
+    domain: str = "default"
+    partition: int = 0
+
+
+@dataclass(slots=True)
+class Judge:
+    """Takes NACKs one after another, and looks through old verdicts when proxies of another Envoy come."""
+
+    bench: Bench
+    publication: Publication
+    _cases: asyncio.Queue[tuple[Stream, Rejection] | None] = field(default_factory=asyncio.Queue)
+    _moved: set[str] = field(default_factory=set)
+    """Gateways whose proxies came or went since the last look."""
+    _judged: dict[FragmentKey, Fragment] = field(default_factory=dict)
+    """What was told to the log, as long as it is still there: as it is, not what is equal and came later."""
     _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
@@ -86,143 +92,116 @@ class Judge:
 
         loop.call_later(pause, again)
 
+    def moved(self, node: Node) -> None:
+        """A proxy came or went: what its gateway holds in quarantine may be of an Envoy that is gone."""
+        if not self._moved:
+            self._cases.put_nowait(None)
+        self._moved.add(node.gateway)
+
     async def run(self) -> None:
         """Judge for ever."""
         while True:
-            stream, rejection = await self._cases.get()
-            try:
-                guilty = await self._guilty(stream, rejection)
-            except OSError as error:
-                _LOG.error("a rejection cannot be judged: Envoy does not start", reason=str(error))
-                continue
-            if rejection.type_url == ROUTES and guilty:
-                # At once, before the log has it: a proxy that is new would have no routes at all until then.
-                self.publication.withhold(stream.node.gateway, guilty)
-            fresh = [one for one in guilty if (str(one.key), one.version) not in self._judged]
-            if fresh:
-                await self._append(stream, rejection, fresh)
+            case = await self._cases.get()
+            if case is None:
+                await self._review()
+            else:
+                await self._judge(*case)
+
+    async def _judge(self, stream: Stream, rejection: Rejection) -> None:
+        try:
+            guilty = await self._guilty(stream, rejection)
+        except OSError as error:
+            _LOG.error("a rejection cannot be judged: nothing is quarantined", reason=str(error))
+            return
+        if not guilty:
+            self._acquit(stream, rejection)
+            return
+        if rejection.type_url == ROUTES:
+            # At once, before the log has it: a proxy that is new would have no routes at all until then.
+            self.publication.withhold(stream.node.gateway, guilty)
+        fresh = [one for one in guilty if self._judged.get(one.key) is not one]
+        if fresh:
+            await self._append([_quarantine(one, stream, rejection) for one in fresh])
+            self._judged |= {one.key: one for one in fresh}
+
+    def _acquit(self, stream: Stream, rejection: Rejection) -> None:
+        """Nobody else is punished; the proxy keeps its last good resource, and people are told to look at it."""
+        if not stream.session.refuses(rejection):
+            return  # Replaced meanwhile.
+        _LOG.error(
+            "an isolated Envoy takes what a proxy rejected, so nothing is quarantined: look at that proxy"
+            if self.bench.court is not None
+            else "there is no Envoy to confirm what a proxy rejected, so nothing is quarantined: name one with --envoy",
+            proxy=stream.node.id,
+            envoy=stream.node.version,
+            type=rejection.type_url.rpartition(".")[2],
+            resources=sorted(rejection.resources),
+        )
+        self.publication.acquitted(stream, rejection)
 
     async def _guilty(self, stream: Stream, rejection: Rejection) -> list[Fragment]:
-        fragments = self.publication.assembly(stream.node.gateway).fragments
+        court = self.bench.court
+        if court is None:
+            return []
+        fragments = list(self.publication.assembly(stream.node.gateway).fragments.values())
         found: list[Fragment] = []
         for name in sorted(rejection.resources):
             if rejection.type_url == ROUTES:
-                found += await self._guilty_routes(name, list(fragments.values()))
+                found += await _guilty_routes(court, name, fragments)
                 continue
             kind = _KINDS[rejection.type_url]
-            found += [one for one in fragments.values() if one.key.kind is kind and one.key.name == name]
+            accused = [one for one in fragments if one.key.kind is kind and one.key.name == name]
+            found += [one for one in accused if await court.refuses(one)]
         return found
 
-    async def _guilty_routes(self, route_config: str, fragments: Sequence[Fragment]) -> list[Fragment]:
-        if self.envoy is None:
-            return []
-        heads = [one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == route_config]
-        hosts = {
-            one.key.name: one
-            for one in fragments
-            if one.key.kind is FragmentKind.VIRTUAL_HOST and one.parent == route_config
-        }
-        routes = sorted(
-            (one for one in fragments if one.key.kind is FragmentKind.ROUTE and one.parent in hosts),
-            key=lambda one: str(one.key),
-        )
-        court = _Court(self.envoy, heads, hosts)
-        return await court.guilty([*hosts.values(), *routes])
+    async def _review(self) -> None:
+        """Lift quarantines of an Envoy that no proxy of theirs runs any more; its successor judges anew."""
+        await asyncio.sleep(0)  # Proxies that come together are looked at together.
+        gateways, self._moved = self._moved, set()
+        running = {one: self.publication.versions(one) for one in gateways}
+        try:
+            found = await lifts(self.bench.log, self.bench.partition, running)
+        except LogError as error:
+            _LOG.debug("a look at quarantines waits for the log", reason=str(error))
+            self._moved |= gateways
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._cases.put_nowait, None)
+            return
+        for one in found:
+            _LOG.info("a quarantine is lifted: its proxies run another Envoy now", fragment=one.fragment)
+        if found:
+            await self._append(found)
 
-    async def _append(self, stream: Stream, rejection: Rejection, guilty: Sequence[Fragment]) -> None:
-        changes = tuple(
-            Quarantine(
-                one.key.gateway,
-                str(one.key),
-                one.version,
-                one.provenance,
-                rejection.error[:2000],
-                stream.node.version,
-            )
-            for one in guilty
-        )
-        time = self.now()
-        change_set = ChangeSet(
-            self.domain, guilty[0].key.gateway.cluster, "publisher", f"quarantine-{time}", time, "publisher", changes
-        )
+    async def _append(self, changes: Sequence[Change]) -> None:
+        bench, time = self.bench, self.bench.now()
+        cluster = changes[0].gateway.cluster  # type: ignore[union-attr]
+        verb = "quarantine" if isinstance(changes[0], Quarantine) else "lift"
+        change_set = ChangeSet(bench.domain, cluster, "publisher", f"{verb}-{time}", time, "publisher", tuple(changes))
         while True:
             try:
-                async with self.log.writer(f"publisher-{self.domain}") as writer:
-                    await writer.write(encode_change_set(change_set, self.partition))
+                async with bench.log.writer(f"publisher-{bench.domain}") as writer:
+                    await writer.write(encode_change_set(change_set, bench.partition))
             except LogError as error:
-                _LOG.warning("a quarantine waits for the log", reason=str(error))
+                _LOG.warning("a verdict waits for the log", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            self._judged |= {(str(one.key), one.version) for one in guilty}
             return
 
 
-@dataclass(frozen=True, slots=True)
-class _Court:
-    """Asks Envoy about parts of a RouteConfiguration: half by half, until each bad fragment stands alone."""
-
-    envoy: Path
-    heads: Sequence[Fragment]
-    hosts: dict[str, Fragment]
-
-    async def guilty(self, suspects: Sequence[Fragment]) -> list[Fragment]:
-        if not suspects or await self._accepts(suspects):
-            return []
-        if len(suspects) == 1:
-            return list(suspects)
-        middle = len(suspects) // 2
-        found = [*await self.guilty(suspects[:middle]), *await self.guilty(suspects[middle:])]
-        # Good halves that are bad together (a domain twice): the later one is at fault.
-        return found or [suspects[-1]]
-
-    async def _accepts(self, suspects: Iterable[Fragment]) -> bool:
-        chosen = list(suspects)
-        names = {one.key.name for one in chosen if one.key.kind is FragmentKind.VIRTUAL_HOST}
-        routes: dict[str, list[Fragment]] = {}
-        for one in chosen:
-            if one.key.kind is FragmentKind.ROUTE:
-                routes.setdefault(one.parent, []).append(one)
-        body = b"".join(one.payload for one in self.heads)
-        for name in sorted(names):
-            inside = b"".join(frame(3, one.payload) for one in routes.pop(name, []))
-            body += frame(2, self.hosts[name].payload + inside)
-        for number, group in enumerate(routes[name] for name in sorted(routes)):
-            # Routes are judged without their virtual host: one bad host must not make its routes look bad.
-            host = frame(1, f"judged-{number}".encode()) + frame(2, f"judged-{number}.invalid".encode())
-            body += frame(2, host + b"".join(frame(3, one.payload) for one in group))
-        return await validate(self.envoy, body)
+def _quarantine(guilty: Fragment, stream: Stream, rejection: Rejection) -> Quarantine:
+    key = guilty.key
+    words = rejection.error[:2000]
+    return Quarantine(key.gateway, str(key), guilty.version, guilty.provenance, words, stream.node.version)
 
 
-async def validate(envoy: Path, route_config: bytes) -> bool:
-    """Whether Envoy, started apart from everything, takes an encoded RouteConfiguration."""
-    routes = RouteConfiguration.parse(route_config).to_dict()
-    with tempfile.TemporaryDirectory(prefix="penstock-judge-") as directory:
-        path = Path(directory) / "bootstrap.json"
-        path.write_text(json.dumps(_bootstrap(routes)))
-        process = await asyncio.create_subprocess_exec(
-            envoy, "--mode", "validate", "-c", path, "--log-level", "off", "--disable-hot-restart",
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            return await asyncio.wait_for(process.wait(), _VALIDATE_SECONDS) == 0
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return False
-
-
-def _bootstrap(routes: dict[str, object]) -> dict[str, object]:
-    prefix = "type.googleapis.com/envoy.extensions.filters"
-    filters = [
-        {"name": f"envoy.filters.http.{name}", "typedConfig": {"@type": f"{prefix}.http.{name}.v3.{message}"}}
-        for name, message in (("cors", "Cors"), ("stateful_session", "StatefulSession"), ("router", "Router"))
-    ]
-    manager = {
-        "@type": f"{prefix}.network.http_connection_manager.v3.HttpConnectionManager",
-        "statPrefix": "judge",
-        "routeConfig": {**routes, "validateClusters": False},
-        "httpFilters": filters,
+async def _guilty_routes(court: Court, route_config: str, fragments: Sequence[Fragment]) -> list[Fragment]:
+    heads = [one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == route_config]
+    hosts = {
+        one.key.name: one
+        for one in fragments
+        if one.key.kind is FragmentKind.VIRTUAL_HOST and one.parent == route_config
     }
-    chain = {"filters": [{"name": "hcm", "typedConfig": manager}]}
-    address = {"socketAddress": {"address": "127.0.0.1", "portValue": 1}}
-    return {"staticResources": {"listeners": [{"name": "judge", "address": address, "filterChains": [chain]}]}}
+    routes = sorted(
+        (one for one in fragments if one.key.kind is FragmentKind.ROUTE and one.parent in hosts),
+        key=lambda one: str(one.key),
+    )
+    return await court.guilty(Table(heads, hosts), [*hosts.values(), *routes])

@@ -100,6 +100,11 @@ class Session:
                 del kind.refused[name]
                 kind.dirty.add(name)
 
+    def refuses(self, rejection: Rejection) -> bool:
+        """Whether what was rejected then still stands against the proxy."""
+        refused = self._kinds[rejection.type_url].refused
+        return any(refused.get(name) == version for name, version in rejection.resources.items())
+
     def received(self, request: Request) -> Rejection | None:
         """Take a request; answers a rejection when it is a NACK. Unknown types are ignored."""
         kind = self._kinds.get(request.type_url)

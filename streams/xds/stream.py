@@ -42,7 +42,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a proxy said: `event` is connected, ack, nack or disconnected; `offset` the last it acknowledged whole."""
+    """What a proxy said: `event` is connected, ack, nack or disconnected; `offset` the last it acknowledged whole.
+
+    `unconfirmed` is what was found of a nack: no isolated Envoy rejects the same.
+    """
 
     event: str
     node: Node
@@ -127,6 +130,14 @@ class Publication:
     def acknowledged(self, stream: Stream) -> None:
         """A proxy acknowledged everything up to an offset."""
         self._report(Report("ack", stream.node, stream.session.acknowledged))
+
+    def versions(self, gateway: str) -> frozenset[str]:
+        """The Envoy versions of a gateway's connected proxies; "" where one does not say."""
+        return frozenset(stream.node.version for stream in self._streams[gateway])
+
+    def acquitted(self, stream: Stream, rejection: Rejection) -> None:
+        """Nothing but the proxy's word speaks against what it rejected."""
+        self._report(Report("unconfirmed", stream.node, stream.session.acknowledged, rejection))
 
     async def rejected(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected a resource."""

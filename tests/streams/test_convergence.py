@@ -59,13 +59,21 @@ def test_a_rejection_is_shown_until_something_is_accepted() -> None:
     assert row(report("nack", 4, error="bad regex"), report("ack", 5))["error"] == ""
 
 
+def test_what_nobody_else_confirms_is_shown_as_such_until_something_is_accepted() -> None:
+    gone = row(report("nack", 4, error="odd"), report("disconnected", 4), report("unconfirmed", 4, error="odd"))
+    assert (gone["error"], gone["unconfirmed"], gone["connected"]) == ("odd", True, False)
+    assert row(report("nack", 4, error="odd"), report("unconfirmed", 4, error="odd"))["unconfirmed"]
+    assert not row(report("unconfirmed", 4, error="odd"), report("ack", 5))["unconfirmed"]
+    assert not row(report("unconfirmed", 4, error="odd"), report("connected", -1))["unconfirmed"]
+
+
 def test_a_proxy_that_comes_anew_has_nothing_until_it_acknowledges() -> None:
     again = row(report("connected", -1), report("ack", 9), report("disconnected", 9), report("connected", -1))
     assert (again["offset"], again["connected"]) == (-1, True)
 
 
 _events = st.lists(
-    st.builds(report, st.sampled_from(["connected", "ack", "nack", "disconnected"]), st.integers(-1, 9)), max_size=8
+    st.builds(report, st.sampled_from(["connected", "ack", "nack", "unconfirmed", "disconnected"]), st.integers(-1, 9)), max_size=8
 )
 
 

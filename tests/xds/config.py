@@ -75,7 +75,7 @@ def fragments(gateway: Ref, written: Mapping[tuple[str, str], Piece]) -> dict[Fr
     """What the engine would emit: route configurations and certificates while a listener names them."""
     listeners = [one for one in written.values() if isinstance(one, Listener)]
     made = [
-        _fragment(gateway, FragmentKind.ROUTE_CONFIG, name, frame(1, name.encode()))
+        _fragment(FragmentKey(gateway, FragmentKind.ROUTE_CONFIG, name), frame(1, name.encode()))
         for name in sorted({name for one in listeners for name in one.tables})
     ]
     secrets = {name for one in listeners for name in one.secrets}
@@ -93,20 +93,22 @@ def _made(gateway: Ref, name: str, piece: Piece) -> Iterator[Fragment]:
         case Cluster():
             shape = "dns" if piece.dns else "eds"
             text = f"{name} {piece.revision} {piece.mark} {shape}"
-            yield _fragment(gateway, FragmentKind.CLUSTER, name, text.encode())
+            yield _fragment(FragmentKey(gateway, FragmentKind.CLUSTER, name), text.encode())
             if piece.endpoints is not None and not piece.dns:
                 revision, mark = piece.endpoints
                 body = f"{name} {revision} {mark} endpoints".encode()
-                yield _fragment(gateway, FragmentKind.ENDPOINTS, name, body)
+                yield _fragment(FragmentKey(gateway, FragmentKind.ENDPOINTS, name), body)
         case Listener():
-            yield _fragment(gateway, FragmentKind.LISTENER, name, json.dumps(piece._asdict()).encode())
+            yield _fragment(FragmentKey(gateway, FragmentKind.LISTENER, name), json.dumps(piece._asdict()).encode())
         case Certificate():
             yield _sealed(gateway, name, piece)
         case Host():
             body = frame(1, name.encode()) + frame(6, f"{piece.revision} {piece.mark}".encode())
-            yield _fragment(gateway, FragmentKind.VIRTUAL_HOST, name, body, piece.table)
+            yield _fragment(FragmentKey(gateway, FragmentKind.VIRTUAL_HOST, name), body, piece.table)
         case Route():
-            yield _fragment(gateway, FragmentKind.ROUTE, name, _route(name, piece), piece.host, piece.order)
+            yield _fragment(
+                FragmentKey(gateway, FragmentKind.ROUTE, name), _route(name, piece), piece.host, piece.order
+            )
 
 
 def _route(name: str, piece: Route) -> bytes:
@@ -122,9 +124,9 @@ def _route(name: str, piece: Route) -> bytes:
     return frame(2, action) + frame(14, name.encode()) + frame(99, json.dumps(told).encode())
 
 
-def _fragment(gateway: Ref, kind: FragmentKind, name: str, body: bytes, parent: str = "", order: str = "") -> Fragment:
+def _fragment(key: FragmentKey, body: bytes, parent: str = "", order: str = "") -> Fragment:
     version = hashlib.blake2b(body, digest_size=16).hexdigest()
-    return Fragment(FragmentKey(gateway, kind, name), body, version, parent, order)
+    return Fragment(key, body, version, parent, order)
 
 
 def _sealed(gateway: Ref, name: str, piece: Certificate) -> Fragment:

@@ -1,0 +1,191 @@
+"""Asks an Envoy that is started apart from everything whether it takes a piece of config; it decides nothing more.
+
+Its bootstrap is the one that proxies are given, so that references over ADS have where to go; nothing is bound,
+connected or served in validate mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.envoy.wire import encode, frame
+from engine.seal import Sealer
+from engine.update import Fragment, FragmentKind
+from streams.sinks.bootstrap import bootstrap
+from streams.xds.exhibits import connection_manager, listener_of, static_cluster, terminating_listener
+from streams.xds.messages import Malformed, fields
+
+_SECONDS = 30.0
+_KEY = "PENSTOCK_JUDGED_KEY"
+_VERSION = re.compile(rb"version: [^/\s]*/(\d+\.\d+\.\d+)")
+_STATIC = 2
+"""Bootstrap.static_resources: listeners=1, clusters=2, secrets=3."""
+
+
+class Undecided(OSError):  # noqa: N818
+    """The isolated Envoy gave no answer that says anything of the config: the message names why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What an isolated Envoy is started with: static resources as bytes, and a private key that must not be on disk."""
+
+    static: bytes = b""
+    key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A RouteConfiguration in pieces: its own bytes, and its virtual hosts by name."""
+
+    heads: Sequence[Fragment]
+    hosts: Mapping[str, Fragment]
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """One Envoy binary that is asked. Every method raises Undecided (an OSError) when it cannot say."""
+
+    envoy: Path
+    sealer: Sealer
+
+    async def version(self) -> str:
+        """Envoy's version, such as "1.40.0"; "" when it does not say."""
+        process = await asyncio.create_subprocess_exec(self.envoy, "--version", stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+        found = _VERSION.search(said)
+        return found[1].decode() if found is not None else ""
+
+    async def refuses(self, fragment: Fragment) -> bool:
+        """Whether a cluster, assignment, listener or certificate is refused though all the rest is well."""
+        try:
+            case = self._case(fragment)
+        except Malformed:
+            return True
+        return not await self._takes(case) and await self._is_able()
+
+    async def guilty(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
+        """Which of the virtual hosts and routes of a table are refused."""
+        found = await self._halved(table, suspects)
+        return found if found and await self._is_able() else []
+
+    async def _is_able(self) -> bool:
+        """A refusal counts only where the same Envoy takes a config with nothing in it."""
+        if await self._takes(Case()):
+            return True
+        msg = f"{self.envoy} refuses even an empty config here"
+        raise Undecided(msg)
+
+    async def _halved(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
+        """Half by half, until each bad fragment stands alone."""
+        if not suspects or await self._takes(_routes(table, suspects)):
+            return []
+        if len(suspects) == 1:
+            return list(suspects)
+        middle = len(suspects) // 2
+        found = [*await self._halved(table, suspects[:middle]), *await self._halved(table, suspects[middle:])]
+        # Good halves that are bad together (a domain twice): the later one is at fault.
+        return found or [suspects[-1]]
+
+    def _case(self, fragment: Fragment) -> Case:
+        match fragment.key.kind:
+            case FragmentKind.CLUSTER:
+                return Case(frame(2, fragment.payload))
+            case FragmentKind.ENDPOINTS:
+                return Case(frame(2, encode(static_cluster()) + frame(33, fragment.payload)))
+            case FragmentKind.SECRET:
+                body = self.sealer.unseal(fragment.payload, str(fragment.key).encode())
+                secret, key = _without_key(body)
+                return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
+            case _:
+                return Case(frame(1, fragment.payload))
+
+    async def _takes(self, case: Case) -> bool:
+        base = bootstrap("judged", "judge", "/nowhere", "")
+        del base["admin"]
+        environment = dict(os.environb)
+        if case.key is not None:
+            environment[_KEY.encode()] = case.key
+        with tempfile.TemporaryDirectory(prefix="penstock-judge-") as directory:
+            path = Path(directory) / "case.pb"
+            path.write_bytes(frame(_STATIC, case.static))
+            process = await asyncio.create_subprocess_exec(
+                self.envoy, "--mode", "validate", "-c", path, "--config-yaml", json.dumps(base),
+                "--log-level", "off", "--disable-hot-restart", env=environment,
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            code = await _ended(process)
+        if code < 0:
+            msg = f"{self.envoy} ended by signal {-code}"
+            raise Undecided(msg)
+        return code == 0
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    try:
+        return await asyncio.wait_for(process.wait(), _SECONDS)
+    except TimeoutError:
+        msg = f"the isolated Envoy said nothing within {_SECONDS:.0f} s"
+        raise Undecided(msg) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _routes(table: Table, suspects: Iterable[Fragment]) -> Case:
+    """A table of the suspects alone."""
+    chosen = list(suspects)
+    names = {one.key.name for one in chosen if one.key.kind is FragmentKind.VIRTUAL_HOST}
+    routes: dict[str, list[Fragment]] = {}
+    for one in chosen:
+        if one.key.kind is FragmentKind.ROUTE:
+            routes.setdefault(one.parent, []).append(one)
+    body = b"".join(one.payload for one in table.heads)
+    for name in sorted(names):
+        inside = b"".join(frame(3, one.payload) for one in routes.pop(name, []))
+        body += frame(2, table.hosts[name].payload + inside)
+    for number, group in enumerate(routes[name] for name in sorted(routes)):
+        # Routes are judged without their virtual host: one bad host must not make its routes look bad.
+        host = frame(1, f"judged-{number}".encode()) + frame(2, f"judged-{number}.invalid".encode())
+        body += frame(2, host + b"".join(frame(3, one.payload) for one in group))
+    # HttpConnectionManager.route_config=4; RouteConfiguration.validate_clusters=7 is false: clusters are not here.
+    manager = encode(connection_manager()) + frame(4, body + frame(7, b""))
+    return Case(frame(1, encode(listener_of(manager))))
+
+
+def _without_key(secret: bytes) -> tuple[bytes, bytes | None]:
+    """A Secret whose private key comes from the environment: nothing secret is written to a file. Raises Malformed."""
+    # Secret.tls_certificate=2, TlsCertificate.private_key=2, DataSource: inline_bytes=2, environment_variable=4.
+    kept, key = b"", None
+    for number, value in fields(secret):
+        if number != 2 or isinstance(value, int):
+            kept += _again(number, value)
+            continue
+        pair = b""
+        for at, one in fields(value):
+            if at != 2 or isinstance(one, int):
+                pair += _again(at, one)
+                continue
+            found = dict(fields(one)).get(2)
+            if not isinstance(found, bytes) or b"\0" in found:
+                msg = "the private key is no text"
+                raise Malformed(msg)
+            key = found
+            pair += frame(2, frame(4, _KEY.encode()))
+        kept += frame(2, pair)
+    return kept, key
+
+
+def _again(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        msg = "a number where a message must be"
+        raise Malformed(msg)
+    return frame(number, value)

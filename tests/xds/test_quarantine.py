@@ -1,0 +1,133 @@
+"""From a real Envoy's NACK to a fact of the log and back: guilty is what an isolated Envoy refuses, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.events import Lift, Put, Quarantine
+from engine.update import FragmentKind, parse_fragment_key
+from streams.topics import Topic
+from streams.view import read_table
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, SECRET
+from tests.engine.test_quarantine import backend, certificate
+from tests.support.manifests import endpoints, gateway, route, service
+from tests.support.odd_proxy import reject
+from tests.support.running import free_port
+from tests.xds.plane import GATEWAY, Plane, until
+
+pytestmark = pytest.mark.timeout(240)
+
+_SECOND: dict[FragmentKind, Put] = {
+    FragmentKind.ROUTE: route("r", path="/second", generation=2),
+    FragmentKind.CLUSTER: backend("127.0.0.9", 2),
+    FragmentKind.ENDPOINTS: endpoints("s", "127.0.0.1", "127.0.0.2", generation=2),
+    FragmentKind.SECRET: certificate(2),
+}
+"""An edit of an object that slips through as a fragment that Envoy refuses."""
+
+
+async def populate(plane: Plane) -> None:
+    http = {"name": "http", "port": free_port(), "protocol": "HTTP"}
+    tls = {"name": "tls", "port": free_port(), "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
+    rule = {"backendRefs": [{"group": "gateway.kgateway.dev", "kind": "Backend", "name": "b"}]}
+    objects = (gateway("gw", http, tls), service(), endpoints(), certificate(), backend("localhost"))
+    await plane.tell(*objects, route("r", path="/first"), route("to-b", rules=[rule]))
+
+
+async def payload(plane: Plane, key: str) -> bytes | None:
+    return (await read_table(plane.log, Topic.XDS, 0)).rows[key].value
+
+
+@pytest.mark.parametrize("kind", list(_SECOND))
+async def test_what_no_envoy_takes_is_quarantined_and_the_last_good_serves_through_restarts(
+    tmp_path: Path, kind: FragmentKind
+) -> None:
+    plane = Plane(tmp_path, kind)
+    await populate(plane)
+    async with plane.resolving():
+        key = await plane.fragment(kind, "_b_" if kind is FragmentKind.CLUSTER else "")
+        good = await payload(plane, key)
+        async with plane.publishing(), plane.envoy():
+            await plane.converges()
+            await plane.tell(_SECOND[kind])
+
+            async def held() -> bool:
+                return bool(await plane.quarantines())
+
+            await until(held)
+            found = await plane.quarantines()
+            assert set(found.values()) == {"1.40.0"}
+            assert all(parse_fragment_key(one).kind is kind for one in found)
+            assert await payload(plane, key) == good
+            await plane.converges()
+    before = len(await plane.reports("nack"))
+    async with plane.resolving(), plane.publishing(), plane.envoy("1"):
+        since = len(await plane.reports("ack"))
+        await plane.converges(since)
+        assert await payload(plane, key) == good
+        assert await plane.quarantines() == found
+        assert len(await plane.reports("nack")) == before
+    assert not await plane.said(Lift)
+
+
+@pytest.mark.parametrize("kind", [CLUSTER, ENDPOINTS, LISTENER, SECRET])
+async def test_an_odd_proxy_punishes_nobody_else(tmp_path: Path, kind: str) -> None:
+    plane = Plane(tmp_path)
+    await populate(plane)
+    async with plane.resolving(), plane.publishing():
+        word = {CLUSTER: FragmentKind.CLUSTER, ENDPOINTS: FragmentKind.ENDPOINTS}.get(kind)
+        word = word or (FragmentKind.LISTENER if kind == LISTENER else FragmentKind.SECRET)
+        name = parse_fragment_key(await plane.fragment(word)).name
+        await reject(plane.socket, "", GATEWAY, (kind, name), "I do not like it")
+
+        async def acquitted() -> list[Any]:
+            return await plane.reports("unconfirmed")
+
+        await until(acquitted)
+        assert (await acquitted())[0]["error"] == "I do not like it"
+        assert not await plane.said(Quarantine)
+
+
+async def test_a_quarantine_of_an_envoy_that_is_gone_is_lifted_once_and_judged_anew(tmp_path: Path) -> None:
+    """What the present Envoy takes is served again; what it rejects, too, is held again and stays so."""
+    plane = Plane(tmp_path, FragmentKind.SECRET)
+    await populate(plane)
+    async with plane.resolving():
+        await plane.tell(route("r", path="/second", generation=2), _SECOND[FragmentKind.SECRET])
+        table = (await read_table(plane.log, Topic.XDS, 0)).rows
+        keys = [await plane.fragment(FragmentKind.SECRET), await plane.fragment(FragmentKind.ROUTE, "default/r/")]
+
+        async def second() -> bool:
+            nonlocal table
+            table = (await read_table(plane.log, Topic.XDS, 0)).rows
+            return all(
+                '"2"' in str(table[key].headers) or b"2" in dict(table[key].headers)["provenance"] for key in keys
+            )
+
+        await until(second)
+        await plane.tell(*[_old(key, table[key].header("version")) for key in keys])
+
+        async def both() -> bool:
+            return set((await plane.quarantines()).values()) == {"1.39.0"} and len(await plane.quarantines()) == 2
+
+        await until(both)
+        async with plane.publishing(), plane.envoy():
+
+            async def judged() -> bool:
+                return await plane.quarantines() == {keys[0]: "1.40.0"}
+
+            await until(judged)
+            await plane.converges()
+            async with plane.envoy("1"):
+                await plane.converges(len(await plane.reports("ack")))
+            assert sorted(one.fragment for one in await plane.said(Lift)) == sorted(keys)
+            assert await judged()
+
+
+def _old(key: str, version: str) -> Quarantine:
+    parsed = parse_fragment_key(key)
+    ref = _SECOND[parsed.kind].ref
+    return Quarantine(parsed.gateway, key, version, ((ref, 2),), "no such thing", "1.39.0")
