@@ -251,7 +251,7 @@ class Session:
         """Whether a route that the proxy holds, or is about to hold, sends requests to the cluster."""
         routes, listeners = self._kinds[ROUTES], self._kinds[LISTENER]
         # A proxy that reconnects names its clusters first; which routes it holds is not known yet.
-        if not listeners.asked or (listeners.held and not routes.asked):
+        if not listeners.asked or (any(listeners.held.values()) and not routes.asked):
             return True
         if routes.dirty or routes.flights or listeners.dirty or listeners.flights:
             return True
@@ -262,6 +262,11 @@ class Session:
 
     def _is_used(self, cluster: str) -> bool:
         return any(cluster in used for used in self._used.values())
+
+    def _is_kept(self, cluster: str) -> bool:
+        """Whether a cluster that is gone stays with the proxy for good: routes that are published go there still."""
+        published = self._assembly.names(ROUTES)
+        return any(cluster in self._used.get(table, ()) for table in published)
 
     def _clusters_ready(self, route_config: str) -> bool:
         kind = self._kinds[CLUSTER]
@@ -319,8 +324,7 @@ class Session:
         for name in kind.dirty:
             if self._assembly.get(type_url, name) is not None:
                 return True
-            # A cluster that is gone is held for routes that go there still: nothing is missing.
-            if type_url in _REMOVABLE and not (type_url == CLUSTER and self._is_used(name)):
+            if type_url in _REMOVABLE and not (type_url == CLUSTER and self._is_kept(name)):
                 return True
         for name, version in kind.refused.items():
             current = self._assembly.get(type_url, name)
