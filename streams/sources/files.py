@@ -17,6 +17,7 @@ from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, S
 from engine.events import Refused as RefusedEvent
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
+from streams import collector
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.ports import Fenced, Log, LogError, Writer
 from streams.sources.directory import Directory
@@ -109,6 +110,7 @@ class _Source:
         """Compare everything, then what changes. Raises LogError."""
         await asyncio.to_thread(self.directory.look)
         await self._append(self.directory.refs() | self.logged.objects.keys())
+        collector.trim()
         async for paths in _events(self.directory):
             partial = self.directory.is_partial
             touched = await asyncio.to_thread(self.directory.look, paths)
