@@ -243,6 +243,26 @@ def decode_fragment(record: Record) -> Fragment | None:
         raise Garbage(msg) from error
 
 
+def decode_object(record: Record, *members: str) -> dict[str, Any] | None:
+    """A JSON object with these members at least; None for whatever else somebody wrote into a topic of ours."""
+    try:
+        value = orjson.loads(record.value or b"null")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) and all(one in value for one in members) else None
+
+
+def decode_update(record: Record) -> dict[str, Any] | None:
+    """A record of penstock.updates; None for one that is no update: an opening, or not written by a resolver."""
+    value = decode_object(record, "offset", "changes", "downstream")
+    return value if value is not None and isinstance(value["offset"], int) else None
+
+
+def decode_convergence(record: Record) -> dict[str, Any] | None:
+    """A record of penstock.convergence; None for one that no projection wrote."""
+    return decode_object(record, "gateway", "proxies", "lowest")
+
+
 def dumps(value: Any) -> bytes:
     """JSON with sorted keys: equal values give equal bytes."""
     if type(value) is Document:

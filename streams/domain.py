@@ -17,7 +17,7 @@ import structlog
 
 from engine.changes import Garbage
 from engine.events import ChangeSet, EngineChanged
-from engine.update import Delta, Fragment, Update
+from engine.update import Delta, Update
 from streams import collector
 from streams.clock import now
 from streams.codec import (
@@ -279,7 +279,13 @@ def _difference(wanted: Delta, emitted: Table) -> Delta:
 def _is_emitted(value: Any, row: Record | None) -> bool:
     if row is None:
         return False
-    return decode_fragment(row) == value if isinstance(value, Fragment) else row.value == dumps(value)
+    if not isinstance(value, Fragment):
+        return row.value == dumps(value)
+    try:
+        return decode_fragment(row) == value
+    except Garbage:
+        # Forged: it is replaced.
+        return False
 
 
 def _drained(rows: dict[str, Record]) -> Iterator[tuple[str, Any]]:

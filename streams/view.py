@@ -43,7 +43,7 @@ class _Fold:
             return False
         try:
             _, rest = split_key(record.key)
-            position = (int(record.header("offset", "-1")), int(record.header("index", "0")))
+            position = (int(record.header("offset")), int(record.header("index", "0")))
         except ValueError:
             # Not written by a resolver: nothing that we could have emitted.
             return False

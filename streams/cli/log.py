@@ -11,8 +11,9 @@ import yaml
 
 from streams.cli.output import Format, emit, table
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
+from streams.codec import decode_update
 from streams.ports import Log, Record
-from streams.topics import OPENING, Topic, split_key
+from streams.topics import Topic
 
 _OFFSETS_AN_UPDATE = 4
 """Offsets that an update takes at most when it has a transaction of its own: itself, its progress, the marker."""
@@ -76,11 +77,7 @@ def _line(value: dict[str, Any], output: Format) -> str:
 
 
 def _values(records: list[Record]) -> list[dict[str, Any]]:
-    return [
-        orjson.loads(record.value)
-        for record in records
-        if record.value is not None and record.key is not None and split_key(record.key)[1] != OPENING
-    ]
+    return [value for record in records if (value := decode_update(record)) is not None]
 
 
 def _row(value: dict[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from streams.cli.output import Format, fail
+from streams.codec import decode_convergence
 from streams.ports import Log, LogError
 from streams.topics import Topic, split_key
 from streams.view import read_table
@@ -58,8 +59,8 @@ async def convergence(log: Log, partition: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     async for records in log.read(Topic.CONVERGENCE, partition):
         for record in records:
-            if record.key is not None and record.value is not None:
-                found[split_key(record.key)[1]] = orjson.loads(record.value)
+            if record.key is not None and (row := decode_convergence(record)) is not None:
+                found[split_key(record.key)[1]] = row
     return dict(sorted(found.items()))
 
 

@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from streams.codec import decode_convergence, decode_update
 from streams.ports import Log, LogError
-from streams.topics import OPENING, Topic, split_key
+from streams.topics import Topic
 from streams.view import follow_table
 
 _REFRESH_SECONDS = 0.25
@@ -92,8 +93,8 @@ async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], No
             _, end = await log.ends(Topic.UPDATES, partition)
             async for records in log.follow(Topic.UPDATES, partition, end):
                 for record in records:
-                    if record.value and record.key and split_key(record.key)[1] != OPENING:
-                        seen(orjson.loads(record.value))
+                    if (update := decode_update(record)) is not None:
+                        seen(update)
         except LogError:
             await asyncio.sleep(1)
 
@@ -105,8 +106,8 @@ async def _convergence(log: Log, partition: int, seen: Callable[[dict[str, Any]]
             _, end = await log.ends(Topic.CONVERGENCE, partition)
             async for records in log.follow(Topic.CONVERGENCE, partition, end if start < 0 else start):
                 for record in records:
-                    if record.value:
-                        seen(orjson.loads(record.value))
+                    if (row := decode_convergence(record)) is not None:
+                        seen(row)
         except LogError:
             await asyncio.sleep(1)
 

@@ -217,6 +217,20 @@ async def test_outputs_that_lost_rows_get_only_these_back() -> None:
     assert grew == {topic: 3 if topic is Topic.XDS else 1 for topic in OUTPUTS}
 
 
+async def test_a_forged_row_is_replaced() -> None:
+    log = MemoryLog()
+    await append(log, change_set(put("a", 1), put("b", 1)))
+    one = await resolved(log)
+    position = (("offset", str(one.offset).encode()), ("index", str(1 << 41).encode()), ("provenance", b"\xff"))
+    async with log.writer("vandal") as writer:
+        for topic in (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA):
+            row = (await records(log, topic))[-2]
+            progress = Outgoing(topic, 0, b"default/~progress", b"{}", (position[0], ("index", b"%d" % (1 << 42))))
+            await writer.write([Outgoing(topic, 0, row.key, b"\xff", position), progress])
+    await resolved(log)
+    assert await things(log) == wanted({"a": 1, "b": 1})
+
+
 async def test_another_engine_version_has_an_offset_of_its_own() -> None:
     log = MemoryLog()
     await append(log, change_set(put("a", 1)))
