@@ -30,7 +30,8 @@ from streams.codec import (
     encode_update,
     progress_records,
 )
-from streams.ports import Log, LogError, Outgoing, Record, Writer
+from streams.continuity import BEGIN_ANEW, refuse
+from streams.ports import Log, LogBehind, LogError, Outgoing, Record, Writer
 from streams.rejected import rejected_offsets, rejection
 from streams.topics import OPENING, OUTPUTS, Topic, key
 from streams.view import Table, read_table
@@ -133,18 +134,16 @@ class Domain:
     def _check(self, progress: int, first: int, end: int) -> None:
         """The log must go on where we stopped. Raises DomainStopped."""
         name = self._options.name
-        if progress >= end:
-            msg = (
-                f"the log of domain {name} ends at offset {end - 1}, but offset {progress} was already applied: "
-                f"an older copy of the log was restored, or another one is connected. Bring back the log, or start "
-                f"with an empty data directory (proxies keep what they serve)"
-            )
-            raise DomainStopped(msg)
+        try:
+            refuse(progress, end)
+        except LogBehind as error:
+            msg = f"domain {name}: {error}"
+            raise DomainStopped(msg) from error
         # One offset may lie between: the marker of the last transaction that was applied.
         if first > progress + (1 if progress < 0 else 2):
             msg = (
                 f"the log of domain {name} begins at offset {first}, but only {progress} was applied: what lies "
-                f"between was deleted unseen. Bring back the log, or start with an empty data directory"
+                f"between was deleted unseen. {BEGIN_ANEW}"
             )
             raise DomainStopped(msg)
 
@@ -264,8 +263,7 @@ class Domain:
         if table.progress > offset:
             msg = (
                 f"penstock.{topic.value} knows offset {table.progress}, but the log of domain {self._options.name} "
-                f"ends at {offset}: an older copy of the log was restored. Bring back the log, or start with an empty "
-                f"data directory (proxies keep what they serve)"
+                f"ends at {offset}: an older copy of the log was restored. {BEGIN_ANEW}"
             )
             raise DomainStopped(msg)
         return table

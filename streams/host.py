@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from streams.domain import Domain, DomainStopped
-from streams.ports import Fenced, LogError, Record
+from streams.ports import Fenced, LogBehind, LogError, Record
+from streams.reminder import Reminder
 
 _LOG = structlog.get_logger()
 _BATCH = 200
 _QUEUE = 2000
 _RETRY_SECONDS = 0.2
 _DEFECT_SECONDS = 5.0
+_BEHIND_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ class Host:
             await asyncio.wait({one.task})
 
     async def _own(self, one: _Owned) -> None:
+        reminder = Reminder()
         try:
             while True:
                 one.generation = self._generation
@@ -109,6 +112,12 @@ class Host:
                     _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
                     one.ready = False
                     await asyncio.Event().wait()
+                except LogBehind as error:
+                    # Asked before anything is read: it may be asked again until the newer copy is back.
+                    if reminder.is_due(str(error)):
+                        _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
+                    one.ready = False
+                    await asyncio.sleep(_BEHIND_SECONDS)
                 except Fenced as error:
                     # At once only when an assignment says that it is ours again: two owners would fence each other.
                     _LOG.warning("fenced", reason=str(error))
@@ -116,7 +125,8 @@ class Host:
                     if one.generation == self._generation:
                         await self._wait_for_assignment()
                 except LogError as error:
-                    _LOG.warning("the domain waits for the log", reason=str(error))
+                    if reminder.is_due(str(error)):
+                        _LOG.warning("the domain waits for the log", reason=str(error))
                     one.ready = False
                     await asyncio.sleep(_RETRY_SECONDS)
                 except Exception:  # noqa: BLE001  see below

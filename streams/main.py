@@ -10,10 +10,12 @@ from engine.engine import EngineSettings
 from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now
+from streams.continuity import ContinuedLog
 from streams.identity import is_proxy_token, proxy_token, sealing_key
 from streams.kafka import KafkaLog
-from streams.ports import Unavailable
+from streams.ports import Log, Unavailable
 from streams.settings import Settings
+from streams.xds.snapshot import load
 
 _SOCKET_BYTES = 100
 
@@ -38,6 +40,36 @@ def _log_to_come(settings: Settings) -> KafkaLog:
     """The log for roles that go on without it: where it was last, or will be."""
     address = settings.brokers or Broker(settings.data / "broker").address()
     return KafkaLog(address, settings.topic_prefix, settings.security())
+
+
+def snapshot_file(settings: Settings) -> Path:
+    """Where the publisher keeps the last state served."""
+    return settings.data / "snapshot" / f"{settings.domain}.sealed"
+
+
+def continued(settings: Settings, log: Log) -> ContinuedLog:
+    """The log, refused while it ends below what this data directory has served. Raises IdentityError."""
+    path, opener = snapshot_file(settings), Sealer(key(settings))
+    seen: dict[tuple[int, int], int] = {}
+
+    def known() -> int:
+        try:
+            stat = path.stat()
+        except OSError:
+            return -1
+        version = (stat.st_mtime_ns, stat.st_ino)
+        if version not in seen:
+            # Opened once a version: it may be large, and a log that is refused is asked for again and again.
+            stored = load(path, opener)
+            seen.clear()
+            seen[version] = stored.offset if stored is not None else -1
+        return seen[version]
+
+    remedy = (
+        f"Bring back the newer copy of it. Or go on from this one: move {path} away; what the "
+        f"manifests say otherwise is then appended to it"
+    )
+    return ContinuedLog(log, known, remedy, settings.partition)
 
 
 def key(settings: Settings) -> bytes:
@@ -72,6 +104,7 @@ async def run_resolve(settings: Settings) -> None:
         settings.partition,
         settings.partition + 1,
         settings.host,
+        continued=lambda log: continued(settings, log),
     )
     await resolve(options)
 
@@ -101,14 +134,14 @@ async def run_publish(settings: Settings) -> None:
     socket.unlink(missing_ok=True)
     options = PublishOptions(
         f"unix:{socket}",
-        settings.data / "snapshot" / f"{settings.domain}.sealed",
+        snapshot_file(settings),
         lambda gateway, token: is_proxy_token(secret, gateway, token),
         now,
         envoy_binary(settings.envoy),
         settings.domain,
         settings.partition,
     )
-    await publish(_log_to_come(settings), Sealer(secret), options)
+    await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)
 
 
 async def run_deploy(settings: Settings) -> None:
@@ -124,7 +157,7 @@ async def run_deploy(settings: Settings) -> None:
         settings.envoy_concurrency,
         settings.partition,
     )
-    await Deployer(options).follow(_log_to_come(settings))
+    await Deployer(options).follow(continued(settings, _log_to_come(settings)))
 
 
 async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
@@ -132,4 +165,4 @@ async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
     from streams.sources.files import FilesOptions, watch_files  # noqa: PLC0415
 
     options = FilesOptions(cluster, directory, now, settings.domain, settings.partition)
-    await watch_files(kafka_log(settings), Sealer(key(settings)), options)
+    await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)

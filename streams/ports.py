@@ -56,6 +56,10 @@ class TopicMissing(LogError):  # noqa: N818
     """A topic or partition does not exist, or not as it must be."""
 
 
+class LogBehind(LogError):  # noqa: N818
+    """The log ends before what was already applied or served: it is not the one we know, or an older copy of it."""
+
+
 class Writer(Protocol):
     """Writes transactions under one transactional id."""
 

@@ -17,7 +17,7 @@ from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.host import Host
 from streams.kafka import KafkaLog
-from streams.ports import LogError
+from streams.ports import Log, LogError
 
 _LOG = structlog.get_logger()
 _POLL_SECONDS = 1.0
@@ -36,6 +36,8 @@ class ResolveOptions:
     partitions: int = 1
     host: str = "faust"
     member: str = "resolver-0"
+    continued: Callable[[Log], Log] = lambda log: log
+    """Guards the log against an older copy of it."""
 
 
 class Crashed(RuntimeError):  # noqa: N818
@@ -72,7 +74,7 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
 
 def _domain(options: ResolveOptions, partition: int) -> Domain:
     return Domain(
-        options.log,
+        options.continued(options.log),
         lambda: Engine(options.sealer, options.engine),
         DomainOptions(options.domain, partition, VERSION),
     )
@@ -89,7 +91,7 @@ async def _ticks(options: ResolveOptions, host: Host) -> None:
             time = now()
             tick = ChangeSet(options.domain, "", "clock", f"tick-{wake}", time, "penstock", (Tick(),))
             try:
-                async with options.log.writer(f"clock-{options.domain}") as writer:
+                async with options.continued(options.log).writer(f"clock-{options.domain}") as writer:
                     await writer.write(encode_change_set(tick, partition))
                 told[partition] = wake
             except LogError as error:

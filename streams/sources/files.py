@@ -19,7 +19,9 @@ from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
 from streams import collector
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
+from streams.continuity import refuse
 from streams.ports import Fenced, Log, LogError, Writer
+from streams.reminder import Reminder
 from streams.sources.directory import Directory
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
@@ -76,6 +78,7 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
     directory = Directory(options.directory, options.cluster)
+    reminder = Reminder()
     while True:
         try:
             async with log.writer(f"source-{options.domain}-{options.cluster}") as writer:
@@ -90,7 +93,8 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
             await asyncio.sleep(_FENCED_SECONDS)
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
-            _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
+            if reminder.is_due(str(error)):
+                _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
 
@@ -186,8 +190,13 @@ class _Source:
 
 
 async def _logged(log: Log, options: FilesOptions) -> _Logged:
-    """What the log says: the resolver's state, then the change sets behind it."""
+    """What the log says: the resolver's state, then the change sets behind it.
+
+    Raises LogBehind when the log ends before that state: what is appended there would take offsets that are taken.
+    """
     state = await read_table(log, Topic.STATE, options.partition)
+    _, end = await log.ends(Topic.CHANGES, options.partition)
+    refuse(state.progress, end)
     logged = _Logged()
     for name, record in state.rows.items():
         value = orjson.loads(record.value or b"null")

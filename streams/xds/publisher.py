@@ -17,6 +17,7 @@ from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, parse_fragment_key
 from streams.codec import decode_fragment, dumps
 from streams.ports import Log, LogError, Outgoing
+from streams.reminder import Reminder
 from streams.topics import Topic, key
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
@@ -78,17 +79,21 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
     heard = False
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(saver.run(), name="publisher-snapshot")
+        reminder = Reminder()
         while True:
             try:
                 async for batch in follow_table(log, Topic.XDS, options.partition):
                     heard = True
-                    saver.offer(_take(batch, publication), batch.progress)
+                    rows = _take(batch, publication)
+                    if batch.progress >= 0:
+                        saver.offer(rows, batch.progress)
             except LogError as error:
                 # Only now: a large one takes seconds to read.
                 if not heard and (stored := await asyncio.to_thread(load, options.snapshot, sealer)) is not None:
-                    _LOG.warning("serving the snapshot on disk until the log answers", reason=str(error))
                     publication.restore(stored.fragments, stored.offset)
                 heard = True
+                if reminder.is_due(str(error)):
+                    _LOG.warning("serving the last state until the log answers", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
 

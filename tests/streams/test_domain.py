@@ -181,7 +181,7 @@ async def test_an_older_copy_of_the_log_is_refused(topics: set[Topic]) -> None:
     await resolved(log)
     copy = await older(log, topics, keep=1)
     before = await things(copy)
-    with pytest.raises(DomainStopped, match=r"an older copy of the log was restored.*Bring back the log"):
+    with pytest.raises(DomainStopped, match=r"an older copy of the log was restored.*Bring back the newer copy"):
         await resolved(copy)
     assert await things(copy) == before
 

@@ -1,0 +1,70 @@
+"""The log must go on where it was left: knows an older or another copy of it by what was seen before, and refuses it.
+
+It must never mend: whether to bring the newer copy back or to go on from the older one is a person's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from streams.ports import Log, LogBehind, Record, Writer
+from streams.topics import Topic
+
+BEGIN_ANEW: Final = (
+    "Bring back the newer copy of it. Or begin a new log from the manifests: stop penstock, move DATA/broker (or the "
+    "topics of a Kafka of yours) and DATA/snapshot away, and start it again; proxies that run keep what they serve"
+)
+_CAUSE: Final = "an older copy of the log was restored, or another one is connected"
+
+
+def refuse(known: int, end: int, remedy: str = BEGIN_ANEW) -> None:
+    """Refuse a log whose `end` (the offset behind its last record) is not above an offset that was seen.
+
+    Raises LogBehind.
+    """
+    if known >= end:
+        msg = f"the log ends at offset {end - 1}, but offset {known} was already seen: {_CAUSE}. {remedy}"
+        raise LogBehind(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedLog:
+    """A log that is refused before anything is followed or written while it ends below what is known outside it.
+
+    `known` answers that offset, -1 when there is none; every call asks anew, for a broker may come back as another.
+    """
+
+    log: Log
+    known: Callable[[], int]
+    remedy: str
+    partition: int = 0
+
+    async def check(self) -> None:
+        """Raises LogBehind, TopicMissing or Unavailable."""
+        known = self.known()
+        if known >= 0:
+            _, end = await self.log.ends(Topic.CHANGES, self.partition)
+            refuse(known, end, self.remedy)
+
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        """See `Log.ends`. Raises LogBehind too."""
+        await self.check()
+        return await self.log.ends(topic, partition)
+
+    def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.read`."""
+        return self.log.read(topic, partition, start)
+
+    def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """See `Log.follow`."""
+        return self.log.follow(topic, partition, start)
+
+    @asynccontextmanager
+    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+        """See `Log.writer`; nothing is written over a log that is behind. Raises LogBehind too."""
+        await self.check()
+        async with self.log.writer(transactional_id) as writer:
+            yield writer
