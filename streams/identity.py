@@ -8,7 +8,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.seal import KEY_BYTES, Sealer
@@ -75,8 +75,8 @@ def lock(directory: Path, name: str = "lock") -> Iterator[None]:
             file.seek(0)
             msg = f"{directory} is in use by process {file.read().strip() or '?'}: stop it, or name another --data"
             raise IdentityError(msg) from error
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+        # Who holds it is told as far as the disk has room: the lock itself needs none.
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield

@@ -24,11 +24,15 @@ def broker_address(settings: Settings) -> str:
     """Where Kafka is: as set, or the embedded one's address. Raises Unavailable when that does not run."""
     if settings.brokers:
         return settings.brokers
-    address = Broker(settings.data / "broker").running()
-    if address is None:
-        msg = f"no broker runs for {settings.data}: start `penstock run`, or name the right --data or --brokers"
+    broker = Broker(settings.data / "broker")
+    address = broker.running()
+    if address is not None:
+        return address
+    if (full := broker.full()) is not None:
+        msg = f"no broker runs for {settings.data}: {full}; a `penstock run` that still runs starts it again then"
         raise Unavailable(msg)
-    return address
+    msg = f"no broker runs for {settings.data}: start `penstock run`, or name the right --data or --brokers"
+    raise Unavailable(msg)
 
 
 def kafka_log(settings: Settings) -> KafkaLog:

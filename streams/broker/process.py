@@ -22,7 +22,9 @@ _LOGGER = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleL
 _JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_LOGGER)
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
-_TELLING = ("ERROR", "Exception", "No space")
+_NO_SPACE = "No space left"
+_TELLING = ("ERROR", "Exception", _NO_SPACE)
+_SAID_BYTES = 64 * 1024
 _FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -59,6 +61,19 @@ class Broker:
         except (OSError, ValueError, KeyError):
             return "127.0.0.1:1"
 
+    def full(self) -> str | None:
+        """What is wrong when the disk has too little room for the log, and the remedy; None while there is enough."""
+        try:
+            free = shutil.disk_usage(self._directory).free
+        except OSError:
+            return None
+        if free >= _FREE_BYTES:
+            return None
+        return (
+            f"{self._directory} has {free >> 20} MiB left; the log needs at least {_FREE_BYTES >> 20} MiB: "
+            f"free space on that disk"
+        )
+
     @property
     def pid(self) -> int | None:
         """The node's process, None when it does not live."""
@@ -84,6 +99,12 @@ class Broker:
             await asyncio.sleep(0.05)
         return f"127.0.0.1:{found.port}"
 
+    def cause(self) -> str:
+        """The last line in which the node said what was wrong since it was started; empty when it said nothing."""
+        telling = [line.strip().removeprefix("Caused by: ") for line in self._said() if _is_telling(line)]
+        # What follows a full disk says less than the disk does.
+        return ([line for line in telling if _NO_SPACE in line] or telling or [""])[-1]
+
     async def stop(self) -> None:
         """End the node's process and wait for it; a node that hangs is killed."""
         found = self._read()
@@ -100,10 +121,8 @@ class Broker:
 
     def _launch(self) -> _Running:
         self._directory.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self._directory).free
-        if free < _FREE_BYTES:
-            msg = f"{self._directory} has {free >> 20} MiB left; the log needs at least {_FREE_BYTES >> 20} MiB"
-            raise BrokerError(msg)
+        if (full := self.full()) is not None:
+            raise BrokerError(full)
         self._say("starting Apache Kafka (the first time fetches 44 MB)")
         path = class_path()
         port, controller = self._ports()
@@ -112,6 +131,7 @@ class Broker:
         if not (self._directory / "log" / "meta.properties").exists():
             self._format(path, properties)
         with (self._directory / "broker.log").open("ab") as log:
+            said = log.tell()
             self._process = process = subprocess.Popen(  # noqa: S603  our own arguments
                 [java(), *_JVM, "-cp", path, "kafka.Kafka", properties],
                 stdin=subprocess.DEVNULL,
@@ -121,7 +141,7 @@ class Broker:
                 start_new_session=True,
             )
         running = _Running(process.pid, port, _started(process.pid))
-        _write(self._file, json.dumps({"pid": running.pid, "port": port, "started": running.started}))
+        _write(self._file, json.dumps({"pid": running.pid, "port": port, "started": running.started, "said": said}))
         return running
 
     def _ports(self) -> tuple[int, int]:
@@ -149,12 +169,23 @@ class Broker:
         return found if _alive(found) else None
 
     def _last_words(self) -> str:
-        try:
-            lines = (self._directory / "broker.log").read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        telling = [line for line in lines[-200:] if any(word in line for word in _TELLING)]
+        lines = self._said()
+        telling = [line for line in lines if _is_telling(line)]
         return "\n".join((telling or lines)[-6:])
+
+    def _said(self) -> list[str]:
+        """The last lines of the node that was started last."""
+        try:
+            begin = int(json.loads(self._file.read_text()).get("said", 0))
+            with (self._directory / "broker.log").open("rb") as log:
+                log.seek(max(begin, log.seek(0, os.SEEK_END) - _SAID_BYTES))
+                return log.read().decode(errors="replace").splitlines()
+        except (OSError, ValueError):
+            return []
+
+
+def _is_telling(line: str) -> bool:
+    return any(word in line for word in _TELLING) and not line.lstrip().startswith("at ")
 
 
 def _cluster_id() -> str:

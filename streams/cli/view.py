@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,33 @@ class Screen:
         self._directory = directory
         self._live = live
         self._is_shown = False
+        self._is_lost = False
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
     def say(self, role: str, text: str) -> None:
         """Tell a line of a role's."""
-        with (self._directory / f"{role}.log").open("a") as file:
-            file.write(text + "\n")
-        line = f"{role:<12} {text}"
+        self._keep(role, text)
+        self._tell(f"{role:<12} {text}")
+
+    def _keep(self, role: str, text: str) -> None:
+        path = self._directory / f"{role}.log"
+        try:
+            with path.open("a") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            # A full disk must not end what serves.
+            if not self._is_lost:
+                self._tell(f"{'run':<12} {path} cannot be written, lines are shown only: {error.strerror}; free space")
+            self._is_lost = True
+        else:
+            self._is_lost = False
+
+    def _tell(self, line: str) -> None:
         self._recent.append(line)
         if not self._is_shown:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            with suppress(OSError):
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
 
     async def show(self, log: Log, partition: int) -> None:
         """Display the log until cancelled."""

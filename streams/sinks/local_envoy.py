@@ -159,7 +159,12 @@ class Deployer:
         path.touch(mode=0o600)
         path.write_text(config)
         process = spawn(command, self._log(gateway))
-        remember(self._file(gateway), process, gateway=gateway, admin_file=str(admin), made_of=made_of)
+        try:
+            remember(self._file(gateway), process, gateway=gateway, admin_file=str(admin), made_of=made_of)
+        except OSError:
+            # Whom nobody remembers nobody ends: it would serve beside its successor.
+            process.kill()
+            raise
         _LOG.info("started an Envoy", gateway=_short(gateway), pid=process.pid)
         return process
 

@@ -133,7 +133,8 @@ class Saver:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Save for ever; a full disk is said and tried again with the next change."""
+        """Save for ever; while the disk is full it is said once, and tried again until there is room."""
+        failed = False
         while True:
             await self._wanted.wait()
             if self._file.is_due:
@@ -145,8 +146,16 @@ class Saver:
                     await self._file.replace(self._publication.fragments(), self._offset)
                 else:
                     await self._file.append(rows, self._offset)
+                failed = False
             except OSError as error:
-                _LOG.error("the snapshot cannot be written", path=str(self._file.path), reason=str(error))
+                if not failed:
+                    _LOG.error(
+                        "the snapshot cannot be written, tried again until it can: free space, or mend the path",
+                        path=str(self._file.path),
+                        reason=str(error),
+                    )
+                failed = True
+                self._wanted.set()
             await asyncio.sleep(_SNAPSHOT_SECONDS)
 
     async def _quiet(self) -> None:
