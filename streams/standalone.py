@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from streams.broker import Broker, BrokerError
+from streams.broker.jars import JarsMissing
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
+from streams.main import snapshot_file
 from streams.ports import Log, LogError, Unavailable
+from streams.reminder import Reminder
 from streams.settings import Settings
 from streams.sinks.local_envoy import stop_all
 from streams.supervisor import Role, Supervisor
@@ -22,7 +26,10 @@ from streams.supervisor import Role, Supervisor
 Say = Callable[[str, str], None]
 _WATCH_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
-_REMIND_SECONDS = 10.0
+_BACKOFF_SECONDS = (1.0, 2.0, 5.0)
+_SERVING = ("publish", "deploy")
+"""Roles that go on without Kafka."""
+_FOLDING = ("resolve", "project")
 
 
 class _Moved(Exception):  # noqa: N818
@@ -40,23 +47,36 @@ class Standalone:
     show: Callable[[Log, int], Coroutine[Any, Any, None]]
 
     async def up(self) -> None:
-        """Run until cancelled; roles have ended then. Raises BrokerError, JarsMissing or TopicMissing."""
+        """Run until cancelled; roles have ended then.
+
+        Raises BrokerError, JarsMissing or TopicMissing, unless there is a last state to serve meanwhile.
+        """
         while True:
-            address = self.settings.brokers or await self._broker.start()
-            self.say("broker", f"Kafka at {address}")
-            log = KafkaLog(address, self.settings.topic_prefix, self.settings.security())
-            await self._create_topics(log)
-            supervisor = Supervisor(self._roles(), self.environment, self.say)
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(supervisor.run(), name="supervisor")
-                    tasks.create_task(self.show(log, self.settings.partition), name="view")
-                    if not self.settings.brokers:
-                        back = asyncio.Event()
-                        tasks.create_task(self._keep_broker(address, back), name="broker")
-                        tasks.create_task(self._mend(log, back), name="mend")
+                    await self._bring_up(tasks)
             except* _Moved:
-                self.say("broker", "came back at another address: roles start again")
+                self.say("broker", "is at another address now: roles start again")
+
+    async def _bring_up(self, tasks: asyncio.TaskGroup) -> None:
+        is_served = snapshot_file(self.settings).exists()
+        address = self.settings.brokers or self._broker.address()
+        if is_served:
+            # First what serves: proxies that start get the last state, whatever becomes of Kafka.
+            self._keep_roles(tasks, _SERVING)
+        if not self.settings.brokers:
+            before, address = address, await self._start_broker(is_patient=is_served)
+            if is_served and address != before:
+                raise _Moved
+        self.say("broker", f"Kafka at {address}")
+        log = KafkaLog(address, self.settings.topic_prefix, self.settings.security())
+        await self._create_topics(log, is_patient=is_served)
+        self._keep_roles(tasks, _FOLDING if is_served else _SERVING + _FOLDING, self.sources)
+        tasks.create_task(self.show(log, self.settings.partition), name="view")
+        if not self.settings.brokers:
+            back = asyncio.Event()
+            tasks.create_task(self._keep_broker(address, back), name="broker")
+            tasks.create_task(self._mend(log, back), name="mend")
 
     async def down(self) -> None:
         """End the proxies, then the embedded broker."""
@@ -68,24 +88,28 @@ class Standalone:
     def _broker(self) -> Broker:
         return Broker(self.settings.data / "broker", lambda text: self.say("broker", text))
 
-    def _roles(self) -> list[Role]:
-        roles = [Role(name, (name,)) for name in ("resolve", "publish", "deploy", "project")]
-        return roles + [
-            Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}"))
-            for cluster, directory in self.sources
+    def _keep_roles(
+        self, tasks: asyncio.TaskGroup, names: Sequence[str], sources: Sequence[tuple[str, Path]] = ()
+    ) -> None:
+        roles = [Role(name, (name,)) for name in names]
+        roles += [
+            Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}")) for cluster, directory in sources
         ]
+        tasks.create_task(Supervisor(roles, self.environment, self.say).run(), name="supervisor")
 
-    async def _create_topics(self, log: KafkaLog) -> None:
+    async def _create_topics(self, log: KafkaLog, *, is_patient: bool) -> None:
         """Wait for a broker that is down: it may be starting, too."""
-        clock = asyncio.get_running_loop().time
-        told = -_REMIND_SECONDS
+        reminder = Reminder()
         while True:
             try:
                 await log.create_topics(self.settings.partition + 1)
             except Unavailable as error:
-                if clock() - told >= _REMIND_SECONDS:
-                    told = clock()
-                    self.say("broker", f"{error}; waiting for it: start it, or name another one with --brokers")
+                self._remind(reminder, f"{error}; waiting for it: start it, or name another one with --brokers")
+                await asyncio.sleep(_RETRY_SECONDS)
+            except LogError as error:
+                if not is_patient:
+                    raise
+                self._remind(reminder, f"{error}; the last state is served meanwhile")
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
@@ -102,17 +126,34 @@ class Standalone:
                 await asyncio.sleep(_RETRY_SECONDS)
             back.clear()
 
+    async def _start_broker(self, *, is_patient: bool) -> str:
+        """Start the embedded broker, later and later while it does not start; the address.
+
+        Raises BrokerError, JarsMissing or OSError at once unless it `is_patient`.
+        """
+        reminder = Reminder()
+        for number in count():
+            try:
+                return await self._broker.start()
+            except (BrokerError, JarsMissing, OSError) as error:
+                if not is_patient:
+                    raise
+                self._remind(reminder, f"{error}; tried again until it starts, the last state is served")
+                await asyncio.sleep(_BACKOFF_SECONDS[min(number, len(_BACKOFF_SECONDS) - 1)])
+        raise AssertionError
+
     async def _keep_broker(self, address: str, back: asyncio.Event) -> None:
         """Start the embedded broker again when it dies, and say so when it is back."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if self._broker.running() is not None:
                 continue
-            self.say("broker", "ended, starts again")
-            try:
-                if await self._broker.start() != address:
-                    raise _Moved
-                back.set()
-            except BrokerError as error:
-                self.say("broker", str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+            cause = self._broker.cause()
+            self.say("broker", f"ended, starts again{f'; its last complaint: {cause}' if cause else ''}")
+            if await self._start_broker(is_patient=True) != address:
+                raise _Moved
+            back.set()
+
+    def _remind(self, reminder: Reminder, text: str) -> None:
+        if reminder.is_due(text):
+            self.say("broker", text)
