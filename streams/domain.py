@@ -25,6 +25,7 @@ from streams.codec import (
     change_summary,
     decode_change_set,
     decode_fragment,
+    decode_update,
     dumps,
     encode_change_set,
     encode_update,
@@ -78,6 +79,8 @@ class _Held:
     following: int
     """The next offset of penstock.changes that was not read."""
     rejected: frozenset[int]
+    told: int
+    """The last offset that penstock.updates tells of; -1 where the state says what was applied."""
 
 
 class Domain:
@@ -129,7 +132,15 @@ class Domain:
         engine.offset = max(engine.offset, state.progress)
         self._check(engine.offset, *await self._log.ends(Topic.CHANGES, partition))
         rejected = await rejected_offsets(self._log, partition)
-        self._held = _Held(writer, engine, engine.offset + 1, rejected)
+        told = await self._told() if engine.offset < 0 else -1
+        self._held = _Held(writer, engine, engine.offset + 1, rejected, told)
+
+    async def _told(self) -> int:
+        """A state that was lost is folded again from the log: its history is not told twice."""
+        told = -1
+        async for records in self._log.read(Topic.UPDATES, self._options.partition):
+            told = max([told, *(one["offset"] for row in records if (one := decode_update(row)) is not None)])
+        return told
 
     def _check(self, progress: int, first: int, end: int) -> None:
         """The log must go on where we stopped. Raises DomainStopped."""
@@ -201,7 +212,8 @@ class Domain:
             _LOG.warning(warning, offset=record.offset)
         self.wake_at = update.wake_at
         summary = {**change_summary(change_set), "engine": options.version}
-        return encode_update(options.name, options.partition, update, summary)
+        encoded = encode_update(options.name, options.partition, update, summary)
+        return [one for one in encoded if one.topic is not Topic.UPDATES or record.offset > held.told]
 
     def _skip(self, held: _Held, record: Record) -> list[Outgoing]:
         held.engine.offset = record.offset

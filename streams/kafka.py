@@ -26,6 +26,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from streams.continuity import BEGIN_ANEW
 from streams.ports import Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
 from streams.topics import Topic, TopicSpec, topic_name, topic_specs
 
@@ -78,17 +79,17 @@ class KafkaLog:
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """See `Log.ends`. Raises TopicMissing or Unavailable."""
         async with self._consumer(topic, partition) as (consumer, at):
-            return await self._bounds(consumer, at)
+            return await self._bounds(consumer, at, topic)
 
     async def written(self, topic: Topic, partition: int) -> int:
         """The offset after the last record, of transactions that are not committed too. Raises as `ends`."""
         async with self._consumer(topic, partition, "read_uncommitted") as (consumer, at):
-            return (await self._bounds(consumer, at))[1]
+            return (await self._bounds(consumer, at, topic))[1]
 
     async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`. Raises TopicMissing or Unavailable."""
         async with self._consumer(topic, partition) as (consumer, at):
-            first, end = await self._bounds(consumer, at)
+            first, end = await self._bounds(consumer, at, topic)
             consumer.seek(at, max(start, first))
             # The position, not the number of records: transaction markers and compaction leave holes.
             while await consumer.position(at) < end:
@@ -102,7 +103,7 @@ class KafkaLog:
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`. Raises TopicMissing, LogError when `start` is no longer kept, or Unavailable at first."""
         async with self._consumer(topic, partition) as (consumer, at):
-            first, _ = await self._bounds(consumer, at)
+            first, _ = await self._bounds(consumer, at, topic)
             consumer.seek(at, max(start, first))
             while True:
                 try:
@@ -169,21 +170,30 @@ class KafkaLog:
             raise self._unavailable(error) from error
         try:
             if not known:
-                raise _missing(f"{at.topic}/{partition}")  # noqa: EM102
+                raise _missing(topic, f"{at.topic}/{partition}")
             consumer.assign([at])
             yield consumer, at
         finally:
             await consumer.stop()
 
-    async def _bounds(self, consumer: AIOKafkaConsumer, at: TopicPartition) -> tuple[int, int]:
+    async def _bounds(self, consumer: AIOKafkaConsumer, at: TopicPartition, topic: Topic) -> tuple[int, int]:
         try:
             first = await consumer.beginning_offsets([at])
             last = await consumer.end_offsets([at])
         except UnknownTopicOrPartitionError as error:
-            raise _missing(at.topic) from error
+            raise _missing(topic, at.topic) from error
         except (KafkaError, ValueError) as error:
             raise self._unavailable(error) from error
         return first[at], last[at]
+
+    async def _lost(self, topics: Iterable[Topic]) -> LogError:
+        """Which of the topics has gone."""
+        for topic in sorted(topics):
+            try:
+                await self.ends(topic, 0)
+            except LogError as error:
+                return error
+        return Unavailable("a topic was gone and is back")
 
     def _name(self, topic: Topic) -> str:
         return topic_name(topic, self.prefix)
@@ -214,7 +224,7 @@ class _KafkaWriter:
             msg = f"another writer took over, or the transaction timed out: {error}"
             raise Fenced(msg) from error
         except UnknownTopicOrPartitionError as error:
-            raise _missing(", ".join(sorted(names.values()))) from error
+            raise await self._log._lost(names) from error  # noqa: SLF001
         except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
             # Fenced between two sends, the client says only that it is in no transaction.
             if self._producer._txn_manager.is_fatal_error():  # noqa: SLF001
@@ -249,8 +259,13 @@ async def _stop(producer: AIOKafkaProducer) -> None:
         _LOG.debug("the producer was already gone", error=str(error))
 
 
-def _missing(topic: str) -> TopicMissing:
-    return TopicMissing(f"{topic} does not exist on the broker; restore it, or start with an empty data directory")
+def _missing(topic: Topic, name: str) -> TopicMissing:
+    if topic is Topic.CHANGES:
+        return TopicMissing(f"{name} does not exist on the broker: the log is gone. {BEGIN_ANEW}")
+    return TopicMissing(
+        f"{name} does not exist on the broker: restore it, or start penstock again, which makes it anew and fills it "
+        f"from the log; what is served stays"
+    )
 
 
 def _record(topic: Topic, one: Any) -> Record:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import ChangeSet, Delete
-from streams.codec import encode_change_set
+from streams.codec import decode_update, encode_change_set
 from streams.domain import Domain, DomainOptions, DomainStopped
 from streams.memory import MemoryLog
 from streams.ports import Fenced, Outgoing, Unavailable
@@ -184,6 +184,25 @@ async def test_an_older_copy_of_the_log_is_refused(topics: set[Topic]) -> None:
     with pytest.raises(DomainStopped, match=r"an older copy of the log was restored.*Bring back the newer copy"):
         await resolved(copy)
     assert await things(copy) == before
+
+
+@pytest.mark.parametrize("topic", OUTPUTS)
+async def test_an_output_that_was_lost_is_filled_again_and_nothing_is_said_twice(topic: Topic) -> None:
+    log = MemoryLog()
+    await append(log, *(change_set(put("a", number), put("b", 1)) for number in range(5)))
+    one = await resolved(log)
+    copy = await older(log, {topic}, keep=0)
+    again = await resolved(copy)
+    assert again.offset == one.offset
+    for each in (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA, Topic.STATE):
+        assert await things(copy, each) == await things(log, each)
+    await append(copy, change_set(put("b", 2)))
+    await again.apply(await records(copy, Topic.CHANGES))
+    assert await things(copy) == wanted({"a": 4, "b": 2})
+    said = [one["offset"] for row in await records(copy, Topic.UPDATES) if (one := decode_update(row)) is not None]
+    told = [orjson.loads(row.value or b"")["changes"] for row in await records(copy, Topic.UPDATES) if row.key == b"default"]
+    applied = [offset for offset, changes in zip(said, told, strict=True) if changes != [{"verb": "reconcile"}]]
+    assert applied == sorted(set(applied))
 
 
 async def test_a_log_whose_beginning_is_gone_is_refused() -> None:
