@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -12,6 +13,7 @@ import typer
 
 from streams.cli.output import Format, fail
 from streams.codec import decode_convergence
+from streams.diagnosis import diagnose
 from streams.ports import Log, LogError
 from streams.topics import Topic, split_key
 from streams.view import read_table
@@ -36,16 +38,31 @@ def chosen(data: Path | None = None, brokers: str | None = None) -> Settings:
 
 
 def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:
-    """Run `work(log, partition)` on the log that the settings name; a log that is not there is exit code 3."""
+    """Run `work(log, partition)` on the log that the settings name; a log that is not there is exit code 3.
+
+    What keeps the domain from going on is said on standard error: what is read is then older than it seems.
+    """
     from streams.main import kafka_log  # noqa: PLC0415  slow to import
 
     async def run() -> T:
-        return await work(kafka_log(settings), settings.partition)
+        log = kafka_log(settings)
+        trouble = await trouble_of(settings, log)
+        if trouble is not None:
+            sys.stderr.write(f"penstock: {trouble}\n")
+        return await work(log, settings.partition)
 
     try:
         return asyncio.run(run())
     except (LogError, OSError) as error:
         fail(str(error), 3)
+
+
+async def trouble_of(settings: Settings, log: Log) -> str | None:
+    """Why the domain goes no further, None when it can. Raises Unavailable."""
+    from streams.main import continued  # noqa: PLC0415  slow to import
+
+    known = continued(settings, log) if settings.key_file.exists() else log
+    return await diagnose(known, settings.partition)
 
 
 async def rows(log: Log, topic: Topic, partition: int) -> dict[str, Any]:

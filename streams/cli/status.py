@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 from engine.ref import Ref, parse_ref
 from streams.cli.get import conditions, is_good, objects_of
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Brokers, Data, Output, chosen, convergence, rows, with_log
-from streams.ports import Log
+from streams.cli.reading import Brokers, Data, Output, chosen, convergence, rows, trouble_of, with_log
+from streams.diagnosis import missing_topics
+from streams.ports import Log, TopicMissing
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -29,11 +31,18 @@ def status(
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run."""
+    """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
+
+    Exit code 3 says that the log cannot be followed now: standard error says why, and what to do.
+    """
     settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
+        lost = await missing_topics(log, partition)
+        if lost:
+            raise TopicMissing("\n          ".join(lost))
         return {
+            "trouble": await trouble_of(settings, log),
             "log": await _progress(log, partition),
             "objects": await objects_of(log, partition),
             "state": await rows(log, Topic.STATE, partition),
@@ -42,7 +51,7 @@ def status(
 
     found = with_log(settings, work)
     answer = {
-        "log": found["log"],
+        "log": {**found["log"], "trouble": found["trouble"]},
         "refused": [one for one in _refused(found["state"]) if ref is None or _names(one["ref"], ref)],
         "quarantined": [row for key, row in found["state"].items() if key.startswith("quarantine/")],
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
@@ -54,6 +63,8 @@ def status(
         _print(answer, whole=ref is not None)
     else:
         emit(answer, output)
+    if found["trouble"] is not None:
+        sys.exit(3)
 
 
 def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
