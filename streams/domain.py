@@ -41,6 +41,10 @@ _LOG = structlog.get_logger()
 _BATCH = 200
 """Change sets that share a transaction: one each manages only a hundred a second (measured)."""
 
+_SECONDS = 120.0
+"""For one transaction: an update is never split, and a whole domain's holds 10 records a route. One that a killed owner
+left open ends at once when the next one comes, for it writes under the same id."""
+
 _RECONCILED = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
 """Output topics whose rows are a function of the fold state, which penstock.state holds; in the order of an Update."""
 
@@ -122,7 +126,7 @@ class Domain:
         """Fence others and read the fold state. Raises as `acquire`."""
         await self.release()
         name, partition = self._options.name, self._options.partition
-        writer = await self._stack.enter_async_context(self._log.writer(f"resolver-{name}"))
+        writer = await self._stack.enter_async_context(self._log.writer(f"resolver-{name}", _SECONDS))
         # A transaction over every output partition first: one that a dying broker left hanging is closed by it,
         # and is then seen by the reads below (measured: 3 of 24 double kills left one).
         await writer.write([Outgoing(topic, partition, key(name, OPENING), b"{}") for topic in OUTPUTS])

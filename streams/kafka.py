@@ -27,7 +27,7 @@ from aiokafka.errors import (
 )
 
 from streams.continuity import BEGIN_ANEW
-from streams.ports import Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
+from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
 from streams.topics import Topic, TopicSpec, topic_name, topic_specs
 
 _LOG = structlog.get_logger()
@@ -42,6 +42,8 @@ _IN_FLIGHT = 4000
 _POLL_MS = 1000
 _BATCH = 2000
 _KNOWN_SECONDS = 10.0
+_WRITE_SECONDS = 12.0
+"""Without any record acknowledged: then a write is given up."""
 _COPIES = 3
 """Of each record, where there are so many brokers."""
 
@@ -119,12 +121,12 @@ class KafkaLog:
                     yield [_record(topic, one) for one in records]
 
     @asynccontextmanager
-    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+    async def writer(self, transactional_id: str, seconds: float = TRANSACTION_SECONDS) -> AsyncIterator[Writer]:
         """See `Log.writer`. Raises Unavailable."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.brokers,
             transactional_id=f"{self.prefix}-{transactional_id}",
-            transaction_timeout_ms=10_000,
+            transaction_timeout_ms=int(seconds * 1000),
             request_timeout_ms=8_000,
             retry_backoff_ms=10,
             linger_ms=0,
@@ -139,10 +141,11 @@ class KafkaLog:
         except (KafkaError, OSError) as error:
             await producer.stop()
             raise self._unavailable(error) from error
+        writer = _KafkaWriter(producer, self)
         try:
-            yield _KafkaWriter(producer, self)
+            yield writer
         finally:
-            await _stop(producer)
+            await _stop(producer, is_stuck=writer.is_stuck)
 
     @asynccontextmanager
     async def _consumer(
@@ -193,7 +196,7 @@ class KafkaLog:
                 await self.ends(topic, 0)
             except LogError as error:
                 return error
-        return Unavailable("a topic was gone and is back")
+        return Unavailable(f"Kafka at {self.brokers} did not take a transaction")
 
     def _name(self, topic: Topic) -> str:
         return topic_name(topic, self.prefix)
@@ -204,10 +207,20 @@ class KafkaLog:
         return Unavailable(f"Kafka at {self.brokers} does not answer ({type(error).__name__}: {error})")
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A transaction under way: the topics it writes to, what was not acknowledged yet, the offsets of what was."""
+
+    names: dict[Topic, str] = field(default_factory=dict)
+    flying: deque[asyncio.Future[Any]] = field(default_factory=deque)
+    offsets: list[int] = field(default_factory=list)
+
+
 class _KafkaWriter:
     def __init__(self, producer: AIOKafkaProducer, log: KafkaLog) -> None:
         self._producer = producer
         self._log = log
+        self.is_stuck = False
 
     async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """See `Writer.write`."""
@@ -215,46 +228,67 @@ class _KafkaWriter:
         first = next(coming, None)
         if first is None:
             return []
-        names: dict[Topic, str] = {}
-        flying: deque[asyncio.Future[Any]] = deque()
+        flight = _Flight()
+        task = asyncio.create_task(self._transaction(chain((first,), coming), flight), name="kafka-write")
+        await self._wait(task, flight)
+        if not task.done():
+            raise await self._log._lost(flight.names)  # noqa: SLF001
         try:
-            async with self._producer.transaction():
-                return await self._send(chain((first,), coming), names, flying)
+            return task.result()
         except ProducerFenced as error:
             msg = f"another writer took over, or the transaction timed out: {error}"
             raise Fenced(msg) from error
         except UnknownTopicOrPartitionError as error:
-            raise await self._log._lost(names) from error  # noqa: SLF001
+            raise await self._log._lost(flight.names) from error  # noqa: SLF001
         except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
             # Fenced between two sends, the client says only that it is in no transaction.
             if self._producer._txn_manager.is_fatal_error():  # noqa: SLF001
                 msg = f"another writer took over, or the transaction timed out: {error!r}"
                 raise Fenced(msg) from error
             raise self._log._unavailable(error) from error  # noqa: SLF001
+
+    async def _wait(self, task: asyncio.Task[list[int]], flight: _Flight) -> None:
+        """Wait as long as records are acknowledged: a whole domain's update may take many seconds."""
+        before = -1
+        try:
+            while not task.done() and len(flight.offsets) > before:
+                before = len(flight.offsets)
+                await asyncio.wait({task}, timeout=_WRITE_SECONDS)
+        finally:
+            if not task.done():
+                # For a topic that was deleted the client waits for ever, and ending its transaction does too.
+                task.cancel()
+                self.is_stuck = True
+
+    async def _transaction(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
+        flying = flight.flying
+        try:
+            async with self._producer.transaction():
+                for one in records:
+                    name = flight.names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
+                    headers = list(one.headers)
+                    flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=headers))
+                    while flying and (len(flying) > _IN_FLIGHT or flying[0].done()):
+                        flight.offsets.append((await flying.popleft()).offset)
+                while flying:
+                    flight.offsets.append((await flying.popleft()).offset)
+                return flight.offsets
         finally:
             # Looked at, or asyncio complains of each record that a fenced producer failed.
             for answer in (*flying, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
                 if answer.done() and not answer.cancelled():
                     answer.exception()
 
-    async def _send(
-        self, records: Iterable[Outgoing], names: dict[Topic, str], flying: deque[asyncio.Future[Any]]
-    ) -> list[int]:
-        """Send all; answers the offsets. Leaves in `flying` what was not acknowledged, in `names` the topics."""
-        offsets: list[int] = []
-        for one in records:
-            name = names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
-            flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=list(one.headers)))
-            while flying and (len(flying) > _IN_FLIGHT or flying[0].done()):
-                offsets.append((await flying.popleft()).offset)
-        while flying:
-            offsets.append((await flying.popleft()).offset)
-        return offsets
 
-
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def _stop(producer: AIOKafkaProducer, *, is_stuck: bool) -> None:
     try:
-        await producer.stop()
+        if is_stuck:
+            # A plain stop waits for what was never sent.
+            await producer._sender.close()  # noqa: SLF001
+            await producer.client.close()
+            producer._closed = True  # noqa: SLF001
+        else:
+            await producer.stop()
     except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
         _LOG.debug("the producer was already gone", error=str(error))
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from streams.ports import Fenced, Outgoing, Record, Unavailable, Writer
+from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Record, Unavailable, Writer
 from streams.topics import Topic
 
 _BATCH = 500
@@ -58,7 +58,7 @@ class MemoryLog:
             yield batch
 
     @asynccontextmanager
-    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+    async def writer(self, transactional_id: str, seconds: float = TRANSACTION_SECONDS) -> AsyncIterator[Writer]:  # noqa: ARG002  nothing here takes time
         """See `Log.writer`."""
         self._check()
         self._epochs[transactional_id] += 1

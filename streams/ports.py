@@ -40,6 +40,9 @@ class Outgoing(NamedTuple):
     headers: Headers = ()
 
 
+TRANSACTION_SECONDS = 10.0
+
+
 class LogError(Exception):
     """Something about the log that the caller must act on; the message names the remedy."""
 
@@ -84,5 +87,11 @@ class Log(Protocol):
     def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """Batches from `start`, then whatever comes, for ever; goes on after the broker was away."""
 
-    def writer(self, transactional_id: str) -> AbstractAsyncContextManager[Writer]:
-        """Fences every other writer of that id, then writes until left."""
+    def writer(
+        self, transactional_id: str, seconds: float = TRANSACTION_SECONDS
+    ) -> AbstractAsyncContextManager[Writer]:
+        """Fences every other writer of that id, then writes until left.
+
+        A transaction that takes longer than `seconds` is aborted. Readers of its partitions wait so long for one that
+        was left open, unless a writer of the same id comes.
+        """

@@ -156,7 +156,7 @@ async def test_topics_are_as_they_must_be_or_it_says_so(broker: str) -> None:
         with pytest.raises(TopicMissing, match=r"changes/7 does not exist"):
             await log.ends(Topic.CHANGES, 7)
         other = KafkaLog(broker, log.prefix + "x")
-        with pytest.raises(TopicMissing, match="does not exist on the broker; restore it"):
+        with pytest.raises(TopicMissing, match="does not exist on the broker: the log is gone. Bring back"):
             await records(other, Topic.CHANGES)
 
 
@@ -188,3 +188,19 @@ async def test_a_record_too_large_for_kafka_is_no_outage(broker: str) -> None:
         with pytest.raises(LogError, match="larger than Kafka takes") as caught:
             await writer.write([one(os.urandom(17 << 20))])
         assert not isinstance(caught.value, Unavailable)
+
+
+@pytest.mark.kafka
+async def test_a_topic_that_is_deleted_below_a_writer_is_named_and_the_writer_ends(broker: str) -> None:
+    async with kafka_log(broker) as log:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+        await admin.start()
+        async with asyncio.timeout(90), log.writer("w") as writer:
+            await writer.write([one(b"a", topic=Topic.XDS), one(b"a", topic=Topic.STATE)])
+            await admin.delete_topics([topic_name(Topic.XDS, log.prefix)])
+            with pytest.raises(TopicMissing, match=r"xds/0 does not exist on the broker: restore it, or start penstock"):
+                await writer.write([one(b"b", topic=Topic.XDS), one(b"b", topic=Topic.STATE)])
+        await admin.close()
+        async with asyncio.timeout(60), log.writer("w") as writer:
+            await writer.write([one(b"c", topic=Topic.STATE)])
+        assert [row.value for row in await records(log, Topic.STATE)] == [b"a", b"c"]
