@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from streams.ports import Log, LogBehind, Record, Writer
+from streams.ports import TRANSACTION_SECONDS, Log, LogBehind, Record, Writer
 from streams.topics import Topic
 
 BEGIN_ANEW: Final = (
@@ -63,8 +63,8 @@ class ContinuedLog:
         return self.log.follow(topic, partition, start)
 
     @asynccontextmanager
-    async def writer(self, transactional_id: str) -> AsyncIterator[Writer]:
+    async def writer(self, transactional_id: str, seconds: float = TRANSACTION_SECONDS) -> AsyncIterator[Writer]:
         """See `Log.writer`; nothing is written over a log that is behind. Raises LogBehind too."""
         await self.check()
-        async with self.log.writer(transactional_id) as writer:
+        async with self.log.writer(transactional_id, seconds) as writer:
             yield writer

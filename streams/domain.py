@@ -17,7 +17,7 @@ import structlog
 
 from engine.changes import Garbage
 from engine.events import ChangeSet, EngineChanged
-from engine.update import Delta, Update
+from engine.update import Delta, Fragment, Update
 from streams import collector
 from streams.clock import now
 from streams.codec import (
