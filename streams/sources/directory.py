@@ -31,6 +31,8 @@ class Directory:
         """Objects that stand in more than one place."""
         self._closed: dict[str, str] = {}
         """Folders that cannot be listed, and why: what was below them stays."""
+        self._folders: set[str] = set()
+        """Folders, and links to some, at the last look at everything, hidden ones too."""
         self.is_doubtful = False
         """Whether the last look met a file that may be half written."""
 
@@ -62,7 +64,7 @@ class Directory:
         names = None if paths is None else self._names(paths)
         if names is not None:
             for name in sorted(names):
-                touched |= self._read(name, _signature(self.root / name))
+                touched |= self._read(name, signature(self.root / name))
             return touched
         # Files move while others are read: only a listing that held still is a state of the directory.
         for _ in range(_LOOKS):
@@ -120,19 +122,18 @@ class Directory:
         names = set()
         for path in map(Path, paths):
             name = os.path.relpath(path, self.root)
-            linked, folder = path.is_symlink(), path.is_dir()
-            if name.startswith(".") and os.path.lexists(path) and not linked and not folder:
-                # An editor's own file. Mounted ConfigMaps switch a link named ..data, which is looked into.
-                continue
             hidden = any(part.startswith(".") for part in Path(name).parts)
-            if hidden or path.suffix.lower() not in SUFFIXES or folder:
+            # Mounted ConfigMaps switch a link named ..data, which is looked into.
+            if path.is_dir() or (hidden and path.is_symlink()) or (name in self._folders and not path.exists()):
                 return None
-            names.add(name)
+            # What else is hidden or no manifest says nothing: an editor's own file, a name that was renamed into place.
+            if not hidden and path.suffix.lower() in SUFFIXES:
+                names.add(name)
         return names
 
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
-        self._closed = {}
+        self._closed, self._folders = {}, set()
         listed = dict(self._walk())
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
@@ -152,14 +153,15 @@ class Directory:
                 folders.clear()
                 continue
             seen.add((stat.st_dev, stat.st_ino))
-            folders[:] = sorted(one for one in folders if not one.startswith("."))
             below = os.path.relpath(folder, self.root)
+            self._folders |= {below, *(one if below == "." else f"{below}/{one}" for one in folders)}
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
             for file in files:
                 if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
                     continue
-                signature = _signature(Path(folder, file))
-                if signature is not None:
-                    yield (file if below == "." else f"{below}/{file}"), signature
+                stands = signature(Path(folder, file))
+                if stands is not None:
+                    yield (file if below == "." else f"{below}/{file}"), stands
 
     def _close(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -205,7 +207,7 @@ def _difference(before: File, after: File) -> set[Ref]:
     }
 
 
-def _signature(path: Path) -> Signature | None:
+def signature(path: Path) -> Signature | None:
     """What changes when a regular file does; None for what is none."""
     try:
         stat = path.stat()

@@ -10,7 +10,7 @@ import pytest
 
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, PREFIX, Sealer
-from streams.sources.directory import Directory
+from streams.sources.directory import Directory, Signature, signature
 from streams.sources.manifests import MissingDirectory, Reading, read_directory
 from streams.sources.stamp import stamped
 
@@ -250,6 +250,42 @@ class TestDirectory:
         found = directory.object(ref("a"))
         assert found is not None
         assert found.object["spec"]["ports"][0]["port"] == 2
+
+    @pytest.mark.parametrize("others", [3, 300])
+    def test_a_file_renamed_into_place_costs_that_file(
+        self, tmp_path: Path, others: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its hidden name is gone by the time the event is heard, which says nothing of the other files."""
+        read(tmp_path, {f"sub/{number}.yaml": service(f"s{number}") for number in range(others)})
+        directory = Directory(tmp_path, "local")
+        directory.look()
+        looked: list[Path] = []
+
+        def counted(path: Path) -> Signature | None:
+            looked.append(path)
+            return signature(path)
+
+        monkeypatch.setattr("streams.sources.directory.signature", counted)
+        for hidden, name in ((".a.yaml", "a.yaml"), ("sub/.b.yaml.tmp", "sub/b.yaml")):
+            (tmp_path / hidden).write_text(service(Path(name).stem))
+            (tmp_path / hidden).rename(tmp_path / name)
+            found = directory.look([str(tmp_path / hidden), str(tmp_path / name)])
+            assert found == {ref(Path(name).stem)}
+        assert looked == [tmp_path / "a.yaml", tmp_path / "sub/b.yaml"]
+
+    @pytest.mark.parametrize("before", ["sub", "sub.yaml", ".sub", "..data"])
+    def test_a_folder_that_is_gone_takes_what_stood_in_it(self, tmp_path: Path, before: str) -> None:
+        """Only its own name is told; a hidden one may be what a link leads into."""
+        read(tmp_path, {f"{before}/a.yaml": service("a")})
+        if before.startswith("."):
+            (tmp_path / "a.yaml").symlink_to(f"{before}/a.yaml")
+        directory = Directory(tmp_path, "local")
+        assert directory.look() == {ref("a")}
+        away = tmp_path.parent / f"{tmp_path.name}-away"
+        (tmp_path / before).rename(away)
+        assert directory.look([str(tmp_path / before)]) == {ref("a")}
+        away.rename(tmp_path / before)
+        assert directory.look([str(tmp_path / before)]) == {ref("a")}
 
 
 class TestStamp:
