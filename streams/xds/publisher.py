@@ -15,13 +15,14 @@ import structlog
 from engine.changes import Garbage
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, parse_fragment_key
-from streams.codec import decode_fragment, dumps
-from streams.ports import Log, LogError, Outgoing
+from streams.codec import decode_fragment
+from streams.ports import Log, LogError
 from streams.reminder import Reminder
-from streams.topics import Topic, key
+from streams.topics import Topic
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
 from streams.xds.quarantine import Bench, Judge
+from streams.xds.reports import Reports
 from streams.xds.server import Authorised, serve
 from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
@@ -50,17 +51,11 @@ async def publish(
     log: Log, sealer: Sealer, options: PublishOptions, ready: Callable[[int], None] = lambda _: None
 ) -> None:
     """Serve for ever. `ready` hears the port once proxies can connect. Raises OSError when it cannot listen."""
-    reports: dict[tuple[str, str], Report] = {}
-    waiting = asyncio.Event()
+    reports = Reports(options.now, options.domain, options.partition)
 
     def report(one: Report) -> None:
-        # The latest of each proxy and kind is enough: while the broker is away they must not pile up.
-        event = "presence" if one.event in {"connected", "disconnected"} else one.event
-        # At the end: a proxy that connects anew has nothing, until the acknowledgement that follows.
-        reports.pop((one.node.id, event), None)
-        reports[one.node.id, event] = one
-        waiting.set()
-        if event == "presence":
+        reports.heard(one)
+        if one.event in {"connected", "disconnected"}:
             judge.moved(one.node)
 
     publication = Publication(sealer, report)
@@ -70,7 +65,7 @@ async def publish(
     async with serve(publication, options.address, options.authorised) as port, asyncio.TaskGroup() as tasks:
         ready(port)
         tasks.create_task(_follow(log, sealer, publication, options), name="publisher-follow")
-        tasks.create_task(_send(log, reports, waiting, options), name="publisher-reports")
+        tasks.create_task(reports.write(log), name="publisher-reports")
         tasks.create_task(judge.run(), name="publisher-judge")
 
 
@@ -168,41 +163,3 @@ class Saver:
                 await asyncio.wait_for(self._wanted.wait(), _QUIET_SECONDS)
             except TimeoutError:
                 return
-
-
-async def _send(
-    log: Log, reports: dict[tuple[str, str], Report], waiting: asyncio.Event, options: PublishOptions
-) -> None:
-    while True:
-        try:
-            async with log.writer(f"reports-{options.domain}") as writer:
-                while True:
-                    await waiting.wait()
-                    waiting.clear()
-                    sending = dict(reports)
-                    await writer.write([_outgoing(one, options) for one in sending.values()])
-                    for name, one in sending.items():
-                        if reports.get(name) is one:
-                            del reports[name]
-                    if reports:
-                        waiting.set()
-        except LogError as error:
-            _LOG.debug("reports wait for the log", reason=str(error))
-            waiting.set()
-            await asyncio.sleep(_RETRY_SECONDS)
-
-
-def _outgoing(report: Report, options: PublishOptions) -> Outgoing:
-    node, rejection = report.node, report.rejection
-    value = {
-        "proxy": node.id,
-        "gateway": node.gateway,
-        "event": report.event,
-        "offset": report.offset,
-        "envoy": node.version,
-        "time": options.now(),
-        "type": rejection.type_url.rpartition(".")[2] if rejection is not None else "",
-        "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
-        "error": rejection.error if rejection is not None else "",
-    }
-    return Outgoing(Topic.REPORTS, options.partition, key(options.domain, f"{node.gateway}/{node.id}"), dumps(value))

@@ -1,0 +1,75 @@
+"""Writes what proxies say to penstock.reports, gathered; it judges nothing and serves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from streams.codec import dumps
+from streams.ports import Log, LogError, Outgoing
+from streams.topics import Topic, key
+from streams.xds.stream import Report
+
+_LOG = structlog.get_logger()
+_GATHER_SECONDS = 0.03
+_RETRY_SECONDS = 0.5
+
+
+class Reports:
+    """The latest of each proxy and kind is enough: while the broker is away they must not pile up.
+
+    `now` answers RFC 3339 UTC.
+    """
+
+    def __init__(self, now: Callable[[], str], domain: str, partition: int) -> None:
+        self._now = now
+        self._domain = domain
+        self._partition = partition
+        self._waiting: dict[tuple[str, str], Report] = {}
+        self._wake = asyncio.Event()
+
+    def heard(self, report: Report) -> None:
+        """Take a report; it is written soon."""
+        event = "presence" if report.event in {"connected", "disconnected"} else report.event
+        # At the end: a proxy that connects anew has nothing, until the acknowledgement that follows.
+        self._waiting.pop((report.node.id, event), None)
+        self._waiting[report.node.id, event] = report
+        self._wake.set()
+
+    async def write(self, log: Log) -> None:
+        """Write them for ever, in one transaction those of a while: the broker has changes to pass on meanwhile."""
+        while True:
+            try:
+                async with log.writer(f"reports-{self._domain}") as writer:
+                    while True:
+                        await self._wake.wait()
+                        await asyncio.sleep(_GATHER_SECONDS)
+                        self._wake.clear()
+                        sending = dict(self._waiting)
+                        await writer.write([self._outgoing(one) for one in sending.values()])
+                        for name, one in sending.items():
+                            if self._waiting.get(name) is one:
+                                del self._waiting[name]
+                        if self._waiting:
+                            self._wake.set()
+            except LogError as error:
+                _LOG.debug("reports wait for the log", reason=str(error))
+                self._wake.set()
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _outgoing(self, report: Report) -> Outgoing:
+        node, rejection = report.node, report.rejection
+        value = {
+            "proxy": node.id,
+            "gateway": node.gateway,
+            "event": report.event,
+            "offset": report.offset,
+            "envoy": node.version,
+            "time": self._now(),
+            "type": rejection.type_url.rpartition(".")[2] if rejection is not None else "",
+            "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
+            "error": rejection.error if rejection is not None else "",
+        }
+        return Outgoing(Topic.REPORTS, self._partition, key(self._domain, f"{node.gateway}/{node.id}"), dumps(value))

@@ -1,0 +1,45 @@
+"""What proxies say is written once for a while: the latest of each kind, in the order in which it was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import orjson
+
+from streams.clock import now
+from streams.memory import MemoryLog
+from streams.topics import Topic
+from streams.xds.messages import Node
+from streams.xds.reports import Reports
+from streams.xds.stream import Report
+from tests.xds.test_session import GATEWAY
+
+
+async def written(log: MemoryLog) -> list[tuple[str, int]]:
+    rows = [orjson.loads(one.value or b"") async for batch in log.read(Topic.REPORTS, 0) for one in batch]
+    return [(row["event"], row["offset"]) for row in rows]
+
+
+async def test_acknowledgements_of_a_while_are_one_record() -> None:
+    log, reports, node = MemoryLog(), Reports(now, "default", 0), Node("p", str(GATEWAY), "1.40.0")
+    task = asyncio.create_task(reports.write(log))
+    for report in (Report("connected", node, -1), *(Report("ack", node, offset) for offset in range(5))):
+        reports.heard(report)
+        for _ in range(10):  # the writer has its turns in between
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not (found := await written(log)):
+            await asyncio.sleep(0.005)
+    assert found == [("connected", -1), ("ack", 4)]
+    log.down = True
+    reports.heard(Report("ack", node, 5))
+    await asyncio.sleep(0.1)  # long enough to try, and to fail
+    await log.resume()
+    async with asyncio.timeout(10):
+        while (found := await written(log))[-1] != ("ack", 5):
+            await asyncio.sleep(0.005)
+    assert found == [("connected", -1), ("ack", 4), ("ack", 5)]
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
