@@ -131,8 +131,8 @@ async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Cal
 class Joins(Protocol):
     """Rows of a table that only ever grow: records come at least once, so each join is by maximum."""
 
-    def joined(self, before: bytes | None, record: Record) -> bytes:
-        """The row with one more record; one that it has already changes nothing."""
+    def joined(self, before: bytes | None, record: Record) -> bytes | None:
+        """The row with one more record; one that it has already changes nothing. None when there is no row."""
 
     def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:
         """Which of two states of a row came later."""
@@ -162,7 +162,7 @@ async def maximum_table(
         newest = joins.greater(rows.get(_text(key)), value)
         if newest is not None:
             rows[_text(key)] = newest
-        joins.seen(_text(key))
+            joins.seen(_text(key))
 
     async def recovered(*_: Any) -> None:
         for key, value in dict(table).items():
@@ -175,7 +175,7 @@ async def maximum_table(
                 continue
             before = joins.greater(rows.get(_text(record.key)), table.get(record.key))
             after = joins.joined(before, record)
-            if after != before:
+            if after is not None and after != before:
                 table[record.key] = after
             take(record.key, after)
 

@@ -260,7 +260,13 @@ def decode_update(record: Record) -> dict[str, Any] | None:
 
 def decode_convergence(record: Record) -> dict[str, Any] | None:
     """A record of penstock.convergence; None for one that no projection wrote."""
-    return decode_object(record, "gateway", "proxies", "lowest")
+    value = decode_object(record, "gateway", "proxies", "lowest")
+    try:
+        if value is not None:
+            parse_ref(value["gateway"])
+    except (ValueError, AttributeError):
+        return None
+    return value
 
 
 def dumps(value: Any) -> bytes:

@@ -22,17 +22,18 @@ _REJECTED = {"nack", "unconfirmed"}
 _RETRY_SECONDS = 0.5
 
 
-def joined(before: bytes | None, record: Record) -> bytes:
+def joined(before: bytes | None, record: Record) -> bytes | None:
     """A proxy's row with one more report: the greatest offset, the latest presence, the latest rejection.
 
-    `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing.
+    `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing; nor
+    does what is no report.
     """
-    row: dict[str, Any] = orjson.loads(before) if before else {"offset": -1, "connected": False, "at": -1, "error": ""}
     try:
         report = orjson.loads(record.value or b"null")
         event, offset = report["event"], int(report["offset"])
     except (ValueError, TypeError, KeyError):
-        return dumps(row)
+        return before
+    row: dict[str, Any] = orjson.loads(before) if before else {"offset": -1, "connected": False, "at": -1, "error": ""}
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
         row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False}
@@ -48,9 +49,20 @@ def joined(before: bytes | None, record: Record) -> bytes:
 
 
 def greater(one: bytes | None, other: bytes | None) -> bytes | None:
-    """Of two states of a proxy's row the one with the later report; none counts least."""
-    rows = [row for row in (one, other) if row is not None]
-    return max(rows, key=lambda row: int(orjson.loads(row)["at"]), default=None)
+    """Of two states of a proxy's row the one with the later report; none counts least, as what is no row does."""
+    rows = [row for row in (one, other) if row is not None and _at(row) is not None]
+    return max(rows, key=lambda row: _at(row) or 0, default=None)
+
+
+def _at(value: bytes) -> int | None:
+    """Where the last report of a row stands; None when somebody else wrote it."""
+    try:
+        row = orjson.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or not {"offset", "connected", "at", "error"} <= row.keys():
+        return None
+    return row["at"] if isinstance(row["at"], int) and isinstance(row["offset"], int) else None
 
 
 def gateway_of(row_key: str) -> str:
@@ -102,9 +114,10 @@ class _Joins:
         self.gateways: set[str] = set()
         self.wake = asyncio.Event()
 
-    def joined(self, before: bytes | None, record: Record) -> bytes:
-        """See `joined`."""
-        return joined(before, record)
+    def joined(self, before: bytes | None, record: Record) -> bytes | None:
+        """See `joined`; only a key that names a proxy of a gateway makes a row."""
+        parts = (record.key or b"").count(b"/") + 1
+        return joined(before, record) if parts > _GATEWAY_PARTS + 1 else None
 
     def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:
         """See `greater`."""

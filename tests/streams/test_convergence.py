@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.kafka import KafkaLog
 from streams.ports import Outgoing, Record
-from streams.projections.convergence import ProjectOptions, gateway_of, joined, project, summary
+from streams.projections.convergence import ProjectOptions, _Joins as Proxies, gateway_of, greater, joined, project, summary
 from streams.topics import Topic, key, split_key
 from tests.streams.toy import GATEWAY, kafka_log, records, until
 
@@ -97,13 +97,28 @@ def test_a_report_that_is_none_changes_nothing(value: bytes) -> None:
     assert joined(before, Record(Topic.REPORTS, 0, 1, b"k", value, (), 0)) == before
 
 
+@given(st.binary(max_size=30) | st.sampled_from([b"{}", b'{"at":"x"}', b'{"at":1}', b"[1]"]))
+def test_what_no_projection_wrote_is_no_row(value: bytes) -> None:
+    row = joined(None, record(0, report("ack", 4)))
+    assert joined(None, Record(Topic.REPORTS, 0, 1, b"k", value, (), 0)) is None
+    assert (greater(None, value), greater(value, row), greater(row, value)) == (None, row, row)
+
+
+@pytest.mark.parametrize("name", [b"default", b"default/junk", b"\xff\xfe", f"default/{GATEWAY}".encode()])
+def test_a_report_under_a_key_that_is_no_proxys_makes_no_row(name: bytes) -> None:
+    one = record(0, report("ack", 4))
+    assert Proxies().joined(None, one._replace(key=name)) is None
+    assert Proxies().joined(None, one) is not None
+
+
 def test_the_lowest_counts_connected_proxies_only() -> None:
     gateway = f"default/{GATEWAY}"
-    rows = {
+    joins = {
         f"{gateway}/p0": joined(None, record(0, report("ack", 7))),
         f"{gateway}/p1": joined(None, record(1, report("ack", 5))),
         f"{gateway}/p2": joined(joined(None, record(2, report("ack", 1))), record(3, report("disconnected", 1))),
     }
+    rows = {name: value for name, value in joins.items() if value is not None}
     found = summary(gateway, rows)
     assert (found["lowest"], list(found["proxies"])) == (5, ["p0", "p1", "p2"])
     assert found["gateway"] == str(GATEWAY)
