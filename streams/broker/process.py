@@ -44,7 +44,7 @@ class Broker:
     """The node whose data live in `directory`. `say` receives progress lines."""
 
     def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
-        self._directory = directory
+        self._directory = directory.absolute()
         self._say = say
         self._file = directory / "broker.json"
         self._process: subprocess.Popen[bytes] | None = None
