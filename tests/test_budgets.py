@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,24 @@ _FILES = sorted(
 )
 
 
+def _parsed(path: str) -> ast.Module:
+    """The file's syntax tree; meanwhile nothing is collected.
+
+    A finalizer that the collector runs inside CPython 3.11's parser may enter it again, which it does not survive
+    (gh-106905): `AST constructor recursion depth mismatch`.
+    """
+    text = (_ROOT / path).read_text(encoding="utf-8")
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        if was_collecting:
+            gc.enable()
+
+
 def _functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse((_ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
