@@ -202,17 +202,14 @@ async def main(plan: Plan) -> None:
         client = _Client(plan, out, _say)
         async with backends(places, forget=True):
             _say({"ready": True})
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(client.renew())
-                    while line := await commands.readline():
-                        client.take(json.loads(line), tasks)
-                    raise asyncio.CancelledError
-            except asyncio.CancelledError:
-                pass
-            # The proxy's connections are still open: there is nothing in them to wait for.
-            out.close()
-            os._exit(0)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(client.renew())
+                while line := await commands.readline():
+                    client.take(json.loads(line), tasks)
+                # Not cancelled and waited for: Python 3.11's wait_for forgets a cancellation that meets a finished
+                # answer, and its task would ask for ever. Nor is there anything to wait for in open connections.
+                out.close()
+                os._exit(0)
 
 
 if __name__ == "__main__":
