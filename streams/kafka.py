@@ -42,6 +42,7 @@ _IN_FLIGHT = 4000
 _POLL_MS = 1000
 _BATCH = 2000
 _KNOWN_SECONDS = 10.0
+_END_SECONDS = 0.1
 _WRITE_SECONDS = 12.0
 """Without any record acknowledged: then a write is given up."""
 _COPIES = 3
@@ -145,7 +146,7 @@ class KafkaLog:
         try:
             yield writer
         finally:
-            await _stop(producer, is_stuck=writer.is_stuck)
+            await _stop(producer, writer.stuck)
 
     @asynccontextmanager
     async def _consumer(
@@ -220,7 +221,8 @@ class _KafkaWriter:
     def __init__(self, producer: AIOKafkaProducer, log: KafkaLog) -> None:
         self._producer = producer
         self._log = log
-        self.is_stuck = False
+        self.stuck: asyncio.Task[list[int]] | None = None
+        """A write that was given up: with it the producer is lost."""
 
     async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """See `Writer.write`."""
@@ -257,8 +259,7 @@ class _KafkaWriter:
         finally:
             if not task.done():
                 # For a topic that was deleted the client waits for ever, and ending its transaction does too.
-                task.cancel()
-                self.is_stuck = True
+                self.stuck = task
 
     async def _transaction(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
         flying = flight.flying
@@ -280,17 +281,27 @@ class _KafkaWriter:
                     answer.exception()
 
 
-async def _stop(producer: AIOKafkaProducer, *, is_stuck: bool) -> None:
+async def _stop(producer: AIOKafkaProducer, stuck: asyncio.Task[list[int]] | None) -> None:
     try:
-        if is_stuck:
-            # A plain stop waits for what was never sent.
-            await producer._sender.close()  # noqa: SLF001
-            await producer.client.close()
-            producer._closed = True  # noqa: SLF001
-        else:
+        if stuck is None:
             await producer.stop()
+            return
+        # A plain stop waits for what was never sent, and the sender, cancelled, for each request that it tries again.
+        for task in (producer._sender.sender_task, stuck):  # noqa: SLF001
+            await _end(task)
+        await producer.client.close()
+        producer._closed = True  # noqa: SLF001
     except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
         _LOG.debug("the producer was already gone", error=str(error))
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it takes it: it waits for others when it is cancelled, one after another."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_END_SECONDS)
+    if not task.cancelled():
+        task.exception()
 
 
 def _missing(topic: Topic, name: str) -> TopicMissing:

@@ -6,10 +6,12 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streams.broker import Broker
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Fenced, Log, LogError, Outgoing, TopicMissing, Unavailable
@@ -204,3 +206,24 @@ async def test_a_topic_that_is_deleted_below_a_writer_is_named_and_the_writer_en
         async with asyncio.timeout(60), log.writer("w") as writer:
             await writer.write([one(b"c", topic=Topic.STATE)])
         assert [row.value for row in await records(log, Topic.STATE)] == [b"a", b"c"]
+
+
+@pytest.mark.kafka
+async def test_a_writer_whose_broker_goes_away_ends(tmp_path: Path) -> None:
+    node = Broker(tmp_path)
+    log = KafkaLog(await node.start())
+    try:
+        await log.create_topics(1)
+        async with asyncio.timeout(60):
+            async with log.writer("w") as writer:
+                await writer.write([one(b"a")])
+                await node.stop()
+                with pytest.raises(Unavailable, match="does not answer"):
+                    await writer.write([one(b"b")])
+        assert [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+        await node.start()
+        async with log.writer("w") as writer:
+            await writer.write([one(b"c")])
+        assert [row.value for row in await records(log, Topic.CHANGES)] == [b"a", b"c"]
+    finally:
+        await node.stop()
