@@ -70,8 +70,8 @@ def continued(settings: Settings, log: Log) -> ContinuedLog:
         return seen[version]
 
     remedy = (
-        f"Bring back the newer copy of it. Or go on from this one: move {path} away; what the "
-        f"manifests say otherwise is then appended to it"
+        f"Bring back the newer copy of it. Or go on from this one: stop penstock, move {path} away, and start it "
+        f"again; what the manifests say otherwise is then appended to it"
     )
     return ContinuedLog(log, known, remedy, settings.partition)
 
