@@ -1,4 +1,4 @@
-"""Trouble with the log, through a real run: it is refused clearly, proxies are served all along, the remedy works."""
+"""A log that is not what it was, through a real run: refused clearly, proxies are served all along, the remedy works."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,132 +19,14 @@ from streams.broker import Broker
 from streams.kafka import KafkaLog
 from streams.ports import Outgoing
 from streams.topics import OUTPUTS, Topic, topic_name, topic_specs
-from tests.e2e.site import GATEWAY, Site, asked_all_along, offsets, route
-from tests.support.disk import Disk, disk
-from tests.support.running import START_SECONDS, free_port, pid_of, processes
-from tests.support.running import until as until_within
+from tests.e2e.site import GATEWAY, Site, route
+from tests.e2e.trouble import dies, is_said_by, kill, log_of, only, refuses, resolved, until
+from tests.support.running import free_port, pid_of, processes
 
-NAMESPACE = """
-apiVersion: v1
-kind: Namespace
-metadata: {{name: bulk-{name}, annotations: {{bulk: {text}}}}}
-"""
-AGAIN = "does not exist on the broker: restore it, or start penstock again, which makes it anew and fills it from the log"
-FILES_OF_A_RUN = ("logs", "snapshot", "resolver", "projections")
-
-
-def until(question: Callable[[], object], says: Callable[[], str] = str) -> None:
-    """A broker that starts on a busy machine takes its time."""
-    until_within(question, START_SECONDS, says)
-
-
-def log_of(site: Site) -> KafkaLog:
-    return KafkaLog(Broker(site.data / "broker").address())
-
-
-def change(site: Site, header: str) -> None:
-    """The route, and enough beside it to need room on the disk."""
-    site.write("route.yaml", route(header))
-    site.write("bulk.yaml", NAMESPACE.format(name=header, text=os.urandom(20_000).hex()))
-
-
-def saved(site: Site, wanted: int) -> None:
-    """Wait until the snapshot on disk has come to an offset."""
-    from streams.identity import sealer
-    from streams.xds import snapshot
-
-    path, opener = site.data / "snapshot" / "default.sealed", sealer(site.data / "keys" / "sealing.key")
-    until(lambda: (found := snapshot.load(path, opener)) is not None and found.offset >= wanted)
-
-
-def resolved(site: Site) -> int:
-    """Wait until the log is resolved and saved as far as it goes; its last offset."""
-    until(lambda: len(set(offsets(site))) == 1, says=lambda: site.printed)
-    saved(site, offsets(site)[0])
-    return offsets(site)[0]
-
-
-def kill(site: Site, words: str) -> None:
-    """The process of the run with these words in its command line is killed."""
-    pid = pid_of(site.data, words)
-    assert pid, words
-    os.kill(pid, signal.SIGKILL)
-
-
-def dies(site: Site) -> None:
-    """The run is killed; its Envoy and broker stay."""
-    assert site.run is not None
-    site.run.process.kill()
-    site.run.process.wait()
-    until(lambda: not pid_of(site.data, r"streams\.cli"))
-
-
-@contextmanager
-def only(site: Site, *answers: str) -> Iterator[None]:
-    """Whoever asks meanwhile is answered with one of these, each time."""
-    with asked_all_along(site) as seen:
-        yield
-    assert seen
-    assert {answer for answer in seen if answer not in {(200, one) for one in answers}} == set(), (seen, site.printed)
-
-
-@pytest.mark.timeout(600)
-def test_a_full_disk_is_told_and_survived_and_what_was_written_meanwhile_is_served(site: Site) -> None:
-    with disk(site.root / "kafka", 320) as kafka, disk(site.root / "rest", 8) as rest:
-        kafka.holds(site.data / "broker")
-        for name in FILES_OF_A_RUN:
-            rest.holds(site.data / name)
-        site.populate()
-        site.start()
-        site.serves("one")
-        _the_runs_own_files_have_no_room(site, rest)
-        with only(site, "three"):
-            _the_log_has_no_room(site, kafka)
-            # The run is killed too: the next one serves what was served, and waits for room.
-            envoy = pid_of(site.data, "envoy -c")
-            dies(site)
-            before = len(site.printed)
-            site.start()
-            until(lambda: "the last state is served" in site.printed[before:], lambda: site.printed)
-            until(lambda: "adopted an Envoy" in site.printed[before:], lambda: site.printed)
-            assert pid_of(site.data, "envoy -c") == envoy
-        kill(site, "envoy -c")
-        site.serves("three")
-        assert pid_of(site.data, "envoy -c") != envoy
-        with only(site, "three", "four"):
-            kafka.free()
-            site.serves("four")
-        resolved(site)
-        site.ends()
-
-
-def _the_runs_own_files_have_no_room(site: Site, rest: Disk) -> None:
-    """Everything goes on; the snapshot is written once there is room, without another change."""
-    rest.fill()
-    change(site, "two")
-    site.serves("two")
-    site.says("lines are shown only: No space left on device; free space", START_SECONDS)
-    site.says("the snapshot cannot be written, tried again until it can: free space", START_SECONDS)
-    for role in ("publish", "project"):
-        kill(site, rf"{role}( |$)")
-    change(site, "three")
-    site.serves("three")
-    rest.free()
-    resolved(site)
-
-
-def _the_log_has_no_room(site: Site, kafka: Disk) -> None:
-    """The broker ends, which is said with the remedy, and not said again and again."""
-    before = len(site.printed)
-    kafka.fill()
-    change(site, "four")
-    site.says("MiB left; the log needs at least 200 MiB: free space on that disk", START_SECONDS)
-    site.says("starts again; its last complaint: java.io.IOException: No space left on device", START_SECONDS)
-    told = site.call("status")
-    assert (told.returncode, told.stdout) == (3, "")
-    assert "the log needs at least 200 MiB: free space on that disk" in told.stderr
-    assert "a `penstock run` that still runs starts it again" in told.stderr
-    assert site.printed[before:].count("starts again") == 1
+AGAIN = (
+    "does not exist on the broker: restore it, or start penstock again, which makes it anew and fills it from the log"
+)
+GARBAGE = (b"\x00\xff", b"junk", b"{}", b"[1]", b'{"schema":1}', b'{"offset":"x","at":"y","gateway":1}', None)
 
 
 @pytest.mark.timeout(600)
@@ -161,54 +43,68 @@ def test_an_older_copy_of_the_log_is_refused_until_a_person_decides(site: Site) 
     newest = resolved(site)
     dies(site)
     replaced(site, site.root / "backup" / "broker", site.root / "newer")
-    words = f"but offset {newest} was already seen: an older copy of the log was restored"
     with only(site, "two"):
         site.start()
-        for role in ("resolve", "publish", "watch-local"):
-            until(lambda at=role: is_said_by(site, at, words), lambda: site.printed)  # type: ignore[misc]
-        site.write("more.yaml", route("late", "/late", "late"))
-        refuses(site, words)
-        log = json.loads(site.call("status", "-o", "json").stdout)["log"]
-        assert (log["last"], log["resolved"]) == (older, older)  # nothing was appended over it
+        _every_role_refuses_it(site, older, newest)
     # Proxies that start are served the last state too, with the gateway that the older copy does not know.
     for pid in [pid for pid, line in processes(site.data).items() if "envoy -c" in line]:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: site.ask() == site.ask(port=port) == (200, "two"), lambda: site.printed)
+    both_serve(site, port, "two")
     # One remedy: the newer copy comes back, and everything goes on.
     with only(site, "two"):
         with held(site):
             replaced(site, site.root / "newer", site.root / "older")
-        site.serves("late", "/late")
-        resolved(site)
-        assert site.call("status").returncode == 0
-    # The other remedy: going on from the older copy. This time it is put there below a run that goes on.
-    before = len(site.printed)
-    with held(site):
-        replaced(site, site.root / "backup" / "broker", site.root / "newest")
-    until(lambda: is_said_by(site, "publish", "was already seen", before), lambda: site.printed)
-    assert site.ask() == site.ask(port=port) == (200, "two")
-    (path,) = (site.data / "snapshot").glob("*.sealed")
-    assert f"stop penstock, move {path} away, and start it again; what the manifests say" in site.printed[before:]
-    dies(site)
-    path.rename(site.root / "away")
-    site.write("route.yaml", shared("three"))
-    site.start()
-    until(lambda: site.ask() == site.ask(port=port) == (200, "three"), lambda: site.printed)
-    site.serves("late", "/late")
-    resolved(site)
-    assert site.call("status").returncode == 0
+        is_well(site)
+    _going_on_from_the_older_one(site, port)
     site.ends()
     # A data directory that is older as a whole contradicts nothing: the manifests are compared again.
     shutil.rmtree(site.data)
     shutil.copytree(site.root / "backup", site.data)
     before = len(site.printed)
     site.start()
-    until(lambda: site.ask() == site.ask(port=port) == (200, "three"), lambda: site.printed)
+    both_serve(site, port, "three")
+    is_well(site)
+    assert "already seen" not in site.printed[before:]
+    site.ends()
+
+
+def _every_role_refuses_it(site: Site, older: int, newest: int) -> None:
+    """Commands too, and nothing is appended over it."""
+    words = f"but offset {newest} was already seen: an older copy of the log was restored"
+    for role in ("resolve", "publish", "watch-local"):
+        until(lambda at=role: is_said_by(site, at, words), lambda: site.printed)  # type: ignore[misc]
+    site.write("more.yaml", route("late", "/late", "late"))
+    refuses(site, words)
+    log = json.loads(site.call("status", "-o", "json").stdout)["log"]
+    assert (log["last"], log["resolved"]) == (older, older)
+
+
+def _going_on_from_the_older_one(site: Site, port: int) -> None:
+    """The other remedy, followed to the letter; this time the older copy is put below a run that goes on."""
+    before = len(site.printed)
+    with held(site):
+        replaced(site, site.root / "backup" / "broker", site.root / "newest")
+    until(lambda: is_said_by(site, "publish", "was already seen", before), lambda: site.printed)
+    both_serve(site, port, "two")
+    (path,) = (site.data / "snapshot").glob("*.sealed")
+    assert f"stop penstock, move {path} away, and start it again; what the manifests say" in site.printed[before:]
+    dies(site)
+    path.rename(site.root / "away")
+    site.write("route.yaml", shared("three"))
+    site.start()
+    both_serve(site, port, "three")
+    is_well(site)
+
+
+def both_serve(site: Site, port: int, header: str) -> None:
+    until(lambda: site.ask() == site.ask(port=port) == (200, header), lambda: site.printed)
+
+
+def is_well(site: Site) -> None:
+    """What was written last is served, and status has no word to say."""
     site.serves("late", "/late")
     resolved(site)
     assert site.call("status").returncode == 0
-    assert "already seen" not in site.printed[before:]
-    site.ends()
 
 
 def shared(header: str) -> str:
@@ -235,20 +131,6 @@ def replaced(site: Site, by: Path, kept: Path) -> None:
     until(lambda: pid_of(site.data, r"kafka\.Kafka") == 0)
     shutil.move(site.data / "broker", kept)
     shutil.copytree(by, site.data / "broker")
-
-
-def is_said_by(site: Site, role: str, words: str, since: int = 0) -> bool:
-    return any(line.startswith(f"{role:<12} ") and words in line for line in site.printed[since:].splitlines())
-
-
-def refuses(site: Site, words: str) -> None:
-    """What the commands say while the log is refused: status ends with 3, the others answer and warn."""
-    for command, code in (("status", 3), ("get gateways", 0), ("graph routes", 0)):
-        done = site.call(*command.split())
-        assert done.returncode == code, done.stderr
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
-        assert done.stdout
 
 
 async def _delete(log: KafkaLog, topics: Sequence[Topic]) -> None:
@@ -298,9 +180,6 @@ def test_a_missing_topic_is_named_with_a_remedy_that_works(site: Site) -> None:
     resolved(site)
     assert site.call("status").returncode == 0
     site.ends()
-
-
-GARBAGE = (b"\x00\xff", b"junk", b"{}", b"[1]", b'{"schema":1}', b'{"offset":"x","at":"y","gateway":1}', None)
 
 
 async def _plant(log: KafkaLog, topics: Sequence[Topic]) -> None:
@@ -361,32 +240,3 @@ def readable(site: Site) -> None:
 async def _newer(log: KafkaLog) -> None:
     async with log.writer("newer") as writer:
         await writer.write([Outgoing(Topic.CHANGES, 0, b"default", b'{"schema": 99}')])
-
-
-@pytest.mark.timeout(600)
-def test_a_kafka_of_ones_own_may_be_away_later_and_at_the_start(site: Site) -> None:
-    kafka = Broker(site.root / "kafka")
-    address = asyncio.run(kafka.start())
-    given = {"PENSTOCK_BROKERS": address}
-    site.populate()
-    site.start("--brokers", address)
-    site.serves("one")
-    with only(site, "one"):
-        until(lambda: (site.data / "snapshot" / "default.sealed").exists())
-        asyncio.run(kafka.stop())
-        site.write("route.yaml", route("two"))
-        until(lambda: is_said_by(site, "watch-local", f"Kafka at {address} does not answer"), lambda: site.printed)
-        done = site.call("status", env=given)
-        assert (done.returncode, done.stdout) == (3, "")
-        assert f"Kafka at {address} does not answer" in done.stderr
-        dies(site)
-        site.start("--brokers", address)
-        site.says("waiting for it: start it, or name another one with --brokers", START_SECONDS)
-    kill(site, "envoy -c")
-    site.serves("one")  # a proxy that starts while Kafka is away
-    with only(site, "one", "two"):
-        assert asyncio.run(kafka.start()) == address
-        site.serves("two")
-    assert site.call("status", env=given).returncode == 0
-    site.ends()
-    asyncio.run(kafka.stop())

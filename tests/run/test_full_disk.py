@@ -36,11 +36,11 @@ def test_it_is_really_full(full: Disk) -> None:
 
 def test_a_role_that_starts_takes_its_lock(full: Disk) -> None:
     data = full.path / "data"
-    with lock(data):
-        pass
     full.fill()
-    with lock(data), pytest.raises(IdentityError, match="is in use by process"), lock(data):
-        pass
+    with lock(data, "publish.lock"):
+        assert (data / "publish.lock").read_text() == ""
+        with pytest.raises(IdentityError, match="is in use by process"), lock(data, "publish.lock"):
+            pytest.fail("two roles hold one lock")
 
 
 def test_lines_are_shown_and_are_kept_again_once_there_is_room(full: Disk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from streams.sources.files import FilesOptions, watch_files
 from streams.topics import Topic
 from streams.view import follow_table, read_table
 from tests.streams.test_domain import garbage, older, resolved
-from tests.streams.toy import append, change_set, put, records, things
+from tests.streams.toy import append, change_set, put, records, things, wanted
 
 GARBAGE = (b"\x00\xff", b"junk", b"{}", b"[1]", None)
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n"
@@ -80,7 +80,7 @@ async def test_what_keeps_a_domain_from_going_on_is_told() -> None:
 async def test_what_no_resolver_wrote_is_no_row() -> None:
     log = MemoryLog()
     await append(log, change_set(put("a", 1)))
-    await resolved(log)
+    one = await resolved(log)
     topics = (Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA)
     before = {topic: (await read_table(log, topic, 0)).rows for topic in topics}
     async with log.writer("stranger") as writer:
@@ -88,10 +88,16 @@ async def test_what_no_resolver_wrote_is_no_row() -> None:
             keys = [None, b"\xff", b"default", b"default/junk", b"default/~progress", *(row.key for row in before[topic].values())]
             await writer.write([Outgoing(topic, 0, key, value) for key in keys for value in GARBAGE])
     assert {topic: (await read_table(log, topic, 0)).rows for topic in topics} == before
+    # Nor do they become rows with the next update that closes.
+    await append(log, change_set(put("a", 2)))
+    await one.apply(await records(log, Topic.CHANGES))
+    assert {topic: (await read_table(log, topic, 0)).rows.keys() for topic in topics} == {
+        topic: before[topic].keys() for topic in topics
+    }
+    assert await things(log) == wanted({"a": 2})
     count = len(await records(log, Topic.XDS))
     await resolved(log)
-    assert len(await records(log, Topic.XDS)) == count + 1  # the opening
-    assert await things(log)
+    assert len(await records(log, Topic.XDS)) == count + 1  # the opening: nothing had to be mended
 
 
 def test_the_same_trouble_is_said_once_and_another_at_once() -> None:
