@@ -217,7 +217,8 @@ class Domain:
         self.wake_at = update.wake_at
         summary = {**change_summary(change_set), "engine": options.version}
         encoded = encode_update(options.name, options.partition, update, summary)
-        return [one for one in encoded if one.topic is not Topic.UPDATES or record.offset > held.told]
+        # One by one: of a whole domain's update all of them would take many times its own memory.
+        return (one for one in encoded if one.topic is not Topic.UPDATES or record.offset > held.told)
 
     def _skip(self, held: _Held, record: Record) -> list[Outgoing]:
         held.engine.offset = record.offset

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -15,7 +18,7 @@ from engine.events import ChangeSet, Delete
 from streams.codec import decode_update, encode_change_set
 from streams.domain import Domain, DomainOptions, DomainStopped
 from streams.memory import MemoryLog
-from streams.ports import Fenced, Outgoing, Unavailable
+from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Unavailable, Writer
 from streams.topics import OUTPUTS, Topic
 from streams.view import read_table
 from tests.streams.toy import (
@@ -343,3 +346,50 @@ def run(work: Callable[[], Any]) -> None:
     import asyncio
 
     asyncio.run(work())
+
+
+class Looking(MemoryLog):
+    """Counts, at the first record of each write, how many records of it were made already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    @asynccontextmanager
+    async def writer(self, transactional_id: str, seconds: float = TRANSACTION_SECONDS) -> AsyncIterator[Writer]:
+        async with super().writer(transactional_id, seconds) as inner:
+            yield _Looking(self, inner)
+
+
+@dataclass
+class _Looking:
+    log: Looking
+    inner: Writer
+
+    async def write(self, records: Iterable[Outgoing]) -> list[int]:
+        coming = iter(records)
+        first = next(coming, None)
+        there = sum(1 for one in gc.get_objects() if type(one) is Outgoing)
+        self.log.most = max(self.log.most, there)
+        return await self.inner.write(coming if first is None else chain((first,), coming))
+
+
+@pytest.mark.parametrize("of", ["an update", "a reconciliation"])
+async def test_the_records_of_a_whole_domain_are_never_all_in_memory(of: str) -> None:
+    """Made while they are written: of an update, and of a reconciliation after all outputs were lost."""
+    log = Looking()
+    await append(log, change_set(*(put(f"thing-{number}", number) for number in range(2_000))))
+    if of == "a reconciliation":
+        await resolved(log)
+        lost = Looking()
+        for topic in (Topic.CHANGES, Topic.STATE):
+            async with lost.writer("copy") as writer:
+                await writer.write(
+                    [Outgoing(topic, 0, one.key, one.value, one.headers) for one in await records(log, topic)]
+                )
+        log = lost
+    gc.collect()
+    log.most = 0
+    await resolved(log)
+    assert len(await things(log)) == 2_000
+    assert log.most < 200
