@@ -79,9 +79,7 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
             try:
                 async for batch in follow_table(log, Topic.XDS, options.partition):
                     heard = True
-                    rows = _take(batch, publication)
-                    if batch.progress >= 0:
-                        saver.offer(rows, batch.progress)
+                    saver.offer(_take(batch, publication), batch.progress)
             except LogError as error:
                 # Only now: a large one takes seconds to read.
                 if not heard and (stored := await asyncio.to_thread(load, options.snapshot, sealer)) is not None:
@@ -95,14 +93,16 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
 def _take(batch: Batch, publication: Publication) -> Rows:
     """Hand a batch to the publication; answers what it changes."""
     rows: dict[FragmentKey, Fragment | None] = {}
+    kept: set[str] = set()
     for name, record in batch.rows.items():
         try:
             rows[parse_fragment_key(name)] = decode_fragment(record) if record is not None else None
         except (Garbage, ValueError) as error:
             # Somebody else wrote into our topic: what is served of that key stays.
+            kept.add(name)
             _LOG.error("a record of penstock.xds is not a fragment", key=name, reason=str(error))
     if batch.snapshot:
-        rows |= dict.fromkeys(publication.keys() - rows.keys())
+        rows |= {key: None for key in publication.keys() - rows.keys() if str(key) not in kept}
         if batch.progress < 0:
             return {}
     publication.apply(rows, batch.progress)

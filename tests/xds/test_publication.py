@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
+from engine.update import FragmentKind
+from streams.ports import Record
+from streams.topics import Topic
+from streams.view import Batch
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Node, Request, parse_response
+from streams.xds.publisher import _take
 from streams.xds.stream import Publication, Report, Stream
-from tests.xds.test_session import GATEWAY, world
+from tests.xds.test_session import GATEWAY, piece, world
 
 
 def take(stream: Stream) -> None:
@@ -49,3 +55,14 @@ async def test_the_log_is_heard_before_the_disk() -> None:
     served = publication.fragments()
     publication.restore({key: one for key, one in world("a").items() if one}, 1)
     assert publication.fragments() == served
+
+
+async def test_garbage_in_a_whole_table_takes_nothing_away() -> None:
+    """Read anew, a row that is no fragment any more is no row that is gone: what is served of its key stays."""
+    publication = Publication(Sealer(bytes(KEY_BYTES)), lambda _: None)
+    good = piece(FragmentKind.CLUSTER, "a", frame(1, b"a"))
+    publication.apply({good.key: good}, 1)
+    garbage = Record(Topic.XDS, 0, 9, b"", b"x", (("provenance", b"nope"),), 0)
+    stranger = Record(Topic.XDS, 0, 9, b"", b"x", (), 0)
+    taken = _take(Batch({str(good.key): garbage, "no key": stranger}, 2, snapshot=True), publication)
+    assert (taken, publication.fragments()) == ({}, [good])
