@@ -1,6 +1,6 @@
 """A JSON object kept as its text: a domain holds hundreds of thousands and looks into few at a time; it never changes.
 
-As Python's dictionaries an HTTPRoute takes 8 KB, as text 0.6 (measured). What was looked into last is kept as both.
+As Python's dictionaries a plain HTTPRoute takes 3.4 KB, as a document 0.4 (measured). What was looked into last is kept as both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Document(Mapping[str, Any]):
     __slots__ = ("text",)
 
     def __init__(self, text: bytes) -> None:
-        # A copy: orjson's bytes keep the whole of their buffer, 2 KB for an object of 0.6 (measured).
+        # A copy: orjson's bytes keep the whole of their buffer, some 2 KB however small the object is (measured).
         self.text = memoryview(text).tobytes()
 
     def __getitem__(self, key: str) -> Any:
