@@ -1,6 +1,7 @@
 """A JSON object kept as its text: a domain holds hundreds of thousands and looks into few at a time; it never changes.
 
-As Python's dictionaries a plain HTTPRoute takes 3.4 KB, as a document 0.4 (measured). What was looked into last is kept as both.
+As Python's dictionaries a plain HTTPRoute takes 3.4 KB, as a document 0.4 (measured). What was looked into last is
+kept as both.
 """
 
 from __future__ import annotations
