@@ -34,12 +34,17 @@ CORS = "envoy.filters.http.cors"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
 
 
-def listener(value: EnvoyListener, bind: str) -> Listener:
-    """The Envoy listener of a port, on address `bind`."""
+def listener(value: EnvoyListener, bind: str, *, alone: bool) -> Listener:
+    """The Envoy listener of a port, on address `bind`; `alone`, no other process may listen there too.
+
+    By default Envoy lets every process of the same user listen on its port, and the kernel gives each a part of the
+    connections. One socket for all workers is refused to others, and balances worse between workers.
+    """
     return construct(
         Listener,
         name=value.name,
         address=address(bind, value.port),
+        enable_reuse_port=False if alone else None,
         filter_chains=[_chain(chain) for chain in value.chains] if value.tls else [_plain_chain(value)],
         listener_filters=[_tls_inspector()] if value.tls else [],
     )

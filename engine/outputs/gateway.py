@@ -34,7 +34,7 @@ from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, wanted_certificate
 from engine.resolve.certificate import Wanted as CertificateKey
 from engine.resolve.listener import Listener, listeners
-from engine.resolve.settings import settings
+from engine.resolve.settings import EngineSettings, settings
 from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
 from engine.seal import Sealer
@@ -57,7 +57,7 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     counts: dict[tuple[str, Hashable], None] = {}
     ports = []
     for port in sorted({one.port for one in serving}):
-        port_ = _port([one for one in serving if one.port == port], ends, settings(graph).bind_address)
+        port_ = _port([one for one in serving if one.port == port], ends, settings(graph))
         for name, text in port_.broken:
             items.append((BROKEN, f"{gateway}/{name}", text))
             counts[BROKEN, gateway] = None
@@ -94,11 +94,12 @@ class _Port(NamedTuple):
     broken: list[tuple[str, str]]
 
 
-def _port(mine: list[Listener], ends: dict[str, Termination], bind: str) -> _Port:
+def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings) -> _Port:
     """A listener whose filter chain breaks a rule is left out alone; what is not of one chain concerns all."""
     told: list[tuple[str, str]] = []
     while mine:
-        message = listener(_listener(mine[0].port, mine, ends), bind)
+        value = _listener(mine[0].port, mine, ends)
+        message = listener(value, given.bind_address, alone=given.shared_address)
         found = violation(message)
         if found is None:
             return _Port(message, mine, told)

@@ -12,7 +12,8 @@ class EngineSettings:
     """Settings of the engine: part of its input, equal on every machine that computes the same domain.
 
     `gateway_classes` are class names that are ours though no GatewayClass object of that name exists.
-    `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them.
+    `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them, and no
+    other process may listen on it beside its proxy.
     """
 
     controller_name: str = "penstock.dev/gateway-controller"

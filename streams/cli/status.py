@@ -16,6 +16,7 @@ from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
 from streams.topics import Topic
 from streams.view import read_table
+from streams.xds.address import REMEDY, taken
 
 _LOOK_BACK = 64
 
@@ -135,12 +136,18 @@ def _print(answer: dict[str, Any], *, whole: bool) -> None:
                 name = "/".join(row["ref"].split("/")[2:])
                 typer.echo(f"{name}  {one['type']}={one['status']} {one['reason']}: {one['message']}")
     for row in answer["proxies"]:
-        state = "connected" if row["connected"] else "gone"
-        state += ", behind" if row["behind"] else ""
-        name = "/".join(row["gateway"].split("/")[3:])
-        typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
-        if row["error"]:
-            alone = " (an isolated Envoy does not confirm it: nothing is quarantined, look at this proxy)"
-            typer.echo(f"            rejected{alone if row.get('unconfirmed') else ''}: {row['error'][:300]}")
+        _print_proxy(row)
     if not whole and not bad and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")
+
+
+def _print_proxy(row: dict[str, Any]) -> None:
+    state = "connected" if row["connected"] else "gone"
+    state += ", behind" if row["behind"] else ""
+    name = "/".join(row["gateway"].split("/")[3:])
+    typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
+    if row["error"]:
+        alone = " (an isolated Envoy does not confirm it: nothing is quarantined, look at this proxy)"
+        typer.echo(f"            rejected{alone if row.get('unconfirmed') else ''}: {row['error'][:300].strip()}")
+        if taken(row["error"]):
+            typer.echo(f"            {REMEDY}")

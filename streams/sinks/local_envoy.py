@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -25,6 +26,8 @@ _WATCH_SECONDS = 0.25
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
+_SERVED: Final = "listeners alone on their port"
+"""Changes with what an Envoy that runs would not take of listeners it has: it is replaced, not adopted."""
 
 
 class EnvoyMissing(RuntimeError):  # noqa: N818
@@ -147,7 +150,7 @@ class Deployer:
             options.envoy, "-c", path, "--disable-hot-restart", "--concurrency", str(options.concurrency),
             "--admin-address-path", admin, "--log-level", "warning", "--drain-time-s", f"{_DRAIN_SECONDS:.0f}",
         ]  # fmt: skip
-        made_of = hashlib.blake2b(f"{command}{config}".encode(), digest_size=16).hexdigest()
+        made_of = hashlib.blake2b(f"{command}{config}{_SERVED}".encode(), digest_size=16).hexdigest()
         found = recall(self._file(gateway))
         if found is not None and found[1].get("made_of") == made_of:
             _LOG.info("adopted an Envoy", gateway=_short(gateway), pid=found[0].pid)

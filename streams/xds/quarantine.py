@@ -16,6 +16,7 @@ from engine.events import Change, ChangeSet, Quarantine
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
+from streams.xds.address import REMEDY, taken
 from streams.xds.court import Court, Table
 from streams.xds.lift import lifts
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node
@@ -30,7 +31,6 @@ _KINDS = {
     LISTENER: FragmentKind.LISTENER,
 }
 _RETRY_SECONDS = 0.5
-_CANNOT_BIND = "cannot bind '"
 _BIND_SECONDS = (0.5, 15.0)
 
 
@@ -60,7 +60,7 @@ class Judge:
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
-        if _CANNOT_BIND in rejection.error:
+        if taken(rejection.error):
             self._try_later(stream, rejection)
             return
         _LOG.error(
@@ -80,7 +80,9 @@ class Judge:
         pause = min(pause * 2, _BIND_SECONDS[1]) if loop.time() - last < 2 * _BIND_SECONDS[1] else _BIND_SECONDS[0]
         self._waits[place] = (loop.time(), pause)
         _LOG.error(
-            "a proxy cannot listen: end what holds the address, or give the listener another port",
+            f"a proxy cannot listen: {REMEDY}",
+            gateway="/".join(stream.node.gateway.split("/")[-2:]),
+            address=", ".join(taken(rejection.error)),
             proxy=stream.node.id,
             error=rejection.error[:500].strip(),
             again_in=pause,

@@ -180,6 +180,18 @@ class Session:
             kind.unasked.add(name)
         if type_url == ROUTES:
             self._used.pop(name, None)
+            if name in self._assembly.names(ROUTES):
+                self._dropped()
+
+    def _dropped(self) -> None:
+        """It wants routes no more that a listener of its names: it has let that listener go, and says so only thus.
+
+        Measured: two proxies may bind one address before either listens there. The later one acknowledges the listener,
+        and drops it once it has its routes. To what it has, a listener that is sent again changes nothing.
+        """
+        kind = self._kinds[LISTENER]
+        kind.held.update(dict.fromkeys(kind.held, _UNSURE))
+        kind.dirty.update(kind.held)
 
     # -- out --------------------------------------------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ async def _envoy(folder: Path, socket: str, gateway: str, name: str, concurrency
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             str(envoy_binary(None)), "-c", str(config), "--concurrency", str(concurrency), "-l", "warn",
-            "--disable-hot-restart", stdout=output, stderr=output,
+            "--disable-hot-restart", "--drain-time-s", "2", stdout=output, stderr=output,
         )  # fmt: skip
     try:
         yield

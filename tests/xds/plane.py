@@ -38,8 +38,8 @@ _SECONDS = 60.0
 class Leaky(Engine):
     """Fragments of a kind that were derived from a second generation slip through as no Envoy takes them."""
 
-    def __init__(self, kind: FragmentKind | None) -> None:
-        super().__init__(SEALER, EngineSettings(bind_address="127.0.0.1"))
+    def __init__(self, kind: FragmentKind | None, *, shared_address: bool) -> None:
+        super().__init__(SEALER, EngineSettings(bind_address="127.0.0.1", shared_address=shared_address))
         self._kind = kind
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
@@ -67,10 +67,14 @@ _GOOD: set[str] = set()
 
 @dataclass
 class Plane:
-    """`folder` holds the publisher's socket and snapshot; `kind` is what slips through."""
+    """`folder` holds the publisher's socket and snapshot; `kind` is what slips through.
+
+    Several proxies of the gateway can listen at once only where it is not said that they share an address.
+    """
 
     folder: Path
     kind: FragmentKind | None = None
+    shared_address: bool = True
     log: MemoryLog = field(default_factory=MemoryLog)
     number: int = 0
 
@@ -87,7 +91,7 @@ class Plane:
 
     @asynccontextmanager
     async def resolving(self) -> AsyncIterator[None]:
-        domain = Domain(self.log, lambda: Leaky(self.kind))
+        domain = Domain(self.log, lambda: Leaky(self.kind, shared_address=self.shared_address))
         await domain.acquire()
 
         async def follow() -> None:
@@ -110,9 +114,9 @@ class Plane:
             yield
 
     @asynccontextmanager
-    async def envoy(self, name: str = "0") -> AsyncIterator[None]:
+    async def envoy(self, name: str = "0", workers: int = 1) -> AsyncIterator[None]:
         """A proxy of the gateway that has nothing yet."""
-        async with proxy._envoy(self.folder, str(self.socket), GATEWAY, name, 1):
+        async with proxy._envoy(self.folder, str(self.socket), GATEWAY, name, workers):
             yield
 
     async def said(self, verb: type[Quarantine | Lift]) -> list[Any]:

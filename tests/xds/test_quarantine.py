@@ -93,7 +93,7 @@ async def test_an_odd_proxy_punishes_nobody_else(tmp_path: Path, kind: str) -> N
 
 async def test_a_quarantine_of_an_envoy_that_is_gone_is_lifted_once_and_judged_anew(tmp_path: Path) -> None:
     """What the present Envoy takes is served again; what it rejects, too, is held again and stays so."""
-    plane = Plane(tmp_path, FragmentKind.SECRET)
+    plane = Plane(tmp_path, FragmentKind.SECRET, shared_address=False)
     await populate(plane)
     async with plane.resolving():
         await plane.tell(route("r", path="/second", generation=2), _SECOND[FragmentKind.SECRET])
