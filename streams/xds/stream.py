@@ -62,6 +62,7 @@ class Publication:
         self._assemblies: dict[str, Assembly] = {}
         self._streams: dict[str, set[Stream]] = defaultdict(set)
         self._loaded = asyncio.Event()
+        self._offset = -1
         self._may_be_old = True
         """Nothing was heard from the log yet."""
         self.on_rejection: Callable[[Stream, Rejection], Awaitable[None]] | None = None
@@ -71,6 +72,8 @@ class Publication:
         found = self._assemblies.get(gateway)
         if found is None:
             found = self._assemblies[gateway] = Assembly(self._sealer)
+            # Up to here nothing was published of it, and who has nothing has it all.
+            found.offset = self._offset
         return found
 
     def keys(self) -> set[FragmentKey]:
@@ -104,6 +107,7 @@ class Publication:
             for stream in self._streams[gateway]:
                 stream.session.changed(changed)
                 stream.wake.set()
+        self._offset = max(self._offset, offset)
         self._loaded.set()
 
     def withhold(self, gateway: str, guilty: Sequence[Fragment]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from streams.identity import sealer
 from streams.xds import snapshot
 from tests.e2e.site import GATEWAY, Site, offsets, route
-from tests.support.running import free_port, pid_of, until
+from tests.support.running import START_SECONDS, free_port, pid_of, until
 
 LISTENER = "{{name: http, port: {port}, protocol: HTTP}}"
 
@@ -119,3 +119,23 @@ def test_gone_and_back_while_the_publisher_looks_away_is_programmed(site: Site) 
     site.write("route.yaml", route("two"))
     site.serves("two")
     site.ends()
+
+
+@pytest.mark.timeout(300)
+def test_a_proxy_that_has_nothing_to_serve_runs_what_there_is(site: Site) -> None:
+    """None of its Gateway's listeners is accepted, so nothing is ever published of it."""
+    text = GATEWAY.format(name="gw", port=site.port)
+    site.write("gateway.yaml", text.replace("protocol: HTTP", "protocol: TCP"))
+    site.start()
+    site.says("started an Envoy", START_SECONDS)
+    until(lambda: _runs(site) >= 0, 30, lambda: f"{site.call('status').stdout}\n{site.printed}")
+    assert "behind" not in site.call("status").stdout
+    site.says(f"default/gw: 1 connected, run offset {_runs(site)}")
+    site.populate()
+    site.serves("one")
+    site.ends()
+
+
+def _runs(site: Site) -> int:
+    """The offset that the one proxy runs; -1 while there is none, or it runs nothing."""
+    return max((int(one["offset"]) for one in site.tells("status")["proxies"]), default=-1)

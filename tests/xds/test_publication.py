@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import FragmentKind
@@ -38,6 +40,26 @@ async def test_what_changes_nothing_is_acknowledged_too() -> None:
     assert (reports[-1].event, reports[-1].offset) == ("ack", 7)
     publication.apply({}, 9)
     assert not stream.wake.is_set()
+
+
+async def test_a_gateway_of_which_nothing_is_published_runs_the_offset_all_the_same() -> None:
+    """With no listener accepted there are no fragments: its proxy has all there is."""
+    reports: list[Report] = []
+    publication = Publication(Sealer(bytes(KEY_BYTES)), reports.append)
+    publication.apply(world("a"), 7)
+    empty = GATEWAY._replace(name="empty")
+    stream = await publication.open(Node("p", str(empty), "1.40.0"))
+    await stream.received(Request(type_url=CLUSTER))
+    take(stream)
+    assert [one.event for one in reports] == ["connected"]
+    await stream.received(Request(type_url=LISTENER))
+    take(stream)
+    assert [(one.event, one.offset) for one in reports[1:]] == [("ack", 7)]
+    listener = piece(FragmentKind.LISTENER, "l", frame(1, b"l"))
+    listener = replace(listener, key=listener.key._replace(gateway=empty))
+    publication.apply({listener.key: listener}, 9)
+    take(stream)
+    assert [(one.event, one.offset) for one in reports[2:]] == [("ack", 9)]
 
 
 async def test_the_log_is_heard_before_the_disk() -> None:
