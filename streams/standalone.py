@@ -79,10 +79,12 @@ class Standalone:
             tasks.create_task(self._mend(log, back), name="mend")
 
     async def down(self) -> None:
-        """End the proxies, then the embedded broker."""
-        await stop_all(self.settings.data.resolve() / "proxies")
-        if not self.settings.brokers:
-            await self._broker.stop()
+        """End the proxies, then the embedded broker; what cannot be ended keeps nothing else alive. Raises OSError."""
+        try:
+            await stop_all(self.settings.data.resolve() / "proxies")
+        finally:
+            if not self.settings.brokers:
+                await self._broker.stop()
 
     @property
     def _broker(self) -> Broker:

@@ -13,6 +13,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,11 +111,11 @@ class Broker:
         found = self._read()
         if found is None:
             return
-        os.kill(found.pid, signal.SIGTERM)
+        _signal(found, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
         while _alive(found):
             if time.monotonic() > deadline:
-                os.kill(found.pid, signal.SIGKILL)
+                _signal(found, signal.SIGKILL)
             await asyncio.sleep(0.05)
         if self._process is not None:
             self._process.wait()
@@ -261,6 +262,12 @@ def _alive(running: _Running) -> bool:
     except OSError:
         return False
     return stat[0] != "Z" and stat[19] == running.started
+
+
+def _signal(running: _Running, number: int) -> None:
+    """It may have ended since it was looked at."""
+    with suppress(ProcessLookupError):
+        os.kill(running.pid, number)
 
 
 def _write(path: Path, text: str) -> None:

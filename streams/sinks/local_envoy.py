@@ -238,8 +238,13 @@ def admin_address(data: dict[str, object]) -> str | None:
 
 
 async def stop_all(directory: Path) -> None:
-    """End every proxy below a deployer's directory."""
-    await asyncio.gather(*(process.stop() for process, _ in remembered(directory)))
+    """End every proxy below a deployer's directory. Raises OSError for one that cannot be ended, after all others."""
+    found = [process for process, _ in remembered(directory)]
+    ended = await asyncio.gather(*(process.stop() for process in found), return_exceptions=True)
+    for process, error in zip(found, ended, strict=True):
+        if error is not None:
+            msg = f"an Envoy cannot be ended, end process {process.pid} yourself: {error}"
+            raise OSError(msg) from error
 
 
 def _short(gateway: str) -> str:

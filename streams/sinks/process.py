@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,11 @@ class Process:
         return stat[0] != "Z" and stat[19] == self.started
 
     def signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal, if it still runs. Raises OSError when it may not be sent."""
         if self.alive():
-            os.kill(self.pid, number)
+            # It may have ended since.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once, and wait until it is gone: a killed process takes a moment at most."""

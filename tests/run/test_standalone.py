@@ -1,0 +1,53 @@
+"""The end of a run: everything that it started is ended, though one of them cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.broker import Broker
+from streams.settings import Settings
+from streams.sinks.process import Process, remember, spawn
+from streams.standalone import Standalone
+
+
+@contextmanager
+def sleeping(data: Path, name: str) -> Iterator[Process]:
+    """A process that is remembered as a proxy of a run."""
+    process = spawn([sys.executable, "-c", "import signal; signal.pause()"], data / f"{name}.log")
+    remember(data / "proxies" / name / "process.json", process, gateway=name)
+    try:
+        yield process
+    finally:
+        subprocess.run(["kill", "-9", str(process.pid)], check=False)
+
+
+@pytest.mark.timeout(120)
+def test_what_cannot_be_ended_keeps_nothing_else_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker(tmp_path / "broker")
+    with ExitStack() as stack:
+        one, stubborn, other = [stack.enter_context(sleeping(tmp_path, name)) for name in ("a", "b", "c")]
+        asyncio.run(broker.start())
+        stack.callback(lambda: asyncio.run(broker.stop()))
+        kill = os.kill
+
+        def refused(pid: int, number: int) -> None:
+            """As the kernel does for a process of somebody else."""
+            if pid == stubborn.pid:
+                raise PermissionError(1, "Operation not permitted")
+            kill(pid, number)
+
+        monkeypatch.setattr(os, "kill", refused)
+        run = Standalone(Settings(data=tmp_path), (), {}, lambda *_: None, lambda *_: asyncio.sleep(0))
+        with pytest.raises(OSError, match=f"end process {stubborn.pid} yourself: .*not permitted"):
+            asyncio.run(run.down())
+        monkeypatch.undo()
+        assert [process.alive() for process in (one, stubborn, other)] == [False, True, False]
+        assert broker.running() is None
