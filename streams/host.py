@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from streams.backoff import Backoff
 from streams.domain import Domain, DomainStopped
 from streams.ports import Fenced, LogBehind, LogError, Record
 from streams.reminder import Reminder
@@ -23,7 +24,6 @@ _BATCH = 200
 _QUEUE = 2000
 _RETRY_SECONDS = 0.2
 _DEFECT_SECONDS = 5.0
-_BEHIND_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class _Owned:
     """Records were dropped: the domain has to catch up from the log."""
     generation: int = 0
     """The assignment at the last good write."""
+    backoff: Backoff = field(default_factory=lambda: Backoff(_RETRY_SECONDS))
 
 
 class Host:
@@ -117,7 +118,7 @@ class Host:
                     if reminder.is_due(str(error)):
                         _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
                     one.ready = False
-                    await asyncio.sleep(_BEHIND_SECONDS)
+                    await one.backoff.wait()
                 except Fenced as error:
                     # At once only when an assignment says that it is ours again: two owners would fence each other.
                     _LOG.warning("fenced", reason=str(error))
@@ -128,7 +129,7 @@ class Host:
                     if reminder.is_due(str(error)):
                         _LOG.warning("the domain waits for the log", reason=str(error))
                     one.ready = False
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    await one.backoff.wait()
                 except Exception:  # noqa: BLE001  see below
                     # A defect of ours. Skipping the record would fork history; ending the task would be silence.
                     _LOG.exception("the domain failed and is taken again, its last state stays served")
@@ -147,6 +148,7 @@ class Host:
         await self._catch_up(one)
         await self._step(one, one.domain.reconcile)
         one.ready = True
+        one.backoff.reset()
         while True:
             batch = [await one.queue.get()]
             while len(batch) < _BATCH and not one.queue.empty():

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from streams.backoff import Backoff
 from streams.broker import Broker, BrokerError
 from streams.broker.jars import JarsMissing
 from streams.hanging import mend, writers
@@ -118,14 +119,16 @@ class Standalone:
 
     async def _mend(self, log: KafkaLog, back: asyncio.Event) -> None:
         """After each start of the embedded broker: end transactions that it left hanging when it died."""
+        backoff = Backoff(_RETRY_SECONDS)
         found = writers(self.settings.domain, [cluster for cluster, _ in self.sources])
         while True:
             try:
                 await mend(log, found, self.settings.domain, self.settings.partition)
+                backoff.reset()
                 await back.wait()
             except LogError:
                 # It is away again: what it left is looked for once more when it is back.
-                await asyncio.sleep(_RETRY_SECONDS)
+                await backoff.wait()
             back.clear()
 
     async def _start_broker(self, *, is_patient: bool) -> str:

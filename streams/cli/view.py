@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from streams.backoff import Backoff
 from streams.codec import decode_convergence, decode_update
 from streams.ports import Log, LogError
 from streams.topics import Topic
@@ -105,41 +106,47 @@ class Screen:
 
 
 async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], None]) -> None:
+    backoff = Backoff(1.0)
     while True:
         try:
             _, end = await log.ends(Topic.UPDATES, partition)
             async for records in log.follow(Topic.UPDATES, partition, end):
+                backoff.reset()
                 for record in records:
                     if (update := decode_update(record)) is not None:
                         seen(update)
         except LogError:
-            await asyncio.sleep(1)
+            await backoff.wait()
 
 
 async def _convergence(log: Log, partition: int, seen: Callable[[dict[str, Any]], None], start: int = -1) -> None:
     """Rows as they come; from `start`, or from now on."""
+    backoff = Backoff(1.0)
     while True:
         try:
             _, end = await log.ends(Topic.CONVERGENCE, partition)
             async for records in log.follow(Topic.CONVERGENCE, partition, end if start < 0 else start):
+                backoff.reset()
                 for record in records:
                     if (row := decode_convergence(record)) is not None:
                         seen(row)
         except LogError:
-            await asyncio.sleep(1)
+            await backoff.wait()
 
 
 async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
+    backoff = Backoff(1.0)
     while True:
         try:
             async for batch in follow_table(log, Topic.GRAPH, partition):
+                backoff.reset()
                 for name, record in batch.rows.items():
                     if record is None:
                         seen.nodes.pop(name, None)
                     else:
                         seen.nodes[name] = orjson.loads(record.value or b"{}")
         except LogError:
-            await asyncio.sleep(1)
+            await backoff.wait()
 
 
 def _words(update: dict[str, Any]) -> str:

@@ -11,15 +11,16 @@ from typing import Any
 import orjson
 import structlog
 
+from streams.backoff import Backoff
 from streams.codec import dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
+from streams.reminder import Reminder
 from streams.topics import Topic, key, split_key
 
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
 _REJECTED = {"nack", "unconfirmed"}
-_RETRY_SECONDS = 0.5
 
 
 def joined(before: bytes | None, record: Record) -> bytes | None:
@@ -172,6 +173,7 @@ async def project(options: ProjectOptions) -> None:
 
 
 async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
+    reminder, backoff = Reminder(), Backoff()
     while True:
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
@@ -182,9 +184,11 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                     except LogError:
                         joins.put_back(names)
                         raise
+                    backoff.reset()
         except LogError as error:
-            _LOG.warning("convergence waits for the log", reason=str(error))
-            await asyncio.sleep(_RETRY_SECONDS)
+            if reminder.is_due(str(error)):
+                _LOG.warning("convergence waits for the log", reason=str(error))
+            await backoff.wait()
 
 
 def _record(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, gateway_key: str) -> Outgoing:

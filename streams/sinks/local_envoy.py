@@ -15,7 +15,9 @@ from typing import Final
 import structlog
 
 from engine.ref import parse_ref
+from streams.backoff import Backoff
 from streams.ports import Log, LogError
+from streams.reminder import Reminder
 from streams.sinks.bootstrap import bootstrap
 from streams.sinks.process import Process, reap, recall, remember, spawn
 from streams.topics import Topic
@@ -89,13 +91,16 @@ class Deployer:
             tasks.create_task(self._keep(), name="deployer-keep")
 
     async def _wants(self, log: Log) -> None:
+        reminder, backoff = Reminder(), Backoff()
         while True:
             try:
                 async for batch in follow_table(log, Topic.INFRA, self.options.partition):
+                    backoff.reset()
                     self._take(batch)
             except LogError as error:
-                _LOG.debug("the deployer waits for the log", reason=str(error))
-                await asyncio.sleep(0.5)
+                if reminder.is_due(str(error)):
+                    _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
+                await backoff.wait()
 
     def _take(self, batch: Batch) -> None:
         if batch.progress < 0:

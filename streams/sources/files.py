@@ -18,6 +18,7 @@ from engine.events import Refused as RefusedEvent
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
 from streams import collector
+from streams.backoff import Backoff
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.continuity import refuse
 from streams.ports import Fenced, Log, LogError, Writer
@@ -36,7 +37,6 @@ _DEBOUNCE_MS = 20
 _STEP_MS = 2
 _IDLE_MS = 1_000
 _RESCAN_LOOKS = 5
-_RETRY_SECONDS = 0.5
 _FENCED_SECONDS = 5.0
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
@@ -81,11 +81,12 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
     directory = Directory(options.directory, options.cluster)
-    reminder = Reminder()
+    reminder, backoff = Reminder(), Backoff()
     while True:
         try:
             async with log.writer(f"source-{options.domain}-{options.cluster}") as writer:
                 source = _Source(options, sealer, directory, writer, await _logged(log, options))
+                backoff.reset()
                 await source.run()
         except Fenced as error:
             _LOG.error(
@@ -98,7 +99,7 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
             # Whether the last write arrived is not known: what the log says now is compared again.
             if reminder.is_due(str(error)):
                 _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
-            await asyncio.sleep(_RETRY_SECONDS)
+            await backoff.wait()
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ import structlog
 from engine.changes import Garbage
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, parse_fragment_key
+from streams.backoff import Backoff
 from streams.codec import decode_fragment
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
@@ -28,7 +29,6 @@ from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
 
 _LOG = structlog.get_logger()
-_RETRY_SECONDS = 0.5
 _SNAPSHOT_SECONDS = 1.0
 _QUIET_SECONDS = 0.5
 _PATIENCE_SECONDS = 30.0
@@ -74,11 +74,12 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
     heard = False
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(saver.run(), name="publisher-snapshot")
-        reminder = Reminder()
+        reminder, backoff = Reminder(), Backoff()
         while True:
             try:
                 async for batch in follow_table(log, Topic.XDS, options.partition):
                     heard = True
+                    backoff.reset()
                     saver.offer(_take(batch, publication), batch.progress)
             except LogError as error:
                 # Only now: a large one takes seconds to read.
@@ -87,7 +88,7 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
                 heard = True
                 if reminder.is_due(str(error)):
                     _LOG.warning("serving the last state until the log answers", reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+                await backoff.wait()
 
 
 def _take(batch: Batch, publication: Publication) -> Rows:

@@ -14,8 +14,10 @@ import structlog
 
 from engine.events import Change, ChangeSet, Quarantine
 from engine.update import Fragment, FragmentKey, FragmentKind
+from streams.backoff import Backoff
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
+from streams.reminder import Reminder
 from streams.xds.address import REMEDY, taken
 from streams.xds.court import Court, Table
 from streams.xds.lift import lifts
@@ -30,7 +32,6 @@ _KINDS = {
     SECRET: FragmentKind.SECRET,
     LISTENER: FragmentKind.LISTENER,
 }
-_RETRY_SECONDS = 0.5
 _BIND_SECONDS = (0.5, 15.0)
 
 
@@ -57,6 +58,7 @@ class Judge:
     _judged: dict[FragmentKey, Fragment] = field(default_factory=dict)
     """What was told to the log, as long as it is still there: as it is, not what is equal and came later."""
     _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    _backoff: Backoff = field(default_factory=Backoff)
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
@@ -166,8 +168,9 @@ class Judge:
         except LogError as error:
             _LOG.debug("a look at quarantines waits for the log", reason=str(error))
             self._moved |= gateways
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._cases.put_nowait, None)
+            asyncio.get_running_loop().call_later(self._backoff.pause(), self._cases.put_nowait, None)
             return
+        self._backoff.reset()
         for one in found:
             _LOG.info("a quarantine is lifted: its proxies run another Envoy now", fragment=one.fragment)
         if found:
@@ -178,13 +181,15 @@ class Judge:
         cluster = changes[0].gateway.cluster  # type: ignore[union-attr]
         verb = "quarantine" if isinstance(changes[0], Quarantine) else "lift"
         change_set = ChangeSet(bench.domain, cluster, "publisher", f"{verb}-{time}", time, "publisher", tuple(changes))
+        reminder, backoff = Reminder(), Backoff()
         while True:
             try:
                 async with bench.log.writer(f"publisher-{bench.domain}") as writer:
                     await writer.write(encode_change_set(change_set, bench.partition))
             except LogError as error:
-                _LOG.warning("a verdict waits for the log", reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+                if reminder.is_due(str(error)):
+                    _LOG.warning("a verdict waits for the log", reason=str(error))
+                await backoff.wait()
                 continue
             return
 

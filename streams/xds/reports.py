@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
+from streams.backoff import Backoff
 from streams.codec import dumps
 from streams.ports import Log, LogError, Outgoing
 from streams.topics import Topic, key
@@ -14,7 +15,6 @@ from streams.xds.stream import Report
 
 _LOG = structlog.get_logger()
 _GATHER_SECONDS = 0.03
-_RETRY_SECONDS = 0.5
 
 
 class Reports:
@@ -40,6 +40,7 @@ class Reports:
 
     async def write(self, log: Log) -> None:
         """Write them for ever, in one transaction those of a while: the broker has changes to pass on meanwhile."""
+        backoff = Backoff()
         while True:
             try:
                 async with log.writer(f"reports-{self._domain}") as writer:
@@ -49,6 +50,7 @@ class Reports:
                         self._wake.clear()
                         sending = dict(self._waiting)
                         await writer.write([self._outgoing(one) for one in sending.values()])
+                        backoff.reset()
                         for name, one in sending.items():
                             if self._waiting.get(name) is one:
                                 del self._waiting[name]
@@ -57,7 +59,7 @@ class Reports:
             except LogError as error:
                 _LOG.debug("reports wait for the log", reason=str(error))
                 self._wake.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+                await backoff.wait()
 
     def _outgoing(self, report: Report) -> Outgoing:
         node, rejection = report.node, report.rejection

@@ -209,6 +209,52 @@ async def test_a_topic_that_is_deleted_below_a_writer_is_named_and_the_writer_en
 
 
 @pytest.mark.kafka
+@pytest.mark.parametrize("start", [0, 1])
+async def test_a_topic_that_is_deleted_below_a_follower_is_named(broker: str, start: int) -> None:
+    """The client would ask for it for ever, 70 times a second, and say nothing."""
+    async with kafka_log(broker) as log:
+        async with log.writer("w") as writer:
+            await writer.write([one(b"a", topic=Topic.XDS)])
+        followed = asyncio.create_task(_followed(log, Topic.XDS, start))
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+        await admin.start()
+        await admin.delete_topics([topic_name(Topic.XDS, log.prefix)])
+        await admin.close()
+        async with asyncio.timeout(30):
+            with pytest.raises(TopicMissing, match=r"xds/0 does not exist on the broker: restore it, or start penstock"):
+                await followed
+
+
+async def _followed(log: Log, topic: Topic, start: int, enough: int = 1_000) -> list[bytes | None]:
+    """The values that come, until there are enough."""
+    found: list[bytes | None] = []
+    async for batch in log.follow(topic, 0, start):
+        found += [row.value for row in batch]
+        if len(found) >= enough:
+            break
+    return found
+
+
+@pytest.mark.kafka
+async def test_a_follower_goes_on_after_its_broker_was_away(tmp_path: Path) -> None:
+    node = Broker(tmp_path)
+    log = KafkaLog(await node.start())
+    try:
+        await log.create_topics(1)
+        async with asyncio.timeout(90):
+            followed = asyncio.create_task(_followed(log, Topic.CHANGES, 0, enough=2))
+            for value in (b"a", b"b"):
+                async with log.writer("w") as writer:
+                    await writer.write([one(value)])
+                await node.stop()
+                await asyncio.wait({followed}, timeout=3)
+                await node.start()
+            assert await followed == [b"a", b"b"]
+    finally:
+        await node.stop()
+
+
+@pytest.mark.kafka
 async def test_a_writer_whose_broker_goes_away_ends(tmp_path: Path) -> None:
     node = Broker(tmp_path)
     log = KafkaLog(await node.start())
