@@ -143,13 +143,16 @@ class Assembly:
     def withhold(self, guilty: Iterable[Fragment]) -> set[Changed]:
         """Stop serving fragments that no Envoy takes: what stood there before is served, or nothing.
 
-        A withheld fragment stays known; it is over when its key changes, such as by a quarantine.
+        A withheld fragment stays known; it is over when its key changes, such as by a quarantine. A route
+        configuration's own bytes are served on where nothing stood before.
         """
         changed: set[Changed] = set()
         for one in guilty:
             if self.fragments.get(one.key) != one or one.key in self._withheld:
                 continue
             before = self._before.get(one.key)
+            if before is None and one.key.kind is FragmentKind.ROUTE_CONFIG:
+                continue  # A table that is not there is waited for by nobody: who refuses it would have everything.
             changed |= self._place(one.key, one, before)
             self._withheld.add(one.key)
         return changed

@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A RouteConfiguration in pieces: its own bytes, and its virtual hosts by name."""
+    """A RouteConfiguration in pieces: its own bytes (one head, or none), and its virtual hosts by name."""
 
     heads: Sequence[Fragment]
     hosts: Mapping[str, Fragment]
@@ -72,9 +72,15 @@ class Court:
         return not await self._takes(case) and await self._is_able()
 
     async def guilty(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
-        """Which of the virtual hosts and routes of a table are refused."""
-        found = await self._halved(table, suspects)
-        return found if found and await self._is_able() else []
+        """What of a table is refused: its head, or else which of its virtual hosts and routes."""
+        if await self._takes(_routes(table, suspects)):
+            return []
+        if await self._takes(_routes(table, ())):
+            found = await self._halved(table, suspects)
+        else:
+            # Behind a bad head everything looks bad: what stands below it is judged once the head is mended.
+            found = list(table.heads)
+        return found if await self._is_able() else []
 
     async def _is_able(self) -> bool:
         """A refusal counts only where the same Envoy takes a config with nothing in it."""
@@ -83,16 +89,17 @@ class Court:
         msg = f"{self.envoy} refuses even an empty config here"
         raise Undecided(msg)
 
-    async def _halved(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
-        """Half by half, until each bad fragment stands alone."""
-        if not suspects or await self._takes(_routes(table, suspects)):
-            return []
-        if len(suspects) == 1:
-            return list(suspects)
-        middle = len(suspects) // 2
-        found = [*await self._halved(table, suspects[:middle]), *await self._halved(table, suspects[middle:])]
+    async def _halved(self, table: Table, refused: Sequence[Fragment]) -> list[Fragment]:
+        """Of fragments that are refused together: half by half, until each bad one stands alone."""
+        if len(refused) <= 1:
+            return list(refused)
+        middle = len(refused) // 2
+        found: list[Fragment] = []
+        for half in (refused[:middle], refused[middle:]):
+            if not await self._takes(_routes(table, half)):
+                found += await self._halved(table, half)
         # Good halves that are bad together (a domain twice): the later one is at fault.
-        return found or [suspects[-1]]
+        return found or [refused[-1]]
 
     def _case(self, fragment: Fragment) -> Case:
         match fragment.key.kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.engine import Engine
@@ -15,6 +16,10 @@ from tests.support.manifests import change_set, endpoints, gateway, put, route, 
 
 SEALER = Sealer(bytes(KEY_BYTES))
 KGATEWAY = "gateway.kgateway.dev"
+HTTP_AND_TLS = (
+    {"name": "http", "port": 8080, "protocol": "HTTP"},
+    {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}},
+)
 
 
 def certificate(generation: int = 1) -> Put:
@@ -34,10 +39,8 @@ class Story:
     def __init__(self, *puts: Any) -> None:
         self.engine = Engine(SEALER)
         self.number = -1
-        tls = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
-        http = {"name": "http", "port": 8080, "protocol": "HTTP"}
         rule = {"backendRefs": [{"group": KGATEWAY, "kind": "Backend", "name": "b"}]}
-        self.tell(gateway("gw", http, tls), service(), endpoints(), certificate(), backend("first.invalid"))
+        self.tell(gateway("gw", *HTTP_AND_TLS), service(), endpoints(), certificate(), backend("first.invalid"))
         self.tell(route("r"), route("to-b", rules=[rule]), *puts)
 
     def tell(self, *changes: Any) -> None:
@@ -50,6 +53,9 @@ class Story:
     def one(self, kind: FragmentKind, within: str = "") -> Fragment | None:
         found = self.engine.everything().fragments.set.values()
         return next((one for one in found if one.key.kind is kind and within in one.key.name), None)
+
+    def versions(self) -> dict[str, str]:
+        return {key: one.version for key, one in self.engine.everything().fragments.set.items()}
 
     def reject(self, kind: FragmentKind, within: str = "", envoy: str = "1.40.0") -> Quarantine:
         one = self.one(kind, within)
@@ -105,6 +111,28 @@ def test_a_rejected_backend_without_an_earlier_revision_costs_its_own_routes_onl
     assert story.one(FragmentKind.CLUSTER, "_s_") is not None
     assert "a proxy rejected it" in story.says(route("to-b"))
     assert "a proxy rejected it" not in story.says(route("r"))
+
+
+@pytest.mark.parametrize("kind", [FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG])
+def test_what_stems_from_a_gateway_costs_its_revision_and_no_route(kind: FragmentKind) -> None:
+    story = Story()
+    good = story.versions()
+    story.tell(gateway("gw", *HTTP_AND_TLS, {"name": "more", "port": 9090, "protocol": "HTTP"}, generation=2))
+    assert story.versions() != good
+    story.reject(kind, "9090")
+    assert story.versions() == good
+    story.tell(gateway("gw", *HTTP_AND_TLS, {"name": "more", "port": 9091, "protocol": "HTTP"}, generation=3))
+    assert story.one(kind, "9091") is not None
+    assert not story.quarantines()
+
+
+@pytest.mark.parametrize("kind", [FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG])
+def test_what_stems_from_a_gateway_without_an_earlier_revision_stays_published(kind: FragmentKind) -> None:
+    story = Story()
+    good = story.versions()
+    story.reject(kind, "8080")
+    assert story.versions() == good
+    assert list(story.quarantines().values()) == ["1.40.0"]
 
 
 def test_rejected_endpoints_keep_only_those_that_are_good_and_still_there() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
-from envoy_data_plane.envoy.config.core.v3 import TransportSocket
+from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, TransportSocket
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
     Endpoint,
@@ -15,7 +15,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Listener, ListenerFilter
-from envoy_data_plane.envoy.config.route.v3 import Route, RouteMatch
+from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, RouteMatch
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher
 
@@ -57,6 +57,11 @@ def _route(fragment: Fragment, _: Sealer) -> Fragment:
     return _more(fragment, encode(construct(Route, match=match)))
 
 
+def _route_config(fragment: Fragment, _: Sealer) -> Fragment:
+    header = construct(HeaderValueOption, header=construct(HeaderValue, key="x", value="%NOPE%"))
+    return _more(fragment, encode(construct(RouteConfiguration, response_headers_to_add=[header])))
+
+
 def _secret(fragment: Fragment, sealer: Sealer) -> Fragment:
     context = str(fragment.key).encode()
     secret = Secret.parse(sealer.unseal(fragment.payload, context))
@@ -71,5 +76,6 @@ _WAYS: dict[FragmentKind, Callable[[Fragment, Sealer], Fragment]] = {
     FragmentKind.ENDPOINTS: _endpoints,
     FragmentKind.LISTENER: _listener,
     FragmentKind.ROUTE: _route,
+    FragmentKind.ROUTE_CONFIG: _route_config,
     FragmentKind.SECRET: _secret,
 }

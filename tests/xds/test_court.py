@@ -72,6 +72,19 @@ async def test_it_finds_the_guilty_route_among_others() -> None:
     assert await court().guilty(table, [*table.hosts.values(), *routes[1:], bad]) == [bad]
 
 
+async def test_a_bad_head_condemns_nothing_that_stands_below_it() -> None:
+    """With it every half is refused, whatever is in it."""
+    fragments = emitted()
+    head = next(one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG)
+    hosts = {one.key.name: one for one in fragments if one.parent == head.key.name}
+    routes = [one for one in fragments if one.parent in hosts]
+    assert len(routes) > 1
+    assert await court().guilty(Table([head], hosts), [*hosts.values(), *routes]) == []
+    bad = slipped(head, SEALER)
+    assert await court().guilty(Table([bad], hosts), [*hosts.values(), *routes]) == [bad]
+    assert await court().guilty(Table([bad], {}), []) == [bad]
+
+
 async def test_no_key_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even for as long as the isolated Envoy runs."""
     script = tmp_path / "envoy"

@@ -27,32 +27,53 @@ _SECOND: dict[FragmentKind, Put] = {
     FragmentKind.SECRET: certificate(2),
 }
 """An edit of an object that slips through as a fragment that Envoy refuses."""
+_OF_THE_GATEWAY = (FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG)
+"""What an edit of the Gateway lets slip through, see `edited`."""
 
 
-async def populate(plane: Plane) -> None:
+async def populate(plane: Plane) -> Put:
+    """A Gateway, which is answered, and something of every kind."""
     http = {"name": "http", "port": free_port(), "protocol": "HTTP"}
     tls = {"name": "tls", "port": free_port(), "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
     rule = {"backendRefs": [{"group": "gateway.kgateway.dev", "kind": "Backend", "name": "b"}]}
-    objects = (gateway("gw", http, tls), service(), endpoints(), certificate(), backend("localhost"))
-    await plane.tell(*objects, route("r", path="/first"), route("to-b", rules=[rule]))
+    told = gateway("gw", http, tls)
+    await plane.tell(told, service(), endpoints(), certificate(), backend("localhost"))
+    await plane.tell(route("r", path="/first"), route("to-b", rules=[rule]))
+    return told
 
 
-async def payload(plane: Plane, key: str) -> bytes | None:
-    return (await read_table(plane.log, Topic.XDS, 0)).rows[key].value
+def edited(told: Put, kind: FragmentKind) -> Put:
+    """The Gateway with another listener on a port, or with a port more, which has a route configuration of its own."""
+    http, tls = told.object["spec"]["listeners"]
+    if kind is FragmentKind.LISTENER:
+        return gateway("gw", http, {**tls, "hostname": "second.example.com"}, generation=2)
+    return gateway("gw", http, tls, {**http, "name": "more", "port": free_port()}, generation=2)
 
 
-@pytest.mark.parametrize("kind", list(_SECOND))
+async def published(plane: Plane) -> dict[str, bytes | None]:
+    """What proxies are given: fragment -> its bytes."""
+    return {key: row.value for key, row in (await read_table(plane.log, Topic.XDS, 0)).rows.items()}
+
+
+@pytest.mark.parametrize("kind", [*_SECOND, *_OF_THE_GATEWAY])
 async def test_what_no_envoy_takes_is_quarantined_and_the_last_good_serves_through_restarts(
     tmp_path: Path, kind: FragmentKind
 ) -> None:
     plane = Plane(tmp_path, kind)
-    await populate(plane)
+    told = await populate(plane)
+    second = edited(told, kind) if kind in _OF_THE_GATEWAY else _SECOND[kind]
     async with plane.resolving():
-        key = await plane.fragment(kind, "_b_" if kind is FragmentKind.CLUSTER else "")
-        good = await payload(plane, key)
+        good: dict[str, bytes | None] = {}
+
+        async def known() -> bool:
+            nonlocal good
+            good = await published(plane)
+            return bool(good)
+
+        await until(known)
         async with plane.publishing(), plane.envoy():
             await plane.converges()
-            await plane.tell(_SECOND[kind])
+            await plane.tell(second)
 
             async def held() -> bool:
                 return bool(await plane.quarantines())
@@ -60,14 +81,14 @@ async def test_what_no_envoy_takes_is_quarantined_and_the_last_good_serves_throu
             await until(held)
             found = await plane.quarantines()
             assert set(found.values()) == {"1.40.0"}
-            assert all(parse_fragment_key(one).kind is kind for one in found)
-            assert await payload(plane, key) == good
+            assert [parse_fragment_key(one).kind for one in found] == [kind]
+            assert await published(plane) == good
             await plane.converges()
     before = len(await plane.reports("nack"))
     async with plane.resolving(), plane.publishing(), plane.envoy("1"):
         since = len(await plane.reports("ack"))
         await plane.converges(since)
-        assert await payload(plane, key) == good
+        assert await published(plane) == good
         assert await plane.quarantines() == found
         assert len(await plane.reports("nack")) == before
     assert not await plane.said(Lift)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.envoy.fragment import fragment
 from engine.envoy.route import Place, route
 from engine.envoy.route_config import route_config, virtual_host
@@ -60,3 +62,16 @@ def test_it_may_be_removed_while_withheld() -> None:
     assembly.apply({bad.key: None}, 1)
     assert assembly.get(ROUTES, "rc") == _assembly().get(ROUTES, "rc")
     assert not assembly.withhold([bad])
+
+
+def test_without_its_head_a_table_would_look_as_if_it_were_not_wanted() -> None:
+    """A proxy that refuses it would count as one that has everything."""
+    base = {one.key: one for one in _base()}
+    head = next(one for one in base.values() if one.key.kind is FragmentKind.ROUTE_CONFIG)
+    assembly = _assembly()
+    assert not assembly.withhold([head])
+    assert assembly.get(ROUTES, "rc") == _assembly().get(ROUTES, "rc")
+    bad = replace(head, payload=head.payload + b"\x10", version="bad")
+    assembly.apply({bad.key: bad}, 1)
+    assert assembly.withhold([bad]) == {(ROUTES, "rc")}
+    assert assembly.get(ROUTES, "rc") == _assembly().get(ROUTES, "rc")
