@@ -185,13 +185,17 @@ class Assembly:
         return self._route(key.name, old, new)
 
     def _whole(self, type_url: str, key: FragmentKey, new: Fragment | None) -> set[Changed]:
+        changed = {(type_url, key.name)}
+        mine = self._resources[type_url]
+        if type_url == CLUSTER and (key.name in mine) != (new is not None):
+            # Its empty assignment comes and goes with it.
+            changed.add((ENDPOINTS, key.name))
         if new is None:
-            self._resources[type_url].pop(key.name, None)
+            mine.pop(key.name, None)
         else:
             body = self._sealer.unseal(new.payload, str(key).encode()) if new.sealed else new.payload
-            encoded = encode_resource(type_url, key.name, new.version, (body,))
-            self._resources[type_url][key.name] = Resource(new.version, encoded)
-        return {(type_url, key.name)}
+            mine[key.name] = Resource(new.version, encode_resource(type_url, key.name, new.version, (body,)))
+        return changed
 
     def _virtual_host(self, name: str, old: Fragment | None, new: Fragment | None) -> set[Changed]:
         changed = set()
