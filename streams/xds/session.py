@@ -20,10 +20,13 @@ _FOLLOWING = (ENDPOINTS, SECRET, ROUTES)
 _UNSURE = ""
 """The version of what a proxy may hold, or not: of a rejected response it takes an unpredictable part (measured)."""
 
+_REMOVAL = "removal"
+"""In place of a version: its removal was told and rejected, and the proxy may hold it still, or not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A NACK: what the response held, by name and version, and Envoy's words."""
+    """A NACK: what the response held, by name and version ("removal" for none), and Envoy's words."""
 
     type_url: str
     resources: dict[str, str]
@@ -38,6 +41,11 @@ class _Flight:
     removed: tuple[str, ...]
     offset: int
     clusters: dict[str, frozenset[str]]
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What it sets and removes."""
+        return self.versions | dict.fromkeys(self.removed, _REMOVAL)
 
 
 @dataclass(slots=True)
@@ -122,22 +130,21 @@ class Session:
             kind.held.update({name: at for name, at in flight.versions.items() if kind.wants(name)})
             for name in flight.removed:
                 kind.held.pop(name, None)
-            for name in flight.versions:
+            for name in flight.said:
                 kind.refused.pop(name, None)
-            kind.alone -= flight.versions.keys()
+            kind.alone -= flight.said.keys()
             self._used.update({name: used for name, used in flight.clusters.items() if kind.wants(name)})
             return None
-        if flight.versions:
-            kind.dirty.update(flight.removed)
-        if len(flight.versions) > 1:
+        kind.held.update(dict.fromkeys(filter(kind.wants, flight.removed), _REMOVAL))
+        if len(flight.said) > 1:
             # Which one is guilty is not said for sure: each goes again alone.
-            kind.alone |= flight.versions.keys()
-            kind.dirty |= flight.versions.keys()
+            kind.alone |= flight.said.keys()
+            kind.dirty |= flight.said.keys()
             kind.held.update(dict.fromkeys(filter(kind.wants, flight.versions), _UNSURE))
             return None
-        kind.refused.update(flight.versions)
-        kind.alone -= flight.versions.keys()
-        return Rejection(request.type_url, flight.versions, request.error)
+        kind.refused.update({name: at for name, at in flight.said.items() if at != _REMOVAL or kind.wants(name)})
+        kind.alone -= flight.said.keys()
+        return Rejection(request.type_url, flight.said, request.error)
 
     def _subscribed(self, request: Request, kind: _Kind) -> None:
         first, kind.asked = not kind.asked, True
@@ -221,28 +228,30 @@ class Session:
         names: list[str] = []
         removed: list[str] = []
         for name in sorted(kind.dirty):
-            if not self._sendable(type_url, name, kind, removed):
+            if not self._sendable(type_url, name, kind):
                 continue
-            if name in kind.alone or type_url == ROUTES:
-                # One RouteConfiguration a response: a bad one takes an unpredictable part of the others with it.
-                if not names and not removed:
-                    names = [name]
+            # One RouteConfiguration a response: a bad one takes an unpredictable part of the others with it.
+            is_alone = name in kind.alone or type_url == ROUTES
+            if is_alone and (names or removed):
                 break
-            names.append(name)
+            (removed if self._resource(type_url, name) is None else names).append(name)
+            if is_alone:
+                break
         if not names and not removed:
             return None
         return self._send(type_url, kind, names, removed)
 
-    def _sendable(self, type_url: str, name: str, kind: _Kind, removed: list[str]) -> bool:
+    def _sendable(self, type_url: str, name: str, kind: _Kind) -> bool:
         """Whether a dirty name goes into a response now; what need not be sent is no longer dirty."""
         resource = self._resource(type_url, name)
         if resource is None:
-            if type_url in _REMOVABLE and name in kind.held:
-                if type_url != CLUSTER or not self._in_use(name):
-                    removed.append(name)
-                return False
+            if type_url in _REMOVABLE and name in kind.held and kind.refused.get(name) != _REMOVAL:
+                return type_url != CLUSTER or not self._in_use(name)
             kind.dirty.discard(name)
-            if type_url != ROUTES:  # These stay until it asks for them no more, with the clusters that they use.
+            if type_url not in {
+                ROUTES,
+                *_REMOVABLE,
+            }:  # Routes stay until it asks for them no more, with their clusters.
                 kind.held.pop(name, None)
             return False
         if resource.version in (kind.held.get(name), kind.refused.get(name)):
@@ -340,7 +349,7 @@ class Session:
                 return True
         for name, version in kind.refused.items():
             current = self._assembly.get(type_url, name)
-            if current is not None and current.version == version:
+            if (current.version if current is not None else _REMOVAL) == version:
                 return True
         return self._awaits(type_url, kind)
 

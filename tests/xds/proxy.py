@@ -16,6 +16,8 @@ from tests.xds.config import names_in_listener
 WILD = (CLUSTER, LISTENER)
 FORM, MEANING = "malformed", "senseless"
 """Marks of what every proxy rejects; `odd0` is rejected by proxy 0 alone, for its meaning."""
+STUCK, GRUDGED = "stuck", "grudged"
+"""Marks of what is taken, but whose removal is rejected: what is stuck is kept, what is grudged goes all the same."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Proxy:
     warming: set[str] = field(default_factory=set)
     renewing: set[tuple[str, str]] = field(default_factory=set)
     """Asked for again of its own will, and not answered yet."""
+    unmoved: set[tuple[str, str]] = field(default_factory=set)
+    """What it was told to remove and rejected, with nothing said of it since."""
     _held_back: str | None = None
     """The nonce of a response of clusters that wait for endpoints."""
     _started: bool = False
@@ -54,6 +58,7 @@ class Proxy:
         # It waits 15 s for endpoints that were lost on the way, and goes on without.
         self.warming.clear()
         self.renewing.clear()
+        self.unmoved.clear()
         self.wild = set(WILD)
         for type_url in ORDER if self._started else (CLUSTER,):
             held = {name: version for name, (version, _) in self.held[type_url].items()}
@@ -101,6 +106,7 @@ class Proxy:
         type_url, given = response.type_url, response.resources
         bad = [name for name, (_, body) in given.items() if self.refuses(body)]
         whole = not any(self._malformed(body) for _, body in given.values())
+        self.unmoved -= {(type_url, name) for name in (*given, *response.removed)}
         for name, one in given.items():
             if whole and name not in bad and self.wants(type_url, name):
                 self._apply(type_url, name, one)
@@ -109,13 +115,24 @@ class Proxy:
         if type_url == ENDPOINTS:
             self.warming -= given.keys()
         if whole and type_url in WILD:
-            for name in response.removed:
-                self.held[type_url].pop(name, None)
-                if type_url == CLUSTER:
-                    self.warming.discard(name)
+            bad += self._removed(type_url, response.removed)
         self.renewing -= {(type_url, name) for name in (*given, "*")}
         error = f"no: {', '.join(bad)}" if bad else None
         self._answer(Request(type_url=type_url, nonce=response.nonce, error=error))
+
+    def _removed(self, type_url: str, names: list[str]) -> list[str]:
+        """Remove what can be; answers what it does not want to be told so."""
+        bad = []
+        for name in names:
+            body = self.held[type_url].get(name, ("", b""))[1]
+            if STUCK.encode() in body or GRUDGED.encode() in body:
+                bad.append(name)
+                self.unmoved.add((type_url, name))
+            if STUCK.encode() not in body:
+                self.held[type_url].pop(name, None)
+                if type_url == CLUSTER:
+                    self.warming.discard(name)
+        return bad
 
     def _apply(self, type_url: str, name: str, one: tuple[str, bytes]) -> None:
         if type_url == CLUSTER and b" eds" in one[1] and self.held[CLUSTER].get(name) != one:

@@ -134,6 +134,43 @@ def test_a_cluster_stays_while_the_route_that_uses_it_cannot_be_replaced() -> No
     assert [(one.type_url, one.removed) for one in drain(session)] == [(ROUTES, []), (CLUSTER, ["a"])]
 
 
+def test_a_rejected_removal_is_not_acknowledged_nor_told_again() -> None:
+    """Nothing stood in the response: what the proxy may hold of it is not what is published."""
+    assembly, session = connect()
+    extra = piece(FragmentKind.CLUSTER, "extra", frame(1, b"extra"))
+    session.changed(assembly.apply({extra.key: extra}, 1))
+    drain(session)
+    assert session.acknowledged == 1
+    session.changed(assembly.apply({extra.key: None}, 2))
+    (sent,) = answers(session)
+    assert (sent.resources, sent.removed) == ({}, ["extra"])
+    rejection = session.received(Request(type_url=CLUSTER, nonce=sent.nonce, error="no"))
+    assert rejection is not None
+    assert list(rejection.resources) == ["extra"]
+    assert session.refuses(rejection)
+    assert drain(session) == []
+    assert session.acknowledged == 1
+    session.changed(assembly.apply({extra.key: extra}, 3))
+    assert [one.resources.keys() for one in drain(session) if one.type_url == CLUSTER] == [{"extra"}]
+    assert session.acknowledged == 3
+    session.changed(assembly.apply({extra.key: None}, 4))
+    assert [one.removed for one in drain(session)] == [["extra"]]
+    assert session.acknowledged == 4
+
+
+def test_of_removals_that_were_rejected_together_each_is_told_alone() -> None:
+    assembly, session = connect()
+    extras = [piece(FragmentKind.CLUSTER, name, frame(1, name.encode())) for name in ("x", "y")]
+    session.changed(assembly.apply({one.key: one for one in extras}, 1))
+    drain(session)
+    session.changed(assembly.apply(dict.fromkeys(one.key for one in extras), 2))
+    (sent,) = answers(session)
+    assert sent.removed == ["x", "y"]
+    assert session.received(Request(type_url=CLUSTER, nonce=sent.nonce, error="no")) is None
+    assert [one.removed for one in drain(session)] == [["x"], ["y"]]
+    assert session.acknowledged == 2
+
+
 def test_a_proxy_that_holds_config_is_told_nothing_that_may_be_older() -> None:
     """From the snapshot on disk only a proxy that starts is served: another one may hold more than it knows."""
     assembly, _ = connect()
