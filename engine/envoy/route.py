@@ -209,13 +209,8 @@ def _headers(change: HeaderChange, side: str) -> dict[str, Any]:
 
 
 def _option(name: str, value: str, action: HeaderValueOptionHeaderAppendAction) -> HeaderValueOption:
-    # The API's values are literal; Envoy reads % as the start of a command.
-    literal = value.replace("%", "%%")
-    return construct(
-        HeaderValueOption,
-        header=construct(HeaderValue, key=name, value=literal),
-        append_action=action,
-    )
+    # As it is written: it may be one of Envoy's formats, and the model has refused what Envoy would not take.
+    return construct(HeaderValueOption, header=construct(HeaderValue, key=name, value=value), append_action=action)
 
 
 def _rewrite(rule: Rule) -> dict[str, Any]:

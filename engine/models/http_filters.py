@@ -10,6 +10,7 @@ from pydantic import Field
 from engine.models.base import Model
 from engine.models.references import BackendObjectReference, LocalObjectReference
 from engine.models.rules import ListMap, ListSet, Rule, Ruled, Rules
+from engine.models.substitution import format_problem
 from engine.models.texts import (
     INT32,
     PATH,
@@ -25,11 +26,17 @@ _ORIGIN = r"(^\*$)|(^(http(s)?):\/\/(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*
 _INT32 = {"format": "int32"}
 
 
-class Header(Model):
+class Header(Ruled):
     """HTTPHeader."""
 
     name: HeaderName
     value: HeaderValue
+
+    def beyond(self) -> Iterator[tuple[str, str]]:
+        """Envoy formats a value, and rejects the whole route configuration for one that it cannot."""
+        problem = format_problem(self.value)
+        if problem is not None:
+            yield "value", f"{self.value[:64]!r} is no header value: {problem}"
 
 
 _Headers = Annotated[tuple[Header, ...], Field(max_length=16), ListMap("name")]

@@ -57,7 +57,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class HeaderChange:
-    """HTTPHeaderFilter: names lower-cased in `remove`; `set` overwrites, `add` appends. Values are literal text."""
+    """HTTPHeaderFilter: names lower-cased in `remove`; `set` overwrites, `add` appends. Values: Envoy's formats."""
 
     set: tuple[tuple[str, str], ...] = ()
     add: tuple[tuple[str, str], ...] = ()

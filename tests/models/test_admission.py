@@ -76,7 +76,7 @@ ADMITTED: list[tuple[Json, str, Any]] = [
     (
         HTTP_ROUTE,
         f"{FILTER}[0].requestHeaderModifier.set",
-        [{"name": "a", "value": "1"}, {"name": "A", "value": "100%"}],
+        [{"name": "a", "value": "1"}, {"name": "A", "value": "100%%"}],
     ),
     (HTTP_ROUTE, f"{FILTER}[5].cors", {"allowOrigins": ["*"], "allowMethods": ["*"]}),
     (HTTP_ROUTE, "spec.parentRefs", [{"name": "g", "namespace": "a"}, {"name": "g", "namespace": "b"}]),
