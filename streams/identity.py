@@ -64,6 +64,21 @@ def is_proxy_token(key: bytes, gateway: str, token: str) -> bool:
     return hmac.compare_digest(proxy_token(key, gateway).encode(), token.encode())
 
 
+def holder(directory: Path, name: str = "lock") -> int | None:
+    """The process that holds the directory; None when nobody does.
+
+    The kernel is asked: taking the lock for a moment would refuse a run that starts just then.
+    """
+    path = directory / name
+    try:
+        inode = str(path.stat().st_ino)
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        is_held = any(one[1] == "FLOCK" and one[5].rpartition(":")[2] == inode for one in locks)
+        return int(path.read_text()) if is_held else None
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def lock(directory: Path, name: str = "lock") -> Iterator[None]:
     """Hold the data directory, or one role in it. Raises IdentityError when another process holds it."""

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     IllegalOperation,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
@@ -221,7 +222,9 @@ class KafkaLog:
     def _unavailable(self, error: Exception) -> LogError:
         if isinstance(error, MessageSizeTooLargeError):
             return LogError(f"a record is larger than Kafka takes: raise max.message.bytes of its topic ({error})")
-        return Unavailable(f"Kafka at {self.brokers} does not answer ({type(error).__name__}: {error})")
+        # That the client could not connect says no more than that nobody answered.
+        more = "" if isinstance(error, KafkaConnectionError) else f" ({type(error).__name__}: {error})"
+        return Unavailable(f"Kafka at {self.brokers} does not answer{more}")
 
 
 @dataclass(slots=True)

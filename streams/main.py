@@ -11,7 +11,7 @@ from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now
 from streams.continuity import ContinuedLog
-from streams.identity import is_proxy_token, proxy_token, sealing_key
+from streams.identity import holder, is_proxy_token, proxy_token, sealing_key
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
@@ -28,11 +28,23 @@ def broker_address(settings: Settings) -> str:
     address = broker.running()
     if address is not None:
         return address
-    if (full := broker.full()) is not None:
+    if (full := broker.full()) is None and (run := holder(settings.data)) is not None:
+        msg = f"`penstock run` (process {run}) is starting its Kafka: ask again in a moment"
+        raise Unavailable(msg)
+    if full is not None:
         msg = f"no broker runs for {settings.data}: {full}; a `penstock run` that still runs starts it again then"
         raise Unavailable(msg)
     msg = f"no broker runs for {settings.data}: start `penstock run`, or name the right --data or --brokers"
     raise Unavailable(msg)
+
+
+def remedy(settings: Settings) -> str:
+    """What to do about a Kafka that does not answer."""
+    if settings.brokers:
+        return "start it, or name the right one with --brokers"
+    if (run := holder(settings.data)) is not None:
+        return f"`penstock run` (process {run}) is starting it, ask again in a moment"
+    return "start `penstock run` again, which looks after it"
 
 
 def kafka_log(settings: Settings) -> KafkaLog:

@@ -11,7 +11,7 @@ from engine.engine import Engine
 from engine.events import ChangeSet, Put
 from engine.ref import parse_ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.cli.get import conditions, is_good
+from streams.cli.get import conditions, is_good, line
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Output
 from streams.cli.roles import named
@@ -40,7 +40,7 @@ def check(
         for one in answer["refused"]:
             typer.echo(f"{one['location']}: {one['message']}")
         for one in answer["conditions"]:
-            typer.echo(f"{one['ref']}: {one['type']}={one['status']} {one['reason']}: {one['message']}")
+            typer.echo(f"{one['ref']}: {line(one)}")
         for text in answer["warnings"]:
             typer.echo(f"warning: {text}")
         typer.echo(f"{answer['objects']} objects, {len(problems)} problems")

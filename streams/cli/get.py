@@ -10,7 +10,7 @@ from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.output import Format, emit, fail, table
-from streams.cli.reading import Brokers, Data, Namespace, Output, chosen, convergence, lowest, rows, with_log
+from streams.cli.reading import Brokers, Data, Namespace, Output, chosen, convergence, lowest, resolved, rows, with_log
 from streams.ports import Log
 from streams.topics import Topic
 
@@ -38,7 +38,13 @@ def get(  # noqa: PLR0913  the options of the command
     if all_namespaces and namespace is not None:
         fail("-n and -A contradict one another", 2)
     wanted = (found.group, found.name)
-    objects = with_log(chosen(data, brokers), objects_of)
+    settings = chosen(data, brokers)
+
+    async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
+        await resolved(settings, log)
+        return await objects_of(log, partition)
+
+    objects = with_log(settings, work)
     picked = [
         (ref, object_)
         for ref, object_ in objects
@@ -87,11 +93,19 @@ def state_of(object_: dict[str, Any]) -> str:
 
 
 def conditions(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """All conditions of a status, of listeners and parents too."""
+    """All conditions of a status, of listeners and parents too; those of a listener name it."""
     found = list(status.get("conditions") or ())
-    for part in (*(status.get("listeners") or ()), *(status.get("parents") or ())):
-        found += part.get("conditions") or ()
+    for one in status.get("listeners") or ():
+        found += [{"listener": one["name"], **condition} for condition in one.get("conditions") or ()]
+    for one in status.get("parents") or ():
+        found += one.get("conditions") or ()
     return found
+
+
+def line(condition: dict[str, Any]) -> str:
+    """A condition as a person reads it."""
+    of = f"listener {condition['listener']}: " if "listener" in condition else ""
+    return f"{of}{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
 
 
 _BAD_WHEN_TRUE = {"Conflicted", "PartiallyInvalid"}

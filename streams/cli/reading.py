@@ -13,8 +13,9 @@ import typer
 
 from streams.cli.output import Format, fail
 from streams.codec import decode_convergence
-from streams.diagnosis import diagnose
-from streams.ports import Log, LogError
+from streams.diagnosis import diagnose, missing_topics
+from streams.identity import holder
+from streams.ports import Log, LogError, Unavailable
 from streams.topics import Topic, split_key
 from streams.view import read_table
 
@@ -42,10 +43,15 @@ def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, 
 
     What keeps the domain from going on is said on standard error: what is read is then older than it seems.
     """
-    from streams.main import kafka_log  # noqa: PLC0415  slow to import
+    from streams.main import kafka_log, remedy  # noqa: PLC0415  slow to import
+
+    try:
+        log = kafka_log(settings)
+    except (LogError, OSError) as error:
+        fail(str(error), 3)
 
     async def run() -> T:
-        log = kafka_log(settings)
+        await _begun(settings, log)
         trouble = await trouble_of(settings, log)
         if trouble is not None:
             sys.stderr.write(f"penstock: {trouble}\n")
@@ -53,8 +59,37 @@ def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, 
 
     try:
         return asyncio.run(run())
+    except Unavailable as error:
+        fail(f"{error}: {remedy(settings)}", 3)
     except (LogError, OSError) as error:
         fail(str(error), 3)
+
+
+class NotYet(LogError):  # noqa: N818
+    """There is nothing to read yet: the message says who is about it, or what to do."""
+
+
+async def _begun(settings: Settings, log: Log) -> None:
+    """Raises NotYet while there is no topic at all, and never was."""
+    from streams.main import snapshot_file  # noqa: PLC0415  slow to import
+
+    if snapshot_file(settings).exists():
+        return
+    if len(await missing_topics(log, settings.partition)) == len(Topic):
+        raise _not_yet(settings, "there are no topics of penstock yet")
+
+
+async def resolved(settings: Settings, log: Log) -> None:
+    """Raises NotYet while nothing is resolved: what is not there may be there in a moment."""
+    if (await read_table(log, Topic.STATUS, settings.partition)).progress < 0:
+        raise _not_yet(settings, "nothing is resolved yet")
+
+
+def _not_yet(settings: Settings, what: str) -> NotYet:
+    run = holder(settings.data)
+    if run is not None:
+        return NotYet(f"`penstock run` (process {run}) is starting, {what}: ask again in a moment")
+    return NotYet(f"{what}: start `penstock run`, or name the right --data or --brokers")
 
 
 async def trouble_of(settings: Settings, log: Log) -> str | None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from engine.ref import Ref, parse_ref
-from streams.cli.get import conditions, is_good, objects_of
+from streams.cli.get import conditions, is_good, line, objects_of
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Brokers, Data, Output, chosen, convergence, rows, trouble_of, with_log
+from streams.cli.reading import Brokers, Data, Output, chosen, convergence, resolved, rows, trouble_of, with_log
 from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
 from streams.topics import Topic
@@ -34,7 +34,9 @@ def status(
 ) -> None:
     """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
 
-    Exit code 3 says that the log cannot be followed now: standard error says why, and what to do.
+    Exit code 0: all is as wished. 1: something is refused, quarantined, rejected by a proxy, or has a condition that is
+    not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or nothing is
+    resolved yet; standard error says why, and what to do.
     """
     settings = chosen(data, brokers)
 
@@ -42,6 +44,7 @@ def status(
         lost = await missing_topics(log, partition)
         if lost:
             raise TopicMissing("\n          ".join(lost))
+        await resolved(settings, log)
         return {
             "trouble": await trouble_of(settings, log),
             "log": await _progress(log, partition),
@@ -54,7 +57,7 @@ def status(
     answer = {
         "log": {**found["log"], "trouble": found["trouble"]},
         "refused": [one for one in _refused(found["state"]) if ref is None or _names(one["ref"], ref)],
-        "quarantined": [row for key, row in found["state"].items() if key.startswith("quarantine/")],
+        "quarantined": [one for one in _quarantined(found["state"]) if _concerns(one, ref)],
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
@@ -64,8 +67,15 @@ def status(
         _print(answer, whole=ref is not None)
     else:
         emit(answer, output)
-    if found["trouble"] is not None:
-        sys.exit(3)
+    sys.exit(3 if found["trouble"] is not None else int(_is_amiss(answer)))
+
+
+def _is_amiss(answer: dict[str, Any]) -> bool:
+    """Whether anything is not as wished; our own conditions tell of what is served all the same (see `check`)."""
+    found = [one for row in answer["objects"] for one in row["conditions"]]
+    unmet = any(not is_good(one) and "/" not in one["type"] for one in found)
+    rejected = any(row["connected"] and row["error"] for row in answer["proxies"])
+    return bool(answer["refused"] or answer["quarantined"] or unmet or rejected)
 
 
 def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,6 +86,14 @@ def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
             ref = key.removeprefix("resource/")
             found.append({"location": ref, "ref": ref, "message": row["refusal"], "time": row["time"]})
     return found
+
+
+def _quarantined(state: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for key, row in state.items() if key.startswith("quarantine/")]
+
+
+def _concerns(row: dict[str, Any], wanted: str | None) -> bool:
+    return wanted is None or any(_names(text, wanted) for text, _ in row["objects"])
 
 
 def _names(text: str | None, wanted: str) -> bool:
@@ -128,16 +146,13 @@ def _print(answer: dict[str, Any], *, whole: bool) -> None:
     for row in answer["quarantined"]:
         objects = ", ".join(text for text, _ in row["objects"])
         typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
-    bad = 0
-    for row in answer["objects"]:
-        for one in row["conditions"]:
-            if whole or not is_good(one):
-                bad += not is_good(one)
-                name = "/".join(row["ref"].split("/")[2:])
-                typer.echo(f"{name}  {one['type']}={one['status']} {one['reason']}: {one['message']}")
+    found = [(row["ref"], one) for row in answer["objects"] for one in row["conditions"]]
+    shown = [(ref, one) for ref, one in found if whole or not is_good(one)]
+    for ref, one in shown:
+        typer.echo(f"{'/'.join(ref.split('/')[2:])}  {line(one)}")
     for row in answer["proxies"]:
         _print_proxy(row)
-    if not whole and not bad and not answer["refused"] and not answer["quarantined"]:
+    if not whole and not shown and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")
 
 

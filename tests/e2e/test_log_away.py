@@ -110,6 +110,6 @@ def test_a_kafka_of_ones_own_may_be_away_later_and_at_the_start(site: Site) -> N
     with only(site, "one", "two"):
         assert asyncio.run(kafka.start()) == address
         site.serves("two")
-    assert site.call("status", env=given).returncode == 0
+    until(lambda: site.call("status", env=given).returncode == 0, lambda: site.printed)
     site.ends()
     asyncio.run(kafka.stop())

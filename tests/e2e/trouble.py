@@ -67,6 +67,11 @@ def is_said_by(site: Site, role: str, words: str, since: int = 0) -> bool:
     return any(line.startswith(f"{role:<12} ") and words in line for line in site.printed[since:].splitlines())
 
 
+def is_as_wished(site: Site) -> None:
+    """Status has no word to say, once proxies have acknowledged."""
+    until(lambda: site.call("status").returncode == 0, lambda: f"{site.call('status').stdout}\n{site.printed}")
+
+
 def refuses(site: Site, words: str) -> None:
     """What the commands say while the log is refused: status ends with 3, the others answer and warn."""
     for command, code in (("status", 3), ("get gateways", 0), ("graph routes", 0)):
