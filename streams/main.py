@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from engine.engine import EngineSettings
+from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now

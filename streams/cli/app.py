@@ -7,17 +7,42 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version as package_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from streams.cli.output import fail
 
-_COMMANDS = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "crds", "roles")
+_COMMANDS = {name: name for name in ("run", "check", "get", "graph", "status", "dump", "log", "replay", "crds")}
+_COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy"), "roles")
+"""Command -> its module."""
+
+
+class _Commands(Mapping[str, Any]):
+    """Imports a command's module when that command is asked for: a role would keep for ever what the others need."""
+
+    def __getitem__(self, name: str) -> Any:
+        only = typer.Typer(rich_markup_mode=None)
+        importlib.import_module(f"streams.cli.{_COMMANDS[name]}").register(only)
+        return typer.main.get_group(only).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _Group(typer.core.TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**(attributes | {"commands": _Commands()}))
+
 
 app = typer.Typer(
     name="penstock",
+    cls=_Group,
     help="An event-sourced Gateway API control plane for Envoy.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,10 +63,6 @@ def _options(
     ] = False,
 ) -> None:
     """An event-sourced Gateway API control plane for Envoy."""
-
-
-for _name in _COMMANDS:
-    importlib.import_module(f"streams.cli.{_name}").register(app)
 
 
 def main() -> None:

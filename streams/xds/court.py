@@ -1,7 +1,8 @@
 """Asks an Envoy that is started apart from everything whether it takes a piece of config; it decides nothing more.
 
 Its bootstrap is the one that proxies are given, so that references over ADS have where to go; nothing is bound,
-connected or served in validate mode.
+connected or served in validate mode. Envoy's classes are imported with the first case, in a thread: proxies are served
+meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from engine.envoy.wire import encode, frame
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.bootstrap import bootstrap
-from streams.xds.exhibits import connection_manager, listener_of, static_cluster, terminating_listener
 from streams.xds.messages import Malformed, fields
 
 _SECONDS = 30.0
@@ -66,16 +66,16 @@ class Court:
     async def refuses(self, fragment: Fragment) -> bool:
         """Whether a cluster, assignment, listener or certificate is refused though all the rest is well."""
         try:
-            case = self._case(fragment)
+            case = await asyncio.to_thread(self._case, fragment)
         except Malformed:
             return True
         return not await self._takes(case) and await self._is_able()
 
     async def guilty(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
         """What of a table is refused: its head, or else which of its virtual hosts and routes."""
-        if await self._takes(_routes(table, suspects)):
+        if await self._takes(await asyncio.to_thread(_routes, table, suspects)):
             return []
-        if await self._takes(_routes(table, ())):
+        if await self._takes(await asyncio.to_thread(_routes, table, ())):
             found = await self._halved(table, suspects)
         else:
             # Behind a bad head everything looks bad: what stands below it is judged once the head is mended.
@@ -96,12 +96,14 @@ class Court:
         middle = len(refused) // 2
         found: list[Fragment] = []
         for half in (refused[:middle], refused[middle:]):
-            if not await self._takes(_routes(table, half)):
+            if not await self._takes(await asyncio.to_thread(_routes, table, half)):
                 found += await self._halved(table, half)
         # Good halves that are bad together (a domain twice): the later one is at fault.
         return found or [refused[-1]]
 
     def _case(self, fragment: Fragment) -> Case:
+        from streams.xds.exhibits import static_cluster, terminating_listener  # noqa: PLC0415  10 MiB, hardly ever needed
+
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
                 return Case(frame(2, fragment.payload))
@@ -149,6 +151,8 @@ async def _ended(process: asyncio.subprocess.Process) -> int:
 
 def _routes(table: Table, suspects: Iterable[Fragment]) -> Case:
     """A table of the suspects alone."""
+    from streams.xds.exhibits import connection_manager, listener_of  # noqa: PLC0415  10 MiB, hardly ever needed
+
     chosen = list(suspects)
     names = {one.key.name for one in chosen if one.key.kind is FragmentKind.VIRTUAL_HOST}
     routes: dict[str, list[Fragment]] = {}
