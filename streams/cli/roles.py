@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 _PDEATHSIG = 1
+_BEHIND = 5
+"""Added to the niceness of a role behind what is served: a third of the share of one that serves, and never none."""
 _CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -53,6 +55,8 @@ def project() -> None:
     """The projections."""
     from streams.main import run_project  # noqa: PLC0415
 
+    # Not deploy, which could go behind too: its Envoys would inherit it.
+    os.nice(_BEHIND)
     _run(run_project)
 
 

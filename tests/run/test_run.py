@@ -18,6 +18,8 @@ import pytest
 
 from tests.support.running import START_SECONDS, Running, free_port, penstock, pid_of, processes, tidy, until
 
+_ROLES = ("resolve", "publish", "deploy", "project", "watch", "envoy -c")
+
 
 def gateway(port: int, name: str = "gw") -> str:
     return f"""
@@ -105,6 +107,9 @@ def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path,
         (manifests / "route.yaml").write_text(route("two"))
         until(lambda: ask(port) == (200, "two"), says=run.text)
         _a_second_run_is_refused(manifests, data)
+        niceness = {role: os.getpriority(os.PRIO_PROCESS, pid_of(data, rf"{role}( |$)")) for role in _ROLES}
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert niceness == {role: own + (5 if role == "project" else 0) for role in _ROLES}
         for number, role in enumerate(("resolve", "publish", "deploy", "project", "watch", "kafka.Kafka", "envoy -c")):
             victim = pid_of(data, rf"{role}( |$)")
             assert victim, f"no {role} runs: {processes(data)}"
