@@ -175,16 +175,21 @@ async def project(options: ProjectOptions) -> None:
 async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
     reminder, backoff = Reminder(), Backoff()
     while True:
+        # Of this writer alone: once it is fenced, another one's rows may stand there.
+        written: dict[str, Outgoing] = {}
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
                 while True:
                     names = await joins.take()
+                    rows = {name: _record(options, table, joins, name) for name in names}
+                    changed = {name: row for name, row in rows.items() if row != written.get(name)}
                     try:
-                        await writer.write([_record(options, table, joins, name) for name in names])
+                        await writer.write(changed.values())
                     except LogError:
                         joins.put_back(names)
                         raise
                     backoff.reset()
+                    written |= changed
         except LogError as error:
             if reminder.is_due(str(error)):
                 _LOG.warning("convergence waits for the log", reason=str(error))

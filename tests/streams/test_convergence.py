@@ -12,8 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka import KafkaLog
+from streams.memory import MemoryLog
 from streams.ports import Outgoing, Record
-from streams.projections.convergence import ProjectOptions, _Joins as Proxies, gateway_of, greater, joined, project, summary
+from streams.projections.convergence import (
+    ProjectOptions,
+    _Joins as Proxies,
+    _write,
+    gateway_of,
+    greater,
+    joined,
+    project,
+    summary,
+)
 from streams.topics import Topic, key, split_key
 from tests.streams.toy import GATEWAY, kafka_log, records, until
 
@@ -131,6 +141,30 @@ async def converged(log: KafkaLog) -> dict[str, Any]:
     for one in await records(log, Topic.CONVERGENCE):
         found[split_key(one.key or b"")[1]] = orjson.loads(one.value or b"null")
     return found
+
+
+async def test_a_row_that_says_nothing_new_is_not_written(tmp_path: Path) -> None:
+    """What is read again after a start, or changes nothing of a gateway's row, costs the log nothing."""
+    log, joins, table = MemoryLog(), Proxies(), {}
+    name = f"default/{PROXY}"
+    written: list[int] = []
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(_write(ProjectOptions(log, tmp_path), table, joins))
+        # The second differs in where the report stands only; the third is new, and the log is away for it at first.
+        for at, offset in enumerate((4, 4, 5)):
+            table[name] = joined(None, record(at, report("ack", offset)))
+            log.down = offset == 5
+            joins.seen(name)
+            # Taken, and written or put back, within a few turns of the loop.
+            for _ in range(20):
+                await asyncio.sleep(0)
+            log.down = False
+            while not written or written[-1] != offset:
+                found = [one async for batch in log.read(Topic.CONVERGENCE, 0) for one in batch]
+                written = [orjson.loads(one.value or b"")["lowest"] for one in found]
+                await asyncio.sleep(0)
+        task.cancel()
+    assert written == [4, 5]
 
 
 @pytest.mark.kafka
