@@ -21,7 +21,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks the first, whole one."""
+    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks the first, whole one.
+
+    Who reads a large one lets go of each row that it has read: the batch is held until the next one comes.
+    """
 
     rows: dict[str, Record | None]
     progress: int
@@ -81,7 +84,10 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
 
 
 async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
-    """The table as it is, then every change of it, for ever."""
+    """The table as it is, then every change of it, for ever.
+
+    What was handed over is not held here: a whole domain's records would be, until its next change.
+    """
     # The end counts transaction markers too, which are never read: so not the last record's offset.
     _, following = await log.ends(topic, partition)
     fold = _Fold()
@@ -89,8 +95,13 @@ async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[
     async for records in log.read(topic, partition):
         following = max(following, records[-1].offset + 1)
         fold.close(records, rows)
-    yield Batch({key: row for key, row in rows.items() if row is not None}, fold.closed[0], snapshot=True)
+    yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
     async for records in log.follow(topic, partition, following):
-        changed: dict[str, Record | None] = {}
-        if fold.close(records, changed):
-            yield Batch(changed, fold.closed[0], snapshot=False)
+        if fold.close(records, rows):
+            yield Batch(_taken(rows), fold.closed[0], snapshot=False)
+
+
+def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:
+    taken = dict(rows)
+    rows.clear()
+    return taken

@@ -26,6 +26,8 @@ from streams.view import follow_table
 _REFRESH_SECONDS = 0.25
 _RECENT = 8
 _WIDTH = 100
+_SHOWN = ("gateway/", "listener/")
+"""Nodes that the table shows; routes and backends, which are many, only count."""
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
                 for name, record in batch.rows.items():
                     if record is None:
                         seen.nodes.pop(name, None)
-                    else:
+                    elif name.startswith(_SHOWN):
                         seen.nodes[name] = orjson.loads(record.value or b"{}")
         except LogError:
             await backoff.wait()

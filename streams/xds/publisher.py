@@ -95,7 +95,8 @@ def _take(batch: Batch, publication: Publication) -> Rows:
     """Hand a batch to the publication; answers what it changes."""
     rows: dict[FragmentKey, Fragment | None] = {}
     kept: set[str] = set()
-    for name, record in batch.rows.items():
+    while batch.rows:
+        name, record = batch.rows.popitem()
         try:
             rows[parse_fragment_key(name)] = decode_fragment(record) if record is not None else None
         except (Garbage, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -63,6 +64,20 @@ async def test_records_of_strangers_are_no_rows() -> None:
         Outgoing(Topic.XDS, 0, key("default", PROGRESS), b"x", (("offset", b"many"),)),
     ]
     assert await table(await written(row("a", b"1", 0), *strangers, closed(0))) == ({"a": b"1"}, 0)
+
+
+async def test_what_was_handed_over_is_held_by_its_reader_only() -> None:
+    log = await written(row("a", b"1", 0), closed(0))
+    batches = follow_table(log, Topic.XDS, 0)
+    for _ in range(2):
+        batch = await anext(batches)
+        record = batch.rows["a"]
+        # Else all that a domain has would stay in memory until its next change.
+        assert [one for one in gc.get_referrers(record) if isinstance(one, dict)] == [batch.rows]
+        assert [one for one in gc.get_referrers(batch.rows) if one is not batch] == []
+        async with log.writer("w") as writer:
+            await writer.write([row("a", b"2", 1), closed(1)])
+    await batches.aclose()
 
 
 _updates = st.lists(

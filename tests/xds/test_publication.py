@@ -86,5 +86,7 @@ async def test_garbage_in_a_whole_table_takes_nothing_away() -> None:
     publication.apply({good.key: good}, 1)
     garbage = Record(Topic.XDS, 0, 9, b"", b"x", (("provenance", b"nope"),), 0)
     stranger = Record(Topic.XDS, 0, 9, b"", b"x", (), 0)
-    taken = _take(Batch({str(good.key): garbage, "no key": stranger}, 2, snapshot=True), publication)
+    batch = Batch({str(good.key): garbage, "no key": stranger}, 2, snapshot=True)
+    taken = _take(batch, publication)
+    assert batch.rows == {}, "what was read is held no longer"
     assert (taken, publication.fragments()) == ({}, [good])
