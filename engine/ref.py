@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from sys import intern
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_LATELY: Final = 1_024
+"""Texts whose ref is known: a Gateway's stands in the key of each of its fragments."""
 
 
 class Ref(NamedTuple):
@@ -24,6 +28,7 @@ class Ref(NamedTuple):
         return "/".join(self)
 
 
+@lru_cache(maxsize=_LATELY)
 def parse_ref(text: str) -> Ref:
     """Read back `str(ref)`; raises ValueError when there are not exactly five parts."""
     parts = text.split("/")

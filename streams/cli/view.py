@@ -19,7 +19,7 @@ from rich.text import Text
 
 from streams.backoff import Backoff
 from streams.codec import decode_convergence, decode_update
-from streams.ports import Log, LogError
+from streams.ports import Log, LogError, Record
 from streams.topics import Topic
 from streams.view import follow_table
 
@@ -33,8 +33,11 @@ _SHOWN = ("gateway/", "listener/")
 @dataclass(slots=True)
 class _Seen:
     nodes: dict[str, Any] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
+    last: str = "no change yet"
     convergence: dict[str, Any] = field(default_factory=dict)
+
+    def changed(self, words: str) -> None:
+        self.last = f"last change: {words}"
 
 
 class Screen:
@@ -83,7 +86,7 @@ class Screen:
     async def _lines(self, log: Log, partition: int) -> None:
         """A line for each update, and for each change of what proxies run."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_updates(log, partition, lambda value: self.say("update", _words(value))))
+            tasks.create_task(_updates(log, partition, lambda words: self.say("update", words)))
             tasks.create_task(_convergence(log, partition, lambda row: self.say("proxies", _proxies(row))))
 
     async def _table(self, log: Log, partition: int) -> None:
@@ -94,7 +97,7 @@ class Screen:
             with Live(_table(seen), refresh_per_second=4, transient=False) as live:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_nodes(log, partition, seen))
-                    tasks.create_task(_updates(log, partition, seen.last.update))
+                    tasks.create_task(_updates(log, partition, seen.changed))
                     tasks.create_task(
                         _convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row}), 0)
                     )
@@ -107,7 +110,8 @@ class Screen:
             self._is_shown = False
 
 
-async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], None]) -> None:
+async def _updates(log: Log, partition: int, seen: Callable[[str], None]) -> None:
+    """Each update in words as it comes; itself it is not held: the first one names a whole domain."""
     backoff = Backoff(1.0)
     while True:
         try:
@@ -115,8 +119,8 @@ async def _updates(log: Log, partition: int, seen: Callable[[dict[str, Any]], No
             async for records in log.follow(Topic.UPDATES, partition, end):
                 backoff.reset()
                 for record in records:
-                    if (update := decode_update(record)) is not None:
-                        seen(update)
+                    if words := _words(record):
+                        seen(words)
         except LogError:
             await backoff.wait()
 
@@ -151,7 +155,10 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
             await backoff.wait()
 
 
-def _words(update: dict[str, Any]) -> str:
+def _words(record: Record) -> str:
+    update = decode_update(record)
+    if update is None:
+        return ""
     changes = update.get("changes", [])
     shown = ", ".join(f"{one['verb']} {_name(one)}".rstrip() for one in changes[:3])
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -177,8 +184,7 @@ def _proxies(row: dict[str, Any]) -> str:
 
 def _table(seen: _Seen) -> Table:
     """A row for each listener; proxies and what they run stand with the first of a gateway."""
-    last = f"last change: {_words(seen.last)}" if seen.last else "no change yet"
-    table = Table(caption=last, caption_justify="left", min_width=_WIDTH)
+    table = Table(caption=seen.last, caption_justify="left", min_width=_WIDTH)
     for head in ("gateway", "listener", "port", "routes", "proxies", "run offset"):
         table.add_column(head)
     for name, node in sorted(seen.nodes.items()):

@@ -5,6 +5,7 @@ One bad document costs that document only: its file and line are named, and what
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,8 +72,9 @@ class File:
     refused: tuple[Refused, ...] = ()
     unread: tuple[Unread, ...] = ()
     broken: bool = False
-    chunks: Mapping[str, tuple[Judged, ...]] = field(default_factory=dict)
-    """What each of its pieces says, with lines counted from the piece: an edit parses only what it changed."""
+    chunks: Mapping[bytes, tuple[Judged, ...]] = field(default_factory=dict)
+    """What each of its pieces says, by the piece's digest, with lines counted from the piece: an edit parses only what
+    it changed."""
 
     def refs(self) -> set[Ref]:
         """All objects that the file says something of, refused ones too."""
@@ -131,17 +133,18 @@ def read_text(text: str, name: str, cluster: str, before: File | None = None) ->
     """What the text of a file says; see `read_file`."""
     is_json = name.lower().endswith(".json")
     known = before.chunks if before is not None else {}
-    chunks: dict[str, tuple[Judged, ...]] = {}
+    chunks: dict[bytes, tuple[Judged, ...]] = {}
     found: list[Judged] = []
     for line, chunk in [(1, text)] if is_json else yaml_chunks(text):
-        judged = known.get(chunk)
+        digest = hashlib.blake2b(chunk.encode(errors="surrogatepass"), digest_size=16).digest()
+        judged = known.get(digest)
         if judged is None:
             try:
                 documents = json_documents(chunk) if is_json else yaml_documents(chunk)
             except Unreadable as error:
                 return _broken(Refused(name, line - 1 + error.line, str(error)), before)
             judged = tuple(_judged(item, name, at, cluster) for at, one in documents for item in _items(one))
-        chunks[chunk] = judged
+        chunks[digest] = judged
         found += [_moved(one, line - 1) for one in judged]
     return _file(found, chunks)
 
@@ -173,7 +176,7 @@ def _broken(refusal: Refused, before: File | None) -> File:
     return File(before.objects, (refusal,), before.unread, broken=True, chunks=before.chunks)
 
 
-def _file(found: Iterable[Judged], chunks: Mapping[str, tuple[Judged, ...]]) -> File:
+def _file(found: Iterable[Judged], chunks: Mapping[bytes, tuple[Judged, ...]]) -> File:
     objects: dict[Ref, tuple[Found, ...]] = {}
     refused: list[Refused] = []
     unread: list[Unread] = []

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from streams.cli.view import _nodes, _Seen, _table
+from streams.cli.view import _nodes, _Seen, _table, _updates
 from streams.codec import dumps
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
@@ -36,3 +36,22 @@ async def test_routes_are_not_kept() -> None:
         while len(seen.nodes) > 1:
             await asyncio.sleep(0)
         task.cancel()
+
+
+async def test_the_last_change_is_told_in_words() -> None:
+    log, seen = MemoryLog(), _Seen()
+    update = {
+        "offset": 7,
+        "changes": [{"verb": "put", "ref": GATEWAY}, {"verb": "tick"}],
+        "downstream": {"fragments": {"set": ["a", "b"], "removed": []}},
+    }
+    async with log.writer("w") as writer, asyncio.timeout(10):
+        task = asyncio.create_task(_updates(log, 0, seen.changed))
+        assert _table(seen).caption == "no change yet"
+        while seen.last == "no change yet":
+            for value in (b"garbage", dumps(update)):
+                await writer.write([Outgoing(Topic.UPDATES, 0, b"default", value)])
+            await asyncio.sleep(0.01)
+        task.cancel()
+    told = "last change: offset 7: put Gateway default/gw, tick -> 2 fragments set, 0 removed"
+    assert _table(seen).caption == told
