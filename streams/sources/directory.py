@@ -25,6 +25,8 @@ class Directory:
         self.root = root.absolute()
         self._cluster = cluster
         self._files: dict[str, File] = {}
+        self._odd: dict[str, File] = {}
+        """Those that something is to be told of: all others need not be looked through for a change of one."""
         self._signatures: dict[str, Signature] = {}
         self._owners: dict[Ref, list[str]] = {}
         self._shared: set[Ref] = set()
@@ -44,7 +46,7 @@ class Directory:
     @property
     def is_partial(self) -> bool:
         """Whether something was broken from the start: what it said before cannot be told from what is gone."""
-        return any(file.broken and not file.chunks for file in self._files.values()) or bool(self._closed)
+        return any(file.broken and not file.chunks for file in self._odd.values()) or bool(self._closed)
 
     def identity(self) -> tuple[int, int] | None:
         """Which directory it is: another one when it was replaced, or a link to it moved. None when missing."""
@@ -90,7 +92,7 @@ class Directory:
     def refusals(self) -> list[Refused]:
         """All refusals, one a location: those of one list are told together."""
         refused: dict[str, Refused] = {}
-        found = [one for name in sorted(self._files) for one in self._files[name].refused]
+        found = [one for name in sorted(self._odd) for one in self._odd[name].refused]
         for one in [*found, *(loser for ref in sorted(self._shared) for loser in self._losers(ref))]:
             before = refused.get(one.location)
             refused[one.location] = (
@@ -104,7 +106,7 @@ class Directory:
 
     def unread(self) -> list[Unread]:
         """Documents of kinds that are not read, by path."""
-        return [one for name in sorted(self._files) for one in self._files[name].unread]
+        return [one for name in sorted(self._odd) for one in self._odd[name].unread]
 
     def _places(self, ref: Ref) -> Iterator[Found]:
         for name in self._owners.get(ref, ()):
@@ -170,11 +172,14 @@ class Directory:
     def _read(self, name: str, signature: Signature | None) -> set[Ref]:
         """Take a file anew, None for one that is gone; answers what it touches."""
         before = self._files.pop(name, None)
+        self._odd.pop(name, None)
         after = None
         self._signatures.pop(name, None)
         if signature is not None:
             after = read_file(self.root / name, name, self._cluster, before)
             self._files[name] = after
+            if after.refused or after.unread:
+                self._odd[name] = after
             self._signatures[name] = signature
             self.is_doubtful |= after.broken or (signature[2] > 0 and signature[2] % _BLOCK == 0)
         touched = _difference(before or File(), after or File())
