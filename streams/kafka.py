@@ -105,7 +105,7 @@ class KafkaLog:
                     yield [_record(topic, one) for one in records]
 
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
-        """See `Log.follow`. Raises TopicMissing (later, too), LogError when `start` is no longer kept, or Unavailable at first."""
+        """See `Log.follow`. Raises TopicMissing, LogError when `start` is no longer kept, or Unavailable at first."""
         async with self._consumer(topic, partition) as (consumer, at):
             first, _ = await self._bounds(consumer, at, topic)
             consumer.seek(at, max(start, first))

@@ -35,8 +35,8 @@ def status(
     """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
 
     Exit code 0: all is as wished. 1: something is refused, quarantined, rejected by a proxy, or has a condition that is
-    not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or nothing is
-    resolved yet; standard error says why, and what to do.
+    not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
+    nothing is resolved yet; standard error says why, and what to do.
     """
     settings = chosen(data, brokers)
 
