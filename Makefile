@@ -30,7 +30,7 @@ docs: setup ## write the generated reference pages
 	$(BIN)/python -m streams.cli.reference
 
 lint: setup ## ruff, mypy --strict, import contracts
-	$(BIN)/ruff check engine streams deploy
+	$(BIN)/ruff check engine streams tests deploy
 	$(BIN)/ruff format --check engine streams deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -95,7 +95,7 @@ def test_a_kafka_of_ones_own_may_be_away_later_and_at_the_start(site: Site) -> N
     site.start("--brokers", address)
     site.serves("one")
     with only(site, "one"):
-        until(lambda: (site.data / "snapshot" / "default.sealed").exists())
+        until((site.data / "snapshot" / "default.sealed").exists)
         asyncio.run(kafka.stop())
         site.write("route.yaml", route("two"))
         until(lambda: is_said_by(site, "watch-local", f"Kafka at {address} does not answer"), lambda: site.printed)

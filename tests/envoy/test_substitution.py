@@ -86,7 +86,9 @@ def test_taken(value: str) -> None:
 
 
 async def test_envoy_takes_what_is_taken() -> None:
-    shapes = [f"%{name}{argument}%" for name in COMMANDS for argument in ("", "(a)", "(a:b)", "(ROUTE:a)", ":5", "(a):5")]
+    shapes = [
+        f"%{name}{argument}%" for name in COMMANDS for argument in ("", "(a)", "(a:b)", "(ROUTE:a)", ":5", "(a):5")
+    ]
     assert await is_taken(*GOOD, *(one for one in shapes if format_problem(one) is None))
 
 
@@ -138,13 +140,17 @@ def test_envoy_agrees_on_anything(value: str) -> None:
         ),
         (
             "%REQ(a b)%",
-            "the command REQ at character 1 takes another argument than 'a b': write a header's name, or two as in "
-            "NAME?OTHER",
+            (
+                "the command REQ at character 1 takes another argument than 'a b': write a header's name, or two as in "
+                "NAME?OTHER"
+            ),
         ),
         (
             "%ENVIRONMENT(HOME)%",
-            "the command ENVIRONMENT at character 1 is not for routes, it would read the proxy's environment: leave it "
-            "out, or write %% for a percent sign",
+            (
+                "the command ENVIRONMENT at character 1 is not for routes, it would read the proxy's environment: leave it "
+                "out, or write %% for a percent sign"
+            ),
         ),
         (
             "a%PER_REQUEST_STATE(a)%",

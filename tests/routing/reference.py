@@ -117,17 +117,18 @@ def _attached(routes: Sequence[Route], listener: Listener) -> list[tuple[Route, 
 
 
 def _common(one: str, other: str) -> str | None:
-    """ "*.example.com" and "*.com" have "*.example.com" in common; "a.example.com" is within both."""
+    """Two names such as "*.example.com" and "*.com" have "*.example.com" in common; "a.example.com" is within both."""
     for narrow, wide in ((one, other), (other, one)):
-        if narrow == wide or wide == "*" or (wide.startswith("*.") and narrow.endswith(wide[1:]) and narrow != "*"):
+        if wide in (narrow, "*") or (wide.startswith("*.") and narrow.endswith(wide[1:]) and narrow != "*"):
             return narrow
     return None
 
 
 def _rule(routes: list[tuple[Route, tuple[str, ...]]], request: Request) -> str | None:
-    """ "precedence must be given to rules from the HTTPRoute with the largest number of characters in a matching
-    non-wildcard hostname, then of characters in a matching hostname". The most specific hostname is decided first, and
-    there is no falling back from it: a proxy chooses a virtual host by hostname alone, then a rule in it.
+    """The rule of the most specific hostname: a proxy chooses a virtual host by hostname alone, then a rule in it.
+
+    "precedence must be given to rules from the HTTPRoute with the largest number of characters in a matching
+    non-wildcard hostname, then of characters in a matching hostname"; there is no falling back from it.
     """
     hostnames = {one for _, names in routes for one in names if _host_matches(one, request.host)}
     if not hostnames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from tests.routing.reference import Listener, Match, Request, Route, Table, Text
 

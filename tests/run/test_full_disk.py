@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,4 +83,4 @@ async def test_an_envoy_that_cannot_be_remembered_does_not_run_beside_its_succes
 def _living(directory: Path) -> list[int]:
     """Of the processes that were started, those that still run: a zombie does not."""
     pids = map(int, (directory / "pids").read_text().split()) if (directory / "pids").exists() else ()
-    return [pid for pid in pids if os.path.exists(f"/proc/{pid}/cmdline") and Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()]

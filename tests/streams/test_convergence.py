@@ -16,13 +16,15 @@ from streams.memory import MemoryLog
 from streams.ports import Outgoing, Record
 from streams.projections.convergence import (
     ProjectOptions,
-    _Joins as Proxies,
     _write,
     gateway_of,
     greater,
     joined,
     project,
     summary,
+)
+from streams.projections.convergence import (
+    _Joins as Proxies,
 )
 from streams.topics import Topic, key, split_key
 from tests.streams.toy import GATEWAY, kafka_log, records, until

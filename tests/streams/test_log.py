@@ -158,7 +158,7 @@ async def test_topics_are_as_they_must_be_or_it_says_so(broker: str) -> None:
         with pytest.raises(TopicMissing, match=r"changes/7 does not exist"):
             await log.ends(Topic.CHANGES, 7)
         other = KafkaLog(broker, log.prefix + "x")
-        with pytest.raises(TopicMissing, match="does not exist on the broker: the log is gone. Bring back"):
+        with pytest.raises(TopicMissing, match=r"does not exist on the broker: the log is gone\. Bring back"):
             await records(other, Topic.CHANGES)
 
 

@@ -17,7 +17,7 @@ from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.address import taken
 from streams.xds.server import serve
-from streams.xds.stream import Publication, Report
+from streams.xds.stream import Publication
 from tests.engine.test_quarantine import certificate
 from tests.support.manifests import change_set, gateway, route
 from tests.support.running import free_port
