@@ -6,9 +6,10 @@ On the way nothing breaks before it is made, whatever changed, came late, was re
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streams.xds.messages import ORDER
@@ -80,7 +81,32 @@ def _swap(draw: Any) -> list[Any]:
 
 _numbers = st.sampled_from(range(len(PROXIES)))
 _moves = st.tuples(st.sampled_from(["write", "deliver", "answer"]), _numbers)
-_steps = st.one_of(
+
+
+@st.composite
+def _overtaken(draw: Any) -> list[Any]:
+    """A route that was just sent goes elsewhere again, with the cluster that it went to, or its proxy lets go of it."""
+    number = draw(st.sampled_from([number for number, gateway in enumerate(PROXIES) if gateway == 0]))
+    old, new = draw(st.permutations(CLUSTERS))[:2]
+    clusters = [
+        (0, ("cluster", one), Cluster(draw(_revisions), "", dns=False, endpoints=(0, ""))) for one in (old, new)
+    ]
+    to = {one: (0, ("route", "r0"), Route(draw(_revisions), "", "h0", "0", (one,))) for one in (old, new)}
+    back = ("change", [(0, ("cluster", new), None), to[old]])
+    lets_go = [("wildcard", number), *draw(st.lists(_moves, max_size=3)), ("quiet",)]
+    return [
+        ("change", [*_BASE, *clusters, to[old]]),
+        ("quiet",),
+        ("change", [to[new]]),
+        *draw(st.lists(_moves, max_size=2)),
+        ("write", number),
+        *(lets_go if draw(st.booleans()) else draw(st.lists(_moves, max_size=2))),
+        back,
+        ("write", number),
+    ]
+
+
+_step = st.one_of(
     st.tuples(st.just("change"), _change),
     st.tuples(st.just("change"), _swap()),
     *[_moves] * 5,
@@ -89,16 +115,31 @@ _steps = st.one_of(
     st.tuples(st.just("wildcard"), _numbers),
     st.tuples(st.just("quiet")),
 )
+_single = _step.map(lambda one: [one])
+_steps = st.lists(st.one_of(*[_single] * 3, _overtaken()), max_size=60)
 
 
+def _overtaking(*between: tuple[Any, ...]) -> list[list[Any]]:
+    """The plainest cases of `_overtaken`, which are to be met in every run."""
+    to = {one: (0, ("route", "r0"), Route(0, "", "h0", "0", (one,))) for one in ("c0", "c1")}
+    both = [(0, ("cluster", one), Cluster(0, "", dns=False, endpoints=(0, ""))) for one in to]
+    back = ("change", [(0, ("cluster", "c1"), None), to["c0"]])
+    return [[("change", both), ("quiet",), ("change", [to["c1"]]), ("write", 0), *between, back, ("write", 0)]]
+
+
+@example(True, _overtaking())  # noqa: FBT003
+@example(True, _overtaking(("wildcard", 0), ("quiet",)))  # noqa: FBT003
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.booleans(), st.lists(_steps, max_size=60))
-def test_a_proxy_ends_with_what_is_published_and_nothing_breaks_on_the_way(is_based: bool, steps: list[Any]) -> None:  # noqa: FBT001
+@given(st.booleans(), _steps)
+def test_a_proxy_ends_with_what_is_published_and_nothing_breaks_on_the_way(
+    is_based: bool,  # noqa: FBT001
+    steps: list[list[Any]],
+) -> None:
     site = Site()
     if is_based:
         site.step("change", _BASE)
         site.settle()
-    for verb, *rest in steps:
+    for verb, *rest in chain.from_iterable(steps):
         if verb == "quiet":
             site.settle()
         else:

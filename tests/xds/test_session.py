@@ -149,6 +149,8 @@ def test_a_rejected_removal_is_not_acknowledged_nor_told_again() -> None:
     assert list(rejection.resources) == ["extra"]
     assert session.refuses(rejection)
     assert drain(session) == []
+    session.received(Request(type_url=CLUSTER, subscribe=["*"]))
+    assert drain(session) == []
     assert session.acknowledged == 1
     session.changed(assembly.apply({extra.key: extra}, 3))
     assert [one.resources.keys() for one in drain(session) if one.type_url == CLUSTER] == [{"extra"}]
