@@ -158,47 +158,6 @@ def test_refusals_of_one_list_are_all_told(tmp_path: Path) -> None:
     assert reading.refused["l.json:1"].message.count("metadata.name") == 2
 
 
-class _Counted(dict[str, object]):
-    """Counts how often it is looked through or into."""
-
-    looks = 0
-
-    def __iter__(self):
-        for name in super().__iter__():
-            self.looks += 1
-            yield name
-
-    def __getitem__(self, name: str):
-        self.looks += 1
-        return super().__getitem__(name)
-
-    def values(self):
-        return [self[name] for name in self]
-
-
-@pytest.mark.parametrize("files", [3, 60])
-def test_a_change_of_one_file_looks_into_no_other(tmp_path: Path, files: int) -> None:
-    for number in range(files):
-        (tmp_path / f"f{number}.yaml").write_text(service(f"s{number}"))
-    (tmp_path / "bad.yaml").write_text("kind: [")
-    (tmp_path / "unread.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")
-    directory = Directory(tmp_path, "local")
-    directory.look()
-    directory._files = counted = _Counted(directory._files)
-    path = tmp_path / "f1.yaml"
-    path.write_text(service("s1", 81))
-    assert directory.look([str(path)]) == {ref("s1")}
-    assert directory.object(ref("s1")) is not None
-    assert [one.name for one in directory.refusals()] == ["bad.yaml"]
-    assert [one.name for one in directory.unread()] == ["unread.yaml"]
-    assert directory.is_partial
-    assert counted.looks <= 4
-    (tmp_path / "bad.yaml").unlink()
-    (tmp_path / "unread.yaml").unlink()
-    directory.look()
-    assert (directory.refusals(), directory.unread(), directory.is_partial) == ([], [], False)
-
-
 def test_a_megabyte_and_ten_thousand_documents(tmp_path: Path) -> None:
     big = service("big").replace("metadata: {", "metadata: {annotations: {a: " + "x" * 1_000_000 + "}, ")
     reading = read(tmp_path, {"big.yaml": big, "many.yaml": "---\n".join(service(f"s{n}") for n in range(10_000))})
