@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.site import Site, answering
 from tests.e2e.trouble import dies, until
-from tests.support.running import pid_of, tidy
+from tests.support.running import START_SECONDS, pid_of, tidy
 
 _WORKERS = {"PENSTOCK_ENVOY_CONCURRENCY": "2"}
 
@@ -32,7 +32,7 @@ def test_of_two_runs_on_a_port_one_answers_and_the_other_says_so_until_it_is_fre
         site.populate(name)
         site.start(env=_WORKERS)
         one.serves("one")
-    two.says(f"address=127.0.0.1:{one.port}")
+    two.says(f"address=127.0.0.1:{one.port}", START_SECONDS)
     assert "a proxy cannot listen: end what holds the address, or give the listener another port" in two.printed
     assert "gateway=default/gw " in two.printed
     until(lambda: "Programmed=False" in two.call("status").stdout, lambda: two.call("status").stdout)
