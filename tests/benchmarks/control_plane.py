@@ -43,6 +43,18 @@ class ControlPlane:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
 
+    def table_ms(self) -> float:
+        """Median time in which Envoy's main thread took a route configuration, as Envoy itself measures it."""
+        # Envoy computes it anew every few seconds.
+        until(lambda: self._table() is not None, 30)
+        return float(self._table() or 0)
+
+    def _table(self) -> float | None:
+        found = self.admin("/stats?filter=%5C.rds%5C..*update_duration&format=json")
+        histograms = next(one["histograms"] for one in found["stats"] if "histograms" in one)
+        median = histograms["computed_quantiles"][0]["values"][histograms["supported_quantiles"].index(50)]
+        return median["cumulative"]  # type: ignore[no-any-return]
+
     def memory_mib(self) -> float:
         """Memory of penstock's own processes, shared pages once (PSS): neither the broker nor Envoy."""
         total = 0
