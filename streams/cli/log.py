@@ -9,7 +9,7 @@ import orjson
 import typer
 import yaml
 
-from streams.cli.output import Format, emit, table
+from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.codec import decode_update
 from streams.ports import Log, Record
@@ -32,9 +32,11 @@ def show_log(
     brokers: Brokers = None,
 ) -> None:
     """Print change sets: offset, time, cluster, actor, what changed, what it changed downstream."""
+    if limit < 0:
+        fail(f"--limit {limit} is less than none: give 0 or more", 2)
 
     async def work(log: Log, partition: int) -> None:
-        found, end = await latest(log, partition, max(limit, 0))
+        found, end = await latest(log, partition, limit)
         if not follow:
             _print(found, output)
             return
@@ -50,6 +52,7 @@ def show_log(
 async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, Any]], int]:
     """The last `limit` updates, and the offset behind them; only the end of the topic is read where that is enough."""
     first, end = await log.ends(Topic.UPDATES, partition)
+    limit = min(limit, end)
     start = max(first, end - _OFFSETS_AN_UPDATE * limit)
     while True:
         found: deque[dict[str, Any]] = deque(maxlen=limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,9 +37,15 @@ def replay(  # noqa: PLR0913  the options of the command
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Fold the log from its beginning and print the digest of what comes out."""
+    """Fold the log from its beginning and print the digest of what comes out.
+
+    Exit code 1: the log does not hold the offset of --to.
+    """
     from streams.main import engine_settings, key  # noqa: PLC0415
 
+    for name, given in (("--to", to), ("--out", out)):
+        if live and given is not None:
+            fail(f"--live prints what is emitted now, {name} is for a replay: leave one of the two out", 2)
     settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
@@ -52,6 +59,7 @@ def replay(  # noqa: PLR0913  the options of the command
                 f"there is no sealing key at {settings.key_file}: name the --data or PENSTOCK_SEALING_KEY of this log",
                 3,
             )
+        await _check_held(log, partition, to)
         engine = Engine(Sealer(key(settings)), engine_settings(settings))
         await fold(log, partition, engine, to)
         update = engine.everything()
@@ -67,6 +75,18 @@ def replay(  # noqa: PLR0913  the options of the command
         typer.echo(answer["digest"])
     else:
         typer.echo(f"offset {answer['offset']}: {answer['fragments']} fragments, digest {answer['digest']}")
+
+
+async def _check_held(log: Log, partition: int, to: int | None) -> None:
+    """End with a code when the log does not hold the offset; a marker's is one too. Say when its beginning is gone."""
+    first, end = await log.ends(Topic.CHANGES, partition)
+    if to is not None and not first <= to < end:
+        held = f"the log holds {first} to {end - 1}; name one of these with --to, or leave it out"
+        if first == end:
+            held = "the log holds none yet; leave --to out"
+        fail(f"there is no offset {to}: {held}", 2 if to < 0 else 1)
+    if first > 0:
+        sys.stderr.write(f"penstock: the log begins at offset {first}: what was said before it is not in this replay\n")
 
 
 async def fold(log: Log, partition: int, engine: Engine, to: int | None) -> None:
