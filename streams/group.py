@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import KafkaError
 
 from streams.app import Membership
+from streams.clients import stop_consumer
 from streams.host import Host
 from streams.ports import Record, Unavailable
 from streams.topics import Topic, topic_name
@@ -54,7 +55,7 @@ async def group_host(membership: Membership, host: Host) -> AsyncIterator[Callab
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:
-        await consumer.stop()
+        await stop_consumer(consumer)
         msg = f"Kafka at {membership.brokers} does not answer ({type(error).__name__}: {error})"
         raise Unavailable(msg) from error
     task = asyncio.create_task(_deliver(consumer, host), name="group-deliver")
@@ -64,7 +65,7 @@ async def group_host(membership: Membership, host: Host) -> AsyncIterator[Callab
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await host.stop()
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _deliver(consumer: AIOKafkaConsumer, host: Host) -> None:

@@ -1,4 +1,4 @@
-"""The log on Kafka; aiokafka's types and exceptions do not leave this file."""
+"""The log on Kafka; aiokafka's types and exceptions stay here and in `streams.clients`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from streams.clients import stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
 from streams.topics import Topic, TopicSpec, topic_name, topic_specs
@@ -43,7 +44,6 @@ _IN_FLIGHT = 4000
 _POLL_MS = 1000
 _BATCH = 2000
 _KNOWN_SECONDS = 10.0
-_END_SECONDS = 0.1
 _WRITE_SECONDS = 12.0
 """Without any record acknowledged: then a write is given up."""
 _COPIES = 3
@@ -147,7 +147,7 @@ class KafkaLog:
         try:
             yield writer
         finally:
-            await _stop(producer, writer.stuck)
+            await stop_producer(producer, writer.stuck)
 
     @asynccontextmanager
     async def _consumer(
@@ -170,16 +170,16 @@ class KafkaLog:
             # Asked first: for a topic that is not there the client would fill the log with warnings for 15 s.
             await self._check_known(consumer, at, topic)
         except (KafkaError, OSError) as error:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise self._unavailable(error) from error
         except TopicMissing:
-            await consumer.stop()
+            await stop_consumer(consumer)
             raise
         try:
             consumer.assign([at])
             yield consumer, at
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _batch(self, consumer: AIOKafkaConsumer, at: TopicPartition, topic: Topic) -> dict[Any, list[Any]]:
         """What comes within a second. Raises TopicMissing and the client's errors.
@@ -298,29 +298,6 @@ class _KafkaWriter:
             for answer in (*flying, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
                 if answer.done() and not answer.cancelled():
                     answer.exception()
-
-
-async def _stop(producer: AIOKafkaProducer, stuck: asyncio.Task[list[int]] | None) -> None:
-    try:
-        if stuck is None:
-            await producer.stop()
-            return
-        # A plain stop waits for what was never sent, and the sender, cancelled, for each request that it tries again.
-        for task in (producer._sender.sender_task, stuck):  # noqa: SLF001
-            await _end(task)
-        await producer.client.close()
-        producer._closed = True  # noqa: SLF001
-    except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
-        _LOG.debug("the producer was already gone", error=str(error))
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it takes it: it waits for others when it is cancelled, one after another."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_END_SECONDS)
-    if not task.cancelled():
-        task.exception()
 
 
 def _missing(topic: Topic, name: str) -> TopicMissing:

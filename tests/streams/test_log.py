@@ -273,3 +273,23 @@ async def test_a_writer_whose_broker_goes_away_ends(tmp_path: Path) -> None:
         assert [row.value for row in await records(log, Topic.CHANGES)] == [b"a", b"c"]
     finally:
         await node.stop()
+
+
+@pytest.mark.kafka
+async def test_followers_whose_broker_is_away_can_be_left(tmp_path: Path) -> None:
+    """The client passes on the cancellation of its own fetch: the task that leaves would end as if it were cancelled."""
+    node = Broker(tmp_path)
+    log = KafkaLog(await node.start())
+    try:
+        await log.create_topics(1)
+        async with log.writer("w") as writer:
+            await writer.write([one(b"a")])
+        followers = [log.follow(Topic.CHANGES, 0) for _ in range(20)]
+        for follower in followers:
+            assert [row.value for row in await anext(follower)] == [b"a"]
+        await node.stop()
+        for follower in followers:
+            await follower.aclose()  # type: ignore[attr-defined]
+        assert [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+    finally:
+        await node.stop()
