@@ -9,6 +9,7 @@ import orjson
 import typer
 import yaml
 
+from streams.cli.following import follow as going_on
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.codec import decode_update
@@ -31,22 +32,23 @@ def show_log(
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print change sets: offset, time, cluster, actor, what changed, what it changed downstream."""
+    """Print change sets: offset, time, cluster, actor, what changed, what it changed downstream.
+
+    With --follow, what keeps the log from going on is said once on standard error. Ctrl-C ends it, with code 130.
+    """
     if limit < 0:
         fail(f"--limit {limit} is less than none: give 0 or more", 2)
+    settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> None:
         found, end = await latest(log, partition, limit)
         if not follow:
             _print(found, output)
             return
-        for value in found:
-            typer.echo(_line(value, output))
-        async for records in log.follow(Topic.UPDATES, partition, end):
-            for value in _values(records):
-                typer.echo(_line(value, output))
+        _show(found, output)
+        await going_on(settings, Topic.UPDATES, end, lambda records: _show(_values(records), output))
 
-    with_log(chosen(data, brokers), work)
+    with_log(settings, work)
 
 
 async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, Any]], int]:
@@ -68,6 +70,11 @@ def _print(found: list[dict[str, Any]], output: Format) -> None:
         table(("offset", "time", "cluster", "actor", "change", "downstream"), [_row(one) for one in found])
     else:
         emit(found, output)
+
+
+def _show(found: list[dict[str, Any]], output: Format) -> None:
+    for value in found:
+        typer.echo(_line(value, output))
 
 
 def _line(value: dict[str, Any], output: Format) -> str:
