@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR
 
 from engine.ref import Ref
+from streams.sources.content import EMPTY_FOLDER, shown
 from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
 
 Signature = tuple[int, int, int, int]
@@ -33,6 +35,8 @@ class Directory:
         """Objects that stand in more than one place."""
         self._closed: dict[str, str] = {}
         """Folders that cannot be listed, and why: what was below them stays."""
+        self._empty: set[str] = set()
+        """Folders with the name of a manifest and nothing in them."""
         self._folders: set[str] = set()
         """Folders, and links to some, at the last look at everything, hidden ones too."""
         self.is_doubtful = False
@@ -98,10 +102,13 @@ class Directory:
             refused[one.location] = (
                 one if before is None else replace(before, message=f"{before.message}; {one.message}")
             )
-        for folder, why in sorted(self._closed.items()):
-            refused.setdefault(folder, Refused(folder, 0, f"cannot be listed: {why}; what it said stays"))
+        folders = {folder: f"cannot be listed: {why}; what it said stays" for folder, why in self._closed.items()}
+        folders |= dict.fromkeys(self._empty, EMPTY_FOLDER)
+        for folder, message in sorted(folders.items()):
+            refused.setdefault(shown(folder), Refused(shown(folder), 0, message))
         if self.missing:
-            refused["."] = Refused(".", 0, f"the directory {self.root} is gone: what it said stays until it is back")
+            words = f"the directory {shown(self.root)} is gone: what it said stays until it is back"
+            refused["."] = Refused(".", 0, words)
         return list(refused.values())
 
     def unread(self) -> list[Unread]:
@@ -135,7 +142,7 @@ class Directory:
 
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
-        self._closed, self._folders = {}, set()
+        self._closed, self._folders, self._empty = {}, set(), set()
         listed = dict(self._walk())
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
@@ -157,6 +164,8 @@ class Directory:
             seen.add((stat.st_dev, stat.st_ino))
             below = os.path.relpath(folder, self.root)
             self._folders |= {below, *(one if below == "." else f"{below}/{one}" for one in folders)}
+            if Path(below).suffix.lower() in SUFFIXES and not folders and not files:
+                self._empty.add(below)
             folders[:] = sorted(one for one in folders if not one.startswith("."))
             for file in files:
                 if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
@@ -176,7 +185,7 @@ class Directory:
         after = None
         self._signatures.pop(name, None)
         if signature is not None:
-            after = read_file(self.root / name, name, self._cluster, before)
+            after = read_file(self.root / name, shown(name), self._cluster, before)
             self._files[name] = after
             if after.refused or after.unread:
                 self._odd[name] = after
@@ -213,9 +222,15 @@ def _difference(before: File, after: File) -> set[Ref]:
 
 
 def signature(path: Path) -> Signature | None:
-    """What changes when a regular file does; None for what is none."""
+    """What changes when a file does, or a link that leads nowhere; None where there is none, or a folder."""
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
-        return None
-    return (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_dev) if path.is_file() else None
+        try:
+            found = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            # Its folder may be listed and not entered: it is there, and that is all that can be known.
+            return 0, 0, 0, 0
+    return None if S_ISDIR(found.st_mode) else (found.st_mtime_ns, found.st_ino, found.st_size, found.st_dev)

@@ -250,6 +250,13 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
                     yield {path for _, path in events}
                 elif idle % _RESCAN_LOOKS == 0:
                     yield None
-        except (FileNotFoundError, OSError, RuntimeError) as error:
-            _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=str(error))
+        except (OSError, RuntimeError, ExceptionGroup) as error:
+            # The library tells of a name that is no text so, in a group.
+            _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=_first(error))
             await asyncio.sleep(_IDLE_MS / 1000)
+
+
+def _first(error: Exception) -> str:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -15,10 +15,10 @@ from engine.document import Document
 from engine.models.admission import Refusal, admit
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
+from streams.sources.content import NoFile, NoText, text_of
 from streams.sources.documents import Unreadable, check_size, json_documents, plain, yaml_chunks, yaml_documents
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-_FILE_BYTES = 64 << 20
 _NAME_CHARACTERS = 253
 _NAMESPACE_CHARACTERS = 63
 
@@ -118,14 +118,11 @@ def missing(root: Path) -> str:
 def read_file(path: Path, name: str, cluster: str, before: File | None = None) -> File:
     """What the file at `path` says, `name` being its path below the root; `before` what it said last. Never raises."""
     try:
-        if path.stat().st_size > _FILE_BYTES:
-            return _broken(Refused(name, 1, f"is larger than {_FILE_BYTES >> 20} MiB: split it"), before)
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return _broken(Refused(name, line, "is no UTF-8 text: save it as UTF-8"), before)
-    except OSError as error:
-        return _broken(Refused(name, 1, f"cannot be read: {error.strerror or error}"), before)
+        text = text_of(path)
+    except NoFile as error:
+        return File(refused=(Refused(name, 0, str(error)),))
+    except NoText as error:
+        return _broken(Refused(name, error.line, str(error)), before)
     return read_text(text, name, cluster, before)
 
 
