@@ -46,6 +46,9 @@ _BATCH = 2000
 _KNOWN_SECONDS = 10.0
 _WRITE_SECONDS = 12.0
 """Without any record acknowledged: then a write is given up."""
+_FOR_EVER = "-1"
+"""A limit of time or size by which nothing is deleted."""
+_LIMITS = ("retention.ms", "retention.bytes")
 _COPIES = 3
 """Of each record, where there are so many brokers."""
 
@@ -74,7 +77,7 @@ class KafkaLog:
             ]
             if new:
                 _check_created(await admin.create_topics(new))
-            await _check_topics(admin, wanted)
+            await _check_topics(admin, wanted, self.brokers)
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
         finally:
@@ -332,21 +335,29 @@ async def _partitions(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) ->
         await asyncio.sleep(0.05)
 
 
-async def _check_topics(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+async def _check_topics(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], brokers: str) -> None:
     partitions = await _partitions(admin, specs)
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
-    policies = {
-        resource[3]: next((entry[1] for entry in resource[4] if entry[0] == "cleanup.policy"), "")
-        for answer in answers
-        for resource in answer.resources
-    }
+    found = [resource for answer in answers for resource in answer.resources]
+    configs = {resource[3]: {entry[0]: entry[1] for entry in resource[4]} for resource in found}
     for spec in specs:
         if partitions.get(spec.name, 0) < spec.partitions:
             msg = f"{spec.name} has {partitions.get(spec.name, 0)} partitions, needs {spec.partitions}: add partitions"
             raise TopicMissing(msg)
-        if policies.get(spec.name, "") != spec.config["cleanup.policy"]:
-            msg = (
-                f"{spec.name} has cleanup.policy={policies.get(spec.name)}, needs {spec.config['cleanup.policy']}: "
-                f"history would be lost; change the topic's configuration"
-            )
-            raise TopicMissing(msg)
+        _check_kept(spec, configs.get(spec.name, {}), brokers)
+
+
+def _check_kept(spec: TopicSpec, config: Mapping[str, str], brokers: str) -> None:
+    """Raises TopicMissing when the broker would delete of a topic what must stay; all other limits are the user's."""
+    names = ("cleanup.policy", *(_LIMITS if spec.config.get("retention.ms") == _FOR_EVER else ()))
+    must = {name: spec.config[name] for name in names}
+    wrong = {name: value for name, value in must.items() if config.get(name) != value}
+    if not wrong:
+        return
+    is_so = ", ".join(f"{name}={config.get(name)}" for name in wrong)
+    wanted = ",".join(f"{name}={value}" for name, value in wrong.items())
+    msg = (
+        f"{spec.name} has {is_so}, needs {wanted}: history would be lost. Set it: kafka-configs.sh --bootstrap-server "
+        f"{brokers} --alter --entity-type topics --entity-name {spec.name} --add-config {wanted}"
+    )
+    raise TopicMissing(msg)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.broker import Broker
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Fenced, Log, LogError, Outgoing, TopicMissing, Unavailable
 from streams.topics import Topic, topic_name
-from tests.streams.toy import kafka_log, records
+from tests.streams.toy import kafka_log, records, until
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -163,15 +165,51 @@ async def test_topics_are_as_they_must_be_or_it_says_so(broker: str) -> None:
 
 
 @pytest.mark.kafka
-async def test_a_topic_of_another_policy_is_refused(broker: str) -> None:
+@pytest.mark.parametrize(
+    ("topic", "config", "said"),
+    [
+        (Topic.CHANGES, {"cleanup.policy": "compact"}, "cleanup.policy=compact, retention.ms=604800000"),
+        (Topic.STATE, {"cleanup.policy": "delete"}, "cleanup.policy=delete"),
+        (Topic.CHANGES, {"retention.ms": "604800000"}, "retention.ms=604800000"),
+        (Topic.UPDATES, {"retention.ms": "-1", "retention.bytes": "1000000"}, "retention.bytes=1000000"),
+        (Topic.REJECTED, {"retention.ms": "1000", "retention.bytes": "1"}, "retention.ms=1000, retention.bytes=1"),
+        (Topic.CHANGES, {"retention.ms": "-1"}, None),
+        (Topic.REPORTS, {"retention.ms": "3600000", "retention.bytes": "1000000"}, None),
+        (Topic.STATE, {"cleanup.policy": "compact", "retention.ms": "1000", "segment.ms": "60000"}, None),
+    ],
+)
+async def test_a_topic_that_would_lose_history_is_refused(
+    broker: str, topic: Topic, config: dict[str, str], said: str | None
+) -> None:
     log = KafkaLog(broker, f"t{uuid.uuid4().hex[:8]}")
+    name = topic_name(topic, log.prefix)
     admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await admin.start()
-    wrong = NewTopic(topic_name(Topic.CHANGES, log.prefix), 1, 1, topic_configs={"cleanup.policy": "compact"})
-    await admin.create_topics([wrong])
-    await admin.close()
-    with pytest.raises(TopicMissing, match=r"cleanup.policy=compact, needs delete: history would be lost"):
+    await admin.create_topics([NewTopic(name, 1, 1, topic_configs={"retention.ms": "604800000"} | config)])
+    try:
+        if said is None:
+            await log.create_topics(1)
+            return
+        with pytest.raises(TopicMissing) as caught:
+            await log.create_topics(1)
+        words, command = str(caught.value).split(": history would be lost. Set it: ")
+        # What it says to do is all that is needed.
+        (wanted,) = re.findall(rf"^kafka-configs.sh .* {broker} .* --entity-name {name} --add-config (\S+)$", command)
+        assert words == f"{name} has {said}, needs {wanted}"
+        change = dict(one.split("=") for one in wanted.split(","))
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, change)])
+        await until(lambda: _is_taken(log))
+    finally:
+        await admin.close()
+
+
+async def _is_taken(log: KafkaLog) -> bool:
+    """A change of a topic takes a moment to be known."""
+    try:
         await log.create_topics(1)
+    except TopicMissing:
+        return False
+    return True
 
 
 async def test_a_broker_that_is_not_there_is_named() -> None:
