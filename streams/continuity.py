@@ -68,3 +68,10 @@ class ContinuedLog:
         await self.check()
         async with self.log.writer(transactional_id, seconds) as writer:
             yield writer
+
+    @asynccontextmanager
+    async def appender(self) -> AsyncIterator[Writer]:
+        """See `Log.appender`. Raises LogBehind too."""
+        await self.check()
+        async with self.log.appender() as writer:
+            yield writer

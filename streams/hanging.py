@@ -33,7 +33,6 @@ def writers(domain: str, clusters: Iterable[str]) -> Writers:
     to_the_log = [f"source-{domain}-{cluster}" for cluster in clusters] + [f"clock-{domain}", f"publisher-{domain}"]
     return {
         f"resolver-{domain}": (*OUTPUTS, Topic.REJECTED),
-        f"reports-{domain}": (Topic.REPORTS,),
         f"convergence-{domain}": (Topic.CONVERGENCE,),
         **dict.fromkeys(to_the_log, (Topic.CHANGES,)),
     }

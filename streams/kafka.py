@@ -128,10 +128,22 @@ class KafkaLog:
     @asynccontextmanager
     async def writer(self, transactional_id: str, seconds: float = TRANSACTION_SECONDS) -> AsyncIterator[Writer]:
         """See `Log.writer`. Raises Unavailable."""
-        producer = AIOKafkaProducer(
+        producer = self._producer(
+            transactional_id=f"{self.prefix}-{transactional_id}", transaction_timeout_ms=int(seconds * 1000)
+        )
+        async with self._started(producer, _KafkaWriter(producer, self)) as writer:
+            yield writer
+
+    @asynccontextmanager
+    async def appender(self) -> AsyncIterator[Writer]:
+        """See `Log.appender`. Raises Unavailable."""
+        producer = self._producer()
+        async with self._started(producer, _KafkaAppender(producer, self)) as writer:
+            yield writer
+
+    def _producer(self, **transactional: Any) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
             bootstrap_servers=self.brokers,
-            transactional_id=f"{self.prefix}-{transactional_id}",
-            transaction_timeout_ms=int(seconds * 1000),
             request_timeout_ms=8_000,
             retry_backoff_ms=10,
             linger_ms=0,
@@ -139,14 +151,17 @@ class KafkaLog:
             compression_type="zstd",
             max_request_size=_REQUEST_BYTES,
             max_batch_size=_SEND_BYTES,
+            **transactional,
             **self.security,
         )
+
+    @asynccontextmanager
+    async def _started(self, producer: AIOKafkaProducer, writer: _KafkaWriter) -> AsyncIterator[Writer]:
         try:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
             raise self._unavailable(error) from error
-        writer = _KafkaWriter(producer, self)
         try:
             yield writer
         finally:
@@ -253,7 +268,7 @@ class _KafkaWriter:
         if first is None:
             return []
         flight = _Flight()
-        task = asyncio.create_task(self._transaction(chain((first,), coming), flight), name="kafka-write")
+        task = asyncio.create_task(self._written(chain((first,), coming), flight), name="kafka-write")
         await self._wait(task, flight)
         if not task.done():
             raise await self._log._lost(flight.names)  # noqa: SLF001
@@ -266,7 +281,8 @@ class _KafkaWriter:
             raise await self._log._lost(flight.names) from error  # noqa: SLF001
         except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
             # Fenced between two sends, the client says only that it is in no transaction.
-            if self._producer._txn_manager.is_fatal_error():  # noqa: SLF001
+            transactions = self._producer._txn_manager  # noqa: SLF001
+            if transactions is not None and transactions.is_fatal_error():
                 msg = f"another writer took over, or the transaction timed out: {error!r}"
                 raise Fenced(msg) from error
             raise self._log._unavailable(error) from error  # noqa: SLF001
@@ -283,24 +299,39 @@ class _KafkaWriter:
                 # For a topic that was deleted the client waits for ever, and ending its transaction does too.
                 self.stuck = task
 
-    async def _transaction(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
-        flying = flight.flying
+    async def _written(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
         try:
             async with self._producer.transaction():
-                for one in records:
-                    name = flight.names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
-                    headers = list(one.headers)
-                    flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=headers))
-                    while flying and (len(flying) > _IN_FLIGHT or flying[0].done()):
-                        flight.offsets.append((await flying.popleft()).offset)
-                while flying:
-                    flight.offsets.append((await flying.popleft()).offset)
-                return flight.offsets
+                return await self._sent(records, flight)
         finally:
-            # Looked at, or asyncio complains of each record that a fenced producer failed.
-            for answer in (*flying, self._producer._txn_manager.wait_for_transaction_end()):  # noqa: SLF001
-                if answer.done() and not answer.cancelled():
-                    answer.exception()
+            _look_at([*flight.flying, self._producer._txn_manager.wait_for_transaction_end()])  # noqa: SLF001
+
+    async def _sent(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
+        flying = flight.flying
+        for one in records:
+            name = flight.names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
+            headers = list(one.headers)
+            flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=headers))
+            while flying and (len(flying) > _IN_FLIGHT or flying[0].done()):
+                flight.offsets.append((await flying.popleft()).offset)
+        while flying:
+            flight.offsets.append((await flying.popleft()).offset)
+        return flight.offsets
+
+
+class _KafkaAppender(_KafkaWriter):
+    async def _written(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
+        try:
+            return await self._sent(records, flight)
+        finally:
+            _look_at(flight.flying)
+
+
+def _look_at(answers: Iterable[asyncio.Future[Any]]) -> None:
+    """Or asyncio complains of each record that a fenced producer failed."""
+    for answer in answers:
+        if answer.done() and not answer.cancelled():
+            answer.exception()
 
 
 def _missing(topic: Topic, name: str) -> TopicMissing:

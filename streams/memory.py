@@ -64,17 +64,28 @@ class MemoryLog:
         self._epochs[transactional_id] += 1
         yield _MemoryWriter(self, transactional_id, self._epochs[transactional_id])
 
+    @asynccontextmanager
+    async def appender(self) -> AsyncIterator[Writer]:
+        """See `Log.appender`."""
+        self._check()
+        yield _MemoryAppender(self)
+
     async def resume(self) -> None:
         """The broker is back: followers go on."""
         self.down = False
         async with self._written:
             self._written.notify_all()
 
-    async def _append(self, transactional_id: str, epoch: int, records: Sequence[Outgoing]) -> list[int]:
+    async def _commit(self, transactional_id: str, epoch: int, records: Sequence[Outgoing]) -> list[int]:
         self._check()
         if self._epochs[transactional_id] != epoch:
             msg = f"another writer took over {transactional_id}"
             raise Fenced(msg)
+        # A transaction's marker takes an offset that no reader ever sees.
+        return await self._append(records, markers=1)
+
+    async def _append(self, records: Sequence[Outgoing], markers: int = 0) -> list[int]:
+        self._check()
         now = self._clock()
         offsets = []
         async with self._written:
@@ -84,8 +95,7 @@ class MemoryLog:
                 self._records[topic, number].append(Record(topic, number, offset, key, value, headers, now))
                 self._ends[topic, number] = offset + 1
             for at in {(record.topic, record.partition) for record in records}:
-                # A transaction's marker takes an offset that no reader ever sees.
-                self._ends[at] += 1
+                self._ends[at] += markers
             self._written.notify_all()
         return offsets
 
@@ -107,4 +117,13 @@ class _MemoryWriter:
 
     async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """See `Writer.write`."""
-        return await self._log._append(self._transactional_id, self._epoch, list(records))  # noqa: SLF001
+        return await self._log._commit(self._transactional_id, self._epoch, list(records))  # noqa: SLF001
+
+
+class _MemoryAppender:
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    async def write(self, records: Iterable[Outgoing]) -> list[int]:
+        """See `Writer.write`."""
+        return await self._log._append(list(records))  # noqa: SLF001

@@ -64,7 +64,7 @@ class LogBehind(LogError):  # noqa: N818
 
 
 class Writer(Protocol):
-    """Writes transactions under one transactional id."""
+    """Writes transactions under one transactional id, or, from `Log.appender`, records as they are."""
 
     async def write(self, records: Iterable[Outgoing]) -> list[int]:
         """Write all or nothing, nothing at all when there is none; answers the offsets. Raises Fenced or Unavailable.
@@ -94,4 +94,10 @@ class Log(Protocol):
 
         A transaction that takes longer than `seconds` is aborted. Readers of its partitions wait so long for one that
         was left open, unless a writer of the same id comes.
+        """
+
+    def appender(self) -> AbstractAsyncContextManager[Writer]:
+        """Writes records in their order, until left: no transaction, and nobody is fenced.
+
+        For what is joined by maximum: of a write that fails a part may be there, and some of it twice.
         """

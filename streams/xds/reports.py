@@ -39,11 +39,14 @@ class Reports:
         self._wake.set()
 
     async def write(self, log: Log) -> None:
-        """Write them for ever, in one transaction those of a while: the broker has changes to pass on meanwhile."""
+        """Write them for ever, those of a while together: the broker has changes to pass on meanwhile.
+
+        In no transaction: they are joined by maximum, and two publishers of a domain write beside one another.
+        """
         backoff = Backoff()
         while True:
             try:
-                async with log.writer(f"reports-{self._domain}") as writer:
+                async with log.appender() as writer:
                     while True:
                         await self._wake.wait()
                         await asyncio.sleep(_GATHER_SECONDS)

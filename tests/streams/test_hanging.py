@@ -64,7 +64,6 @@ async def test_the_log_can_be_read_again(log: KafkaLog, name: str) -> None:
     ("name", "topics"),
     [
         ("resolver-default", (*OUTPUTS, Topic.REJECTED)),
-        ("reports-default", (Topic.REPORTS,)),
         ("convergence-default", (Topic.CONVERGENCE,)),
     ],
 )

@@ -51,6 +51,18 @@ async def test_what_is_written_is_read_back(log: Log) -> None:
     assert found[0].headers == (("h", b"\x00\xff"), ("h", b"2"))
 
 
+async def test_what_is_appended_is_read_in_its_order_and_fences_nobody(log: Log) -> None:
+    """Two publishers report beside one another."""
+    async with log.appender() as first, log.appender() as second:
+        assert await first.write([]) == []
+        for number in range(3):
+            for writer in (first, second):
+                await writer.write([one(b"%d" % number, topic=Topic.REPORTS), one(b"end", topic=Topic.REPORTS)])
+    found = await records(log, Topic.REPORTS)
+    assert [row.value for row in found] == [b"0", b"end"] * 2 + [b"1", b"end"] * 2 + [b"2", b"end"] * 2
+    assert [row.offset for row in found] == list(range(12)), "no marker between"
+
+
 async def test_ends_begin_at_zero_and_lie_behind_every_record(log: Log) -> None:
     assert await log.ends(Topic.CHANGES, 0) == (0, 0)
     async with log.writer("w") as writer:
