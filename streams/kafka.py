@@ -55,11 +55,15 @@ _COPIES = 3
 
 @dataclass(frozen=True, slots=True)
 class KafkaLog:
-    """Every call opens its own client: few, long readers and writers. `security` are aiokafka's own settings."""
+    """Every call opens its own client: few, long readers and writers. `security` are aiokafka's own settings.
+
+    A read is given up after `patience` seconds in which nothing came: longer than the client waits for one answer.
+    """
 
     brokers: str
     prefix: str = "penstock"
     security: Mapping[str, Any] = field(default_factory=dict)
+    patience: float = 20.0
 
     async def create_topics(self, domains: int = 1) -> None:
         """Create what is missing; raises TopicMissing when a topic is there but not as it must be, or Unavailable."""
@@ -98,8 +102,14 @@ class KafkaLog:
         async with self._consumer(topic, partition) as (consumer, at):
             first, end = await self._bounds(consumer, at, topic)
             consumer.seek(at, max(start, first))
+            clock, before = asyncio.get_running_loop().time, -1
             # The position, not the number of records: transaction markers and compaction leave holes.
-            while await consumer.position(at) < end:
+            while (position := await consumer.position(at)) < end:
+                if position > before:
+                    before, deadline = position, clock() + self.patience
+                if clock() > deadline:
+                    msg = f"Kafka at {self.brokers} does not answer (no record for {self.patience:.0f} s)"
+                    raise Unavailable(msg)
                 try:
                     batch = await self._batch(consumer, at, topic)
                 except KafkaError as error:

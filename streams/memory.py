@@ -43,6 +43,7 @@ class MemoryLog:
         records = self._records[topic, partition]
         end = len(records)
         for first in range(_index(records, start), end, _BATCH):
+            self._check()
             yield records[first : min(first + _BATCH, end)]
 
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:

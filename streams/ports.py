@@ -82,7 +82,7 @@ class Log(Protocol):
         """(first offset kept, offset after the last committed record)."""
 
     def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
-        """Batches from `start` to the end as it is now."""
+        """Batches from `start` to the end as it is now. Raises Unavailable when the broker stops to answer before."""
 
     def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """Batches from `start`, then whatever comes, for ever; goes on after the broker was away."""

@@ -1,0 +1,90 @@
+"""A log whose broker stands still in the middle of a read: one behaviour for the twin and the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from streams.broker import Broker
+from streams.kafka import KafkaLog
+from streams.memory import MemoryLog
+from streams.ports import Log, Outgoing, Unavailable
+from streams.topics import Topic
+from tests.streams.toy import records
+
+PATIENCE = 4.0
+HALT = 1.5
+
+
+def record(value: bytes) -> Outgoing:
+    return Outgoing(Topic.CHANGES, 0, b"k", value)
+
+
+@dataclass
+class Halting:
+    """A log whose broker can stand still in the middle of a read of `records`, which are more than are at hand."""
+
+    log: Log
+    records: list[Outgoing]
+    halt: Callable[[], None]
+    resume: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+async def halting(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Halting]:
+    if request.param == "memory":
+        log = MemoryLog()
+        yield Halting(log, [record(b"a")] * 2000, lambda: setattr(log, "down", True), lambda: setattr(log, "down", False))
+        return
+    node = Broker(tmp_path)
+    kafka = KafkaLog(await node.start(), patience=PATIENCE)
+    pid = node.pid
+    assert pid is not None
+    try:
+        await kafka.create_topics(1)
+        yield Halting(
+            kafka,
+            # What does not compress: the client holds some 16 MiB that it has not handed over.
+            [record(os.urandom(1 << 20)) for _ in range(60)],
+            lambda: os.kill(pid, signal.SIGSTOP),
+            lambda: os.kill(pid, signal.SIGCONT),
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await node.stop()
+
+
+async def test_a_read_whose_broker_stands_still_ends(halting: Halting) -> None:
+    async with halting.log.writer("w") as writer:
+        await writer.write(halting.records)
+    found = 0
+    async with asyncio.timeout(60):
+        with pytest.raises(Unavailable):
+            async for batch in halting.log.read(Topic.CHANGES, 0):
+                found += len(batch)
+                halting.halt()
+    assert 0 < found < len(halting.records)
+    halting.resume()
+    assert len(await records(halting.log, Topic.CHANGES)) == len(halting.records)
+
+
+async def test_a_read_goes_on_while_anything_comes(halting: Halting) -> None:
+    """Longer in all than it would wait for the next record."""
+    async with halting.log.writer("w") as writer:
+        await writer.write(halting.records)
+    found = halts = 0
+    async with asyncio.timeout(60):
+        async for batch in halting.log.read(Topic.CHANGES, 0):
+            found += len(batch)
+            if isinstance(halting.log, KafkaLog) and found < len(halting.records):
+                halts += 1
+                halting.halt()
+                asyncio.get_running_loop().call_later(HALT, halting.resume)
+    assert found == len(halting.records)
+    assert halts * HALT > PATIENCE or isinstance(halting.log, MemoryLog)
