@@ -47,7 +47,7 @@ class Broker:
     def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self._directory = directory.absolute()
         self._say = say
-        self._file = directory / "broker.json"
+        self._file = self._directory / "broker.json"
         self._process: subprocess.Popen[bytes] | None = None
 
     def running(self) -> str | None:

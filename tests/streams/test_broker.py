@@ -149,3 +149,15 @@ def test_jars_that_cannot_be_had_are_told_with_the_remedy(tmp_path: Path, monkey
 
 def test_no_cluster_id_looks_like_an_option() -> None:
     assert not [one for one in (process._cluster_id() for _ in range(2_000)) if one.startswith("-")]
+
+
+def test_a_relative_directory_is_the_one_of_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    node = Broker(Path("data"))
+    monkeypatch.chdir(tmp_path)
+    started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    (tmp_path / "here" / "data" / "broker.json").write_text(
+        json.dumps({"pid": os.getpid(), "port": 7, "started": started})
+    )
+    assert (node.running(), node.address(), node.pid) == ("127.0.0.1:7", "127.0.0.1:7", os.getpid())
