@@ -6,18 +6,17 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from streams.broker.jars import class_path, java
+from streams.process import Process, recall, remember, running
 
 _LOGGER = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 _JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_LOGGER)
@@ -35,10 +34,8 @@ class BrokerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    pid: int
+    process: Process
     port: int
-    started: str
-    """The process' start time from /proc, so that a reused pid is not taken for ours."""
 
 
 class Broker:
@@ -79,7 +76,7 @@ class Broker:
     def pid(self) -> int | None:
         """The node's process, None when it does not live."""
         found = self._read()
-        return found.pid if found is not None else None
+        return found.process.pid if found is not None else None
 
     async def start(self) -> str:
         """Adopt the living node or start one; answers `host:port` once it accepts connections.
@@ -91,7 +88,7 @@ class Broker:
             found = await asyncio.to_thread(self._launch)
         deadline = time.monotonic() + _START_SECONDS
         while not _accepts(found.port):
-            if not _alive(found):
+            if not found.process.alive():
                 msg = f"the broker ended while starting:\n{self._last_words()}"
                 raise BrokerError(msg)
             if time.monotonic() > deadline:
@@ -111,12 +108,7 @@ class Broker:
         found = self._read()
         if found is None:
             return
-        _signal(found, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while _alive(found):
-            if time.monotonic() > deadline:
-                _signal(found, signal.SIGKILL)
-            await asyncio.sleep(0.05)
+        await found.process.stop(_STOP_SECONDS)
         if self._process is not None:
             self._process.wait()
 
@@ -133,7 +125,7 @@ class Broker:
             self._format(path, properties)
         with (self._directory / "broker.log").open("ab") as log:
             said = log.tell()
-            self._process = process = subprocess.Popen(  # noqa: S603  our own arguments
+            self._process = child = subprocess.Popen(  # noqa: S603  our own arguments
                 [java(), *_JVM, "-cp", path, "kafka.Kafka", properties],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -141,9 +133,9 @@ class Broker:
                 cwd=self._directory,
                 start_new_session=True,
             )
-        running = _Running(process.pid, port, _started(process.pid))
-        _write(self._file, json.dumps({"pid": running.pid, "port": port, "started": running.started, "said": said}))
-        return running
+        found = _Running(running(child.pid), port)
+        remember(self._file, found.process, port=port, said=said)
+        return found
 
     def _ports(self) -> tuple[int, int]:
         # The same port as last time when it is free: clients that wait for the broker find it again.
@@ -162,12 +154,11 @@ class Broker:
             raise BrokerError(msg)
 
     def _read(self) -> _Running | None:
+        found = recall(self._file)
         try:
-            data = json.loads(self._file.read_text())
-            found = _Running(int(data["pid"]), int(data["port"]), str(data["started"]))
-        except (OSError, ValueError, KeyError):
+            return _Running(found[0], int(str(found[1]["port"]))) if found is not None else None
+        except (ValueError, KeyError):
             return None
-        return found if _alive(found) else None
 
     def _last_words(self) -> str:
         lines = self._said()
@@ -246,31 +237,3 @@ def _accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _started(pid: int) -> str:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
-
-
-def _alive(running: _Running) -> bool:
-    try:
-        stat = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return stat[0] != "Z" and stat[19] == running.started
-
-
-def _signal(running: _Running, number: int) -> None:
-    """It may have ended since it was looked at."""
-    with suppress(ProcessLookupError):
-        os.kill(running.pid, number)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -17,9 +17,9 @@ import structlog
 from engine.ref import parse_ref
 from streams.backoff import Backoff
 from streams.ports import Log, LogError
+from streams.process import Process, reap, recall, remember, spawn
 from streams.reminder import Reminder
 from streams.sinks.bootstrap import bootstrap
-from streams.sinks.process import Process, reap, recall, remember, spawn
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 

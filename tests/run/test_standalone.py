@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from streams.broker import Broker
+from streams.process import Process, remember, spawn
 from streams.settings import Settings
-from streams.sinks.process import Process, remember, spawn
 from streams.standalone import Standalone
 
 

@@ -1,4 +1,4 @@
-"""Processes that outlive who started them: remembered in a file, known again by their start time, ended by pid."""
+"""Processes that outlive who started them: remembered in a file, known again by their start time, ended by pid; which they are is not known here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Process:
     def alive(self) -> bool:
         """Whether it still runs."""
         try:
-            stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            stat = _stat(self.pid)
         except OSError:
             return False
         return stat[0] != "Z" and stat[19] == self.started
@@ -46,10 +46,10 @@ class Process:
         while self.alive() and time.monotonic() < deadline:
             time.sleep(0.005)
 
-    async def stop(self) -> None:
-        """End it, and wait until it is gone."""
+    async def stop(self, seconds: float = _STOP_SECONDS) -> None:
+        """End it, and wait until it is gone; after so many seconds it is killed."""
         self.signal(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + seconds
         while self.alive():
             if time.monotonic() > deadline:
                 self.signal(signal.SIGKILL)
@@ -64,7 +64,7 @@ def spawn(command: Sequence[str | Path], log: Path) -> Process:
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
     _CHILDREN.append(child)
-    return Process(child.pid, _started(child.pid))
+    return running(child.pid)
 
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []
@@ -76,12 +76,18 @@ def reap() -> None:
     _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
 
 
-def _started(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+def running(pid: int) -> Process:
+    """The process that runs under a number now. Raises OSError when there is none."""
+    return Process(pid, _stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on (proc_pid_stat(5), the third field)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def remember(path: Path, process: Process, **more: object) -> None:
-    """Write a process to a file."""
+    """Write a process to a file, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(json.dumps({"pid": process.pid, "started": process.started, **more}))
