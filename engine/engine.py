@@ -43,7 +43,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "7"
+VERSION = "8"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -184,7 +184,7 @@ class Engine:
 
     def _delete(self, ref: Ref) -> None:
         self._fold.remove(f"{RESOURCE}{ref}")
-        self._lift_all(ref)
+        self._lift_all(ref, gone=True)
         self.graph.put(ref, None)
         self._derived.watch(ref, present=False)
 
@@ -269,9 +269,10 @@ class Engine:
     def _is_held(self, ref: Ref) -> bool:
         return any(text == str(ref) for _, row in self._fold.under(QUARANTINE) for text, _ in row["objects"])
 
-    def _lift_all(self, ref: Ref) -> None:
+    def _lift_all(self, ref: Ref, *, gone: bool = False) -> None:
+        """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
         for key, row in self._fold.under(QUARANTINE):
-            if any(text == str(ref) for text, _ in row["objects"]):
+            if (gone and row["gateway"] == str(ref)) or any(text == str(ref) for text, _ in row["objects"]):
                 self._lift(key)
 
     def _lift(self, key: str) -> None:

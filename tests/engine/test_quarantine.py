@@ -12,7 +12,7 @@ from engine.events import Lift, Put, Quarantine
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKind
 from tests.support.certificate import pair
-from tests.support.manifests import change_set, endpoints, gateway, put, route, service
+from tests.support.manifests import change_set, delete, endpoints, gateway, put, route, service
 
 SEALER = Sealer(bytes(KEY_BYTES))
 KGATEWAY = "gateway.kgateway.dev"
@@ -57,10 +57,12 @@ class Story:
     def versions(self) -> dict[str, str]:
         return {key: one.version for key, one in self.engine.everything().fragments.set.items()}
 
-    def reject(self, kind: FragmentKind, within: str = "", envoy: str = "1.40.0") -> Quarantine:
+    def reject(
+        self, kind: FragmentKind, within: str = "", envoy: str = "1.40.0", words: str = "no such thing"
+    ) -> Quarantine:
         one = self.one(kind, within)
         assert one is not None
-        quarantine = Quarantine(one.key.gateway, str(one.key), one.version, one.provenance, "no such thing", envoy)
+        quarantine = Quarantine(one.key.gateway, str(one.key), one.version, one.provenance, words, envoy)
         self.tell(quarantine)
         return quarantine
 
@@ -159,3 +161,138 @@ def test_a_lifted_quarantine_stays_when_the_next_envoy_rejects_it_too() -> None:
     story.reject(FragmentKind.SECRET, envoy="1.40.0")
     assert story.one(FragmentKind.SECRET).version == good.version  # type: ignore[union-attr]
     assert story.quarantines() == {"cert": "1.40.0"}
+
+
+def version(story: Story, within: str = "_b_") -> str:
+    found = story.one(FragmentKind.CLUSTER, within)
+    return found.version if found is not None else ""
+
+
+def second_slice(*addresses: str, at: int = 1) -> Put:
+    """Another EndpointSlice of the same Service."""
+    one = endpoints("s", *addresses, generation=at)
+    return Put(one.ref._replace(name="s-2"), {**one.object, "metadata": {**one.object["metadata"], "name": "s-2"}})
+
+
+def relabelled(of: Put, label: str) -> Put:
+    """The same generation, of which only a label changed."""
+    return Put(of.ref, {**of.object, "metadata": {**of.object["metadata"], "labels": {"a": label}}})
+
+
+def test_a_verdict_on_what_is_not_wanted_any_more_holds_nothing() -> None:
+    """It came late: the object was edited, or what it was about is gone."""
+    story = Story()
+    old = story.one(FragmentKind.CLUSTER, "_b_")
+    assert old is not None
+    late = Quarantine(old.key.gateway, str(old.key), old.version, old.provenance, "no such thing", "1.40.0")
+    story.tell(backend("second.invalid", 2))
+    served = version(story)
+    story.tell(late)
+    assert (story.quarantines(), version(story)) == ({}, served)
+    story.tell(delete(backend("")))
+    story.tell(late)
+    assert not story.quarantines()
+
+
+def test_an_object_in_two_quarantines_is_free_when_both_are_lifted() -> None:
+    story = Story()
+    matches = [{"path": {"type": "Exact", "value": path}} for path in ("/one", "/two")]
+    rule = {"matches": matches, "backendRefs": [{"name": "s", "port": 80}]}
+    story.tell(route("r", generation=2, rules=[rule]))
+    present = story.versions()
+    both = [
+        Quarantine(one.key.gateway, str(one.key), one.version, one.provenance, "no such thing", "1.40.0")
+        for one in story.engine.everything().fragments.set.values()
+        if one.key.kind is FragmentKind.ROUTE and "/default/r/" in one.key.name
+    ][:2]
+    story.tell(*both)
+    held = story.versions()
+    story.tell(Lift(both[0].gateway, both[0].fragment))
+    assert story.versions() == held != present
+    story.tell(Lift(both[1].gateway, both[1].fragment))
+    assert story.versions() == present
+
+
+def test_nothing_but_a_revision_of_its_object_ends_a_quarantine() -> None:
+    """Not the object again, as a source may tell it, nor another one's edit."""
+    story = Story()
+    good = version(story)
+    story.tell(backend("second.invalid", 2))
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    story.tell(relabelled(backend("second.invalid", 2), "again"))
+    story.tell(service(generation=2), route("r", path="/other", generation=2), delete(route("r")))
+    story.tell(gateway("gw", *HTTP_AND_TLS, {"name": "more", "port": 9090, "protocol": "HTTP"}, generation=2))
+    assert (len(story.quarantines()), version(story)) == (1, good)
+
+
+def test_a_revision_is_not_fallen_back_to_itself() -> None:
+    story = Story()
+    good = version(story)
+    story.tell(backend("second.invalid", 2))
+    story.tell(relabelled(backend("second.invalid", 2), "again"))
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert version(story) == good
+
+
+def test_a_rejected_revision_is_not_fallen_back_to_later() -> None:
+    """Not even where a revision that its model refused stands between."""
+    story = Story()
+    story.tell(put(KGATEWAY, "v1alpha1", "Backend", "b", {"spec": {"type": "Nonsense"}}, 2))
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    story.tell(backend("third.invalid", 3))
+    assert version(story)
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert not version(story)
+
+
+def test_an_object_that_comes_back_is_not_the_one_that_was_rejected() -> None:
+    story = Story()
+    fresh = version(story)
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert not version(story)
+    story.tell(delete(backend("")))
+    assert not story.quarantines()
+    story.tell(backend("first.invalid"))
+    assert version(story) == fresh
+
+
+def test_one_gateway_pays_for_what_its_proxies_reject() -> None:
+    """Another one's may be of another Envoy."""
+    story = Story(gateway("other", {"name": "http", "port": 9090, "protocol": "HTTP"}))
+    rule = {"backendRefs": [{"group": KGATEWAY, "kind": "Backend", "name": "b"}]}
+    story.tell(route("to-b", generation=2, parentRefs=[{"name": "gw"}, {"name": "other"}], rules=[rule]))
+    before = story.versions()
+    mine = str(story.reject(FragmentKind.CLUSTER, "_b_").gateway)
+    lost = before.keys() - story.versions().keys()
+    assert [one.startswith(f"{mine}/cluster/") for one in lost] == [True]
+    assert "a proxy rejected it" in story.says(route("to-b"))
+
+
+def test_a_gateway_takes_its_quarantines_along() -> None:
+    """One of the same name that comes later has proxies of its own."""
+    story = Story(gateway("other", {"name": "http", "port": 9090, "protocol": "HTTP"}))
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    story.tell(delete(gateway("other")))
+    assert story.quarantines()
+    story.tell(delete(gateway()))
+    assert not story.quarantines()
+    story.tell(gateway("gw", *HTTP_AND_TLS))
+    assert version(story)
+
+
+def test_every_object_behind_a_fragment_is_held() -> None:
+    story = Story(second_slice("127.0.1.1"))
+    story.tell(endpoints("s", "127.0.0.1", "127.0.0.2", generation=2), second_slice("127.0.1.1", "127.0.1.2", at=2))
+    assert b"127.0.0.2" in story.one(FragmentKind.ENDPOINTS).payload  # type: ignore[union-attr]
+    story.reject(FragmentKind.ENDPOINTS)
+    served = story.one(FragmentKind.ENDPOINTS)
+    assert served is not None
+    every = (b"127.0.0.1", b"127.0.0.2", b"127.0.1.1", b"127.0.1.2")
+    assert [one for one in every if one in served.payload] == [b"127.0.0.1", b"127.0.1.1"]
+
+
+def test_a_proxy_that_gives_no_reason_is_heard_all_the_same() -> None:
+    story = Story()
+    story.reject(FragmentKind.CLUSTER, "_b_", words="")
+    assert not version(story)
+    assert "a proxy rejected it" in story.says(route("to-b"))
