@@ -71,11 +71,12 @@ class _Handler:
                 if writer is not None and writer.done():
                     break
         finally:
+            # First: who hangs up in the middle of this ends it at what waits.
+            if stream is not None:
+                await self._publication.close(stream)
             if writer is not None:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
-            if stream is not None:
-                await self._publication.close(stream)
 
     async def _parse(self, data: bytes, context: Any) -> Request:
         try:

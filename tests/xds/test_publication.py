@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
@@ -12,7 +14,9 @@ from streams.topics import Topic
 from streams.view import Batch
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Node, Request, parse_response
 from streams.xds.publisher import _take
+from streams.xds.server import serve
 from streams.xds.stream import Publication, Report, Stream
+from tests.support.odd_proxy import odd_proxy
 from tests.xds.test_session import GATEWAY, piece, world
 
 
@@ -60,6 +64,20 @@ async def test_a_gateway_of_which_nothing_is_published_runs_the_offset_all_the_s
     publication.apply({listener.key: listener}, 9)
     take(stream)
     assert [(one.event, one.offset) for one in reports[2:]] == [("ack", 9)]
+
+
+async def test_a_proxy_that_hangs_up_in_the_middle_of_its_end_is_gone_all_the_same(tmp_path: Path) -> None:
+    """One that counts as connected for ever would keep quarantines of its Envoy, and its row, alive."""
+    publication, reports = Publication(Sealer(bytes(KEY_BYTES)), lambda one: reports.append(one.event)), list[str]()
+    publication.apply(world("a"), 1)
+    async with serve(publication, f"unix:{tmp_path / 'xds.sock'}", lambda *_: True):
+        for number in range(20):
+            async with odd_proxy(tmp_path / "xds.sock", str(GATEWAY), version="1.40.0", name=str(number)) as one:
+                await one.ask(CLUSTER, "a")
+        async with asyncio.timeout(10):
+            while publication.versions(str(GATEWAY)):
+                await asyncio.sleep(0.02)
+    assert reports.count("disconnected") == 20
 
 
 async def test_the_log_is_heard_before_the_disk() -> None:
