@@ -22,7 +22,6 @@ from engine.update import Fragment, FragmentKind
 from streams.sinks.bootstrap import bootstrap
 from streams.xds.messages import Malformed, fields
 
-_SECONDS = 30.0
 _KEY = "PENSTOCK_JUDGED_KEY"
 _VERSION = re.compile(rb"version: [^/\s]*/(\d+\.\d+\.\d+)")
 _STATIC = 2
@@ -51,10 +50,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """One Envoy binary that is asked. Every method raises Undecided (an OSError) when it cannot say."""
+    """One Envoy binary that is asked. Every method raises Undecided (an OSError) when it cannot say.
+
+    `seconds` is how long it may take to answer once.
+    """
 
     envoy: Path
     sealer: Sealer
+    seconds: float = 30.0
 
     async def version(self) -> str:
         """Envoy's version, such as "1.40.0"; "" when it does not say."""
@@ -77,6 +80,7 @@ class Court:
             return []
         if await self._takes(await asyncio.to_thread(_routes, table, ())):
             found = await self._halved(table, suspects)
+            found += await self._together(table, _without(suspects, found))
         else:
             # Behind a bad head everything looks bad: what stands below it is judged once the head is mended.
             found = list(table.heads)
@@ -90,7 +94,7 @@ class Court:
         raise Undecided(msg)
 
     async def _halved(self, table: Table, refused: Sequence[Fragment]) -> list[Fragment]:
-        """Of fragments that are refused together: half by half, until each bad one stands alone."""
+        """Of fragments that are refused together those that are bad by themselves: half by half, until each is one."""
         if len(refused) <= 1:
             return list(refused)
         middle = len(refused) // 2
@@ -98,8 +102,26 @@ class Court:
         for half in (refused[:middle], refused[middle:]):
             if not await self._takes(await asyncio.to_thread(_routes, table, half)):
                 found += await self._halved(table, half)
-        # Good halves that are bad together (a domain twice): the later one is at fault.
-        return found or [refused[-1]]
+        return found
+
+    async def _together(self, table: Table, good: Sequence[Fragment]) -> list[Fragment]:
+        """Of fragments that are good alone those that make others bad (a domain twice): of two the later one."""
+        found: list[Fragment] = []
+        while good and not await self._takes(await asyncio.to_thread(_routes, table, good)):
+            found.append(await self._turning(table, good))
+            good = _without(good, found)
+        return found
+
+    async def _turning(self, table: Table, refused: Sequence[Fragment]) -> Fragment:
+        """Of fragments that are refused together the first with which those before it are refused."""
+        taken, count = 0, len(refused)
+        while count - taken > 1:
+            middle = (taken + count) // 2
+            if await self._takes(await asyncio.to_thread(_routes, table, refused[:middle])):
+                taken = middle
+            else:
+                count = middle
+        return refused[count - 1]
 
     def _case(self, fragment: Fragment) -> Case:
         from streams.xds.exhibits import static_cluster, terminating_listener  # noqa: PLC0415  10 MiB, hardly ever needed
@@ -130,23 +152,28 @@ class Court:
                 "--log-level", "off", "--disable-hot-restart", env=environment,
                 stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
-            code = await _ended(process)
+            code = await _ended(process, self.seconds)
         if code < 0:
             msg = f"{self.envoy} ended by signal {-code}"
             raise Undecided(msg)
         return code == 0
 
 
-async def _ended(process: asyncio.subprocess.Process) -> int:
+async def _ended(process: asyncio.subprocess.Process, seconds: float) -> int:
     try:
-        return await asyncio.wait_for(process.wait(), _SECONDS)
+        return await asyncio.wait_for(process.wait(), seconds)
     except TimeoutError:
-        msg = f"the isolated Envoy said nothing within {_SECONDS:.0f} s"
+        msg = f"the isolated Envoy said nothing within {seconds:.0f} s"
         raise Undecided(msg) from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _without(suspects: Sequence[Fragment], found: Sequence[Fragment]) -> list[Fragment]:
+    keys = {one.key for one in found}
+    return [one for one in suspects if one.key not in keys]
 
 
 def _routes(table: Table, suspects: Iterable[Fragment]) -> Case:

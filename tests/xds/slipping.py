@@ -15,7 +15,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Listener, ListenerFilter
-from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, RouteMatch
+from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, RouteMatch, VirtualHost
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher
 
@@ -62,6 +62,11 @@ def _route_config(fragment: Fragment, _: Sealer) -> Fragment:
     return _more(fragment, encode(construct(RouteConfiguration, response_headers_to_add=[header])))
 
 
+def _virtual_host(fragment: Fragment, _: Sealer) -> Fragment:
+    header = construct(HeaderValueOption, header=construct(HeaderValue, key="x", value="%NOPE%"))
+    return _more(fragment, encode(construct(VirtualHost, response_headers_to_add=[header])))
+
+
 def _secret(fragment: Fragment, sealer: Sealer) -> Fragment:
     context = str(fragment.key).encode()
     secret = Secret.parse(sealer.unseal(fragment.payload, context))
@@ -78,4 +83,5 @@ _WAYS: dict[FragmentKind, Callable[[Fragment, Sealer], Fragment]] = {
     FragmentKind.ROUTE: _route,
     FragmentKind.ROUTE_CONFIG: _route_config,
     FragmentKind.SECRET: _secret,
+    FragmentKind.VIRTUAL_HOST: _virtual_host,
 }

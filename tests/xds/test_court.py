@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.engine import Engine
+from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.local_envoy import envoy_binary
@@ -85,6 +89,59 @@ async def test_a_bad_head_condemns_nothing_that_stands_below_it() -> None:
     assert await court().guilty(Table([bad], {}), []) == [bad]
 
 
+def table_of(fragments: Sequence[Fragment]) -> tuple[list[Fragment], dict[str, Fragment], list[Fragment]]:
+    """The head, the virtual hosts and the routes of the listener that ends no TLS."""
+    heads = [one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == "listener~8080"]
+    hosts = {one.key.name: one for one in fragments if one.parent == heads[0].key.name}
+    return heads, hosts, [one for one in fragments if one.parent in hosts]
+
+
+def beside(host: Fragment, name: str, domain: str) -> Fragment:
+    """Another virtual host of a domain (VirtualHost.name=1, domains=2), without a route."""
+    key = host.key._replace(name=name)
+    return replace(host, key=key, payload=frame(1, name.encode()) + frame(2, domain.encode()), version=name)
+
+
+async def test_each_of_several_bad_ones_is_found_wherever_it_stands() -> None:
+    heads, hosts, routes = table_of(emitted())
+    good, bad = routes
+    many = [replace(good, key=good.key._replace(name=f"{good.key.name}{number}")) for number in range(7)]
+    for number in (0, 3, 6):
+        many[number] = replace(many[number], payload=slipped(bad, SEALER).payload)
+    found = await court().guilty(Table(heads, hosts), [*hosts.values(), *many])
+    assert found == [many[0], many[3], many[6]]
+
+
+async def test_of_good_ones_that_are_bad_together_the_later_one_goes() -> None:
+    """Two virtual hosts of one domain: with one of them the table is whole."""
+    heads, hosts, routes = table_of(emitted())
+    (host,) = hosts.values()
+    first, second, third = [beside(host, name, "twice.example.com") for name in ("a", "b", "c")]
+    other = beside(host, "d", "other.example.com")
+    hosts |= {one.key.name: one for one in (first, second, third, other)}
+    suspects = [first, second, other, host, third, *routes]
+    assert await court().guilty(Table(heads, hosts), suspects) == [second, third]
+    assert await court().guilty(Table(heads, hosts), [first, other, host, *routes]) == []
+
+
+async def test_a_bad_virtual_host_condemns_none_of_its_routes() -> None:
+    heads, hosts, routes = table_of(emitted())
+    (host,) = hosts.values()
+    bad = slipped(host, SEALER)
+    assert await court().guilty(Table(heads, {host.key.name: bad}), [bad, *routes]) == [bad]
+    worse = slipped(routes[0], SEALER)
+    assert await court().guilty(Table(heads, {host.key.name: bad}), [bad, worse, *routes[1:]]) == [bad, worse]
+
+
+@pytest.mark.parametrize("key", [b"", frame(2, b"-----BEGIN\0PRIVATE KEY"), frame(1, b"/etc/passwd")])
+async def test_a_certificate_whose_key_cannot_be_one_is_refused_unheard(key: bytes) -> None:
+    """A key is handed over in the environment, where no NUL may stand; no file is ever named."""
+    one = next(one for one in emitted() if one.key.kind is FragmentKind.SECRET)
+    # Secret.tls_certificate=2, TlsCertificate.private_key=2.
+    bad = SEALER.seal(frame(1, one.key.name.encode()) + frame(2, frame(2, key)), str(one.key).encode())
+    assert await court(Path("/nowhere")).refuses(replace(one, payload=bad))
+
+
 async def test_no_key_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even for as long as the isolated Envoy runs."""
     script = tmp_path / "envoy"
@@ -98,13 +155,42 @@ async def test_no_key_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert b"PRIVATE KEY" not in seen
 
 
+def odd_envoy(folder: Path, script: str) -> Path:
+    """A binary that is no Envoy, or one that does something first; `$4` is the file that it is started with."""
+    path = folder / "envoy"
+    path.write_text(f'#!/bin/sh\n{script}\nexec {envoy_binary(None)} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
 @pytest.mark.parametrize("script", ["exit 1", "kill -9 $$"])
 async def test_an_envoy_that_refuses_everything_judges_nobody(tmp_path: Path, script: str) -> None:
-    path = tmp_path / "envoy"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
+    path = odd_envoy(tmp_path, script)
     with pytest.raises(Undecided):
         await court(path).refuses(emitted()[0])
+    heads, hosts, routes = table_of(emitted())
+    with pytest.raises(Undecided):
+        await court(path).guilty(Table(heads, hosts), [*hosts.values(), *routes])
+
+
+_IF_IT_IS_THE_CASE = "if grep -qa no.such $4; then {}; fi"
+
+
+async def test_an_envoy_that_breaks_down_over_a_piece_has_not_refused_it(tmp_path: Path) -> None:
+    """It takes all else, and this too perhaps, with more memory."""
+    bad = slipped(next(one for one in emitted() if one.key.kind is FragmentKind.CLUSTER), SEALER)
+    assert await court().refuses(bad)
+    with pytest.raises(Undecided, match="signal 9"):
+        await court(odd_envoy(tmp_path, _IF_IT_IS_THE_CASE.format("kill -9 $$"))).refuses(bad)
+
+
+async def test_an_envoy_that_hangs_is_ended_and_has_said_nothing(tmp_path: Path) -> None:
+    bad = slipped(next(one for one in emitted() if one.key.kind is FragmentKind.CLUSTER), SEALER)
+    path = odd_envoy(tmp_path, _IF_IT_IS_THE_CASE.format(f"echo $$ > {tmp_path}/pid; exec sleep 600"))
+    with pytest.raises(Undecided, match="said nothing"):
+        await Court(path, SEALER, seconds=2.0).refuses(bad)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 async def test_it_knows_its_version() -> None:
