@@ -157,6 +157,13 @@ class Assembly:
             self._withheld.add(one.key)
         return changed
 
+    def release(self, key: FragmentKey) -> set[Changed]:
+        """Serve what was withheld."""
+        if key not in self._withheld:
+            return set()
+        self._withheld.discard(key)
+        return self._place(key, self._before.get(key), self.fragments[key])
+
     def _one(self, key: FragmentKey, new: Fragment | None) -> set[Changed]:
         old = self.fragments.pop(key, None)
         served = old

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine.events import Change, ChangeSet, Quarantine
-from engine.update import Fragment, FragmentKey, FragmentKind
+from engine.update import Fragment, FragmentKey, FragmentKind, parse_fragment_key
 from streams.backoff import Backoff
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
@@ -55,10 +55,13 @@ class Judge:
     _cases: asyncio.Queue[tuple[Stream, Rejection] | None] = field(default_factory=asyncio.Queue)
     _moved: set[str] = field(default_factory=set)
     """Gateways whose proxies came or went since the last look."""
-    _judged: dict[FragmentKey, Fragment] = field(default_factory=dict)
-    """What was told to the log, as long as it is still there: as it is, not what is equal and came later."""
+    _judged: dict[FragmentKey, tuple[Fragment, str]] = field(default_factory=dict)
+    """What was told to the log, and of which Envoy: a fragment as it is, not what is equal and came later."""
     _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     _backoff: Backoff = field(default_factory=Backoff)
+    _pauses: dict[Stream, Backoff] = field(default_factory=dict)
+    """Before a case of theirs is tried again that could not be judged."""
+    _reminder: Reminder = field(default_factory=Reminder)
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
@@ -115,18 +118,33 @@ class Judge:
         try:
             guilty = await self._guilty(stream, rejection)
         except OSError as error:
-            _LOG.error("a rejection cannot be judged: nothing is quarantined", reason=str(error))
+            self._judge_later(stream, rejection, str(error))
             return
+        self._pauses.pop(stream, None)
         if not guilty:
             self._acquit(stream, rejection)
             return
         if rejection.type_url == ROUTES:
             # At once, before the log has it: a proxy that is new would have no routes at all until then.
             self.publication.withhold(stream.node.gateway, guilty)
-        fresh = [one for one in guilty if self._judged.get(one.key) is not one]
+        fresh = [one for one in guilty if not self._is_told(one, stream.node.version)]
         if fresh:
             await self._append([_quarantine(one, stream, rejection) for one in fresh])
-            self._judged |= {one.key: one for one in fresh}
+            self._judged |= {one.key: (one, stream.node.version) for one in fresh}
+
+    def _is_told(self, guilty: Fragment, version: str) -> bool:
+        told = self._judged.get(guilty.key)
+        return told is not None and told[0] is guilty and told[1] == version
+
+    def _judge_later(self, stream: Stream, rejection: Rejection, reason: str) -> None:
+        """While the proxy is there and refuses it: else a bad object would be found by the next proxy only."""
+        if not self.publication.is_open(stream) or not stream.session.refuses(rejection):
+            self._pauses.pop(stream, None)
+            return
+        if self._reminder.is_due(reason):
+            _LOG.error("a rejection cannot be judged now: nothing is quarantined, it is tried again", reason=reason)
+        pause = self._pauses.setdefault(stream, Backoff()).pause()
+        asyncio.get_running_loop().call_later(pause, self._cases.put_nowait, (stream, rejection))
 
     def _acquit(self, stream: Stream, rejection: Rejection) -> None:
         """Nobody else is punished; the proxy keeps its last good resource, and people are told to look at it."""
@@ -175,6 +193,10 @@ class Judge:
             _LOG.info("a quarantine is lifted: its proxies run another Envoy now", fragment=one.fragment)
         if found:
             await self._append(found)
+        for one in found:
+            key = parse_fragment_key(one.fragment)
+            self._judged.pop(key, None)
+            self.publication.release(key)
 
     async def _append(self, changes: Sequence[Change]) -> None:
         bench, time = self.bench, self.bench.now()

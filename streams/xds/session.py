@@ -256,8 +256,11 @@ class Session:
             return False
         if resource.version in (kind.held.get(name), kind.refused.get(name)):
             kind.dirty.discard(name)
-            if type_url == ROUTES and resource.version == kind.held.get(name):
-                self._used[name] = self._assembly.clusters(name)
+            if resource.version == kind.held.get(name):
+                # What it refused is no longer asked of it: should it come again, it is asked, and judged, again.
+                kind.refused.pop(name, None)
+                if type_url == ROUTES:
+                    self._used[name] = self._assembly.clusters(name)
             return False
         return type_url != ROUTES or self._clusters_ready(name)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey
-from streams.xds.assembly import Assembly
+from streams.xds.assembly import Assembly, Changed
 from streams.xds.messages import Node, Request
 from streams.xds.session import Rejection, Session
 
@@ -112,10 +112,21 @@ class Publication:
 
     def withhold(self, gateway: str, guilty: Sequence[Fragment]) -> None:
         """Serve a gateway without fragments that no Envoy takes, until the log says what to do with them."""
-        changed = self.assembly(gateway).withhold(guilty)
+        self._wake(gateway, self.assembly(gateway).withhold(guilty))
+
+    def release(self, key: FragmentKey) -> None:
+        """Serve what was withheld: its proxies run another Envoy now."""
+        gateway = str(key.gateway)
+        self._wake(gateway, self.assembly(gateway).release(key))
+
+    def _wake(self, gateway: str, changed: set[Changed]) -> None:
         for stream in self._streams[gateway] if changed else ():
             stream.session.changed(changed)
             stream.wake.set()
+
+    def is_open(self, stream: Stream) -> bool:
+        """Whether the stream has not ended yet."""
+        return stream in self._streams[stream.node.gateway]
 
     async def open(self, node: Node) -> Stream:
         """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""

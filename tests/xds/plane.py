@@ -36,7 +36,7 @@ _SECONDS = 60.0
 
 
 class Leaky(Engine):
-    """Fragments of a kind that were derived from a second generation slip through as no Envoy takes them."""
+    """Fragments of a kind that were derived from a second generation, or a later one, slip through as no Envoy takes them."""
 
     def __init__(self, kind: FragmentKind | None, *, shared_address: bool) -> None:
         super().__init__(SEALER, EngineSettings(bind_address="127.0.0.1", shared_address=shared_address))
@@ -53,7 +53,7 @@ class Leaky(Engine):
         return replace(update, fragments=Delta(found, update.fragments.removed))
 
     def _leak(self, one: Fragment) -> Fragment:
-        is_bad = one.key.kind is self._kind and any(generation == 2 for _, generation in one.provenance)
+        is_bad = one.key.kind is self._kind and any(generation >= 2 for _, generation in one.provenance)
         # What the engine falls back to names the present generation, too: it is known by its version.
         good = one.version in _GOOD
         if is_bad and not good:
@@ -102,11 +102,12 @@ class Plane:
             yield
 
     @asynccontextmanager
-    async def publishing(self) -> AsyncIterator[None]:
+    async def publishing(self, envoy: Path | None = None) -> AsyncIterator[None]:
+        """The publisher; `envoy` is the one that it asks in isolation."""
         self.socket.unlink(missing_ok=True)
         ready = asyncio.Event()
         options = PublishOptions(
-            f"unix:{self.socket}", self.folder / "snapshot", lambda *_: True, lambda: TIME, envoy_binary(None)
+            f"unix:{self.socket}", self.folder / "snapshot", lambda *_: True, lambda: TIME, envoy_binary(envoy)
         )
         async with _task(publish(self.log, SEALER, options, lambda _: ready.set())):
             async with asyncio.timeout(_SECONDS):

@@ -114,6 +114,12 @@ class Site:
             rows |= {key: one for key, one in new.items() if old.get(key) != one}
             self.fragments[number] = new
         self.publication.apply(rows, self.offset)
+        for connection in self.connections:
+            # What is published again later may be sent again.
+            for (type_url, name), version in list(connection.refused.items()):
+                now = connection.assembly.get(type_url, name)
+                if (now.version if now is not None else None) != version:
+                    del connection.refused[type_url, name]
 
     def _deliver(self, connection: Connection) -> bool:
         if not connection.inbox:

@@ -1,0 +1,333 @@
+"""How a verdict is come to: once for each guilty piece, in spite of a log or an Envoy that is away for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from engine.events import Lift, Quarantine
+from engine.update import FragmentKind, parse_fragment_key
+from streams.sinks.local_envoy import envoy_binary
+from streams.topics import Topic
+from streams.view import read_table
+from streams.xds.messages import CLUSTER, LISTENER, ROUTES, parse_response
+from tests.engine.test_quarantine import backend
+from tests.support.manifests import gateway, route
+from tests.support.odd_proxy import OddProxy, odd_proxy, reject
+from tests.support.running import free_port
+from tests.xds.plane import GATEWAY, Plane, until
+from tests.xds.test_quarantine import populate
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def resolved(plane: Plane) -> None:
+    """Wait until all that was told is published."""
+
+    async def whole() -> bool:
+        _, end = await plane.log.ends(Topic.CHANGES, 0)
+        last = [one.offset async for batch in plane.log.read(Topic.CHANGES, 0) for one in batch][-1]
+        assert last < end
+        return (await read_table(plane.log, Topic.XDS, 0)).progress >= last
+
+    await until(whole)
+
+
+@asynccontextmanager
+async def odd(plane: Plane, version: str = "1.40.0", name: str = "odd") -> AsyncIterator[OddProxy]:
+    async with odd_proxy(plane.socket, GATEWAY, version=version, name=name) as one:
+        yield one
+
+
+async def cluster(plane: Plane, of: str) -> str:
+    """The name of a backend's cluster."""
+    return parse_fragment_key(await plane.fragment(FragmentKind.CLUSTER, of)).name
+
+
+async def judged(plane: Plane, count: int = 1) -> list[dict[str, Any]]:
+    """What was acquitted, once it is so many."""
+
+    async def acquitted() -> bool:
+        return len(await plane.reports("unconfirmed")) >= count
+
+    await until(acquitted)
+    return await plane.reports("unconfirmed")
+
+
+async def condemned(plane: Plane, count: int = 1) -> list[Quarantine]:
+    async def told() -> bool:
+        return len(await plane.said(Quarantine)) >= count
+
+    await until(told)
+    return await plane.said(Quarantine)
+
+
+def odd_envoy(folder: Path, script: str) -> Path:
+    """An isolated Envoy that does something first; `$4` is the file that it is started with."""
+    path = folder / "envoy"
+    path.write_text(f'#!/bin/sh\n{script}\nexec {envoy_binary(None)} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+async def test_a_proxy_is_served_without_the_guilty_route_before_the_log_takes_the_verdict(tmp_path: Path) -> None:
+    """Else one that starts in between would have no routes at all."""
+    plane = Plane(tmp_path, FragmentKind.ROUTE)
+    await populate(plane)
+    await plane.tell(route("r", path="/second", generation=2))
+    async with plane.resolving():
+        await resolved(plane)
+    async with plane.publishing(), plane.envoy():
+        await plane.converges()
+        assert not await plane.quarantines()
+        both = await condemned(plane, 2)
+    assert {one.error for one in both} == {one["error"] for one in await plane.reports("nack")} == {"missing ]: ["}
+    assert {one.objects for one in both} == {((route("r").ref, 2),)}
+
+
+async def test_a_piece_is_condemned_once_though_every_proxy_rejects_it(tmp_path: Path) -> None:
+    """And what stands beside it is judged by itself."""
+    plane = Plane(tmp_path, FragmentKind.CLUSTER)
+    await populate(plane)
+    await plane.tell(backend("127.0.0.9", 2))
+    async with plane.resolving():
+        await resolved(plane)
+    bad, good = await cluster(plane, "_b_"), await cluster(plane, "_s_")
+    async with plane.publishing():
+        for name in (bad, bad, good):
+            await reject(plane.socket, "", GATEWAY, (CLUSTER, name), "no")
+        (found,) = await judged(plane)
+        assert list(found["resources"]) == [good]
+        assert [one.fragment for one in await plane.said(Quarantine)] == [
+            await plane.fragment(FragmentKind.CLUSTER, "_b_")
+        ]
+
+
+async def test_what_is_rejected_again_is_judged_again(tmp_path: Path) -> None:
+    """The same revision once somebody has lifted its quarantine, and the next one."""
+    plane = Plane(tmp_path, FragmentKind.CLUSTER)
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+        async with plane.publishing(), plane.envoy():
+            await plane.converges()
+            await plane.tell(backend("127.0.0.9", 2))
+            (first,) = await condemned(plane)
+            await resolved(plane)
+            await plane.tell(Lift(first.gateway, first.fragment))
+            _, again = await condemned(plane, 2)
+            assert again == first
+            await resolved(plane)
+            await plane.tell(backend("third.invalid", 3))
+            third = (await condemned(plane, 3))[2]
+            assert (third.fragment, third.objects) == (first.fragment, ((backend("").ref, 3),))
+            assert third.version != first.version
+
+
+async def test_while_the_isolated_envoy_does_not_work_nobody_is_judged_and_then_all_are(tmp_path: Path) -> None:
+    plane = Plane(tmp_path, FragmentKind.CLUSTER)
+    await populate(plane)
+    await plane.tell(backend("127.0.0.9", 2))
+    async with plane.resolving():
+        await resolved(plane)
+    name, works = await cluster(plane, "_b_"), tmp_path / "works"
+    with capture_logs() as logs:
+        async with plane.publishing(odd_envoy(tmp_path, f"[ -e {works} ] || exit 1")), odd(plane) as one:
+            await one.ask(CLUSTER, name)
+            await one.answer("no")
+            await reject(plane.socket, "", GATEWAY, (CLUSTER, name), "I am gone when it works again")
+
+            async def said() -> bool:
+                return sum("cannot be judged" in str(one["event"]) for one in logs) > 0
+
+            await until(said)
+            assert not await plane.said(Quarantine)
+            assert not await plane.reports("unconfirmed")
+            works.touch()
+            (found,) = await condemned(plane)
+            assert found.error == "no"
+
+
+async def test_what_was_acquitted_is_not_sent_again(tmp_path: Path) -> None:
+    plane = Plane(tmp_path)
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+    async with plane.publishing(), odd(plane) as one:
+        await one.ask(CLUSTER, await cluster(plane, "_b_"))
+        await one.answer("no")
+        await judged(plane)
+        other = await cluster(plane, "_s_")
+        assert list(parse_response(await one.ask(CLUSTER, other)).resources) == [other]
+
+
+async def test_an_acquittal_of_what_was_replaced_meanwhile_is_not_told(tmp_path: Path) -> None:
+    """People would look at a proxy that has taken what there is."""
+    plane, go = Plane(tmp_path), tmp_path / "go"
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+        waits = f"while [ ! -e {go} ]; do sleep 0.05; done"
+        async with plane.publishing(odd_envoy(tmp_path, waits)), odd(plane) as one:
+            await one.ask(CLUSTER, await cluster(plane, "_b_"))
+            await one.answer("no")
+            await plane.tell(backend("example.com", 2))
+            await one.read()
+            await one.answer()
+            other = await cluster(plane, "_s_")
+            await one.ask(CLUSTER, other)
+            await one.answer("not this either")
+            go.touch()
+            assert [list(one["resources"]) for one in await judged(plane)] == [[other]]
+
+
+async def test_a_verdict_waits_for_the_log(tmp_path: Path) -> None:
+    plane = Plane(tmp_path, FragmentKind.CLUSTER)
+    await populate(plane)
+    await plane.tell(backend("127.0.0.9", 2))
+    async with plane.resolving():
+        await resolved(plane)
+    name = await cluster(plane, "_b_")
+    with capture_logs() as logs:
+        async with plane.publishing(), odd(plane) as one:
+            await one.ask(CLUSTER, name)
+            plane.log.down = True
+            await one.answer("no")
+
+            async def waits() -> bool:
+                return any(one["event"] == "a verdict waits for the log" for one in logs)
+
+            await until(waits)
+            await plane.log.resume()
+            assert len(await condemned(plane)) == 1
+
+
+_RAN = "1.39.0"
+
+
+async def held_by_another_envoy(plane: Plane) -> None:
+    """A quarantine that a proxy of another version brought about, though there is nothing wrong."""
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+        key = await plane.fragment(FragmentKind.CLUSTER, "_b_")
+        row = (await read_table(plane.log, Topic.XDS, 0)).rows[key]
+        parsed = parse_fragment_key(key)
+        objects = ((backend("").ref, 1),)
+        await plane.tell(Quarantine(parsed.gateway, key, row.header("version"), objects, "no such thing", _RAN))
+        await resolved(plane)
+    assert list((await plane.quarantines()).values()) == [_RAN]
+
+
+async def ended(proxy: OddProxy) -> None:
+    """Wait until the publisher has ended a stream that its proxy has ended."""
+    async with asyncio.timeout(20):
+        await proxy.call.code()
+
+
+async def lifted(plane: Plane) -> None:
+    async def told() -> bool:
+        return bool(await plane.said(Lift))
+
+    await until(told)
+
+
+async def test_nothing_is_lifted_while_a_proxy_of_the_old_version_runs(tmp_path: Path) -> None:
+    """Its rejection would only come again."""
+    plane = Plane(tmp_path)
+    await held_by_another_envoy(plane)
+    name = await cluster(plane, "_s_")
+    async with plane.publishing(), odd(plane, "1.40.0", "new") as new:
+        async with odd(plane, _RAN, "old") as old:
+            await old.ask(CLUSTER, name)
+            await new.ask(CLUSTER, name)
+            await new.answer("judged after the new one was looked at")
+            await judged(plane)
+            assert not await plane.said(Lift)
+        await lifted(plane)
+        assert len(await plane.said(Lift)) == 1
+
+
+async def test_a_look_at_quarantines_waits_for_the_log(tmp_path: Path) -> None:
+    plane = Plane(tmp_path)
+    await held_by_another_envoy(plane)
+    name = await cluster(plane, "_s_")
+    async with plane.publishing(), odd(plane, _RAN, "old") as old:
+        await old.ask(CLUSTER, name)
+        plane.log.down = True
+        async with odd(plane, "1.40.0", "new") as new:
+            await new.ask(CLUSTER, name)
+            await old.call.done_writing()
+            await ended(old)
+            await plane.log.resume()
+            await lifted(plane)
+
+
+@pytest.mark.parametrize("is_rolling", [False, True])
+async def test_what_the_next_envoy_rejects_too_stays_held_and_names_it(tmp_path: Path, *, is_rolling: bool) -> None:
+    """Also where the quarantine leaves what is published as it is, so that nothing is sent anew by its end."""
+    plane = Plane(tmp_path, FragmentKind.LISTENER, shared_address=False)
+    await plane.tell(gateway("gw", {"name": "http", "port": free_port(), "protocol": "HTTP"}, generation=2))
+    async with plane.resolving():
+        await resolved(plane)
+        key = await plane.fragment(FragmentKind.LISTENER)
+
+        async def held_by(version: str) -> None:
+            async def named() -> bool:
+                return await plane.quarantines() == {key: version}
+
+            await until(named)
+
+        async with plane.publishing():
+            async with odd(plane, _RAN, "old") as old:
+                await old.ask(LISTENER, parse_fragment_key(key).name)
+                await old.answer("no")
+                await held_by(_RAN)
+                if is_rolling:
+                    async with plane.envoy():
+                        await held_by("1.40.0")
+            async with plane.envoy("1"):
+                await held_by("1.40.0")
+                nacks = len(await plane.reports("nack"))
+                async with plane.envoy("2"):
+
+                    async def another() -> bool:
+                        return len(await plane.reports("nack")) > nacks
+
+                    await until(another)
+                assert await plane.quarantines() == {key: "1.40.0"}
+
+
+async def test_what_is_withheld_is_served_again_once_its_quarantine_is_lifted(tmp_path: Path) -> None:
+    """To proxies of a version that takes it, by a publisher whose own Envoy does not."""
+    plane = Plane(tmp_path)
+    await plane.tell(gateway("gw", {"name": "http", "port": 8080, "protocol": "HTTP"}))
+    await plane.tell(route("r", hostnames=["refused.example.com"]), route("other"))
+    async with plane.resolving():
+        await resolved(plane)
+        host = await plane.fragment(FragmentKind.VIRTUAL_HOST, "refused")
+        refuses = "grep -qaF refused.example.com $4 && exit 1"
+        async with plane.publishing(odd_envoy(tmp_path, refuses)):
+            async with odd(plane, _RAN, "old") as old:
+                await old.ask(CLUSTER)
+                await old.answer()
+                assert b"refused.example.com" in await old.ask(ROUTES, "listener~8080")
+                await old.answer("no")
+                (told,) = await condemned(plane)
+                assert told.fragment == host
+                assert b"refused.example.com" not in await old.read()
+            async with odd(plane, "1.40.0", "new") as new:
+                await new.ask(CLUSTER)
+                await new.answer()
+                await lifted(plane)
+                sent = await new.ask(ROUTES, "listener~8080")
+                if b"refused.example.com" not in sent:
+                    await new.answer()
+                    sent = await new.read()
+                assert b"refused.example.com" in sent
