@@ -36,7 +36,7 @@ from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
 from engine.resolve.indexes import INDEXES
-from engine.resolve.manifest import held_fact
+from engine.resolve.manifest import held_fact, withheld_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
@@ -263,8 +263,13 @@ class Engine:
 
     def _hold(self, row: dict[str, Any], *, held: bool) -> None:
         gateway = parse_ref(row["gateway"])
+        words = row["error"] or "rejected" if held else None
+        if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
+            self.graph.state_fact(withheld_fact(row["fragment"]), words)
+            if len(row["objects"]) > 1:
+                return  # Routes that share a hostname pay with that hostname only.
         for text, _ in row["objects"]:
-            self.graph.state_fact(held_fact(gateway, parse_ref(text)), row["error"] or "rejected" if held else None)
+            self.graph.state_fact(held_fact(gateway, parse_ref(text)), words)
 
     def _is_held(self, ref: Ref) -> bool:
         return any(text == str(ref) for _, row in self._fold.under(QUARANTINE) for text, _ in row["objects"])

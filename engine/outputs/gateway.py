@@ -34,6 +34,7 @@ from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, wanted_certificate
 from engine.resolve.certificate import Wanted as CertificateKey
 from engine.resolve.listener import Listener, listeners
+from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
 from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
@@ -42,6 +43,7 @@ from engine.status.gateway import gateway_status, refused_status
 from engine.update import FragmentKey, FragmentKind
 
 _MISDIRECTED = 421
+_ERROR_SHOWN = 300
 _CHAIN: Final = re.compile(r"filter_chains\[(\d+)\]")
 
 
@@ -139,18 +141,23 @@ def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> 
     return items
 
 
-def host_outputs(graph: Reader, key: Host) -> Outputs:  # noqa: ARG001  a query takes both
-    """A virtual host, without its routes."""
+def host_outputs(graph: Reader, key: Host) -> Outputs:
+    """A virtual host, without its routes. What makes it is not named: all routes of a hostname may share it."""
     name = virtual_host_name(key.route_config, key.hostname)
     value = VirtualHost(name, key.route_config, key.hostname, (key.hostname,), require_tls=key.tls)
     at = FragmentKey(key.gateway, FragmentKind.VIRTUAL_HOST, name)
+    words = graph.fact(withheld_fact(str(at)))
+    if words:
+        return Outputs(((BROKEN, str(at), f"a proxy rejected it ({str(words)[:_ERROR_SHOWN]})"),), ((BROKEN, key),))
     return Outputs(*emission(Target(at, key, parent=key.route_config), virtual_host(value)))
 
 
 def host_broken(graph: Reader, key: Host) -> Problem | None:
-    """Why a virtual host is not served: it breaks Envoy's field rules."""
+    """Why a virtual host is not served: it breaks Envoy's field rules, or a proxy rejected it."""
     found = broken(graph, key, (host_outputs, key))
-    return None if found is None else Problem("UnsupportedValue", f"hostname {key.hostname} is not served: {found}")
+    if found is None:
+        return None
+    return Problem("UnsupportedValue", f"hostname {key.hostname} is not served in {key.route_config}: {found}")
 
 
 def secret_outputs(graph: Reader, key: Wanted) -> Outputs:

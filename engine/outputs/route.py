@@ -102,7 +102,9 @@ def _reachable(graph: Reader, gateway: Ref, parent: Parent) -> Parent:
     if not problems:
         return parent
     left = tuple(place for place in parent.placements if against[place] is None)
-    return replace(parent, placements=left, problem=parent.problem if left else problems[0])
+    if not left:
+        return replace(parent, placements=left, problem=problems[0])
+    return replace(parent, placements=left, left_out=tuple(problems))
 
 
 def _unserved(graph: Reader, resolved: ResolvedRoute, used: Iterable[Used]) -> ResolvedRoute:

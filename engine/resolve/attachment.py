@@ -37,6 +37,8 @@ class Parent:
     problem: Problem | None = None
     listeners: tuple[str, ...] = ()
     placements: tuple[Placement, ...] = ()
+    left_out: tuple[Problem, ...] = ()
+    """Of virtual hosts that it stands in and that are not served, while others are."""
 
 
 def parent_gateway(route: Ref, parent: Json) -> Ref | None:

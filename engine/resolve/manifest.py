@@ -83,6 +83,11 @@ def held_fact(gateway: Ref, ref: Ref) -> str:
     return f"held/{gateway}/{ref}"
 
 
+def withheld_fact(virtual_host: str) -> str:
+    """The fact that says why a virtual host (the text of its fragment's key) is left out: a proxy rejected it."""
+    return f"withheld/{virtual_host}"
+
+
 def served_object(graph: Reader, gateway: Ref, ref: Ref) -> Json | None:
     """The object as `gateway` is served it: its last good revision while a quarantine holds it."""
     resource = graph.read(ref)

@@ -78,6 +78,7 @@ def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int, refusa
     partly += [resolved.fallen_back] if resolved.fallen_back is not None else []
     if len(resolved.replaced) < len(resolved.rules):
         partly += (*resolved.replaced, *resolved.left_out)
+    partly += parent.left_out
     if partly:
         text = "; ".join(dict.fromkeys(one.message for one in partly))
         found.append(condition("PartiallyInvalid", True, partly[0].reason, text, generation))

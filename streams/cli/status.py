@@ -19,6 +19,8 @@ from streams.view import read_table
 from streams.xds.address import REMEDY, taken
 
 _LOOK_BACK = 64
+_NAMED = 5
+"""Objects of a quarantine: a virtual host may have thousands of routes."""
 
 
 def register(app: typer.Typer) -> None:
@@ -144,7 +146,9 @@ def _print(answer: dict[str, Any], *, whole: bool) -> None:
     for row in answer["refused"]:
         typer.echo(f"refused     {row['location']}: {row['message']}")
     for row in answer["quarantined"]:
-        objects = ", ".join(text for text, _ in row["objects"])
+        objects = ", ".join(text for text, _ in row["objects"][:_NAMED])
+        more = len(row["objects"]) - _NAMED
+        objects += f" and {more} more" if more > 0 else ""
         typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
     found = [(row["ref"], one) for row in answer["objects"] for one in row["conditions"]]
     shown = [(ref, one) for ref, one in found if whole or not is_good(one)]

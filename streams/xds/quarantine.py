@@ -7,12 +7,13 @@ proxy that is merely odd punishes nobody else, and that is said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from engine.events import Change, ChangeSet, Quarantine
+from engine.ref import Ref
 from engine.update import Fragment, FragmentKey, FragmentKind, parse_fragment_key
 from streams.backoff import Backoff
 from streams.codec import encode_change_set
@@ -33,6 +34,8 @@ _KINDS = {
     LISTENER: FragmentKind.LISTENER,
 }
 _BIND_SECONDS = (0.5, 15.0)
+_NAMED = 1_000
+"""Objects that a quarantine names at most: it is one record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ class Judge:
             self.publication.withhold(stream.node.gateway, guilty)
         fresh = [one for one in guilty if not self._is_told(one, stream.node.version)]
         if fresh:
-            await self._append([_quarantine(one, stream, rejection) for one in fresh])
+            fragments = self.publication.assembly(stream.node.gateway).fragments.values()
+            await self._append([_quarantine(one, fragments, stream, rejection) for one in fresh])
             self._judged |= {one.key: (one, stream.node.version) for one in fresh}
 
     def _is_told(self, guilty: Fragment, version: str) -> bool:
@@ -216,10 +220,25 @@ class Judge:
             return
 
 
-def _quarantine(guilty: Fragment, stream: Stream, rejection: Rejection) -> Quarantine:
+def _quarantine(guilty: Fragment, fragments: Iterable[Fragment], stream: Stream, rejection: Rejection) -> Quarantine:
     key = guilty.key
     words = rejection.error[:2000]
-    return Quarantine(key.gateway, str(key), guilty.version, guilty.provenance, words, stream.node.version)
+    return Quarantine(key.gateway, str(key), guilty.version, _objects(guilty, fragments), words, stream.node.version)
+
+
+def _objects(guilty: Fragment, fragments: Iterable[Fragment]) -> tuple[tuple[Ref, int], ...]:
+    """What it was derived from. Of a virtual host that is whatever shares it: the Gateway, and the routes in it.
+
+    It is looked for here, and not known to each virtual host: that would cost every change of a route all its routes.
+    """
+    if guilty.provenance or guilty.key.kind is not FragmentKind.VIRTUAL_HOST:
+        return guilty.provenance
+    found: dict[Ref, int] = {}
+    for one in fragments:
+        is_head = one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == guilty.parent
+        if is_head or (one.key.kind is FragmentKind.ROUTE and one.parent == guilty.key.name):
+            found |= dict(one.provenance)
+    return tuple(sorted(found.items())[:_NAMED])
 
 
 async def _guilty_routes(court: Court, route_config: str, fragments: Sequence[Fragment]) -> list[Fragment]:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.engine import Engine
 from engine.events import Lift, Put, Quarantine
+from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKind
 from tests.support.certificate import pair
@@ -58,11 +59,16 @@ class Story:
         return {key: one.version for key, one in self.engine.everything().fragments.set.items()}
 
     def reject(
-        self, kind: FragmentKind, within: str = "", envoy: str = "1.40.0", words: str = "no such thing"
+        self,
+        kind: FragmentKind,
+        within: str = "",
+        envoy: str = "1.40.0",
+        words: str = "no such thing",
+        objects: tuple[tuple[Ref, int], ...] = (),
     ) -> Quarantine:
         one = self.one(kind, within)
         assert one is not None
-        quarantine = Quarantine(one.key.gateway, str(one.key), one.version, one.provenance, words, envoy)
+        quarantine = Quarantine(one.key.gateway, str(one.key), one.version, objects or one.provenance, words, envoy)
         self.tell(quarantine)
         return quarantine
 
@@ -296,3 +302,70 @@ def test_a_proxy_that_gives_no_reason_is_heard_all_the_same() -> None:
     story.reject(FragmentKind.CLUSTER, "_b_", words="")
     assert not version(story)
     assert "a proxy rejected it" in story.says(route("to-b"))
+
+
+_SHARED = (gateway().ref, 1), (route("r").ref, 2), (route("to-b").ref, 2)
+
+
+def hosts(story: Story) -> set[str]:
+    """The hostnames that routes stand in."""
+    found = story.engine.everything().fragments.set.values()
+    return {one.parent.rpartition("~")[2] for one in found if one.key.kind is FragmentKind.ROUTE}
+
+
+def sharing() -> Story:
+    """Two routes of one hostname, each with another one besides."""
+    story = Story(gateway("gw", {"name": "http", "port": 8080, "protocol": "HTTP"}))
+    for name in ("r", "to-b"):
+        story.tell(route(name, path=f"/{name}", generation=2, hostnames=["odd.example.com", f"{name}.example.com"]))
+    return story
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        route("r", path="/r", generation=3, hostnames=["r.example.com"]),
+        gateway("gw", {"name": "http", "port": 8080, "protocol": "HTTP"}, generation=2),
+        delete(route("to-b")),
+    ],
+)
+def test_a_rejected_virtual_host_costs_its_routes_that_hostname_only(mended: Any) -> None:
+    """They go on elsewhere as they are now, not as they were."""
+    story = sharing()
+    everywhere, before = hosts(story), story.versions()
+    story.reject(FragmentKind.VIRTUAL_HOST, "odd", objects=_SHARED)
+    lost = {one for one in before if "odd" in one}
+    assert story.versions() == {key: one for key, one in before.items() if key not in lost}
+    assert len(everywhere - hosts(story)) == 1
+    assert "odd" not in str(hosts(story))
+    story.tell(mended)
+    assert not story.quarantines()
+    assert any("odd" in one for one in story.versions())
+
+
+def test_a_route_of_a_rejected_virtual_host_alone_says_so() -> None:
+    story = Story()
+    story.tell(route("r", generation=2, hostnames=["odd.example.com"]))
+    story.reject(FragmentKind.VIRTUAL_HOST, "odd", objects=((gateway().ref, 1), (route("r").ref, 2)))
+    told = "hostname odd.example.com is not served in listener~8080: a proxy rejected it (no such thing)"
+    assert told in story.says(route("r"))
+    assert "PartiallyInvalid" in story.says(route("r"))
+    story.reject(FragmentKind.VIRTUAL_HOST, "odd", objects=((gateway().ref, 1), (route("r").ref, 2)))
+    assert story.one(FragmentKind.CLUSTER, "_s_") is None
+    assert "'reason': 'Accepted'" not in story.says(route("r"))
+    story.tell(route("late", hostnames=["odd.example.com"]))
+    assert told in story.says(route("late"))
+
+
+def test_a_rejected_virtual_host_that_stems_from_its_gateway_alone_costs_its_revision() -> None:
+    story = Story()
+    good = story.versions()
+    odd = {"name": "odd", "port": 9090, "protocol": "HTTP", "hostname": "odd.example.com"}
+    story.tell(gateway("gw", HTTP_AND_TLS[0], odd, generation=2))
+    for name in ("r", "to-b"):
+        story.tell(route(name, generation=2, parentRefs=[{"name": "gw", "sectionName": "http"}]))
+    assert story.one(FragmentKind.LISTENER, "9090") is not None
+    story.reject(FragmentKind.VIRTUAL_HOST, "odd", objects=((gateway().ref, 2),))
+    assert {one for one in story.versions() if "listener/" in one} == {one for one in good if "listener/" in one}
+    story.tell(gateway("gw", *HTTP_AND_TLS, odd, generation=3))
+    assert any("virtual_host" in one and "odd" in one for one in story.versions())

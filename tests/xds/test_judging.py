@@ -17,7 +17,7 @@ from streams.sinks.local_envoy import envoy_binary
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.messages import CLUSTER, LISTENER, ROUTES, parse_response
-from tests.engine.test_quarantine import backend
+from tests.engine.test_quarantine import backend, certificate
 from tests.support.manifests import gateway, route
 from tests.support.odd_proxy import OddProxy, odd_proxy, reject
 from tests.support.running import free_port
@@ -136,17 +136,20 @@ async def test_while_the_isolated_envoy_does_not_work_nobody_is_judged_and_then_
     await plane.tell(backend("127.0.0.9", 2))
     async with plane.resolving():
         await resolved(plane)
-    name, works = await cluster(plane, "_b_"), tmp_path / "works"
+    name, works, runs = await cluster(plane, "_b_"), tmp_path / "works", tmp_path / "runs"
+    script = f"echo >> {runs}; [ -e {works} ] || exit 1"
     with capture_logs() as logs:
-        async with plane.publishing(odd_envoy(tmp_path, f"[ -e {works} ] || exit 1")), odd(plane) as one:
+        async with plane.publishing(odd_envoy(tmp_path, script)), odd(plane) as one:
             await one.ask(CLUSTER, name)
             await one.answer("no")
             await reject(plane.socket, "", GATEWAY, (CLUSTER, name), "I am gone when it works again")
 
-            async def said() -> bool:
-                return sum("cannot be judged" in str(one["event"]) for one in logs) > 0
+            async def tried() -> bool:
+                # Each time it is asked twice, the second time for an empty config.
+                return runs.exists() and len(runs.read_text()) >= 6
 
-            await until(said)
+            await until(tried)
+            assert sum("cannot be judged" in str(one["event"]) for one in logs) == 1
             assert not await plane.said(Quarantine)
             assert not await plane.reports("unconfirmed")
             works.touch()
@@ -304,30 +307,61 @@ async def test_what_the_next_envoy_rejects_too_stays_held_and_names_it(tmp_path:
                 assert await plane.quarantines() == {key: "1.40.0"}
 
 
-async def test_what_is_withheld_is_served_again_once_its_quarantine_is_lifted(tmp_path: Path) -> None:
-    """To proxies of a version that takes it, by a publisher whose own Envoy does not."""
+async def test_a_rejected_virtual_host_names_what_shares_it_and_stays_away(tmp_path: Path) -> None:
+    """Through a restart of the publisher, which knows nothing of it, too; its routes are served elsewhere."""
     plane = Plane(tmp_path)
     await plane.tell(gateway("gw", {"name": "http", "port": 8080, "protocol": "HTTP"}))
-    await plane.tell(route("r", hostnames=["refused.example.com"]), route("other"))
+    await plane.tell(route("r", hostnames=["refused.example.com", "r.example.com"]), route("other"))
+    envoy = odd_envoy(tmp_path, "grep -qaF refused.example.com $4 && exit 1")
     async with plane.resolving():
         await resolved(plane)
         host = await plane.fragment(FragmentKind.VIRTUAL_HOST, "refused")
-        refuses = "grep -qaF refused.example.com $4 && exit 1"
-        async with plane.publishing(odd_envoy(tmp_path, refuses)):
+        for name in ("one", "two"):
+            async with plane.publishing(envoy), odd(plane, name=name) as one:
+                await one.ask(CLUSTER)
+                await one.answer()
+                sent = await one.ask(ROUTES, "listener~8080")
+                if b"refused.example.com" in sent:
+                    assert name == "one"
+                    await one.answer("no")
+                    (told,) = await condemned(plane)
+                    assert told.fragment == host
+                    assert told.objects == ((gateway().ref, 1), (route("r").ref, 1))
+                    sent = await one.read()
+                await one.answer()
+                assert b"refused.example.com" not in sent
+                assert b"r.example.com" in sent
+                await resolved(plane)
+        assert host in await plane.quarantines()
+        assert len(await plane.said(Quarantine)) == 1
+
+
+async def test_what_is_withheld_is_served_again_once_its_quarantine_is_lifted(tmp_path: Path) -> None:
+    """To proxies of a version that takes it, by a publisher whose own Envoy does not."""
+    plane = Plane(tmp_path)
+    tls = {"port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
+    both = [{"name": name, "hostname": f"{name}.example.com", **tls} for name in ("a", "b")]
+    await plane.tell(gateway("gw", *both), certificate())
+    async with plane.resolving():
+        await resolved(plane)
+        host = parse_fragment_key(await plane.fragment(FragmentKind.VIRTUAL_HOST, "misdirected"))
+        table = host.name.removesuffix("~misdirected-request")
+        async with plane.publishing(odd_envoy(tmp_path, "grep -qaF misdirected $4 && exit 1")):
             async with odd(plane, _RAN, "old") as old:
                 await old.ask(CLUSTER)
                 await old.answer()
-                assert b"refused.example.com" in await old.ask(ROUTES, "listener~8080")
+                assert b"misdirected" in await old.ask(ROUTES, table)
                 await old.answer("no")
                 (told,) = await condemned(plane)
-                assert told.fragment == host
-                assert b"refused.example.com" not in await old.read()
+                assert told.fragment == str(host)
+                assert b"misdirected" not in await old.read()
+                await resolved(plane)
             async with odd(plane, "1.40.0", "new") as new:
                 await new.ask(CLUSTER)
                 await new.answer()
                 await lifted(plane)
-                sent = await new.ask(ROUTES, "listener~8080")
-                if b"refused.example.com" not in sent:
+                sent = await new.ask(ROUTES, table)
+                if b"misdirected" not in sent:
                     await new.answer()
                     sent = await new.read()
-                assert b"refused.example.com" in sent
+                assert b"misdirected" in sent
