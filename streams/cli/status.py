@@ -166,7 +166,14 @@ def _print_proxy(row: dict[str, Any]) -> None:
     name = "/".join(row["gateway"].split("/")[3:])
     typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
     if row["error"]:
-        alone = " (an isolated Envoy does not confirm it: nothing is quarantined, look at this proxy)"
-        typer.echo(f"            rejected{alone if row.get('unconfirmed') else ''}: {row['error'][:300].strip()}")
+        typer.echo(f"            {_rejected(row)}: {row['error'][:300].strip()}")
         if taken(row["error"]):
             typer.echo(f"            {REMEDY}")
+
+
+def _rejected(row: dict[str, Any]) -> str:
+    if row.get("removal"):
+        return "rejected a removal (it may hold what is gone: look at this proxy)"
+    if row.get("unconfirmed"):
+        return "rejected (an isolated Envoy does not confirm it: nothing is quarantined, look at this proxy)"
+    return "rejected"

@@ -37,12 +37,13 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     row: dict[str, Any] = orjson.loads(before) if before else {"offset": -1, "connected": False, "at": -1, "error": ""}
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
-        row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False}
+        row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False, "removal": False}
     elif record.offset > row["at"]:
         if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
             row["connected"] = event != "disconnected"
         row["offset"] = max(row["offset"], offset)
         row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
+        row["removal"] = bool(report.get("removal") if event in _REJECTED else row["error"] and row.get("removal"))
         row["unconfirmed"] = event == "unconfirmed" or (event == "disconnected" and row.get("unconfirmed", False))
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")
@@ -82,6 +83,7 @@ def summary(gateway_key: str, rows: Mapping[str, bytes]) -> dict[str, Any]:
             "error": row["error"],
             "envoy": row.get("envoy", ""),
             "unconfirmed": row.get("unconfirmed", False),
+            "removal": row.get("removal", False),
         }
     connected = [one["offset"] for one in proxies.values() if one["connected"]]
     return {

@@ -72,13 +72,16 @@ class Judge:
             self._try_later(stream, rejection)
             return
         _LOG.error(
-            "a proxy rejected config",
+            "a proxy rejected a removal, so there is nothing to judge: it may hold what is gone, look at that proxy"
+            if rejection.is_removal
+            else "a proxy rejected config",
             proxy=stream.node.id,
             type=rejection.type_url.rpartition(".")[2],
             resources=sorted(rejection.resources),
             error=rejection.error[:500],
         )
-        await self._cases.put((stream, rejection))
+        if not rejection.is_removal:
+            await self._cases.put((stream, rejection))
 
     def _try_later(self, stream: Stream, rejection: Rejection) -> None:
         """Later and later, as long as the proxy is there."""

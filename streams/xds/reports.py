@@ -76,5 +76,6 @@ class Reports:
             "type": rejection.type_url.rpartition(".")[2] if rejection is not None else "",
             "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
             "error": rejection.error if rejection is not None else "",
+            "removal": rejection is not None and rejection.is_removal,
         }
         return Outgoing(Topic.REPORTS, self._partition, key(self._domain, f"{node.gateway}/{node.id}"), dumps(value))

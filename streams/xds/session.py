@@ -32,6 +32,11 @@ class Rejection:
     resources: dict[str, str]
     error: str
 
+    @property
+    def is_removal(self) -> bool:
+        """Whether the proxy was told only to let go of something, and would not."""
+        return all(version == _REMOVAL for version in self.resources.values())
+
 
 @dataclass(frozen=True, slots=True)
 class _Flight:

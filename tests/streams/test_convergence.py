@@ -79,6 +79,15 @@ def test_what_nobody_else_confirms_is_shown_as_such_until_something_is_accepted(
     assert not row(report("unconfirmed", 4, error="odd"), report("connected", -1))["unconfirmed"]
 
 
+def test_a_removal_that_was_rejected_is_told_apart() -> None:
+    removal = report("nack", 4, error="no") | {"removal": True}
+    assert row(removal)["removal"]
+    assert row(removal, report("disconnected", 4))["removal"]
+    assert not row(removal, report("nack", 4, error="odd"))["removal"]
+    assert not row(removal, report("ack", 5))["removal"]
+    assert not row(removal, report("connected", -1))["removal"]
+
+
 def test_a_proxy_that_comes_anew_has_nothing_until_it_acknowledges() -> None:
     again = row(report("connected", -1), report("ack", 9), report("disconnected", 9), report("connected", -1))
     assert (again["offset"], again["connected"]) == (-1, True)

@@ -170,6 +170,35 @@ async def test_what_was_acquitted_is_not_sent_again(tmp_path: Path) -> None:
         assert list(parse_response(await one.ask(CLUSTER, other)).resources) == [other]
 
 
+async def test_a_rejected_removal_is_told_as_one(tmp_path: Path) -> None:
+    """There is no config in it that an isolated Envoy could take."""
+    plane = Plane(tmp_path)
+    told = await populate(plane)
+    http, tls = told.object["spec"]["listeners"]
+    name = f"listener~{tls['port']}"
+    async with plane.resolving():
+        await resolved(plane)
+        with capture_logs() as logs:
+            async with plane.publishing(), odd(plane) as one:
+                await one.ask(LISTENER)
+                await one.answer()
+                await plane.tell(gateway("gw", http, generation=2))
+                assert parse_response(await one.read()).removed == [name]
+                await one.answer("I need it")
+
+                async def reported() -> bool:
+                    return bool(await plane.reports("nack"))
+
+                await until(reported)
+                await one.ask(CLUSTER, await cluster(plane, "_s_"))
+                await one.answer("and not this")
+                (acquitted,) = await judged(plane)
+    assert acquitted["error"] == "and not this"
+    assert [one["removal"] for one in await plane.reports("nack")] == [True, False]
+    (said,) = [one for one in logs if one.get("resources") == [name]]
+    assert said["event"].startswith("a proxy rejected a removal")
+
+
 async def test_an_acquittal_of_what_was_replaced_meanwhile_is_not_told(tmp_path: Path) -> None:
     """People would look at a proxy that has taken what there is."""
     plane, go = Plane(tmp_path), tmp_path / "go"
