@@ -9,8 +9,14 @@ from typing import Any
 from engine.graph.graph import AnyQuery, Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
-from engine.outputs.channels import BACKEND, HOST, SECRET
-from engine.outputs.gateway import gateway_outputs, gateway_status_outputs, host_outputs, secret_outputs
+from engine.outputs.channels import BACKEND, EXPIRY, HOST, SECRET
+from engine.outputs.gateway import (
+    expiry_outputs,
+    gateway_outputs,
+    gateway_status_outputs,
+    host_outputs,
+    secret_outputs,
+)
 from engine.outputs.route import route_outputs
 from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API, KGATEWAY
@@ -29,6 +35,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     HOST: (host_outputs,),
     BACKEND: (cluster_outputs, endpoint_outputs),
     SECRET: (secret_outputs,),
+    EXPIRY: (expiry_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

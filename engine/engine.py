@@ -292,16 +292,16 @@ class Engine:
     # -- derived ----------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Settle, let deadlines that have come pass, and settle again."""
+        """Settle, let deadlines that have come pass, forget those that nothing has any more, and settle again."""
         while True:
             self._derived.settle()
             now = self._time()
-            due = {time for time in self._derived.items[DEADLINE].values() if time <= now} - self._passed
-            if not due:
+            passed = {time for time in self._derived.items[DEADLINE].values() if time <= now}
+            if passed == self._passed:
                 return
-            for time in sorted(due):
-                self._passed.add(time)
-                self.graph.state_fact(passed_fact(time), value=True)
+            for time in sorted(passed ^ self._passed):
+                self.graph.state_fact(passed_fact(time), value=True if time in passed else None)
+            self._passed = passed
 
     def _gateways_moved(self, fragments: Delta) -> list[str]:
         """Gateways of whose own config something changed: their Programmed waits for this offset."""

@@ -23,6 +23,8 @@ BACKEND = "backend"
 """Counts what wants a cluster (Used)."""
 SECRET = "secret"
 """Counts what wants a certificate (Served)."""
+EXPIRY = "expiry"
+"""Counts what names a certificate (Wanted), whether it can be served or not."""
 ATTACHED = "attached"
 """Counts routes by (Gateway, listener name)."""
 

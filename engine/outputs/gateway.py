@@ -20,6 +20,7 @@ from engine.outputs.channels import (
     ATTACHED,
     BROKEN,
     DEADLINE,
+    EXPIRY,
     FRAGMENT,
     HOST,
     INFRA,
@@ -31,7 +32,7 @@ from engine.outputs.channels import (
 )
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
-from engine.resolve.certificate import SEALER, Checked, wanted_certificate
+from engine.resolve.certificate import SEALER, Checked, expiry, wanted_certificate
 from engine.resolve.certificate import Wanted as CertificateKey
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import withheld_fact
@@ -56,7 +57,10 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     serving = [one for one in found if one.serves and (not one.tls or ends[one.name].secrets)]
     provenance = ((gateway, graph.get(generation, gateway)),)
     items: list[tuple[str, str, Any]] = []
-    counts: dict[tuple[str, Hashable], None] = {}
+    # Of those that cannot be served too: that one expired is known for as long as it is named, and no longer.
+    counts: dict[tuple[str, Hashable], None] = {
+        (EXPIRY, Wanted(gateway, ref)): None for one in ends.values() for ref in one.named
+    }
     ports = []
     for port in sorted({one.port for one in serving}):
         port_ = _port([one for one in serving if one.port == port], ends, settings(graph))
@@ -161,7 +165,7 @@ def host_broken(graph: Reader, key: Host) -> Problem | None:
 
 
 def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
-    """A certificate, sealed, and when it expires."""
+    """A certificate, sealed."""
     checked = graph.get(wanted_certificate, CertificateKey(*key))
     sealer = graph.fact(SEALER)
     if not isinstance(checked, Checked) or not isinstance(sealer, Sealer):
@@ -172,8 +176,13 @@ def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
     )
     at = FragmentKey(key.gateway, FragmentKind.SECRET, secret_name(key.secret))
     provenance = ((key.secret, graph.get(generation, key.secret)),)
-    items, counts = emission(Target(at, key, provenance), message, sealer)
-    return Outputs((*items, (DEADLINE, str(at), checked.expires)), counts)
+    return Outputs(*emission(Target(at, key, provenance), message, sealer))
+
+
+def expiry_outputs(graph: Reader, key: Wanted) -> Outputs:
+    """When a certificate expires."""
+    expires = graph.get(expiry, CertificateKey(*key))
+    return Outputs(((DEADLINE, f"{key.gateway}/{key.secret}", expires),) if expires is not None else ())
 
 
 def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:

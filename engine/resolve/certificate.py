@@ -54,14 +54,24 @@ def certificate_refs(gateway: Ref, tls: Json) -> tuple[Ref | Problem, ...]:
 
 def wanted_certificate(graph: Reader, key: Wanted) -> Checked | Problem:
     """The certificate of a reference, if the Gateway may have it and it can be served now."""
+    checked = graph.get(_permitted, key)
+    if isinstance(checked, Checked) and graph.fact(passed_fact(checked.expires)):
+        return _bad(key.secret, f"expired at {checked.expires}: renew it")
+    return checked
+
+
+def expiry(graph: Reader, key: Wanted) -> str | None:
+    """When the certificate of a reference expires, or expired; it does not depend on what the time is."""
+    checked = graph.get(_permitted, key)
+    return checked.expires if isinstance(checked, Checked) else None
+
+
+def _permitted(graph: Reader, key: Wanted) -> Checked | Problem:
     problem = reference_problem(graph, "Gateway", key.gateway, key.secret)
     if problem is not None:
         return problem
     held = graph.fact(held_fact(key.gateway, key.secret))
-    checked = graph.get(last_good if held else certificate, key.secret)
-    if isinstance(checked, Checked) and graph.fact(passed_fact(checked.expires)):
-        return _bad(key.secret, f"expired at {checked.expires}: renew it")
-    return checked
+    return graph.get(last_good if held else certificate, key.secret)
 
 
 def certificate(graph: Reader, secret: Ref) -> Checked | Problem:

@@ -17,13 +17,15 @@ from engine.resolve.values import Problem
 class Termination:
     """An HTTPS listener's certificates: those that can be served, and problems of those that cannot.
 
-    `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content.
+    `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content. `named`
+    are all that it names, to be served or not.
     """
 
     listener: str
     secrets: tuple[Ref, ...]
     problems: tuple[Problem, ...]
     foreign: Problem | None = None
+    named: tuple[Ref, ...] = ()
 
 
 def certificate_problem(graph: Reader, key: Wanted) -> Problem | None:
@@ -58,7 +60,8 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
             continue
         good: list[Ref] = []
         problems: list[Problem] = []
-        for ref in certificate_refs(gateway, mapping(item.get("tls"))):
+        refs = certificate_refs(gateway, mapping(item.get("tls")))
+        for ref in refs:
             problem = ref if isinstance(ref, Problem) else graph.get(certificate_problem, Wanted(gateway, ref))
             if problem is not None:
                 problems.append(problem)
@@ -67,5 +70,6 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
         if not good and not problems:
             problems.append(Problem("InvalidCertificateRef", "an HTTPS listener needs tls.certificateRefs"))
         foreign = _foreign(graph, gateway, str(item.get("hostname") or "").lower(), good)
-        found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems), foreign))
+        named = tuple(ref for ref in refs if isinstance(ref, Ref))
+        found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems), foreign, named))
     return tuple(found)
