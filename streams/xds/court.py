@@ -161,7 +161,9 @@ class Court:
 
 async def _ended(process: asyncio.subprocess.Process, seconds: float) -> int:
     try:
-        return await asyncio.wait_for(process.wait(), seconds)
+        # Not wait_for: being cancelled in the moment of an answer is lost in it, and the publisher would never end.
+        async with asyncio.timeout(seconds):
+            return await process.wait()
     except TimeoutError:
         msg = f"the isolated Envoy said nothing within {seconds:.0f} s"
         raise Undecided(msg) from None

@@ -162,6 +162,7 @@ class Saver:
         while loop.time() < deadline:
             self._wanted.clear()
             try:
-                await asyncio.wait_for(self._wanted.wait(), _QUIET_SECONDS)
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    await self._wanted.wait()
             except TimeoutError:
                 return

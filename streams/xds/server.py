@@ -105,7 +105,8 @@ class _Handler:
             stream.wake.clear()
             for response in stream.responses():
                 try:
-                    await asyncio.wait_for(context.write(response), _WRITE_SECONDS)
+                    async with asyncio.timeout(_WRITE_SECONDS):
+                        await context.write(response)
                 except TimeoutError:
                     _LOG.warning("a proxy does not read", proxy=stream.node.id)
                     context.cancel()

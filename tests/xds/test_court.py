@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.local_envoy import envoy_binary
-from streams.xds.court import Court, Table, Undecided
+from streams.xds.court import Court, Table, Undecided, _ended
 from tests.support.certificate import pair
 from tests.support.manifests import change_set, endpoints, gateway, put, route, service
 from tests.xds.slipping import slipped
@@ -191,6 +192,21 @@ async def test_an_envoy_that_hangs_is_ended_and_has_said_nothing(tmp_path: Path)
         await Court(path, SEALER, seconds=2.0).refuses(bad)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_who_is_cancelled_in_the_moment_of_an_answer_ends() -> None:
+    """Else the publisher would go on for ever, once in some hundred ends."""
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    answered = asyncio.get_running_loop().create_future()
+    process.wait = lambda: answered  # type: ignore[method-assign]
+    task = asyncio.create_task(_ended(process, 30.0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    answered.set_result(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_it_knows_its_version() -> None:
