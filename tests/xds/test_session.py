@@ -8,7 +8,7 @@ from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.xds.assembly import Assembly
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Request, Response, parse_response
-from streams.xds.session import Session
+from streams.xds.session import Rejection, Session
 
 GATEWAY = Ref("local", "gateway.networking.k8s.io", "Gateway", "default", "gw")
 
@@ -92,6 +92,52 @@ def test_rejected_bytes_are_not_sent_again_and_a_fix_is() -> None:
     session.changed(assembly.apply({route("a").key: piece(FragmentKind.ROUTE, "r", route("y").payload, "h")}, 2))
     assert [one.type_url for one in drain(session)] == [ROUTES]
     assert session.acknowledged == 2
+
+
+def rejected(session: Session) -> Rejection:
+    """The one cluster that comes is refused."""
+    (sent,) = [one for one in answers(session) if one.type_url == CLUSTER]
+    found = session.received(Request(type_url=CLUSTER, nonce=sent.nonce, error="no"))
+    assert found is not None
+    return found
+
+
+def cluster(revision: bytes) -> dict[FragmentKey, Fragment | None]:
+    one = piece(FragmentKind.CLUSTER, "extra", frame(1, b"extra") + revision)
+    return {one.key: one}
+
+
+def test_what_was_rejected_is_of_the_past_once_something_else_is_rejected() -> None:
+    """Neither does it stand against the proxy, nor is anything tried again for its sake."""
+    assembly, session = connect()
+    session.changed(assembly.apply(cluster(b"1"), 1))
+    first = rejected(session)
+    assert session.refuses(first)
+    session.changed(assembly.apply(cluster(b"2"), 2))
+    second = rejected(session)
+    assert not session.refuses(first)
+    assert session.refuses(second)
+    session.again(first)
+    assert answers(session) == []
+    session.again(second)
+    assert rejected(session) == second
+
+
+def test_what_was_rejected_is_asked_again_when_it_comes_again() -> None:
+    """Else it would be published to everybody, and judged by nobody."""
+    assembly, session = connect()
+    session.changed(assembly.apply(cluster(b"1"), 1))
+    drain(session)
+    session.changed(assembly.apply(cluster(b"2"), 2))
+    first = rejected(session)
+    session.changed(assembly.apply(cluster(b"1"), 3))
+    assert answers(session) == []
+    assert not session.refuses(first)
+    assert session.acknowledged == 3
+    session.changed(assembly.apply(cluster(b"2"), 4))
+    assert rejected(session) == first
+    assert answers(session) == []
+    assert session.acknowledged == 3
 
 
 def test_reconnect_with_what_is_held_sends_nothing() -> None:
