@@ -53,6 +53,14 @@ spec:
   parentRefs: [{{name: gw, namespace: default}}]
   rules: [{{backendRefs: [{{name: nobody, port: 80}}]}}]
 ---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: twice}}
+spec:
+  parentRefs: [{{name: gw, sectionName: http, port: 8080}}, {{name: gw, sectionName: https, port: 9090}}]
+  hostnames: [b.example]
+  rules: [{{filters: [{{type: RequestRedirect, requestRedirect: {{hostname: c.example}}}}]}}]
+---
 apiVersion: v1
 kind: Service
 metadata: {{name: web}}

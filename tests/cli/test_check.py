@@ -41,7 +41,8 @@ def test_a_missing_backend_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "route.yaml").write_text(_ROUTE)
     code, output = _check(tmp_path)
     assert code == 1
-    assert "HTTPRoute default/r: ResolvedRefs=False BackendNotFound: Service default/nobody does not exist" in output
+    told = "ResolvedRefs=False BackendNotFound: Service default/nobody does not exist"
+    assert f"HTTPRoute default/r: parent gw: {told}" in output
 
 
 def test_an_unknown_field_is_named_with_its_path(tmp_path: Path) -> None:

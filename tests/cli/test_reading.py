@@ -47,7 +47,7 @@ def test_a_gateway_is_not_programmed_while_no_proxy_is_there(place: Place) -> No
 
 def test_a_list_holds_every_namespace_or_one(place: Place) -> None:
     items: Any = place.tells("get", "httproutes", "-A")
-    assert [one["metadata"]["name"] for one in items["items"]] == ["good", "bad"]
+    assert [one["metadata"]["name"] for one in items["items"]] == ["good", "twice", "bad"]
     items = place.tells("get", "httproutes", "-n", "other")
     assert [one["metadata"]["name"] for one in items["items"]] == ["bad"]
 
@@ -66,7 +66,7 @@ def test_an_unknown_kind_names_those_that_are_known(place: Place) -> None:
 
 def test_the_graph_names_routes_and_their_backends(place: Place) -> None:
     routes: Any = place.tells("graph", "routes")
-    assert len(routes) == 2
+    assert len(routes) == 3
     listeners: Any = place.tells("graph", "listeners")
     assert len(listeners) == 1
     assert "good" in place.prints("graph", "routes")
@@ -75,7 +75,7 @@ def test_the_graph_names_routes_and_their_backends(place: Place) -> None:
 def test_status_names_refusals_and_conditions(place: Place) -> None:
     text = place.prints("status")
     assert "refused     x.yaml:3: a tab where none may be" in text
-    assert "HTTPRoute/other/bad  Accepted=False NotAllowedByListeners" in text
+    assert "HTTPRoute/other/bad  parent default/gw: Accepted=False NotAllowedByListeners" in text
     assert "as wished" not in text
 
 

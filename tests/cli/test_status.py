@@ -15,6 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.cli.status import _print_proxy
 from streams.identity import holder, lock
 from streams.kafka import KafkaLog
 from tests.cli.log import Place, resolved
@@ -54,6 +55,29 @@ def test_a_listener_is_named_with_its_conditions(place: Place) -> None:
     (found,) = answer["objects"]
     of = {(one.get("listener"), one["type"]) for one in found["conditions"]}
     assert {(None, "Programmed"), ("http", "Programmed"), ("http", "Conflicted")} <= of
+
+
+def test_a_parent_is_named_with_its_conditions(place: Place) -> None:
+    """Of several one may refuse the route, and each line says which."""
+    text = place.prints("status", "HTTPRoute/twice")
+    assert "HTTPRoute/default/twice  parent gw listener http port 8080: Accepted=True" in text
+    assert "HTTPRoute/default/twice  parent gw listener https port 9090: Accepted=False" in text
+    bad = [one for one in place.prints("status").splitlines() if "twice" in one]
+    assert [one.partition(": ")[0].partition("  ")[2] for one in bad] == ["parent gw listener https port 9090"]
+    answer: Any = place.tells("status", "HTTPRoute/twice")
+    parents = [one["parent"] for one in answer["objects"][0]["conditions"] if one["type"] == "Accepted"]
+    assert parents == ["gw listener http port 8080", "gw listener https port 9090"]
+
+
+def test_a_rejected_removal_is_worded_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"gateway": "c/g/Gateway/default/gw", "connected": True, "behind": False, "offset": 1, "admin": None}
+    for flags, said in (
+        ({}, "rejected: no"),
+        ({"unconfirmed": True}, "rejected (an isolated Envoy does not confirm it"),
+        ({"removal": True}, "rejected a removal (it may hold what is gone"),
+    ):
+        _print_proxy({**row, "error": "no", **flags})
+        assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [("status",), ("get", "gateways"), ("log",), ("status", "Gateway/gw")])
