@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption
@@ -11,9 +12,13 @@ from envoy_data_plane.envoy.config.route.v3 import DirectResponseAction, Route, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.envoy.route_filters import per_filter_config
 from engine.envoy.wire import construct
+from engine.models.admission import Refusal, admit
 from engine.models.substitution import COMMANDS, WITHHELD, format_problem
+from engine.resolve.values import Cors, Rule
 from tests.envoy.judge import verdict
+from tests.support.manifests import put
 
 GOOD = (
     "%%", "100%%", "%%%%", "a%%b", "%%PROTOCOL%%", "%PROTOCOL%", "%PROTOCOL()%", "%PROTOCOL%%%", "%PROTOCOL%%REQ(a)%",
@@ -160,3 +165,75 @@ def test_envoy_agrees_on_anything(value: str) -> None:
 )
 def test_where_and_the_remedy(value: str, said: str) -> None:
     assert format_problem(value) == said
+
+
+@pytest.mark.parametrize("field", ["origins", "headers", "expose"])
+async def test_envoy_formats_nothing_of_cors(field: str) -> None:
+    """It takes there what it rejects in a header; that it answers with it unchanged is played in golden cors-percent."""
+    message = route(())
+    cors = replace(Cors(origins=("http://a.example",)), **{field: BAD})
+    message.typed_per_filter_config = per_filter_config(Rule(cors=cors))
+    taken, said = await verdict(message)
+    assert taken, said
+
+
+@pytest.mark.parametrize(("field", "value"), [("allowOrigins", "https://100%.example"), ("allowHeaders", "%PROTOCOL%")])
+def test_percent_signs_in_cors(field: str, value: str) -> None:
+    """In a header's name the Gateway API allows them, in an origin it does not."""
+    filters = [{"type": "CORS", "cors": {field: [value]}}]
+    manifest = put("gateway.networking.k8s.io", "v1", "HTTPRoute", "r", {"spec": {"rules": [{"filters": filters}]}})
+    assert isinstance(admit(manifest.ref, manifest.object), Refusal) is (field == "allowOrigins")
+
+
+_LONG = 100_000
+HOSTILE = {
+    "percent signs": "%" * (_LONG + 1),
+    "beginnings": "%START_TIME(" * (_LONG // 12),
+    "parentheses": "%REQ(" + "(" * _LONG,
+    "parentheses closed": "%REQ(" + ")" * _LONG + "%",
+    "nested": "%REQ(" * (_LONG // 10) + ")%" * (_LONG // 10),
+    "a name": "%" + "A" * _LONG + "%",
+    "a length": "%REQ(a):" + "1" * _LONG + "%",
+    "NULs": "%REQ(" + "\0" * _LONG + ")%",
+    "other letters": "%REQ(" + "é\U0001f600" * _LONG + ")%",
+    "beginnings of what is rewritten": '%DYNAMIC_METADATA(["' * (_LONG // 20),
+    "and ends that are none": "%DYNAMIC_METADATA([" + "] " * _LONG,
+    "states": "%PER_REQUEST_STATE(" * (_LONG // 19),
+    "states on lines": "%PER_REQUEST_STATE(a\n" * (_LONG // 21),
+    "line ends": "%DYNAMIC_METADATA([" + "\r\n" * _LONG,
+    "spaces": "%DYNAMIC_METADATA(" + " " * _LONG,
+    "what is rewritten": "%DYNAMIC_METADATA([" + "a\r\n" * _LONG + "])%",
+    "a state at the end": "%PER_REQUEST_STATE(" * (_LONG // 19) + "a)%",
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_value_is_refused_in_few_words_and_steps(name: str) -> None:
+    """Twenty-one times as long it is judged as well: steps that grow with the square, or faster, would not end in time."""
+    value = HOSTILE[name]
+    problem = format_problem(value)
+    assert problem is not None
+    assert len(problem) < 400
+    assert format_problem(value * 21) is not None
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("value", ["%%", "%PROTOCOL%", "%REQ(a?b):5%", "%START_TIME(%0%0)%", "%REQ(a):0%"])
+def test_a_long_good_value_is_taken(value: str) -> None:
+    assert format_problem(value * _LONG) is None
+
+
+def test_a_length_with_many_zeros_is_a_number() -> None:
+    assert format_problem("%REQ(a):" + "0" * _LONG + "5%") is None
+    assert format_problem("%REQ(a):" + "0" * 10 + str(2**64) + "%") is not None
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_status_repeats_a_hostile_value(name: str) -> None:
+    value = HOSTILE[name]
+    filters = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x", "value": value}]}}]
+    manifest = put("gateway.networking.k8s.io", "v1", "HTTPRoute", "r", {"spec": {"rules": [{"filters": filters}]}})
+    judged = admit(manifest.ref, manifest.object)
+    assert isinstance(judged, Refusal)
+    assert len(judged.message) < 600
