@@ -87,43 +87,45 @@ def _passthrough_https(one: Listener) -> bool:
     return one.protocol == "HTTPS" and one.tls is not None and one.tls.mode != "Terminate"
 
 
-_LISTENERS = Rules(
-    (
-        Rule(
-            "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)",
-            "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']",
-            lambda self: not any(one.tls is not None and one.protocol in ("HTTP", "TCP", "UDP") for one in self),
-        ),
-        Rule(
-            "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? "
-            "(l.tls.mode == '' || l.tls.mode == 'Terminate') : true)",
-            "tls mode must be Terminate for protocol HTTPS",
-            lambda self: not any(_passthrough_https(one) for one in self),
-        ),
-        Rule(
-            "self.all(l, (l.protocol == 'TLS' ? has(l.tls) && has(l.tls.mode) && l.tls.mode != '' : true))",
-            "tls mode must be set for protocol TLS",
-            lambda self: not any(one.protocol == "TLS" and one.tls is None for one in self),
-        ),
-        Rule(
-            "self.all(l, l.protocol in ['TCP', 'UDP']  ? (!has(l.hostname) || l.hostname == '') : true)",
-            "hostname must not be specified for protocols ['TCP', 'UDP']",
-            lambda self: not any(one.hostname and one.protocol in ("TCP", "UDP") for one in self),
-        ),
-        Rule(
-            "self.all(l1, self.exists_one(l2, l1.name == l2.name))",
-            "Listener name must be unique within the Gateway",
-            lambda self: len({one.name for one in self}) == len(self),
-        ),
-        Rule(
-            "self.all(l1, self.exists_one(l2, l1.port == l2.port && l1.protocol == l2.protocol && "
-            "(has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : "
-            "!has(l1.hostname) && !has(l2.hostname))))",
-            "Combination of port, protocol and hostname must be unique for each listener",
-            _places_differ,
-        ),
-    )
+_PLACES = (
+    Rule(
+        "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)",
+        "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']",
+        lambda self: not any(one.tls is not None and one.protocol in ("HTTP", "TCP", "UDP") for one in self),
+    ),
+    Rule(
+        "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? (l.tls.mode == '' || l.tls.mode == 'Terminate') : true)",
+        "tls mode must be Terminate for protocol HTTPS",
+        lambda self: not any(_passthrough_https(one) for one in self),
+    ),
+    Rule(
+        "self.all(l, (l.protocol == 'TLS' ? has(l.tls) && has(l.tls.mode) && l.tls.mode != '' : true))",
+        "tls mode must be set for protocol TLS",
+        lambda self: not any(one.protocol == "TLS" and one.tls is None for one in self),
+    ),
+    Rule(
+        "self.all(l, l.protocol in ['TCP', 'UDP']  ? (!has(l.hostname) || l.hostname == '') : true)",
+        "hostname must not be specified for protocols ['TCP', 'UDP']",
+        lambda self: not any(one.hostname and one.protocol in ("TCP", "UDP") for one in self),
+    ),
+    Rule(
+        "self.all(l1, self.exists_one(l2, l1.name == l2.name))",
+        "Listener name must be unique within the Gateway",
+        lambda self: len({one.name for one in self}) == len(self),
+    ),
 )
+
+
+def listener_rules(unique: str) -> Rules:
+    """The rules of a list of listeners; `unique` is how its CRD begins to ask for another of the same place."""
+    same = Rule(
+        f"self.all(l1, {unique}l1.port == l2.port && l1.protocol == l2.protocol && "
+        "(has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : "
+        "!has(l1.hostname) && !has(l2.hostname))))",
+        "Combination of port, protocol and hostname must be unique for each listener",
+        _places_differ,
+    )
+    return Rules((*_PLACES, same))
 
 
 class GatewayAddress(Ruled):
@@ -258,7 +260,9 @@ class GatewaySpec(Model):
     """GatewaySpec."""
 
     gateway_class_name: ObjectName
-    listeners: Annotated[_Listeners, Field(min_length=1, max_length=64), _LISTENERS, ListMap("name")]
+    listeners: Annotated[
+        _Listeners, Field(min_length=1, max_length=64), listener_rules("self.exists_one(l2, "), ListMap("name")
+    ]
     addresses: Annotated[
         tuple[GatewayAddress, ...],
         Field(max_length=16),

@@ -249,7 +249,8 @@ BLOCKS: Final = {
 """Filter type: its block as written, and as attribute."""
 
 
-def _block_rules(kind: str, name: str, attribute: str) -> tuple[Rule, Rule]:
+def block_rules(kind: str, name: str, attribute: str) -> tuple[Rule, Rule]:
+    """A filter has the block of its type, and no other."""
     return (
         Rule(
             f"!(has(self.{name}) && self.type != '{kind}')",
@@ -268,7 +269,7 @@ class Filter(Ruled):
     """HTTPRouteFilter."""
 
     RULES: ClassVar[tuple[Rule, ...]] = tuple(
-        rule for kind, (name, attribute) in BLOCKS.items() for rule in _block_rules(kind, name, attribute)
+        rule for kind, (name, attribute) in BLOCKS.items() for rule in block_rules(kind, name, attribute)
     )
 
     type: Literal[
@@ -291,7 +292,8 @@ class Filter(Ruled):
     external_auth: ExternalAuthFilter | None = None
 
 
-def _not_repeated(kind: str) -> Rule:
+def not_repeated(kind: str) -> Rule:
+    """A filter of the type stands there once at most."""
     return Rule(
         f"self.filter(f, f.type == '{kind}').size() <= 1",
         f"{kind} filter cannot be repeated",
@@ -311,7 +313,7 @@ FILTERS: Final = Rules(
             lambda self: not (_has(self, "RequestRedirect") and _has(self, "URLRewrite")),
         ),
         *(
-            _not_repeated(kind)
+            not_repeated(kind)
             for kind in ("CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite")
         ),
     )

@@ -11,9 +11,11 @@ from engine.models.base import Model, Object
 from engine.models.duration import milliseconds
 from engine.models.http_filters import Filter, Filters
 from engine.models.kind import Kind
-from engine.models.references import BackendObjectReference, ParentReference
+from engine.models.references import WeightedBackendRef
+from engine.models.route import NAMES_DIFFER, ParentRefs
 from engine.models.rules import ListMap, ListSet, Rule, Ruled, Rules
-from engine.models.texts import PATH, Duration, HeaderName, HeaderValue, Hostname, SectionName, is_token, regex_problem
+from engine.models.session_persistence import SessionPersistence
+from engine.models.texts import PATH, Duration, HeaderName, HeaderValue, Hostname, SectionName, regex_problems
 
 _PATH = re.compile(PATH.removesuffix("$"))
 _UINT32 = 2**32 - 1
@@ -69,12 +71,7 @@ class PathMatch(Ruled):
 
     def beyond(self) -> tuple[tuple[str, str], ...]:
         """Envoy rejects the whole route configuration for a regular expression that RE2 does not take."""
-        return () if _plain(self) else _regex(self.value)
-
-
-def _regex(value: str) -> tuple[tuple[str, str], ...]:
-    problem = regex_problem(value)
-    return () if problem is None else (("value", f"{value[:64]!r} {problem}"),)
+        return () if _plain(self) else regex_problems(self.value)
 
 
 class HeaderMatch(Ruled):
@@ -86,7 +83,7 @@ class HeaderMatch(Ruled):
 
     def beyond(self) -> tuple[tuple[str, str], ...]:
         """As for a path."""
-        return () if self.type == "Exact" else _regex(self.value)
+        return () if self.type == "Exact" else regex_problems(self.value)
 
 
 class QueryMatch(Ruled):
@@ -98,7 +95,7 @@ class QueryMatch(Ruled):
 
     def beyond(self) -> tuple[tuple[str, str], ...]:
         """As for a path."""
-        return () if self.type == "Exact" else _regex(self.value)
+        return () if self.type == "Exact" else regex_problems(self.value)
 
 
 class RouteMatch(Model):
@@ -110,10 +107,9 @@ class RouteMatch(Model):
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] | None = None
 
 
-class BackendRef(BackendObjectReference):
+class BackendRef(WeightedBackendRef):
     """HTTPBackendRef."""
 
-    weight: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})] = 1
     filters: Filters = ()
 
 
@@ -144,45 +140,6 @@ class Retry(Ruled):
         """Envoy counts retries in 32 bits, and its shortest pause is a millisecond."""
         if self.attempts is not None and self.attempts > _UINT32:
             return (("attempts", f"must be at most {_UINT32}"),)
-        return ()
-
-
-class CookieConfig(Model):
-    """CookieConfig."""
-
-    lifetime_type: Literal["Permanent", "Session"] = "Session"
-
-
-class SessionPersistence(Ruled):
-    """SessionPersistence."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.cookieConfig) || !has(self.cookieConfig.lifetimeType) || "
-            "self.cookieConfig.lifetimeType != 'Permanent' || has(self.absoluteTimeout)",
-            "AbsoluteTimeout must be specified when cookie lifetimeType is Permanent",
-            lambda self: (
-                self.cookie_config is None
-                or self.cookie_config.lifetime_type != "Permanent"
-                or self.absolute_timeout is not None
-            ),
-        ),
-        Rule(
-            "!has(self.cookieConfig) || self.type == 'Cookie'",
-            "cookieConfig can only be set with type Cookie",
-            lambda self: self.cookie_config is None or self.type == "Cookie",
-        ),
-    )
-
-    session_name: Annotated[str, Field(max_length=128)] | None = None
-    absolute_timeout: Duration | None = None
-    type: Literal["Cookie", "Header"] = "Cookie"
-    cookie_config: CookieConfig | None = None
-
-    def beyond(self) -> tuple[tuple[str, str], ...]:
-        """Envoy takes only a name that can stand in a header."""
-        if self.session_name and not is_token(self.session_name):
-            return (("sessionName", f"{self.session_name!r} can be no name of a header or cookie"),)
         return ()
 
 
@@ -248,55 +205,6 @@ class RouteRule(Ruled):
     session_persistence: SessionPersistence | None = None
 
 
-def _parent(one: ParentReference) -> tuple[str, str, str, str]:
-    return one.group, one.kind, one.name, one.namespace or ""
-
-
-def _parents_told_apart(parents: tuple[ParentReference, ...]) -> bool:
-    ways: dict[tuple[str, str, str, str], tuple[bool, bool]] = {}
-    for one in parents:
-        way = (one.section_name is None, one.port is None)
-        if ways.setdefault(_parent(one), way) != way:
-            return False
-    return True
-
-
-def _parents_unique(parents: tuple[ParentReference, ...]) -> bool:
-    return len({(*_parent(one), one.section_name, one.port) for one in parents}) == len(parents)
-
-
-_SAME_NAMESPACE = (
-    "(((!has(p1.__namespace__) || p1.__namespace__ == '') && (!has(p2.__namespace__) || p2.__namespace__ == '')) || "
-    "(has(p1.__namespace__) && has(p2.__namespace__) && p1.__namespace__ == p2.__namespace__{space}))"
-)
-_SAME_PARENT = "p1.group == p2.group && p1.kind == p2.kind && p1.name == p2.name && "
-_PARENTS = Rules(
-    (
-        Rule(
-            f"self.all(p1, self.all(p2, {_SAME_PARENT}{_SAME_NAMESPACE.format(space='')} ? "
-            "((!has(p1.sectionName) || p1.sectionName == '') == (!has(p2.sectionName) || p2.sectionName == '') && "
-            "(!has(p1.port) || p1.port == 0) == (!has(p2.port) || p2.port == 0)): true))",
-            "sectionName or port must be specified when parentRefs includes 2 or more references to the same parent",
-            _parents_told_apart,
-        ),
-        Rule(
-            f"self.all(p1, self.exists_one(p2, {_SAME_PARENT}{_SAME_NAMESPACE.format(space=' ')} && "
-            "(((!has(p1.sectionName) || p1.sectionName == '') && (!has(p2.sectionName) || p2.sectionName == '')) || "
-            "( has(p1.sectionName) && has(p2.sectionName) && p1.sectionName == p2.sectionName)) && "
-            "(((!has(p1.port) || p1.port == 0) && (!has(p2.port) || p2.port == 0)) || "
-            "(has(p1.port) && has(p2.port) && p1.port == p2.port))))",
-            "sectionName or port must be unique when parentRefs includes 2 or more references to the same parent",
-            _parents_unique,
-        ),
-    )
-)
-
-
-def _names_unique(rules: tuple[RouteRule, ...]) -> bool:
-    names = [one.name for one in rules if one.name is not None]
-    return len(set(names)) == len(names)
-
-
 _SIZES = " + ".join(f"(self.size() > {number} ? self[{number}].matches.size() : 0)" for number in range(16))
 _RULES = Rules(
     (
@@ -306,11 +214,7 @@ _RULES = Rules(
             "route must be less than 128",
             lambda self: sum(len(one.matches) for one in self) <= 128,
         ),
-        Rule(
-            "self.all(l1, !has(l1.name) || self.exists_one(l2, has(l2.name) && l1.name == l2.name))",
-            "Rule name must be unique within the route",
-            _names_unique,
-        ),
+        NAMES_DIFFER,
     )
 )
 
@@ -318,7 +222,7 @@ _RULES = Rules(
 class HTTPRouteSpec(Model):
     """HTTPRouteSpec."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32), _PARENTS] = ()
+    parent_refs: ParentRefs = ()
     hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
     rules: Annotated[
         tuple[RouteRule, ...],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
 
 from engine.models.base import Model
 from engine.models.rules import Rule, Ruled
@@ -64,6 +66,12 @@ class BackendObjectReference(Ruled):
     name: ObjectName
     namespace: Namespace | None = None
     port: Port | None = None
+
+
+class WeightedBackendRef(BackendObjectReference):
+    """BackendRef."""
+
+    weight: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})] = 1
 
 
 class LabelSelectorRequirement(Ruled):

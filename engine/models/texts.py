@@ -98,6 +98,12 @@ def regex_problem(pattern: str) -> str | None:
     return None
 
 
+def regex_problems(value: str, place: str = "value") -> tuple[tuple[str, str], ...]:
+    """As `regex_problem`, with the place that a model tells it of."""
+    problem = regex_problem(value)
+    return () if problem is None else ((place, f"{value[:64]!r} {problem}"),)
+
+
 def is_token(text: str) -> bool:
     """Whether the text can be a header's or a cookie's name (RFC 9110 token)."""
     return _TOKEN.fullmatch(text) is not None

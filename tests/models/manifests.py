@@ -144,6 +144,89 @@ HTTP_ROUTE = _object(
         ],
     },
 )  # fmt: skip
+GRPC_ROUTE = _object(
+    f"{GATEWAY_API}/v1",
+    "GRPCRoute",
+    spec={
+        "parentRefs": [{"name": "gw", "sectionName": "https"}],
+        "hostnames": ["a.example.com"],
+        "useDefaultGateways": "None",
+        "rules": [
+            {
+                "name": "first",
+                "matches": [
+                    {
+                        "method": {"service": "a.b_c.Echo", "method": "Say_1"},
+                        "headers": [{"name": "x-a", "value": "ü"}],
+                    },
+                    {"method": {"type": "RegularExpression", "service": "a[.]b.*", "method": "Say|Hear"}},
+                    {"headers": [{"name": "x-a", "type": "RegularExpression", "value": "a.*"}]},
+                ],
+                "filters": [
+                    {"type": "RequestHeaderModifier", "requestHeaderModifier": HEADERS},
+                    {"type": "ResponseHeaderModifier", "responseHeaderModifier": HEADERS},
+                    {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}, "percent": 5}},
+                    {"type": "ExtensionRef", "extensionRef": {"group": KGATEWAY, "kind": "DirectResponse", "name": "d"}},
+                ],
+                "backendRefs": [
+                    {"name": "a", "port": 80, "weight": 2, "filters": [
+                        {"type": "RequestHeaderModifier", "requestHeaderModifier": HEADERS},
+                    ]},
+                ],
+                "sessionPersistence": {"sessionName": "s", "type": "Header"},
+            },
+            {"backendRefs": [{"name": "b", "group": KGATEWAY, "kind": "Backend"}]},
+        ],
+    },
+)  # fmt: skip
+STREAM_RULES = [{"name": "r", "backendRefs": [{"name": "a", "port": 80, "weight": 3}, {"name": "b", "port": 81}]}]
+TCP_ROUTE = _object(
+    f"{GATEWAY_API}/v1", "TCPRoute", spec={"parentRefs": [{"name": "gw", "port": 5432}], "rules": STREAM_RULES}
+)
+UDP_ROUTE = _object(
+    f"{GATEWAY_API}/v1alpha2", "UDPRoute", spec={"parentRefs": [{"name": "gw", "port": 53}], "rules": STREAM_RULES}
+)
+TLS_ROUTE = _object(
+    f"{GATEWAY_API}/v1",
+    "TLSRoute",
+    spec={
+        "parentRefs": [{"name": "set", "kind": "ListenerSet", "sectionName": "tls"}],
+        "hostnames": ["a.example.com", "*.example.org"],
+        "rules": STREAM_RULES,
+    },
+)
+LISTENER_SET = _object(
+    f"{GATEWAY_API}/v1",
+    "ListenerSet",
+    spec={
+        "parentRef": {"name": "gw", "namespace": "infra"},
+        "listeners": [
+            {"name": "http", "port": 80, "protocol": "HTTP", "hostname": "a.example.com"},
+            {"name": "tls", "port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}, "allowedRoutes": {
+                "kinds": [{"kind": "TLSRoute"}], "namespaces": {"from": "All"},
+            }},
+        ],
+    },
+)  # fmt: skip
+BACKEND_TLS_POLICY = _object(
+    f"{GATEWAY_API}/v1",
+    "BackendTLSPolicy",
+    spec={
+        "targetRefs": [
+            {"group": "", "kind": "Service", "name": "a", "sectionName": "https"},
+            {"group": "", "kind": "Service", "name": "a", "sectionName": "grpc"},
+        ],
+        "validation": {
+            "hostname": "a.example.com",
+            "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "ca"}],
+            "subjectAltNames": [
+                {"type": "Hostname", "hostname": "*.example.com"},
+                {"type": "URI", "uri": "spiffe://example.com/a"},
+            ],
+        },
+        "options": {"example.com/x": "y"},
+    },
+)
 REFERENCE_GRANT = _object(
     f"{GATEWAY_API}/v1beta1",
     "ReferenceGrant",
@@ -184,6 +267,7 @@ SECRET = _object("v1", "Secret", type="kubernetes.io/tls", data={"tls.crt": "YQ=
 
 ALL = (
     GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, BACKEND, SERVICE, ENDPOINT_SLICE, NAMESPACE, SECRET,
+    GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY,
 )  # fmt: skip
 
 

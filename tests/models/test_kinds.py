@@ -15,10 +15,16 @@ def test_the_kinds_are_found_in_order() -> None:
         ("", "Service"),
         ("discovery.k8s.io", "EndpointSlice"),
         ("gateway.kgateway.dev", "Backend"),
+        ("gateway.networking.k8s.io", "BackendTLSPolicy"),
+        ("gateway.networking.k8s.io", "GRPCRoute"),
         ("gateway.networking.k8s.io", "Gateway"),
         ("gateway.networking.k8s.io", "GatewayClass"),
         ("gateway.networking.k8s.io", "HTTPRoute"),
+        ("gateway.networking.k8s.io", "ListenerSet"),
         ("gateway.networking.k8s.io", "ReferenceGrant"),
+        ("gateway.networking.k8s.io", "TCPRoute"),
+        ("gateway.networking.k8s.io", "TLSRoute"),
+        ("gateway.networking.k8s.io", "UDPRoute"),
     ]
 
 
@@ -32,6 +38,9 @@ def test_the_kinds_are_found_in_order() -> None:
         ("httproutes.gateway.networking.k8s.io", "HTTPRoute"),
         ("svc", "Service"),
         ("refgrant", "ReferenceGrant"),
+        ("lset", "ListenerSet"),
+        ("btlspolicy", "BackendTLSPolicy"),
+        ("grpcroute", "GRPCRoute"),
         ("backend.gateway.kgateway.dev", "Backend"),
     ],
 )
