@@ -20,11 +20,12 @@ from engine.outputs.gateway import (
 from engine.outputs.route import route_outputs
 from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API, KGATEWAY
+from engine.resolve.route_kinds import ROUTE_KINDS
 from engine.status.gateway_class import gateway_class_status
 from engine.update import Delta
 
 ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
-    (GATEWAY_API, "HTTPRoute"): (route_outputs,),
+    **{(GATEWAY_API, kind): (route_outputs,) for kind in ROUTE_KINDS},
     (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),

@@ -67,6 +67,10 @@ _CODES = {
     307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
     308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
 }
+_NOT_FOUND = {
+    500: RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+    503: RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
+}
 _MILLION = 1_000_000
 
 
@@ -110,14 +114,14 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
         "metadata": _source(entry),
     }
     if rule.replaced is not None:
-        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=500))
+        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
     values |= _headers(rule.request_headers, "request") | _headers(rule.response_headers, "response")
     values["typed_per_filter_config"] = per_filter_config(rule)
     if rule.redirect is not None:
         return construct(Route, **values, redirect=_redirect(rule.redirect, place))
     if not any(one.weight for one in rule.destinations):
-        # Gateway API, HTTPRouteRule.backendRefs: no backend, or only weights of 0, is answered with 500.
-        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=500))
+        # Gateway API, backendRefs of HTTPRouteRule and GRPCRouteRule: no backend, or only weights of 0.
+        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
     return construct(Route, **values, route=_action(rule, cluster_of))
 
 
@@ -170,7 +174,7 @@ def _action(rule: Rule, cluster_of: ClusterOf) -> RouteAction:
         values["upgrade_configs"] = [construct(RouteActionUpgradeConfig, upgrade_type="websocket")]
     return construct(
         RouteAction,
-        cluster_not_found_response_code=RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+        cluster_not_found_response_code=_NOT_FOUND[rule.failure],
         request_mirror_policies=[_mirror(one, cluster_of) for one in rule.mirrors],
         **values,
     )

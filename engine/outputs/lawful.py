@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 def lawful(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> tuple[Route | None, Problem | None]:
     """The Envoy route of an entry, and what to tell its author.
 
-    One that breaks a rule in what it does answers 500; one that breaks it in what it matches cannot be said at all.
+    One that breaks a rule in what it does answers its failure; one that breaks it in what it matches cannot be said.
     """
     message = route(entry, cluster_of, place)
     found = violation(message)
@@ -36,9 +36,13 @@ def lawful(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> tuple[Rout
     said = f"Envoy would not take its route: {found}"
     if found.path.startswith("match"):
         return None, Problem("UnsupportedValue", f"{where}.matches[{entry.match_index}] is not served: {said}")
-    problem = Problem("UnsupportedValue", f"{where} answers 500: {said}")
-    message = route(replace(entry, rule=Rule(name=entry.rule.name, replaced=problem)), cluster_of, place)
+    problem = Problem("UnsupportedValue", f"{where} answers {entry.rule.failure}: {said}")
+    message = route(replace(entry, rule=_replaced(entry.rule, problem)), cluster_of, place)
     return (message if violation(message) is None else None), problem
+
+
+def _replaced(rule: Rule, problem: Problem) -> Rule:
+    return Rule(name=rule.name, replaced=problem, failure=rule.failure)
 
 
 def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:
@@ -53,7 +57,7 @@ def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:
         if not problems:
             continue
         if len(mine) == len(item.matches) or any(one.item is not None for one in mine.values()):
-            rules[number] = replace(item, rule=Rule(name=item.rule.name, replaced=problems[0]))
+            rules[number] = replace(item, rule=_replaced(item.rule, problems[0]))
             replaced.append(problems[0])
         else:
             left_out += problems

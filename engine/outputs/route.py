@@ -1,4 +1,4 @@
-"""What an HTTPRoute puts out: its routes in every virtual host it stands in, its status, its node."""
+"""What a route that takes requests puts out: its Envoy routes in every virtual host, its status, its node."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.precedence import order
 from engine.resolve.rule import ResolvedRoute, resolved_route
 from engine.resolve.values import BackendKey, RouteEntry, Rule
-from engine.status.http_route import refused_status, route_status
+from engine.status.route import refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
 Counts = tuple[tuple[str, Hashable], ...]
 
 
 def route_outputs(graph: Reader, ref: Ref) -> Outputs:
-    """Everything of one HTTPRoute."""
+    """Everything of one route."""
     items: list[tuple[str, str, Any]] = []
     counts: dict[tuple[str, Hashable], None] = {}
     parents: dict[int, tuple[Parent, ResolvedRoute]] = {}

@@ -1,4 +1,4 @@
-"""Attachment: which listeners an HTTPRoute's parentRefs reach, and the virtual hosts that it stands in there."""
+"""Attachment: which listeners a route's parentRefs reach, and the virtual hosts that it stands in there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.hostname import intersection, owner
-from engine.resolve.listener import HTTP_ROUTE, Listener, listeners
+from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import GATEWAY_API, gateway_ref, items, object_of, served_object, spec_of, texts
 from engine.resolve.namespace import Selected, selected
 from engine.resolve.values import Problem
@@ -83,10 +83,10 @@ def _parent(graph: Reader, key: Served, index: int, wanted: _Wanted) -> Parent:
     if not named:
         names = ", ".join(f"{item.name} (port {item.port})" for item in wanted.listeners)
         return Parent(index, Problem("NoMatchingParent", f"{gateway} has no such listener; it has: {names}"))
-    allowed = [item for item in named if HTTP_ROUTE in item.kinds and _admits(graph, item, key)]
+    allowed = [item for item in named if (GATEWAY_API, key.route.kind) in item.kinds and _admits(graph, item, key)]
     if not allowed:
         text = (
-            f"no listener of {gateway} admits an HTTPRoute of namespace {key.route.namespace}: see its "
+            f"no listener of {gateway} admits {_article(key.route.kind)} of namespace {key.route.namespace}: see its "
             "allowedRoutes.kinds and allowedRoutes.namespaces"
         )
         return Parent(index, Problem("NotAllowedByListeners", text))
@@ -98,6 +98,10 @@ def _parent(graph: Reader, key: Served, index: int, wanted: _Wanted) -> Parent:
         return Parent(index, Problem("NoMatchingListenerHostname", text))
     placements = {place for item in attached for place in _placements(item, shared[item.name], wanted.listeners)}
     return Parent(index, None, tuple(item.name for item in attached), tuple(sorted(placements)))
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("H") else f"a {kind}"
 
 
 def _admits(graph: Reader, listener: Listener, key: Served) -> bool:

@@ -13,11 +13,12 @@ from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.indexes import PORTS
 from engine.resolve.manifest import GATEWAY_API, created, items, mapping, object_of, served_object, spec_of
 from engine.resolve.namespace import Selector, selector
+from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
 
-HTTP_ROUTE = (GATEWAY_API, "HTTPRoute")
-_KINDS = {"HTTP": (HTTP_ROUTE,), "HTTPS": (HTTP_ROUTE,)}
+*_FIRST, _LAST = SERVED
+_NAMED = f"{', '.join(_FIRST)} or {_LAST}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _listener(item: Json) -> Listener:
 
 
 def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ...], Problem | None]:
-    supported = _KINDS.get(protocol, ())
+    supported = SERVED.get(protocol, ())
     if not wanted:
         return supported, None
     named = [(str(kind.get("group", GATEWAY_API)), str(kind.get("kind", ""))) for kind in wanted]
@@ -112,9 +113,9 @@ def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ..
 
 
 def _refusal(protocol: str) -> Problem | None:
-    if protocol in _KINDS:
+    if protocol in SERVED:
         return None
-    return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use HTTP or HTTPS")
+    return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use {_NAMED}")
 
 
 def _conflict(listener: Listener, earlier: list[Listener]) -> Problem | None:

@@ -1,4 +1,4 @@
-"""Rules of an HTTPRoute, resolved: what happens to a request that a match chose, and what stands against it."""
+"""Rules of a route that takes requests, resolved: what happens to what a match chose, and what stands against it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from engine.resolve.backend import is_supported, port_protocol
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.grant import reference_problem
 from engine.resolve.manifest import created, held_fact, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.matching import has_regex
+from engine.resolve.route_kinds import requests_of
 from engine.resolve.values import (
     BackendKey,
     Destination,
     Match,
     Mirror,
-    PathType,
     Problem,
     Protocol,
     Retry,
     Rule,
     Session,
-    StringMatch,
     Timeouts,
 )
 
@@ -40,7 +40,7 @@ class ResolvedRule:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRoute:
-    """All rules of a route. `unresolved` are problems of references, `replaced` those of rules answered with 500."""
+    """All rules of a route. `unresolved` are problems of references, `replaced` those of rules that only fail."""
 
     rules: tuple[ResolvedRule, ...]
     unresolved: tuple[Problem, ...]
@@ -62,13 +62,14 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
     held = bool(graph.fact(held_fact(key.gateway, key.route)))
     quarantined = held and resource.previous is None
     unresolved: list[Problem] = []
+    requests = requests_of(key.route)
     rules = []
     for item in items(spec_of(object_).get("rules")) or [{}]:
-        matches = tuple(_match(one) for one in items(item.get("matches")) or [{}])
+        matches = requests.matches(item)
         if quarantined:
             text = "a proxy rejected this rule and there is no earlier revision: see penstock status, then mend it"
-            safe = tuple(match for match in matches if not _has_regex(match))
-            rules.append(ResolvedRule(safe, Rule(replaced=Problem("Quarantined", text))))
+            safe = tuple(match for match in matches if not has_regex(match))
+            rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
         rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved)))
     replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
@@ -91,41 +92,14 @@ def _fall_back(graph: Reader, key: Served) -> Problem:
     return Problem("UnsupportedValue", text)
 
 
-def _has_regex(match: Match) -> bool:
-    return match.path_type is PathType.REGEX or any(one.regex for one in (*match.headers, *match.query))
-
-
-def _match(item: Json) -> Match:
-    path = mapping(item.get("path"))
-    return Match(
-        PathType(path.get("type", "PathPrefix")),
-        str(path.get("value", "/")),
-        str(item.get("method") or ""),
-        _strings(item.get("headers"), lower=True),
-        _strings(item.get("queryParams"), lower=False),
-    )
-
-
-def _strings(value: object, *, lower: bool) -> tuple[StringMatch, ...]:
-    """The first of several matches of one name counts (HTTPHeaderMatch.name, HTTPQueryParamMatch.name)."""
-    found: dict[str, StringMatch] = {}
-    for item in items(value):
-        name = str(item.get("name", ""))
-        name = name.lower() if lower else name
-        found.setdefault(
-            name, StringMatch(name, str(item.get("value", "")), item.get("type", "Exact") == "RegularExpression")
-        )
-    return tuple(found.values())
-
-
 def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]) -> Rule:
     filters = filter_set(items(item.get("filters")), matches)
     if filters.problem is not None:
-        return Rule(replaced=filters.problem)
+        return _replaced(key, filters.problem)
     destinations = tuple(_destination(graph, key, one, unresolved) for one in items(item.get("backendRefs")))
     for one in destinations:
         if one.problem is not None and one.problem.reason == "UnsupportedValue":
-            return Rule(replaced=one.problem)
+            return _replaced(key, one.problem)
     return Rule(
         name=str(item.get("name") or ""),
         destinations=destinations,
@@ -138,7 +112,12 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
         timeouts=_timeouts(mapping(item.get("timeouts"))),
         retry=_retry(item.get("retry")),
         session=_session(item.get("sessionPersistence"), key.route),
+        failure=requests_of(key.route).failure,
     )
+
+
+def _replaced(key: Served, problem: Problem) -> Rule:
+    return Rule(replaced=problem, failure=requests_of(key.route).failure)
 
 
 def _backend(graph: Reader, key: Served, item: Json) -> tuple[BackendKey, Protocol] | Problem:

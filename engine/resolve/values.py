@@ -46,13 +46,14 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One HTTPRouteMatch. `method` "" matches any."""
+    """One match of a rule. `method` "" matches any; `rank` sorts as text, what the kind prefers first."""
 
     path_type: PathType
     path: str
     method: str = ""
     headers: tuple[StringMatch, ...] = ()
     query: tuple[StringMatch, ...] = ()
+    rank: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +166,10 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One HTTPRouteRule, resolved: what happens to a request that one of its matches chose.
+    """One rule, resolved: what happens to a request that one of its matches chose.
 
-    With `replaced` the rule is invalid as a whole and answers 500 to what it matches.
+    `failure` is the HTTP status of what no backend can be asked for. With `replaced` the rule is invalid as a whole and
+    answers so to all that it matches.
     """
 
     name: str = ""
@@ -182,6 +184,7 @@ class Rule:
     retry: Retry | None = None
     session: Session | None = None
     replaced: Problem | None = None
+    failure: int = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The status of an HTTPRoute: one entry a parentRef of a Gateway of ours (RouteParentStatus)."""
+"""The status of a route of any kind: one entry a parentRef of a Gateway of ours (RouteParentStatus)."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ MODULES = (
     "engine.envoy.listener",
     "engine.envoy.cluster",
     "engine.resolve.precedence",
+    "engine.resolve.kinds.http_route",
+    "engine.resolve.matching",
     "engine.resolve.attachment",
     "engine.resolve.backend",
     "engine.resolve.filters",
@@ -29,7 +31,7 @@ MODULES = (
     "engine.resolve.namespace",
     "engine.outputs.lawful",
     "engine.status.gateway",
-    "engine.status.http_route",
+    "engine.status.route",
 )
 
 

@@ -1,0 +1,29 @@
+"""What a kind of route is to the rest of the engine: one value a kind; the kinds are the files in `kinds`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.graph.reader import Json
+from engine.resolve.values import Match
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """How a kind whose routes take requests one by one matches them.
+
+    `matches` reads those of a rule. `failure` is the HTTP status of what no backend can be asked for.
+    """
+
+    matches: Callable[[Json], tuple[Match, ...]]
+    failure: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKind:
+    """One kind. `protocols` are those of the listeners that its routes attach to."""
+
+    name: str
+    protocols: tuple[str, ...]
+    requests: Requests

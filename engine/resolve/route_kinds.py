@@ -1,0 +1,34 @@
+"""The kinds of routes that are served: the `ROUTE_KIND` of each file in `kinds`, and the only list of them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Final
+
+import engine.resolve.kinds
+from engine.ref import Ref
+from engine.resolve.manifest import GATEWAY_API
+from engine.resolve.route_kind import Requests, RouteKind
+
+
+def _found() -> dict[str, RouteKind]:
+    modules = sorted(one.name for one in pkgutil.iter_modules(engine.resolve.kinds.__path__))
+    kinds = [importlib.import_module(f"engine.resolve.kinds.{name}").ROUTE_KIND for name in modules]
+    return {kind.name: kind for kind in kinds}
+
+
+ROUTE_KINDS: Final = _found()
+"""By name."""
+
+_PROTOCOLS: Final = sorted({protocol for kind in ROUTE_KINDS.values() for protocol in kind.protocols})
+SERVED: Final = {
+    protocol: tuple((GATEWAY_API, kind.name) for kind in ROUTE_KINDS.values() if protocol in kind.protocols)
+    for protocol in _PROTOCOLS
+}
+"""Group and kind of the routes that a listener serves, by its protocol."""
+
+
+def requests_of(route: Ref) -> Requests:
+    """How the routes of a route's kind match requests."""
+    return ROUTE_KINDS[route.kind].requests
