@@ -103,11 +103,22 @@ class Derived:
         for channel, name, value in new.items:
             self._note(channel, name)
             self.items[channel][name] = value
+        if old.claims != new.claims:
+            self._claim(old, new)
         if old.counts != new.counts:
             self._count(old, new)
 
     def _note(self, channel: str, name: str) -> None:
         self._before[channel].setdefault(name, self.items[channel].get(name))
+
+    def _claim(self, old: Outputs, new: Outputs) -> None:
+        before, after = dict.fromkeys(old.claims), dict.fromkeys(new.claims)
+        for claim in before:
+            if claim not in after:
+                self._graph.claim(*claim, present=False)
+        for claim in after:
+            if claim not in before:
+                self._graph.claim(*claim, present=True)
 
     def _count(self, old: Outputs, new: Outputs) -> None:
         before, after = dict.fromkeys(old.counts), dict.fromkeys(new.counts)

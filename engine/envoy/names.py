@@ -23,9 +23,10 @@ def cluster_name(key: BackendKey, own_cluster: str) -> str:
     """The cluster of a backend; a backend of another Kubernetes cluster carries that cluster's name."""
     ref = key.ref
     foreign = "" if ref.cluster == own_cluster else f"{ref.cluster}_"
+    over = f"_{key.over}" if key.over else ""
     if ref.kind == "Service":
-        return f"kube_{foreign}{ref.namespace}_{ref.name}_{key.port}"
-    return f"backend_{foreign}{ref.namespace}_{ref.name}_0"
+        return f"kube_{foreign}{ref.namespace}_{ref.name}_{key.port}{over}"
+    return f"backend_{foreign}{ref.namespace}_{ref.name}_0{over}"
 
 
 def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "") -> str:

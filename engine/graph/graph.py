@@ -8,6 +8,7 @@ only cost a second rerun, never a wrong answer: a reader is queued again wheneve
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,7 @@ class Graph:
         self._facts: dict[str, Any] = {}
         self._members: dict[tuple[str, Hashable], dict[Ref, None]] = {}
         self._counts: dict[tuple[str, Hashable], int] = {}
+        self._claims: dict[tuple[str, Hashable], list[Any]] = {}
         self._cells: dict[tuple[Any, Any], _Cell] = {}
         self._current: dict[_Cell, None] = {}
         self._queue: list[tuple[int, int, _Cell]] = []
@@ -135,6 +137,17 @@ class Graph:
             self._counts.pop((index, key), None)
         self._set(("count", (index, key)), count)
         return count
+
+    def claim(self, index: str, key: Hashable, rank: Any, *, present: bool) -> None:
+        """Enter a rank under a key, or take it away."""
+        ranks = self._claims.setdefault((index, key), [])
+        if present:
+            insort(ranks, rank)
+        else:
+            del ranks[bisect_left(ranks, rank)]
+        if not ranks:
+            del self._claims[index, key]
+        self._set(("first", (index, key)), ranks[0] if ranks else None)
 
     def _reindex(self, ref: Ref, before: Resource | None, after: Resource | None) -> None:
         for index, keys in self._indexes.items():
@@ -206,6 +219,16 @@ class Graph:
         self._current[cell] = None
         number: int = cell.value
         return number
+
+    def first(self, index: str, key: Hashable) -> Any:
+        """See `Reader.first`."""
+        self.work.items += 1
+        cell = self._cells.get(("first", (index, key)))
+        if cell is None:
+            ranks = self._claims.get((index, key))
+            cell = self._input(("first", (index, key)), ranks[0] if ranks else None)
+        self._current[cell] = None
+        return cell.value
 
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """See `Reader.get`; raises QueryFailed when the query raised."""

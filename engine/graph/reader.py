@@ -47,6 +47,9 @@ class Reader(Protocol):
     def count(self, index: str, key: Hashable) -> int:
         """How many outputs contribute to a key of a counted index."""
 
+    def first(self, index: str, key: Hashable) -> Any:
+        """The lowest rank that an output claims under a key; None when nobody claims it."""
+
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """The answer of another query."""
 
@@ -64,9 +67,10 @@ class Outputs:
     """The answer of an output query: what it shows to the world and which counted keys it holds up.
 
     `items` are (channel, key, value); a key of a channel belongs to one output query only. `counts` are
-    (index, key), each at most once an output query.
+    (index, key), each at most once an output query. `claims` are (index, key, rank), each index and key at most once;
+    ranks sort, and no two outputs claim one key with the same.
     """
 
     items: tuple[tuple[str, str, Any], ...] = ()
     counts: tuple[tuple[str, Hashable], ...] = ()
-    error: str = ""
+    claims: tuple[tuple[str, Hashable, Any], ...] = ()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.graph.reader import IndexKeys, K, Reader, Resource, V
 from engine.ref import Ref
+
+
+class Held(NamedTuple):
+    """What outputs hold up: counts, and claims as (index, key, rank)."""
+
+    counts: Mapping[tuple[str, Hashable], int]
+    claims: frozenset[tuple[str, Hashable, Any]] = frozenset()
 
 
 class Scratch:
@@ -17,12 +24,12 @@ class Scratch:
         indexes: Mapping[str, IndexKeys],
         resources: Mapping[Ref, Resource],
         facts: Mapping[str, Any],
-        counts: Mapping[tuple[str, Hashable], int],
+        held: Held,
     ) -> None:
         self._indexes = indexes
         self._resources = resources
         self._facts = facts
-        self._counts = counts
+        self._held = held
 
     def read(self, ref: Ref) -> Resource | None:
         """See `Reader.read`."""
@@ -39,7 +46,11 @@ class Scratch:
 
     def count(self, index: str, key: Hashable) -> int:
         """See `Reader.count`."""
-        return self._counts.get((index, key), 0)
+        return self._held.counts.get((index, key), 0)
+
+    def first(self, index: str, key: Hashable) -> Any:
+        """See `Reader.first`."""
+        return min((rank for at, under, rank in self._held.claims if (at, under) == (index, key)), default=None)
 
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """See `Reader.get`."""

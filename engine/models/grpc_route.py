@@ -35,6 +35,11 @@ def _name_rule(name: str, text: str, pattern: re.Pattern[str]) -> Rule:
     )
 
 
+def method_pattern(service: str, method: str) -> str:
+    """The regular expression of a call's path; "" is any service or method."""
+    return "/" + "/".join(f"(?:{one})" if one else "[^/]+" for one in (service, method))
+
+
 class MethodMatch(Ruled):
     """GRPCMethodMatch."""
 
@@ -55,8 +60,9 @@ class MethodMatch(Ruled):
     def beyond(self) -> Iterator[tuple[str, str]]:
         """Envoy rejects the whole route configuration for a regular expression that RE2 does not take."""
         if self.type == "RegularExpression":
-            yield from regex_problems(self.service or "", "service")
-            yield from regex_problems(self.method or "", "method")
+            service, method = self.service or "", self.method or ""
+            found = (*regex_problems(service, "service"), *regex_problems(method, "method"))
+            yield from found or regex_problems(method_pattern(service, method), "")
 
 
 class HeaderMatch(Ruled):

@@ -83,7 +83,8 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
     items, counts = emission(Target(at, key, provenance), assignment(value, name))
-    name = f"backend/{key.backend.ref}/{key.backend.port}/{key.gateway}"
+    over = f"/{key.backend.over}" if key.backend.over else ""
+    name = f"backend/{key.backend.ref}/{key.backend.port}{over}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
 
 

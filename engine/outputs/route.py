@@ -15,6 +15,7 @@ from engine.outputs.backend import backend_broken
 from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STATUS, Host, Used
 from engine.outputs.gateway import host_broken
 from engine.outputs.lawful import Entry, lawful, without
+from engine.outputs.rivals import claims, rank, unrivalled
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Placement, Served, attachments, parent_gateways
 from engine.resolve.listener import listeners
@@ -32,13 +33,16 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
     """Everything of one route."""
     items: list[tuple[str, str, Any]] = []
     counts: dict[tuple[str, Hashable], None] = {}
+    claimed: dict[tuple[str, Hashable, Any], None] = {}
     parents: dict[int, tuple[Parent, ResolvedRoute]] = {}
     for gateway in graph.get(parent_gateways, ref):
         key = Served(gateway, ref)
         resolved = graph.get(resolved_route, key)
         if resolved is None:
             continue
-        wanted = graph.get(attachments, key)
+        mine = rank(resolved.created, ref)
+        wanted = [unrivalled(graph, key, parent, mine) for parent in graph.get(attachments, key)]
+        claimed |= {one: None for parent in wanted for one in claims(key, parent, mine)}
         # Wanted though Envoy would not take it: else nobody would know any more why it is not served.
         counts |= {(HOST, Host(gateway, *place)): None for parent in wanted for place in parent.placements}
         attached = [_reachable(graph, gateway, parent) for parent in wanted]
@@ -60,7 +64,7 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
     elif (never := refused_from_the_start(graph, ref)) is not None:
         refused = refused_status(graph, ref, never)
         items += [(STATUS, str(ref), document(refused))] if refused is not None else []
-    return Outputs(tuple(items), tuple(counts))
+    return Outputs(tuple(items), tuple(counts), tuple(claimed))
 
 
 def backends(rule: Rule) -> tuple[BackendKey, ...]:
@@ -101,10 +105,13 @@ def _reachable(graph: Reader, gateway: Ref, parent: Parent) -> Parent:
     problems = [one for one in against.values() if one is not None]
     if not problems:
         return parent
-    left = tuple(place for place in parent.placements if against[place] is None)
-    if not left:
-        return replace(parent, placements=left, problem=problems[0])
-    return replace(parent, placements=left, left_out=tuple(problems))
+    left = tuple(
+        one if one.placement is None or against[one.placement] is None else one._replace(placement=None)
+        for one in parent.shared
+    )
+    if not any(one.placement is not None for one in left):
+        return replace(parent, shared=left, problem=problems[0])
+    return replace(parent, shared=left, left_out=tuple(problems))
 
 
 def _unserved(graph: Reader, resolved: ResolvedRoute, used: Iterable[Used]) -> ResolvedRoute:

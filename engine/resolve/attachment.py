@@ -29,16 +29,33 @@ class Served(NamedTuple):
     route: Ref
 
 
+class Shared(NamedTuple):
+    """A hostname ("*" for any) that a route has in common with a listener; `placement` None where others serve it."""
+
+    listener: str
+    hostname: str
+    placement: Placement | None
+
+
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What became of one parentRef of a Gateway of ours. `listeners` are those it attached to."""
+    """What became of one parentRef of a Gateway of ours."""
 
     index: int
     problem: Problem | None = None
-    listeners: tuple[str, ...] = ()
-    placements: tuple[Placement, ...] = ()
+    shared: tuple[Shared, ...] = ()
     left_out: tuple[Problem, ...] = ()
     """Of virtual hosts that it stands in and that are not served, while others are."""
+
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        """Those it attached to."""
+        return tuple(dict.fromkeys(one.listener for one in self.shared))
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The virtual hosts it stands in, sorted."""
+        return tuple(sorted({one.placement for one in self.shared if one.placement is not None}))
 
 
 def parent_gateway(route: Ref, parent: Json) -> Ref | None:
@@ -90,14 +107,12 @@ def _parent(graph: Reader, key: Served, index: int, wanted: _Wanted) -> Parent:
             "allowedRoutes.kinds and allowedRoutes.namespaces"
         )
         return Parent(index, Problem("NotAllowedByListeners", text))
-    shared = {item.name: _shared(item, wanted.hostnames) for item in allowed}
-    attached = [item for item in allowed if shared[item.name]]
-    if not attached:
+    shared = [one for item in allowed for one in _shared(item, wanted)]
+    if not shared:
         theirs = ", ".join(sorted({item.hostname for item in allowed}))
         text = f"no hostname of the route ({', '.join(wanted.hostnames)}) is within those of {gateway} ({theirs})"
         return Parent(index, Problem("NoMatchingListenerHostname", text))
-    placements = {place for item in attached for place in _placements(item, shared[item.name], wanted.listeners)}
-    return Parent(index, None, tuple(item.name for item in attached), tuple(sorted(placements)))
+    return Parent(index, None, tuple(shared))
 
 
 def _article(kind: str) -> str:
@@ -117,20 +132,15 @@ def _admits(graph: Reader, listener: Listener, key: Served) -> bool:
             return False
 
 
-def _shared(listener: Listener, hostnames: tuple[str, ...]) -> tuple[str, ...]:
-    if not hostnames:
-        return (listener.hostname or "*",)
-    both = (intersection(listener.hostname, hostname) for hostname in hostnames)
-    return tuple(hostname for hostname in both if hostname is not None)
+def _shared(listener: Listener, wanted: _Wanted) -> list[Shared]:
+    both = [intersection(listener.hostname, hostname) for hostname in wanted.hostnames]
+    hostnames = [one for one in both if one is not None] if wanted.hostnames else [listener.hostname or "*"]
+    patterns = [other.hostname for other in wanted.listeners if other.serves and other.port == listener.port]
+    return [Shared(listener.name, one, _placement(listener, one, patterns)) for one in dict.fromkeys(hostnames)]
 
 
-def _placements(listener: Listener, hostnames: tuple[str, ...], every: tuple[Listener, ...]) -> list[Placement]:
+def _placement(listener: Listener, hostname: str, patterns: list[str]) -> Placement | None:
     """Only what this listener owns on its port: a more specific listener hides it (listener isolation)."""
-    if not listener.serves:
-        return []
-    patterns = [other.hostname for other in every if other.serves and other.port == listener.port]
-    return [
-        Placement(listener.route_config, hostname, listener.tls)
-        for hostname in hostnames
-        if owner("" if hostname == "*" else hostname, patterns) == listener.hostname
-    ]
+    if not listener.serves or owner("" if hostname == "*" else hostname, patterns) != listener.hostname:
+        return None
+    return Placement(listener.route_config, hostname, listener.tls)

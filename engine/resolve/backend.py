@@ -8,7 +8,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.indexes import SLICES
 from engine.resolve.manifest import DISCOVERY, KGATEWAY, items, mapping, object_of, spec_of
-from engine.resolve.values import Backend, BackendKey, Endpoint, Problem, Protocol
+from engine.resolve.values import Backend, BackendKey, Endpoint, Over, Problem, Protocol
 
 __all__ = ["DISCOVERY", "backend", "endpoints", "is_supported", "port_protocol", "slices"]
 
@@ -53,6 +53,11 @@ def _name(key: BackendKey) -> str:
 
 
 def _protocol_in(spec: Json, key: BackendKey) -> Protocol | Problem:
+    said = _said(spec, key)
+    return Protocol.H2C if key.over is Over.HTTP2 and said is Protocol.HTTP1 else said
+
+
+def _said(spec: Json, key: BackendKey) -> Protocol | Problem:
     name = _name(key)
     if key.ref.kind == "Backend":
         return _backend_protocol(spec, name)

@@ -42,7 +42,7 @@ def filter_set(filters: list[Json], matches: tuple[Match, ...]) -> FilterSet:
             case "CORS":
                 result = replace(result, cors=_cors(mapping(item.get("cors"))))
             case _:
-                text = f"filter type {kind} is not served: remove it; until then the rule answers 500"
+                text = f"filter type {kind} is not served: remove it; until then the rule fails"
                 return replace(result, problem=Problem("UnsupportedValue", text))
     return result
 

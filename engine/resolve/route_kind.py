@@ -13,11 +13,13 @@ from engine.resolve.values import Match
 class Requests:
     """How a kind whose routes take requests one by one matches them.
 
-    `matches` reads those of a rule. `failure` is the HTTP status of what no backend can be asked for.
+    `matches` reads those of a rule. `failure` is the HTTP status of what no backend can be asked for. With `http2` a
+    backend that does not say otherwise is spoken to by HTTP/2.
     """
 
     matches: Callable[[Json], tuple[Match, ...]]
     failure: int
+    http2: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
@@ -19,6 +19,7 @@ from engine.resolve.values import (
     Destination,
     Match,
     Mirror,
+    Over,
     Problem,
     Protocol,
     Retry,
@@ -129,9 +130,11 @@ def _backend(graph: Reader, key: Served, item: Json) -> tuple[BackendKey, Protoc
     problem = reference_problem(graph, key.route.kind, key.route, target)
     if problem is not None:
         return problem
-    port = int(item.get("port") or 0) if kind == "Service" else 0
-    protocol = graph.get(port_protocol, BackendKey(target, port))
-    return protocol if isinstance(protocol, Problem) else (BackendKey(target, port), protocol)
+    backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0)
+    protocol = graph.get(port_protocol, backend)
+    if protocol is Protocol.HTTP1 and requests_of(key.route).http2:
+        return replace(backend, over=Over.HTTP2), Protocol.H2C
+    return protocol if isinstance(protocol, Problem) else (backend, protocol)
 
 
 def _destination(graph: Reader, key: Served, item: Json, unresolved: list[Problem]) -> Destination:

@@ -136,12 +136,20 @@ class Session:
     path: str = "/"
 
 
+class Over(StrEnum):
+    """What a route needs of a backend, where the backend itself does not say it."""
+
+    ANY = ""
+    HTTP2 = "http2"
+
+
 @dataclass(frozen=True, slots=True)
 class BackendKey:
     """A backend as an Envoy cluster: a Service port, or a kgateway Backend (port 0)."""
 
     ref: Ref
     port: int
+    over: Over = Over.ANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,13 @@ class Expected(Strict):
 
 
 class Request(Strict):
-    """A request to a listener's port; `host` is also the SNI of an https request unless `sni` says otherwise."""
+    """A request to a listener's port; `host` is also the SNI of a request over TLS unless `sni` says otherwise.
+
+    `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS.
+    """
 
     port: int = 80
-    scheme: Literal["http", "https"] = "http"
+    scheme: Literal["http", "https", "grpc", "grpcs"] = "http"
     host: str = "example.com"
     sni: str | None = None
     method: str = "GET"

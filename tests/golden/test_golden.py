@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from tests.golden.case import CASES, FILES, STEPS, Request, envoy_of, names, requests_of, resolve, status_of
 from tests.support.backend import Backend, backends
 from tests.support.client import Answer, Ask, Connection, ask
+from tests.support.grpc import call
 from tests.support.proxy import port_of, proxies
 
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
@@ -102,18 +103,19 @@ def _documents(text: str) -> list[Any]:
 
 async def _one(request: Request, address: str, running: dict[str, Backend]) -> None:
     port = port_of(request.port)
-    sni = (request.host if request.sni is None else request.sni) if request.scheme == "https" else None
+    sni = (request.host if request.sni is None else request.sni) if request.scheme in ("https", "grpcs") else None
+    send = call if request.scheme in ("grpc", "grpcs") else ask
     asked = Ask(request.host, request.path, request.method, request.headers, sni)
     expect = request.expect
     if expect.refused:
         with pytest.raises((OSError, EOFError)):
-            await ask(address, port, asked)
+            await send(address, port, asked)
         return
     if request.websocket:
         await _websocket(address, port, asked, expect.backend)
         return
     before = {name: len(one.seen) for name, one in running.items()}
-    answers = [await ask(address, port, asked) for _ in range(request.times)]
+    answers = [await send(address, port, asked) for _ in range(request.times)]
     if expect.share:
         _check_share(expect.share, answers)
     if expect.sticky:

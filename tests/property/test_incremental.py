@@ -37,7 +37,39 @@ def _namespaced(base: Put, namespace: str) -> Put:
     return Put(base.ref._replace(namespace=namespace), {**base.object, "metadata": metadata})
 
 
-_OFTEN = ("gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route")
+_OFTEN = (
+    "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
+)  # fmt: skip
+_AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
+
+
+@st.composite
+def _grpc(draw: Any, number: int, generation: int) -> Put:
+    rule = {
+        "matches": draw(st.sampled_from([[], [{"method": {"service": "s"}}], [{"method": {"method": "m"}}]])),
+        "backendRefs": [{"name": f"s{draw(st.integers(0, 2))}", "port": 80}],
+    }
+    body = {
+        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "spec": {"parentRefs": [{"name": "gw"}], "hostnames": draw(st.sampled_from(_HOSTS)), "rules": [rule]},
+    }
+    return put(API, "v1", "GRPCRoute", f"r{number}", body, generation)
+
+
+@st.composite
+def _http(draw: Any, number: int, generation: int) -> Put:
+    made = route(
+        f"r{number}",
+        f"s{draw(st.integers(0, 2))}",
+        draw(st.sampled_from(["/", "/a", "/a/b"])),
+        generation,
+        hostnames=draw(st.sampled_from(_HOSTS)),
+        parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], [{"name": "gw1"}]])),
+    )
+    return _namespaced(made, draw(st.sampled_from(["default", "other"])))
+
+
+_ROUTES = {"route": _http, "GRPCRoute": _grpc}
 
 
 @st.composite
@@ -48,16 +80,8 @@ def _puts(draw: Any) -> Put:
     if kind == "gateway":
         chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=3, unique_by=lambda one: one["name"]))
         return gateway(f"gw{number or ''}", *chosen, generation=generation)
-    if kind == "route":
-        made = route(
-            f"r{number}",
-            f"s{draw(st.integers(0, 2))}",
-            draw(st.sampled_from(["/", "/a", "/a/b"])),
-            generation,
-            hostnames=draw(st.sampled_from(_HOSTS)),
-            parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], [{"name": "gw1"}]])),
-        )
-        return _namespaced(made, draw(st.sampled_from(["default", "other"])))
+    if kind in _ROUTES:
+        return draw(_ROUTES[kind](number, generation))
     if kind == "service":
         return service(f"s{number}", generation, **draw(st.sampled_from([{}, {"appProtocol": "kubernetes.io/h2c"}])))
     if kind == "endpoints":

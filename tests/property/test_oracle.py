@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +14,7 @@ from engine.derived import CALLED, ROOTS
 from engine.engine import Engine, EngineSettings
 from engine.events import Change, Put
 from engine.graph.reader import Outputs, Reader, Resource
-from engine.graph.scratch import Scratch
+from engine.graph.scratch import Held, Scratch
 from engine.models.admission import Refusal, admit
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.ref import Ref
@@ -58,13 +57,14 @@ def _generation(put: Put) -> int:
 
 def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
     """All outputs by running every query anew, until the counts that outputs hold up stand still."""
-    counts: dict[tuple[str, Hashable], int] = {}
+    held = Held({})
     while True:
-        graph = Scratch(INDEXES, resources, _FACTS, counts)
+        graph = Scratch(INDEXES, resources, _FACTS, held)
         outputs = [query(graph, ref) for ref in resources for query in ROOTS.get((ref.group, ref.kind), ())]
-        outputs += [query(graph, key) for index, key in counts for query in CALLED.get(index, ())]
-        found = Counter(one for output in outputs for one in output.counts)
-        if found == counts:
+        outputs += [query(graph, key) for index, key in held.counts for query in CALLED.get(index, ())]
+        counts = Counter(one for output in outputs for one in output.counts)
+        found = Held(dict(counts), frozenset(one for output in outputs for one in output.claims))
+        if found == held:
             items: dict[str, dict[str, Any]] = {FRAGMENT: {}, STATUS: {}, NODE: {}, INFRA: {}}
             for output in outputs:
                 for channel, key, value in output.items:
@@ -72,7 +72,7 @@ def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
                         assert key not in items[channel], f"two outputs say {key}"
                         items[channel][key] = value
             return items
-        counts = dict(found)
+        held = found
 
 
 def _kept(engine: Engine) -> dict[str, dict[str, Any]]:
