@@ -9,7 +9,7 @@ from typing import Any
 from engine.graph.graph import AnyQuery, Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
-from engine.outputs.channels import BACKEND, EXPIRY, HOST, SECRET
+from engine.outputs.channels import BACKEND, CHAIN, EXPIRY, HOST, SECRET
 from engine.outputs.gateway import (
     expiry_outputs,
     gateway_outputs,
@@ -18,6 +18,7 @@ from engine.outputs.gateway import (
     secret_outputs,
 )
 from engine.outputs.route import route_outputs
+from engine.outputs.stream import chain_outputs, stream_outputs
 from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API, KGATEWAY
 from engine.resolve.route_kinds import ROUTE_KINDS
@@ -25,7 +26,10 @@ from engine.status.gateway_class import gateway_class_status
 from engine.update import Delta
 
 ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
-    **{(GATEWAY_API, kind): (route_outputs,) for kind in ROUTE_KINDS},
+    **{
+        (GATEWAY_API, name): (route_outputs if kind.requests is not None else stream_outputs,)
+        for name, kind in ROUTE_KINDS.items()
+    },
     (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),
@@ -34,6 +38,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
 
 CALLED: dict[str, tuple[AnyQuery, ...]] = {
     HOST: (host_outputs,),
+    CHAIN: (chain_outputs,),
     BACKEND: (cluster_outputs, endpoint_outputs),
     SECRET: (secret_outputs,),
     EXPIRY: (expiry_outputs,),

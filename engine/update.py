@@ -21,6 +21,8 @@ class FragmentKind(StrEnum):
     """An envoy.extensions.transport_sockets.tls.v3.Secret; always sealed."""
     LISTENER = "listener"
     """An envoy.config.listener.v3.Listener."""
+    FILTER_CHAIN = "filter_chain"
+    """A FilterChain that routes make; `parent` is the Listener's name. A Listener holds other chains itself."""
     ROUTE_CONFIG = "route_config"
     """An envoy.config.route.v3.RouteConfiguration without its virtual hosts."""
     VIRTUAL_HOST = "virtual_host"

@@ -81,17 +81,15 @@ def _zone(zone: str, members: list[Endpoint]) -> LocalityLbEndpoints:
     return construct(
         LocalityLbEndpoints,
         locality=construct(Locality, zone=zone) if zone else None,
-        lb_endpoints=[
-            construct(
-                LbEndpoint,
-                endpoint=construct(
-                    EndpointMessage, address=address(one.address, one.port), hostname=one.hostname or ""
-                ),
-            )
-            for one in members
-        ],
+        lb_endpoints=[lb_endpoint(one) for one in members],
         load_balancing_weight=len(members),
     )
+
+
+def lb_endpoint(one: Endpoint) -> LbEndpoint:
+    """One address."""
+    message = construct(EndpointMessage, address=address(one.address, one.port), hostname=one.hostname or "")
+    return construct(LbEndpoint, endpoint=message)
 
 
 def _numeric(text: str) -> tuple[int, int, str]:

@@ -45,7 +45,7 @@ def listener(value: EnvoyListener, bind: str, *, alone: bool) -> Listener:
         name=value.name,
         address=address(bind, value.port),
         enable_reuse_port=False if alone else None,
-        filter_chains=[_chain(chain) for chain in value.chains] if value.tls else [_plain_chain(value)],
+        filter_chains=[_plain_chain(value)] if value.route_config else [_chain(chain) for chain in value.chains],
         listener_filters=[_tls_inspector()] if value.tls else [],
     )
 
@@ -62,26 +62,31 @@ def _plain_chain(value: EnvoyListener) -> FilterChain:
 
 def _chain(chain: ChainValue) -> FilterChain:
     match = construct(FilterChainMatch, server_names=[chain.server_name]) if chain.server_name else None
-    tls = construct(
-        DownstreamTlsContext,
-        common_tls_context=construct(
-            CommonTlsContext,
-            alpn_protocols=["h2", "http/1.1"],
-            tls_certificate_sds_secret_configs=[
-                construct(SdsSecretConfig, name=name, sds_config=ads()) for name in chain.secrets
-            ],
-        ),
-    )
     return construct(
         FilterChain,
         name=chain.name,
         filter_chain_match=match,
         filters=[_connection_manager(chain.route_config)],
-        transport_socket=construct(
-            TransportSocket,
-            name="envoy.transport_sockets.tls",
-            typed_config=packed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", tls),
+        transport_socket=tls_socket(chain.secrets, ("h2", "http/1.1")),
+    )
+
+
+def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...]) -> TransportSocket:
+    """Ends TLS with certificates that come by SDS, and offers application protocols (ALPN)."""
+    tls = construct(
+        DownstreamTlsContext,
+        common_tls_context=construct(
+            CommonTlsContext,
+            alpn_protocols=list(protocols),
+            tls_certificate_sds_secret_configs=[
+                construct(SdsSecretConfig, name=name, sds_config=ads()) for name in secrets
+            ],
         ),
+    )
+    return construct(
+        TransportSocket,
+        name="envoy.transport_sockets.tls",
+        typed_config=packed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", tls),
     )
 
 

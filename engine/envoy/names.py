@@ -14,6 +14,11 @@ def listener_name(port: int) -> str:
     return f"listener~{port}"
 
 
+def udp_name(port: int) -> str:
+    """The Envoy listener of a UDP port, which may be a TCP port too, and its cluster."""
+    return f"listener~udp~{port}"
+
+
 def virtual_host_name(route_config: str, hostname: str) -> str:
     """The virtual host of a hostname; "" or "*" is any host."""
     return f"{route_config}~{(hostname or '*').replace('.', '_')}"

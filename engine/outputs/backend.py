@@ -68,12 +68,12 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
 
 def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     """The endpoint assignment of a backend, and its node."""
-    value = _assigned(graph, key)
+    value = assigned(graph, key)
     if isinstance(value, Problem) or value.dns:
         return Outputs()
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name)
-    found = _slices(graph, key) or (key.backend.ref,)
+    found = slices_of(graph, key) or (key.backend.ref,)
     provenance = tuple((ref, graph.get(generation, ref)) for ref in sorted(found))
     node: dict[str, Any] = {
         "backend": str(key.backend.ref),
@@ -88,20 +88,21 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     return Outputs((*items, (NODE, name, document(node))), counts)
 
 
-def _assigned(graph: Reader, key: Used) -> Backend | Problem:
+def assigned(graph: Reader, key: Used) -> Backend | Problem:
     """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected."""
     if graph.fact(held_fact(key.gateway, key.backend.ref)):
         return graph.get(last_good, key.backend)
     protocol = graph.get(port_protocol, key.backend)
     if isinstance(protocol, Problem):
         return protocol
-    held = frozenset(one for one in _slices(graph, key) if graph.fact(held_fact(key.gateway, one)))
+    held = frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
     if not held:
         return graph.get(_backend, key.backend)
     return Backend(key.backend, protocol, good_endpoints(graph, key.backend, held))
 
 
-def _slices(graph: Reader, key: Used) -> tuple[Ref, ...]:
+def slices_of(graph: Reader, key: Used) -> tuple[Ref, ...]:
+    """The EndpointSlices of a backend."""
     ref = key.backend.ref
     return slices(graph, ref) if ref.kind == "Service" else ()
 

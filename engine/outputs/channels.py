@@ -21,6 +21,8 @@ HOST = "host"
 """Counts what wants a virtual host (Host)."""
 BACKEND = "backend"
 """Counts what wants a cluster (Used)."""
+CHAIN = "chain"
+"""Counts what wants a Chain; routes claim it, by age."""
 SECRET = "secret"
 """Counts what wants a certificate (Served)."""
 EXPIRY = "expiry"
@@ -36,6 +38,14 @@ class Host(NamedTuple):
     route_config: str
     hostname: str
     tls: bool
+
+
+class Chain(NamedTuple):
+    """A hostname ("*" for any) of a listener whose connections or datagrams go whole to one route's backends."""
+
+    gateway: Ref
+    listener: str
+    hostname: str
 
 
 class Used(NamedTuple):

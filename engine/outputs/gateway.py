@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, Final, NamedTuple
 
 from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessage
 
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
-from engine.envoy.names import listener_name, secret_name, virtual_host_name
+from engine.envoy.names import listener_name, secret_name, udp_name, virtual_host_name
 from engine.envoy.pgv import violation
 from engine.envoy.route_config import route_config, virtual_host
 from engine.envoy.secret import certificate as certificate_message
+from engine.envoy.stream import udp_listener
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import (
     ATTACHED,
     BROKEN,
+    CHAIN,
     DEADLINE,
     EXPIRY,
     FRAGMENT,
@@ -27,6 +29,7 @@ from engine.outputs.channels import (
     NODE,
     SECRET,
     STATUS,
+    Chain,
     Host,
     Wanted,
 )
@@ -61,27 +64,37 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     counts: dict[tuple[str, Hashable], None] = {
         (EXPIRY, Wanted(gateway, ref)): None for one in ends.values() for ref in one.named
     }
-    ports = []
-    for port in sorted({one.port for one in serving}):
-        port_ = _port([one for one in serving if one.port == port], ends, settings(graph))
+    ports: dict[str, list[int]] = {"TCP": [], "UDP": []}
+    for carrier, port in sorted({(one.transport, one.port) for one in serving}):
+        mine = [one for one in serving if (one.transport, one.port) == (carrier, port)]
+        port_ = (_udp_port if carrier == "UDP" else _port)(mine, ends, settings(graph))
         for name, text in port_.broken:
             items.append((BROKEN, f"{gateway}/{name}", text))
             counts[BROKEN, gateway] = None
         if port_.message is None:
             continue
-        ports.append(port)
+        ports[carrier].append(port)
         at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
         items.append((FRAGMENT, str(at), fragment(at, port_.message, provenance=provenance)))
-        for name in sorted({one.route_config for one in port_.served}):
+        for name in sorted({one.route_config for one in port_.served if one.requests}):
             items += _route_config(gateway, name, provenance)
-        items += _misdirected(gateway, port_.served, provenance)
-        # Its own hostname answers 404 where no route stands: a less specific listener must not take over.
-        counts |= {(HOST, Host(gateway, one.route_config, one.hostname or "*", one.tls)): None for one in port_.served}
-        secrets = (ref for one in port_.served if one.tls for ref in ends[one.name].secrets)
-        counts |= {(SECRET, Wanted(gateway, ref)): None for ref in secrets}
-    infra = {"gateway": str(gateway), "name": gateway.name, "namespace": gateway.namespace, "ports": ports}
-    items.append((INFRA, str(gateway), infra))
+        items += _misdirected(gateway, [one for one in port_.served if one.requests], provenance)
+        counts |= dict.fromkeys(_wanted(gateway, port_.served, ends))
+    infra = {"gateway": str(gateway), "name": gateway.name, "namespace": gateway.namespace, "ports": ports["TCP"]}
+    items.append((INFRA, str(gateway), infra | ({"udpPorts": ports["UDP"]} if ports["UDP"] else {})))
     return Outputs(tuple(items), tuple(counts))
+
+
+def _wanted(gateway: Ref, served: list[Listener], ends: dict[str, Termination]) -> Iterator[tuple[str, Hashable]]:
+    """What stands on a port though no route does: a hostname of its own, which no less specific listener may take."""
+    for one in served:
+        hostname = one.hostname or "*"
+        if one.requests:
+            yield HOST, Host(gateway, one.route_config, hostname, one.tls)
+        else:
+            yield CHAIN, Chain(gateway, one.name, hostname)
+        for ref in ends[one.name].secrets if one.tls else ():
+            yield SECRET, Wanted(gateway, ref)
 
 
 def listeners_broken(graph: Reader, gateway: Ref) -> dict[str, str]:
@@ -100,6 +113,13 @@ class _Port(NamedTuple):
     broken: list[tuple[str, str]]
 
 
+def _udp_port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings) -> _Port:  # noqa: ARG001
+    """As `_port`; one listener has the port alone."""
+    message = udp_listener(udp_name(mine[0].port), given.bind_address, mine[0].port)
+    found = violation(message)
+    return _Port(message, mine, []) if found is None else _Port(None, [], [(mine[0].name, str(found))])
+
+
 def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings) -> _Port:
     """A listener whose filter chain breaks a rule is left out alone; what is not of one chain concerns all."""
     told: list[tuple[str, str]] = []
@@ -110,7 +130,8 @@ def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSetti
         if found is None:
             return _Port(message, mine, told)
         chain = _CHAIN.match(found.path)
-        guilty = [mine[int(chain[1])]] if chain is not None and mine[0].tls else mine
+        ours = [one for one in mine if one.requests]
+        guilty = [ours[int(chain[1])]] if chain is not None and ours[0].tls else mine
         told += [(one.name, str(found)) for one in guilty]
         mine = [one for one in mine if one not in guilty]
     return _Port(None, [], told)
@@ -122,13 +143,13 @@ def _route_config(gateway: Ref, name: str, provenance: Provenance) -> list[tuple
 
 
 def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> EnvoyListener:
-    tls = mine[0].tls
+    plain = next((one.route_config for one in mine if one.protocol == "HTTP"), "")
     chains = tuple(
         FilterChain(one.name, one.hostname, one.route_config, tuple(secret_name(ref) for ref in ends[one.name].secrets))
         for one in mine
-        if tls
+        if one.requests and not plain
     )
-    return EnvoyListener(listener_name(port), port, tls, mine[0].route_config, chains)
+    return EnvoyListener(listener_name(port), port, mine[0].protocol in ("HTTPS", "TLS"), plain, chains)
 
 
 def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> list[tuple[str, str, Any]]:

@@ -59,7 +59,15 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
         for name in sorted({name for parent in attached for name in parent.listeners}):
             counts[ATTACHED, (gateway, name)] = None
     if parents:
-        items.append((STATUS, str(ref), document(route_status(graph, ref, parents))))
+        items.append(
+            (
+                STATUS,
+                str(ref),
+                document(
+                    route_status(graph, ref, {at: (parent, one.verdict) for at, (parent, one) in parents.items()})
+                ),
+            )
+        )
         items.append((NODE, f"route/{ref}", document(_node(ref, parents))))
     elif (never := refused_from_the_start(graph, ref)) is not None:
         refused = refused_status(graph, ref, never)

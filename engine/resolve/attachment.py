@@ -135,7 +135,8 @@ def _admits(graph: Reader, listener: Listener, key: Served) -> bool:
 def _shared(listener: Listener, wanted: _Wanted) -> list[Shared]:
     both = [intersection(listener.hostname, hostname) for hostname in wanted.hostnames]
     hostnames = [one for one in both if one is not None] if wanted.hostnames else [listener.hostname or "*"]
-    patterns = [other.hostname for other in wanted.listeners if other.serves and other.port == listener.port]
+    place = (listener.transport, listener.port)
+    patterns = [one.hostname for one in wanted.listeners if one.serves and (one.transport, one.port) == place]
     return [Shared(listener.name, one, _placement(listener, one, patterns)) for one in dict.fromkeys(hostnames)]
 
 

@@ -60,22 +60,25 @@ def _protocol_in(spec: Json, key: BackendKey) -> Protocol | Problem:
 def _said(spec: Json, key: BackendKey) -> Protocol | Problem:
     name = _name(key)
     if key.ref.kind == "Backend":
-        return _backend_protocol(spec, name)
+        return _backend_protocol(spec, name, key.over)
     if spec.get("type") == "ExternalName":
         return Problem("InvalidKind", f"{name} is of type ExternalName, which is not served: use a static Backend")
-    port = _service_port(spec, key.port)
+    port = _service_port(spec, key)
     if port is None:
         ports = ", ".join(str(item.get("port")) for item in items(spec.get("ports")))
         return Problem("BackendNotFound", f"{name} has no port {key.port}; it has: {ports or 'none'}")
-    if port.get("protocol", "TCP") != "TCP":
-        return Problem("UnsupportedProtocol", f"port {key.port} of {name} is not TCP")
+    if port.get("protocol", "TCP") != _transport(key):
+        return Problem("UnsupportedProtocol", f"port {key.port} of {name} is not {_transport(key)}")
     return _protocol(port.get("appProtocol"), name)
 
 
-def _backend_protocol(spec: Json, name: str) -> Protocol | Problem:
+def _backend_protocol(spec: Json, name: str, over: Over) -> Protocol | Problem:
     static = mapping(spec.get("static"))
-    if not items(static.get("hosts")):
+    hosts = items(static.get("hosts"))
+    if not hosts:
         return Problem("BackendNotFound", f"{name} has no spec.static.hosts: other types are not served")
+    if over is Over.UDP and not all(_is_address(str(one.get("host", ""))) for one in hosts):
+        return Problem("UnsupportedValue", f"{name} has host names, which no UDPRoute can use: write addresses")
     return _protocol(static.get("appProtocol"), name)
 
 
@@ -85,8 +88,14 @@ def _protocol(app_protocol: object, name: str) -> Protocol | Problem:
     return _PROTOCOLS.get(str(app_protocol), Protocol.HTTP1)
 
 
-def _service_port(spec: Json, number: int) -> Json | None:
-    return next((port for port in items(spec.get("ports")) if port.get("port") == number), None)
+def _transport(key: BackendKey) -> str:
+    return "UDP" if key.over is Over.UDP else "TCP"
+
+
+def _service_port(spec: Json, key: BackendKey) -> Json | None:
+    """The port of that number, of that transport if there is one: TCP and UDP may share a number."""
+    found = [port for port in items(spec.get("ports")) if port.get("port") == key.port]
+    return next((port for port in found if port.get("protocol", "TCP") == _transport(key)), found[0] if found else None)
 
 
 def slices(graph: Reader, service: Ref) -> tuple[Ref, ...]:
@@ -109,7 +118,7 @@ def _endpoints_in(
 ) -> tuple[Endpoint, ...]:
     if key.ref.kind == "Backend":
         return _static(spec)
-    port = _service_port(spec, key.port)
+    port = _service_port(spec, key)
     if port is None:
         return ()
     ready: set[Endpoint] = set()

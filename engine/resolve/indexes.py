@@ -7,14 +7,14 @@ from collections.abc import Hashable, Iterable
 from engine.graph.graph import index_keys
 from engine.graph.reader import IndexKeys, Resource
 from engine.ref import Ref
-from engine.resolve.manifest import SERVICE_NAME, items, labels_of, spec_of
+from engine.resolve.manifest import SERVICE_NAME, items, labels_of, spec_of, transport
 
 SLICES = "slices"
 """EndpointSlices by (cluster, namespace, Service name)."""
 GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
-"""Gateways by listener port, in whatever cluster."""
+"""Gateways by (transport, port) of a listener, in whatever cluster."""
 
 
 def _slices(ref: Ref, resource: Resource) -> Iterable[Hashable]:
@@ -27,8 +27,9 @@ def _grants(ref: Ref, resource: Resource) -> Iterable[Hashable]:
 
 
 def _ports(ref: Ref, resource: Resource) -> Iterable[Hashable]:  # noqa: ARG001  an index key function takes both
-    ports = (listener.get("port") for listener in items(spec_of(resource.object).get("listeners")))
-    return tuple(port for port in ports if isinstance(port, int))
+    listeners = items(spec_of(resource.object).get("listeners"))
+    found = ((transport(str(one.get("protocol"))), one.get("port")) for one in listeners)
+    return tuple(dict.fromkeys(place for place in found if isinstance(place[1], int)))
 
 
 INDEXES: dict[str, IndexKeys] = {

@@ -5,13 +5,14 @@ It must not answer anything that changes with a certificate, an endpoint or a ge
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.indexes import PORTS
-from engine.resolve.manifest import GATEWAY_API, created, items, mapping, object_of, served_object, spec_of
+from engine.resolve.manifest import GATEWAY_API, created, items, mapping, object_of, served_object, spec_of, transport
 from engine.resolve.namespace import Selector, selector
 from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
@@ -42,14 +43,24 @@ class Listener:
         return self.refused is None and self.conflict is None
 
     @property
+    def transport(self) -> str:
+        """What carries its protocol."""
+        return transport(self.protocol)
+
+    @property
+    def requests(self) -> bool:
+        """Whether it takes requests one by one, or else connections or datagrams whole."""
+        return self.protocol in ("HTTP", "HTTPS")
+
+    @property
     def tls(self) -> bool:
         """Whether it ends TLS."""
         return self.protocol == "HTTPS"
 
     @property
     def route_config(self) -> str:
-        """Name of the RouteConfiguration that serves it (kgateway's names)."""
-        return self.name if self.tls else f"listener~{self.port}"
+        """Name of the RouteConfiguration that serves it (kgateway's names); its own where no request is looked at."""
+        return f"listener~{self.port}" if self.protocol == "HTTP" else self.name
 
 
 def gateway_spec(graph: Reader, gateway: Ref) -> Json | None:
@@ -67,15 +78,9 @@ def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
     spec = graph.get(gateway_spec, gateway)
     if spec is None:
         return None
-    result: list[Listener] = []
-    for item in items(spec.get("listeners")):
-        listener = _listener(item)
-        if listener.refused is None:
-            taken = _port_clash(graph, gateway, listener.port)
-            conflict = None if taken else _conflict(listener, result)
-            listener = replace(listener, refused=taken, conflict=conflict)
-        result.append(listener)
-    return tuple(result)
+    found = [_listener(item) for item in items(spec.get("listeners"))]
+    found = [one if one.refused else replace(one, refused=_port_clash(graph, gateway, one)) for one in found]
+    return tuple(replace(one, conflict=conflict(one, found)) for one in found)
 
 
 def _listener(item: Json) -> Listener:
@@ -118,35 +123,44 @@ def _refusal(protocol: str) -> Problem | None:
     return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use {_NAMED}")
 
 
-def _conflict(listener: Listener, earlier: list[Listener]) -> Problem | None:
-    """The first listener of a port stays, the later one is in conflict (as kgateway)."""
-    for other in earlier:
-        if other.port != listener.port or not other.serves:
-            continue
-        if other.protocol != listener.protocol:
-            return Problem(
-                "ProtocolConflict",
-                f"port {listener.port} already serves {other.protocol} for listener {other.name}: use another port",
-            )
+_FAMILY = {"HTTPS": "TLS"}
+"""Protocols that can share a port with others than themselves: those that are told apart by SNI."""
+
+
+def conflict(listener: Listener, every: Iterable[Listener]) -> Problem | None:
+    """Which of the others a listener cannot be told apart from; all of them are refused (GatewaySpec.listeners)."""
+    if listener.refused is not None:
+        return None
+    mine = _FAMILY.get(listener.protocol, listener.protocol)
+    others = [
+        other
+        for other in every
+        if (other.transport, other.port) == (listener.transport, listener.port)
+        and other.name != listener.name
+        and other.refused is None
+    ]
+    for other in others:
+        if _FAMILY.get(other.protocol, other.protocol) != mine:
+            text = f"listener {other.name} wants port {listener.port} for {other.protocol}: use another port"
+            return Problem("ProtocolConflict", text)
+    for other in others:
         if other.hostname == listener.hostname:
             name = listener.hostname or "(any)"
-            return Problem(
-                "HostnameConflict",
-                f"port {listener.port} already serves hostname {name} for listener {other.name}: use another hostname",
-            )
+            text = f"listener {other.name} has hostname {name} on port {listener.port} too: use another hostname"
+            return Problem("HostnameConflict", text)
     return None
 
 
-def _port_clash(graph: Reader, gateway: Ref, port: int) -> Problem | None:
+def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | None:
     if not settings(graph).shared_address:
         return None
     mine = graph.get(age, gateway)
-    for other in graph.find(PORTS, port):
+    for other in graph.find(PORTS, (listener.transport, listener.port)):
         if other != gateway and graph.get(gateway_spec, other) is not None and graph.get(age, other) < mine:
             return Problem(
                 "PortUnavailable",
-                f"port {port} belongs to Gateway {other.namespace}/{other.name}, which is older, and all Gateways "
-                "share one address: use another port",
+                f"port {listener.port} belongs to Gateway {other.namespace}/{other.name}, which is older, and all "
+                "Gateways share one address: use another port",
             )
     return None
 

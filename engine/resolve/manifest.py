@@ -18,6 +18,11 @@ _EMPTY: Json = {}
 _SORTS = len("2026-11-24T12:00:00.000Z")
 
 
+def transport(protocol: str) -> str:
+    """What carries a listener's protocol: a port number is one place for each."""
+    return "UDP" if protocol == "UDP" else "TCP"
+
+
 def gateway_ref(cluster: str, namespace: str, name: str) -> Ref:
     """A Gateway."""
     return Ref(cluster, GATEWAY_API, "Gateway", namespace, name)

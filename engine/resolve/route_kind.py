@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.graph.reader import Json
-from engine.resolve.values import Match
+from engine.resolve.values import Match, Over
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,12 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class RouteKind:
-    """One kind. `protocols` are those of the listeners that its routes attach to."""
+    """One kind. `protocols` are those of the listeners that its routes attach to.
+
+    Without `requests` its routes take connections or datagrams whole. `over` is how all its backends are spoken to.
+    """
 
     name: str
     protocols: tuple[str, ...]
-    requests: Requests
+    requests: Requests | None = None
+    over: Over = Over.ANY

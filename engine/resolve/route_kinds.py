@@ -30,5 +30,8 @@ SERVED: Final = {
 
 
 def requests_of(route: Ref) -> Requests:
-    """How the routes of a route's kind match requests."""
-    return ROUTE_KINDS[route.kind].requests
+    """How the routes of a route's kind match requests; raises TypeError for a kind whose routes take none."""
+    found = ROUTE_KINDS[route.kind].requests
+    if found is None:
+        raise TypeError(route.kind)
+    return found

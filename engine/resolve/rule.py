@@ -8,9 +8,9 @@ from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
 from engine.ref import Ref
 from engine.resolve.attachment import Served
-from engine.resolve.backend import is_supported, port_protocol
+from engine.resolve.backend_ref import referenced
 from engine.resolve.filters import FilterSet, filter_set
-from engine.resolve.grant import reference_problem
+from engine.resolve.held import fall_back
 from engine.resolve.manifest import created, held_fact, items, mapping, metadata_of, served_object, spec_of
 from engine.resolve.matching import has_regex
 from engine.resolve.route_kinds import requests_of
@@ -26,9 +26,8 @@ from engine.resolve.values import (
     Rule,
     Session,
     Timeouts,
+    Verdict,
 )
-
-_ERROR_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,14 @@ class ResolvedRoute:
     """Set while an earlier revision is served, because a proxy rejected the present one."""
     left_out: tuple[Problem, ...] = ()
     """Of matches that are not served, since Envoy would take no such route."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What stands against it."""
+        partly = (self.fallen_back,) if self.fallen_back is not None else ()
+        if self.replaced and len(self.replaced) == len(self.rules):
+            return Verdict(self.unresolved, self.replaced, partly)
+        return Verdict(self.unresolved, (), (*partly, *self.replaced, *self.left_out))
 
 
 def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
@@ -81,16 +88,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         replaced,
         created(object_),
         int(metadata.get("generation") or 0),
-        _fall_back(graph, key) if held and not quarantined else None,
+        fall_back(graph, key.gateway, key.route) if held and not quarantined else None,
     )
-
-
-def _fall_back(graph: Reader, key: Served) -> Problem:
-    """Worded as the Gateway API wants it (RouteConditionPartiallyInvalid: such a message starts with "Fall Back")."""
-    error = str(graph.fact(held_fact(key.gateway, key.route)))[:_ERROR_SHOWN]
-    gateway = f"Gateway {key.gateway.namespace}/{key.gateway.name}"
-    text = f"Fall Back: {gateway} serves the last good revision, because a proxy rejected this one ({error}): mend it"
-    return Problem("UnsupportedValue", text)
 
 
 def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]) -> Rule:
@@ -122,19 +121,10 @@ def _replaced(key: Served, problem: Problem) -> Rule:
 
 
 def _backend(graph: Reader, key: Served, item: Json) -> tuple[BackendKey, Protocol] | Problem:
-    group, kind = str(item.get("group") or ""), str(item.get("kind") or "Service")
-    name, namespace = str(item.get("name", "")), str(item.get("namespace") or key.route.namespace)
-    if not is_supported(group, kind):
-        return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: use a Service or a Backend")
-    target = Ref(key.route.cluster, group, kind, namespace, name)
-    problem = reference_problem(graph, key.route.kind, key.route, target)
-    if problem is not None:
-        return problem
-    backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0)
-    protocol = graph.get(port_protocol, backend)
-    if protocol is Protocol.HTTP1 and requests_of(key.route).http2:
-        return replace(backend, over=Over.HTTP2), Protocol.H2C
-    return protocol if isinstance(protocol, Problem) else (backend, protocol)
+    found = referenced(graph, key.route, item)
+    if not isinstance(found, Problem) and found[1] is Protocol.HTTP1 and requests_of(key.route).http2:
+        return replace(found[0], over=Over.HTTP2), Protocol.H2C
+    return found
 
 
 def _destination(graph: Reader, key: Served, item: Json, unresolved: list[Problem]) -> Destination:

@@ -36,6 +36,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What stands against a route: references that reach nothing, why none of it is served, or why only a part is."""
+
+    unresolved: tuple[Problem, ...] = ()
+    refused: tuple[Problem, ...] = ()
+    partly: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StringMatch:
     """A header or query parameter match: exact, or a regular expression (RE2, whole string)."""
 
@@ -141,6 +150,7 @@ class Over(StrEnum):
 
     ANY = ""
     HTTP2 = "http2"
+    UDP = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +257,27 @@ class FilterChain:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyListener:
-    """One port of a Gateway: plain HTTP with one RouteConfiguration, or HTTPS with a chain per listener."""
+    """One port of a Gateway, as far as the Gateway alone says what it is.
+
+    Plain HTTP with one RouteConfiguration ("" for none), HTTPS with a chain per listener. Chains of routes come beside.
+    """
 
     name: str
     port: int
     tls: bool
     route_config: str
     chains: tuple[FilterChain, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChain:
+    """What takes a port's connections of one SNI (`server_name` "" for any) to clusters: (name, weight) each."""
+
+    name: str
+    server_name: str
+    clusters: tuple[tuple[str, int], ...]
+    secrets: tuple[str, ...] | None = None
+    """Of the certificates with which it ends TLS; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -10,9 +11,8 @@ from engine.ref import Ref
 from engine.resolve.attachment import Parent, parent_gateway
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import GATEWAY_API, items, object_of, spec_of
-from engine.resolve.rule import ResolvedRoute
 from engine.resolve.settings import settings
-from engine.resolve.values import Problem
+from engine.resolve.values import Problem, Verdict
 from engine.status.condition import condition, present
 
 _PARENT_REF: Final = ("group", "kind", "namespace", "name", "sectionName", "port")
@@ -26,7 +26,7 @@ class Reason(StrEnum):
     UNSUPPORTED_VALUE = "UnsupportedValue"
 
 
-def route_status(graph: Reader, ref: Ref, parents: dict[int, tuple[Parent, ResolvedRoute]]) -> dict[str, Any]:
+def route_status(graph: Reader, ref: Ref, parents: Mapping[int, tuple[Parent, Verdict]]) -> dict[str, Any]:
     """The wanted status; parentRefs that name nothing of ours are another controller's business."""
     object_ = object_of(graph, ref)
     generation, refusal = present(graph, ref)
@@ -36,9 +36,9 @@ def route_status(graph: Reader, ref: Ref, parents: dict[int, tuple[Parent, Resol
         {
             "parentRef": _parent_ref(refs[index]),
             "controllerName": controller,
-            "conditions": _conditions(parent, resolved, generation, refusal),
+            "conditions": _conditions(parent, verdict, generation, refusal),
         }
-        for index, (parent, resolved) in sorted(parents.items())
+        for index, (parent, verdict) in sorted(parents.items())
         if index < len(refs)
     ]
     return {"generation": generation, "status": {"parents": entries}, "programmed": {}}
@@ -65,20 +65,16 @@ def refused_status(graph: Reader, ref: Ref, resource: Resource) -> dict[str, Any
     return {"generation": resource.generation, "status": {"parents": entries}, "programmed": {}} if entries else None
 
 
-def _conditions(parent: Parent, resolved: ResolvedRoute, generation: int, refusal: str) -> list[dict[str, Any]]:
-    found = [_accepted(parent, resolved, generation)]
-    if parent.problem is None and resolved.unresolved:
-        first = resolved.unresolved[0]
-        text = "; ".join(dict.fromkeys(one.message for one in resolved.unresolved))
+def _conditions(parent: Parent, verdict: Verdict, generation: int, refusal: str) -> list[dict[str, Any]]:
+    found = [_accepted(parent, verdict, generation)]
+    if parent.problem is None and verdict.unresolved:
+        first = verdict.unresolved[0]
+        text = "; ".join(dict.fromkeys(one.message for one in verdict.unresolved))
         found.append(condition("ResolvedRefs", False, first.reason, text, generation))
     else:
         text = "all references are resolved"
         found.append(condition("ResolvedRefs", True, Reason.RESOLVED_REFS, text, generation))
-    partly = [_fall_back(refusal)] if refusal else []
-    partly += [resolved.fallen_back] if resolved.fallen_back is not None else []
-    if len(resolved.replaced) < len(resolved.rules):
-        partly += (*resolved.replaced, *resolved.left_out)
-    partly += parent.left_out
+    partly = ([_fall_back(refusal)] if refusal else []) + [*verdict.partly, *parent.left_out]
     if partly:
         text = "; ".join(dict.fromkeys(one.message for one in partly))
         found.append(condition("PartiallyInvalid", True, partly[0].reason, text, generation))
@@ -91,10 +87,10 @@ def _fall_back(refusal: str) -> Problem:
     return Problem(Reason.UNSUPPORTED_VALUE, text)
 
 
-def _accepted(parent: Parent, resolved: ResolvedRoute, generation: int) -> dict[str, Any]:
+def _accepted(parent: Parent, verdict: Verdict, generation: int) -> dict[str, Any]:
     if parent.problem is not None:
         return condition("Accepted", False, parent.problem.reason, parent.problem.message, generation)
-    if resolved.replaced and len(resolved.replaced) == len(resolved.rules):
-        text = "; ".join(dict.fromkeys(one.message for one in resolved.replaced))
-        return condition("Accepted", False, resolved.replaced[0].reason, text, generation)
+    if verdict.refused:
+        text = "; ".join(dict.fromkeys(one.message for one in verdict.refused))
+        return condition("Accepted", False, verdict.refused[0].reason, text, generation)
     return condition("Accepted", True, Reason.ACCEPTED, "the route is accepted", generation)

@@ -31,7 +31,6 @@ _WHOLE = {
     FragmentKind.CLUSTER: CLUSTER,
     FragmentKind.ENDPOINTS: ENDPOINTS,
     FragmentKind.SECRET: SECRET,
-    FragmentKind.LISTENER: LISTENER,
 }
 
 Changed = tuple[str, str]
@@ -87,6 +86,30 @@ class _Table:
     ready: Resource | None = None
 
 
+@dataclass(slots=True)
+class _Port:
+    """A Listener: its own bytes, and the filter chains that routes make."""
+
+    head: Fragment | None = None
+    chains: dict[str, Fragment] = field(default_factory=dict)
+    ready: Resource | None = None
+
+    def encoded(self, name: str) -> Resource | None:
+        """None while it has no bytes of its own."""
+        if self.head is not None and self.ready is None:
+            self.ready = self._joined(name, self.head)
+        return self.ready if self.head is not None else None
+
+    def _joined(self, name: str, head: Fragment) -> Resource:
+        chains = [self.chains[one] for one in sorted(self.chains)]
+        parts = [head.payload, *(frame(3, one.payload) for one in chains)]
+        version = head.version
+        if chains:
+            said = "\0".join([version, *(one.version for one in chains)])
+            version = hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+        return Resource(version, encode_resource(LISTENER, name, version, parts))
+
+
 class Assembly:
     """All resources of one gateway. `offset` is the last that said something of one of its fragments."""
 
@@ -95,6 +118,7 @@ class Assembly:
         self._sealer = sealer
         self._resources: dict[str, dict[str, Resource]] = {kind: {} for kind in ORDER}
         self._tables: dict[str, _Table] = {}
+        self._ports: dict[str, _Port] = {}
         self._parents: dict[str, str] = {}
         self._orphans: dict[str, _Host] = {}
         self.fragments: dict[FragmentKey, Fragment] = {}
@@ -106,12 +130,17 @@ class Assembly:
         """The names of all resources of a type."""
         if type_url == ROUTES:
             return [name for name, table in self._tables.items() if table.head is not None]
+        if type_url == LISTENER:
+            return [name for name, port in self._ports.items() if port.head is not None]
         return self._resources[type_url].keys()
 
     def get(self, type_url: str, name: str) -> Resource | None:
         """A resource as it is now; None when there is none."""
         if type_url == ROUTES:
             return self._routes(name)
+        if type_url == LISTENER:
+            port = self._ports.get(name)
+            return port.encoded(name) if port is not None else None
         found = self._resources[type_url].get(name)
         if found is None and type_url == ENDPOINTS and name in self._resources[CLUSTER]:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.
@@ -182,6 +211,11 @@ class Assembly:
         """Put `new` where `old` is served."""
         if key.kind in _WHOLE:
             return self._whole(_WHOLE[key.kind], key, new)
+        if key.kind is FragmentKind.LISTENER:
+            self._port(key.name).head = new
+            return self._listener(key.name)
+        if key.kind is FragmentKind.FILTER_CHAIN:
+            return self._filter_chain(key.name, old, new)
         if key.kind is FragmentKind.ROUTE_CONFIG:
             table = self._tables.setdefault(key.name, _Table())
             table.head = new.payload if new is not None else None
@@ -203,6 +237,26 @@ class Assembly:
             body = self._sealer.unseal(new.payload, str(key).encode()) if new.sealed else new.payload
             mine[key.name] = Resource(new.version, encode_resource(type_url, key.name, new.version, (body,)))
         return changed
+
+    def _port(self, name: str) -> _Port:
+        return self._ports.setdefault(name, _Port())
+
+    def _filter_chain(self, name: str, old: Fragment | None, new: Fragment | None) -> set[Changed]:
+        changed = set()
+        if old is not None:
+            del self._port(old.parent).chains[name]
+            changed |= self._listener(old.parent)
+        if new is not None:
+            self._port(new.parent).chains[name] = new
+            changed |= self._listener(new.parent)
+        return changed
+
+    def _listener(self, name: str) -> set[Changed]:
+        port = self._port(name)
+        port.ready = None
+        if port.head is None and not port.chains:
+            del self._ports[name]
+        return {(LISTENER, name)}
 
     def _virtual_host(self, name: str, old: Fragment | None, new: Fragment | None) -> set[Changed]:
         changed = set()

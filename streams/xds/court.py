@@ -67,7 +67,7 @@ class Court:
         return found[1].decode() if found is not None else ""
 
     async def refuses(self, fragment: Fragment) -> bool:
-        """Whether a cluster, assignment, listener or certificate is refused though all the rest is well."""
+        """Whether a cluster, assignment, listener, its chain or a certificate is refused though the rest is well."""
         try:
             case = await asyncio.to_thread(self._case, fragment)
         except Malformed:
@@ -124,7 +124,8 @@ class Court:
         return refused[count - 1]
 
     def _case(self, fragment: Fragment) -> Case:
-        from streams.xds.exhibits import static_cluster, terminating_listener  # noqa: PLC0415  10 MiB, hardly ever needed
+        # 10 MiB, hardly ever needed
+        from streams.xds.exhibits import chainless_listener, static_cluster, terminating_listener, whole  # noqa: PLC0415
 
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
@@ -135,8 +136,10 @@ class Court:
                 body = self.sealer.unseal(fragment.payload, str(fragment.key).encode())
                 secret, key = _without_key(body)
                 return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
+            case FragmentKind.FILTER_CHAIN:
+                return Case(frame(1, encode(chainless_listener()) + frame(3, fragment.payload)))
             case _:
-                return Case(frame(1, fragment.payload))
+                return Case(frame(1, whole(fragment.payload)))
 
     async def _takes(self, case: Case) -> bool:
         base = bootstrap("judged", "judge", "/nowhere", "")

@@ -17,7 +17,8 @@ from envoy_data_plane.google.protobuf import Any as ProtoAny
 
 from engine.envoy.listener import address, http_filters
 from engine.envoy.typed import packed
-from engine.envoy.wire import construct, encode
+from engine.envoy.wire import construct, encode, frame
+from streams.xds.messages import fields
 
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TLS = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
@@ -40,6 +41,21 @@ def listener_of(manager: bytes, socket: TransportSocket | None = None) -> Listen
     network = construct(Filter, name="envoy.filters.network.http_connection_manager", typed_config=config)
     chain = construct(FilterChain, filters=[network], transport_socket=socket)
     return construct(Listener, name=_NAME, address=address("127.0.0.1", 1), filter_chains=[chain])
+
+
+def chainless_listener() -> Listener:
+    """A listener without filter chains (Listener.filter_chains=3, to be added)."""
+    return construct(Listener, name=_NAME, address=address("127.0.0.1", 1))
+
+
+def whole(listener: bytes) -> bytes:
+    """A listener as its fragment says it, with some chain where it would have none: Envoy takes none without.
+
+    Listener.filter_chains=3, udp_listener_config=18. Raises Malformed.
+    """
+    if any(number in (3, 18) for number, _ in fields(listener)):
+        return listener
+    return listener + frame(3, encode(listener_of(encode(connection_manager()) + b"\x22\x00").filter_chains[0]))
 
 
 def terminating_listener(secret: str) -> Listener:

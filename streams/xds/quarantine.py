@@ -180,6 +180,10 @@ class Judge:
                 continue
             kind = _KINDS[rejection.type_url]
             accused = [one for one in fragments if one.key.kind is kind and one.key.name == name]
+            if kind is FragmentKind.LISTENER:
+                accused += [
+                    one for one in fragments if one.key.kind is FragmentKind.FILTER_CHAIN and one.parent == name
+                ]
             found += [one for one in accused if await court.refuses(one)]
         return found
 

@@ -14,6 +14,8 @@ from tests.support.manifests import API, change_set, delete, endpoints, gateway,
 _SIZES = (100, 3_000)
 _LISTENERS: dict[str, dict[str, Any]] = {
     "GRPCRoute": {"name": "l", "port": 8080, "protocol": "HTTP"},
+    "TCPRoute": {"name": "l", "port": 8080, "protocol": "TCP"},
+    "UDPRoute": {"name": "l", "port": 8080, "protocol": "UDP"},
 }
 
 
@@ -24,13 +26,19 @@ def _route(kind: str, name: str, backend: str, generation: int = 1, **spec: Any)
     return put(API, "v1", kind, name, {"spec": spec}, generation)
 
 
+def _service(kind: str, name: str) -> Put:
+    return service(name, **({"protocol": "UDP"} if kind == "UDPRoute" else {}))
+
+
 def _engine(kind: str, routes: int) -> Engine:
     engine = Engine(_SEALER)
     engine.apply(change_set(gateway("gw", _LISTENERS[kind])), 0)
     for first in range(0, routes, _SET):
         numbers = range(first, min(first + _SET, routes))
         changes = [
-            one for at in numbers for one in (service(f"s{at}"), endpoints(f"s{at}"), _route(kind, f"r{at}", f"s{at}"))
+            one
+            for at in numbers
+            for one in (_service(kind, f"s{at}"), endpoints(f"s{at}"), _route(kind, f"r{at}", f"s{at}"))
         ]
         engine.apply(change_set(*changes, number=first + 1), first + 1)
     return engine
@@ -60,7 +68,8 @@ def test_an_edit_of_any_kind_of_route_costs_the_same_at_any_size(kind: str) -> N
         found = {name: _work(engine, edit, 9_000 + at) for at, (name, edit) in enumerate(_edits(kind).items())}
         costs.append(found)
     assert costs[0] == costs[1]
-    assert all(reruns for reruns, _, _ in costs[0].values())
+    assert costs[0]["another backend"][0]
+    assert costs[0]["oldest gone"][2] or kind == "GRPCRoute"
 
 
 @pytest.mark.timeout(600)

@@ -67,8 +67,13 @@ def _bootstrap(message: Message) -> Bootstrap:
         found["clusters"].append(construct(Cluster, name="judged", load_assignment=message))
     elif isinstance(message, Secret):
         found["secrets"] = [message]
+    elif isinstance(message, Listener):
+        found["listeners"] = [message]
     else:
-        found["listeners"] = [message if isinstance(message, Listener) else _listener(_routes(message))]
+        chain = message if isinstance(message, FilterChain) else _chain(_routes(message))
+        found["listeners"] = [
+            construct(Listener, name="judge", address=address("127.0.0.1", 1), filter_chains=[chain])
+        ]
     return construct(
         Bootstrap,
         node=construct(Node, id="judge", cluster="judge"),
@@ -85,11 +90,10 @@ def _routes(message: Message) -> Message:
     return construct(RouteConfiguration, name="judged", virtual_hosts=[message], validate_clusters=False)
 
 
-def _listener(routes: Message) -> Listener:
+def _chain(routes: Message) -> FilterChain:
     manager = changed(unpacked(_connection_manager("judged").typed_config), rds=None, route_config=routes)
     network = construct(Filter, name="manager", typed_config=packed(_MANAGER, manager))
-    chain = construct(FilterChain, filters=[network])
-    return construct(Listener, name="judge", address=address("127.0.0.1", 1), filter_chains=[chain])
+    return construct(FilterChain, filters=[network])
 
 
 __all__ = ["HttpConnectionManager", "verdict"]

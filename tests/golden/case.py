@@ -12,7 +12,7 @@ import yaml
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
-from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +35,7 @@ MESSAGES: dict[FragmentKind, type[Message]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
     FragmentKind.LISTENER: Listener,
+    FragmentKind.FILTER_CHAIN: FilterChain,
     FragmentKind.ROUTE_CONFIG: RouteConfiguration,
     FragmentKind.VIRTUAL_HOST: VirtualHost,
     FragmentKind.ROUTE: Route,
@@ -60,7 +61,10 @@ class Received(Strict):
 
 
 class Expected(Strict):
-    """What must come back. `share`: of `times` requests, how many parts of one each backend (or status) gets, ±0.07."""
+    """What must come back.
+
+    `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07.
+    """
 
     status: int | None = None
     backend: str | None = None
@@ -78,11 +82,11 @@ class Expected(Strict):
 class Request(Strict):
     """A request to a listener's port; `host` is also the SNI of a request over TLS unless `sni` says otherwise.
 
-    `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS.
+    `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS; `udp` sends it as a datagram.
     """
 
     port: int = 80
-    scheme: Literal["http", "https", "grpc", "grpcs"] = "http"
+    scheme: Literal["http", "https", "grpc", "grpcs", "udp"] = "http"
     host: str = "example.com"
     sni: str | None = None
     method: str = "GET"

@@ -10,6 +10,7 @@ import os
 import random
 import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from tests.golden.case import CASES, FILES, STEPS, Request, envoy_of, names, requests_of, resolve, status_of
 from tests.support.backend import Backend, backends
 from tests.support.client import Answer, Ask, Connection, ask
+from tests.support.datagram import answering, send
 from tests.support.grpc import call
 from tests.support.proxy import port_of, proxies
 
@@ -29,6 +31,8 @@ UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 _PLACEHOLDER = "127.1.0."
 _TOLERANCE = 0.07
 _SECONDS = 5.0
+Send = Callable[[str, int, Ask], Awaitable[Answer]]
+_SENDERS: dict[str, Send] = {"grpc": call, "grpcs": call, "udp": send}
 
 
 @pytest.mark.parametrize("name", names())
@@ -66,14 +70,15 @@ async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
     golden = resolve(folder)
     address = f"{prefix}254"
     async with (
-        backends(_places(folder, prefix)) as running,
+        backends(_places(folder, prefix, "TCP")) as running,
+        answering(_places(folder, prefix, "UDP")),
         proxies(golden.update.fragments.set, golden.sealer, address),
     ):
         for request in requests:
             await _one(request, address, running)
 
 
-def _places(folder: Path, prefix: str) -> dict[tuple[str, int], str]:
+def _places(folder: Path, prefix: str, transport: str) -> dict[tuple[str, int], str]:
     """Where backends must stand: every loopback endpoint of the inputs, under its last number."""
     places = {}
     texts = [(folder / one).read_text() for one in STEPS if (folder / one).exists()]
@@ -81,9 +86,9 @@ def _places(folder: Path, prefix: str) -> dict[tuple[str, int], str]:
         kind = document.get("kind") if isinstance(document, dict) else None
         pairs = []
         if kind == "EndpointSlice":
-            ports = [port["port"] for port in document.get("ports", [])]
+            ports = [one["port"] for one in document.get("ports", []) if one.get("protocol", "TCP") == transport]
             pairs = [(one, port) for end in document["endpoints"] for one in end["addresses"] for port in ports]
-        elif kind == "Backend":
+        elif kind == "Backend" and transport == "TCP":
             hosts = document["spec"].get("static", {}).get("hosts", [])
             pairs = [(one["host"], one["port"]) for one in hosts]
         for address, port in pairs:
@@ -104,20 +109,23 @@ def _documents(text: str) -> list[Any]:
 async def _one(request: Request, address: str, running: dict[str, Backend]) -> None:
     port = port_of(request.port)
     sni = (request.host if request.sni is None else request.sni) if request.scheme in ("https", "grpcs") else None
-    send = call if request.scheme in ("grpc", "grpcs") else ask
+    sender = _SENDERS.get(request.scheme, ask)
     asked = Ask(request.host, request.path, request.method, request.headers, sni)
     expect = request.expect
     if expect.refused:
         with pytest.raises((OSError, EOFError)):
-            await send(address, port, asked)
+            await sender(address, port, asked)
         return
     if request.websocket:
         await _websocket(address, port, asked, expect.backend)
         return
     before = {name: len(one.seen) for name, one in running.items()}
-    answers = [await send(address, port, asked) for _ in range(request.times)]
     if expect.share:
+        answers = await _answers(sender, request, address, asked)
         _check_share(expect.share, answers)
+        answers = [one for one in answers if one.status]
+    else:
+        answers = [await sender(address, port, asked) for _ in range(request.times)]
     if expect.sticky:
         await _check_sticky(address, port, asked, answers[0])
     for answer in answers:
@@ -128,6 +136,20 @@ async def _one(request: Request, address: str, running: dict[str, Backend]) -> N
                 await asyncio.sleep(0.01)
     for name in expect.not_mirrored:
         assert len(running[name].seen) == before[name], request
+
+
+async def _answers(sender: Send, request: Request, address: str, asked: Ask) -> list[Answer]:
+    """Of each request what came back, status 0 for nothing; datagrams do not wait for one another."""
+
+    async def one() -> Answer:
+        try:
+            return await sender(address, port_of(request.port), asked)
+        except (OSError, EOFError):
+            return Answer(0, [], b"")
+
+    if request.scheme == "udp":
+        return await asyncio.gather(*(one() for _ in range(request.times)))
+    return [await one() for _ in range(request.times)]
 
 
 def _check(request: Request, answer: Answer) -> None:
@@ -167,7 +189,7 @@ def _check_received(request: Request, seen: dict[str, object]) -> None:
 
 
 def _check_share(share: dict[str, float], answers: list[Answer]) -> None:
-    counted = Counter(one.header("x-backend") or str(one.status) for one in answers)
+    counted = Counter(one.header("x-backend") or str(one.status or "refused") for one in answers)
     assert counted.keys() <= share.keys(), counted
     for name, part in share.items():
         assert abs(counted[name] / len(answers) - part) <= _TOLERANCE, counted

@@ -29,6 +29,9 @@ _LISTENERS: tuple[dict[str, Any], ...] = (
     {"name": "wild", "port": 8080, "protocol": "HTTP", "hostname": "*.example.com"},
     {"name": "other", "port": 8081, "protocol": "HTTP", "hostname": "a.example.com"},
     {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}},
+    {"name": "tcp", "port": 8082, "protocol": "TCP"},
+    {"name": "udp", "port": 8082, "protocol": "UDP"},
+    {"name": "clash", "port": 8081, "protocol": "TCP"},
 )
 
 
@@ -39,6 +42,7 @@ def _namespaced(base: Put, namespace: str) -> Put:
 
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
+    "TCPRoute", "UDPRoute",
 )  # fmt: skip
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 
@@ -69,7 +73,27 @@ def _http(draw: Any, number: int, generation: int) -> Put:
     return _namespaced(made, draw(st.sampled_from(["default", "other"])))
 
 
-_ROUTES = {"route": _http, "GRPCRoute": _grpc}
+def _streams(kind: str) -> Any:
+    @st.composite
+    def made(draw: Any, number: int, generation: int) -> Put:
+        names = draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
+        refs = [{"name": f"s{name}", "port": 80, "weight": draw(st.integers(0, 2))} for name in names]
+        parent = draw(st.sampled_from([{"name": "gw"}, {"name": "gw", "sectionName": "tcp"}, {"name": "gw1"}]))
+        body = {
+            "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+            "spec": {"parentRefs": [parent], "rules": [{"backendRefs": refs}]},
+        }
+        return put(API, "v1", kind, f"r{number}", body, generation)
+
+    return made
+
+
+_ROUTES = {
+    "route": _http,
+    "GRPCRoute": _grpc,
+    "TCPRoute": _streams("TCPRoute"),
+    "UDPRoute": _streams("UDPRoute"),
+}
 
 
 @st.composite
@@ -78,12 +102,13 @@ def _puts(draw: Any) -> Put:
     kind = draw(st.sampled_from(_OFTEN))
     number = draw(st.integers(0, 2))
     if kind == "gateway":
-        chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=3, unique_by=lambda one: one["name"]))
+        chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=4, unique_by=lambda one: one["name"]))
         return gateway(f"gw{number or ''}", *chosen, generation=generation)
     if kind in _ROUTES:
         return draw(_ROUTES[kind](number, generation))
     if kind == "service":
-        return service(f"s{number}", generation, **draw(st.sampled_from([{}, {"appProtocol": "kubernetes.io/h2c"}])))
+        port = draw(st.sampled_from([{}, {"appProtocol": "kubernetes.io/h2c"}, {"protocol": "UDP"}]))
+        return service(f"s{number}", generation, **port)
     if kind == "endpoints":
         return endpoints(f"s{number}", *draw(st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2"]), max_size=2)))
     if kind == "grant":

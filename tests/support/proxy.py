@@ -127,7 +127,7 @@ async def _envoy(folder: Path, socket: str, gateway: str, name: str, concurrency
 
 async def _listening(address: str, fragments: Mapping[str, Fragment]) -> None:
     for fragment in fragments.values():
-        if fragment.key.kind is FragmentKind.LISTENER:
+        if fragment.key.kind is FragmentKind.LISTENER and "~udp~" not in fragment.key.name:
             await _connectable(address, port_of(int(fragment.key.name.rpartition("~")[2])))
 
 

@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
-from envoy_data_plane.envoy.config.listener.v3 import Listener, ListenerFilter
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener, ListenerFilter
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, RouteMatch, VirtualHost
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher
@@ -52,6 +52,10 @@ def _listener(fragment: Fragment, _: Sealer) -> Fragment:
     return _more(fragment, encode(construct(Listener, listener_filters=[construct(ListenerFilter, name="no.such")])))
 
 
+def _filter_chain(fragment: Fragment, _: Sealer) -> Fragment:
+    return _more(fragment, encode(construct(FilterChain, filters=[construct(Filter, name="no.such")])))
+
+
 def _route(fragment: Fragment, _: Sealer) -> Fragment:
     match = construct(RouteMatch, safe_regex=construct(RegexMatcher, regex="["))
     return _more(fragment, encode(construct(Route, match=match)))
@@ -80,6 +84,7 @@ _WAYS: dict[FragmentKind, Callable[[Fragment, Sealer], Fragment]] = {
     FragmentKind.CLUSTER: _cluster,
     FragmentKind.ENDPOINTS: _endpoints,
     FragmentKind.LISTENER: _listener,
+    FragmentKind.FILTER_CHAIN: _filter_chain,
     FragmentKind.ROUTE: _route,
     FragmentKind.ROUTE_CONFIG: _route_config,
     FragmentKind.SECRET: _secret,

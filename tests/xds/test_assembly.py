@@ -9,7 +9,7 @@ from engine.resolve.values import VirtualHost
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.xds.assembly import Assembly, empty_assignment
-from streams.xds.messages import CLUSTER, ENDPOINTS, ROUTES
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 
 _GATEWAY = Ref("c", "g", "Gateway", "n", "gw")
 
@@ -29,6 +29,29 @@ def test_hosts_that_came_and_went_leave_no_trace_in_the_version() -> None:
         assert assembly.get(ROUTES, "rc") != fresh.get(ROUTES, "rc")
         assembly.apply({one.key: None}, 2 * number + 1)
         assert assembly.get(ROUTES, "rc") == fresh.get(ROUTES, "rc")
+
+
+def test_filter_chains_stand_in_their_listener_and_leave_no_trace() -> None:
+    listener = Fragment(FragmentKey(_GATEWAY, FragmentKind.LISTENER, "l"), b"\x0a\x01l", "1")
+    chains = [Fragment(FragmentKey(_GATEWAY, FragmentKind.FILTER_CHAIN, one), one.encode(), one, "l") for one in "ab"]
+    assembly, alone = Assembly(Sealer(bytes(KEY_BYTES))), Assembly(Sealer(bytes(KEY_BYTES)))
+    alone.apply({listener.key: listener}, 0)
+    assert assembly.apply({chains[1].key: chains[1]}, 0) == {(LISTENER, "l")}
+    assert assembly.get(LISTENER, "l") is None
+    assert list(assembly.names(LISTENER)) == []
+    assembly.apply({listener.key: listener}, 1)
+    one = assembly.get(LISTENER, "l")
+    assert assembly.apply({chains[0].key: chains[0]}, 2) == {(LISTENER, "l")}
+    both = assembly.get(LISTENER, "l")
+    assert one is not None
+    assert both is not None
+    assert one.version != both.version
+    assert b"\x0a\x01l\x1a\x01a\x1a\x01b" in b"".join(both.encoded)
+    assembly.apply({chains[0].key: None}, 3)
+    assert assembly.get(LISTENER, "l") == one
+    assembly.apply({chains[1].key: None}, 4)
+    assert assembly.get(LISTENER, "l") == alone.get(LISTENER, "l")
+    assert list(assembly.names(LISTENER)) == ["l"]
 
 
 def test_an_empty_assignment_comes_and_goes_with_its_cluster() -> None:

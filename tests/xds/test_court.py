@@ -23,7 +23,13 @@ from tests.support.manifests import change_set, endpoints, gateway, put, route, 
 from tests.xds.slipping import slipped
 
 SEALER = Sealer(bytes(KEY_BYTES))
-WHOLE = [FragmentKind.CLUSTER, FragmentKind.ENDPOINTS, FragmentKind.LISTENER, FragmentKind.SECRET]
+WHOLE = [
+    FragmentKind.CLUSTER,
+    FragmentKind.ENDPOINTS,
+    FragmentKind.LISTENER,
+    FragmentKind.FILTER_CHAIN,
+    FragmentKind.SECRET,
+]
 
 
 def certificate(name: str = "cert", generation: int = 1) -> object:
@@ -38,11 +44,12 @@ def emitted() -> list[Fragment]:
     engine = Engine(SEALER)
     tls = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
     http = {"name": "http", "port": 8080, "protocol": "HTTP"}
+    streams = ({"name": "tcp", "port": 8081, "protocol": "TCP"}, {"name": "udp", "port": 8081, "protocol": "UDP"})
     static = {"spec": {"type": "Static", "static": {"hosts": [{"host": "example.invalid", "port": 80}]}}}
     dns = put("gateway.kgateway.dev", "v1alpha1", "Backend", "dns", static)
     rule = {"backendRefs": [{"group": "gateway.kgateway.dev", "kind": "Backend", "name": "dns"}]}
     objects = (
-        gateway("gw", http, tls),
+        gateway("gw", http, tls, *streams),
         service(),
         endpoints(),
         certificate(),

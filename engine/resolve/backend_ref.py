@@ -1,0 +1,24 @@
+"""What a route's backendRef reaches, by kind, grant and port."""
+
+from __future__ import annotations
+
+from engine.graph.reader import Json, Reader
+from engine.ref import Ref
+from engine.resolve.backend import is_supported, port_protocol
+from engine.resolve.grant import reference_problem
+from engine.resolve.values import BackendKey, Over, Problem, Protocol
+
+
+def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> tuple[BackendKey, Protocol] | Problem:
+    """The backend of a reference and how it is spoken to, or what stands against the reference."""
+    group, kind = str(item.get("group") or ""), str(item.get("kind") or "Service")
+    name, namespace = str(item.get("name", "")), str(item.get("namespace") or route.namespace)
+    if not is_supported(group, kind):
+        return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: use a Service or a Backend")
+    target = Ref(route.cluster, group, kind, namespace, name)
+    problem = reference_problem(graph, route.kind, route, target)
+    if problem is not None:
+        return problem
+    backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0, over)
+    protocol = graph.get(port_protocol, backend)
+    return protocol if isinstance(protocol, Problem) else (backend, protocol)

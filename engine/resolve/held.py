@@ -1,0 +1,18 @@
+"""How the fall back of a route is told, whose present revision a proxy rejected."""
+
+from __future__ import annotations
+
+from engine.graph.reader import Reader
+from engine.ref import Ref
+from engine.resolve.manifest import held_fact
+from engine.resolve.values import Problem
+
+_ERROR_SHOWN = 300
+
+
+def fall_back(graph: Reader, gateway: Ref, route: Ref) -> Problem:
+    """Worded as the Gateway API wants it (RouteConditionPartiallyInvalid: such a message starts with "Fall Back")."""
+    error = str(graph.fact(held_fact(gateway, route)))[:_ERROR_SHOWN]
+    name = f"Gateway {gateway.namespace}/{gateway.name}"
+    text = f"Fall Back: {name} serves the last good revision, because a proxy rejected this one ({error}): mend it"
+    return Problem("UnsupportedValue", text)
