@@ -36,6 +36,7 @@ class Listener:
     bad_kinds: Problem | None = None
     refused: Problem | None = None
     conflict: Problem | None = None
+    passthrough: bool = False
 
     @property
     def serves(self) -> bool:
@@ -55,7 +56,7 @@ class Listener:
     @property
     def tls(self) -> bool:
         """Whether it ends TLS."""
-        return self.protocol == "HTTPS"
+        return ends_tls(self.protocol, passthrough=self.passthrough)
 
     @property
     def route_config(self) -> str:
@@ -99,7 +100,18 @@ def _listener(item: Json) -> Listener:
         kinds=kinds,
         bad_kinds=bad,
         refused=_refusal(protocol),
+        passthrough=is_passthrough(item),
     )
+
+
+def ends_tls(protocol: str, *, passthrough: bool) -> bool:
+    """Whether a listener ends TLS: with HTTPS always, with TLS unless it passes it through."""
+    return protocol == "HTTPS" or (protocol == "TLS" and not passthrough)
+
+
+def is_passthrough(listener: Json) -> bool:
+    """Whether a listener is told to leave TLS to its backends."""
+    return bool(mapping(listener.get("tls")).get("mode") == "Passthrough")
 
 
 def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ...], Problem | None]:

@@ -1,4 +1,4 @@
-"""Which certificates each HTTPS listener of a Gateway can serve, and what stands against the others."""
+"""Which certificates each listener of a Gateway that ends TLS can serve, and what stands against the others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
 from engine.resolve.hostname import is_certified
-from engine.resolve.listener import gateway_spec
+from engine.resolve.listener import ends_tls, gateway_spec, is_passthrough
 from engine.resolve.manifest import items, mapping
 from engine.resolve.values import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Termination:
-    """An HTTPS listener's certificates: those that can be served, and problems of those that cannot.
+    """A listener's certificates: those that can be served, and problems of those that cannot.
 
     `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content. `named`
     are all that it names, to be served or not.
@@ -52,11 +52,12 @@ def _foreign(graph: Reader, gateway: Ref, hostname: str, secrets: list[Ref]) -> 
 
 
 def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
-    """One for each HTTPS listener."""
+    """One for each listener that ends TLS."""
     spec = graph.get(gateway_spec, gateway)
     found = []
     for item in items(spec.get("listeners")) if spec is not None else ():
-        if item.get("protocol") != "HTTPS":
+        protocol = str(item.get("protocol"))
+        if not ends_tls(protocol, passthrough=is_passthrough(item)):
             continue
         good: list[Ref] = []
         problems: list[Problem] = []
@@ -68,7 +69,9 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
             elif isinstance(ref, Ref) and ref not in good:
                 good.append(ref)
         if not good and not problems:
-            problems.append(Problem("InvalidCertificateRef", "an HTTPS listener needs tls.certificateRefs"))
+            problems.append(
+                Problem("InvalidCertificateRef", f"a listener of protocol {protocol} needs tls.certificateRefs")
+            )
         foreign = _foreign(graph, gateway, str(item.get("hostname") or "").lower(), good)
         named = tuple(ref for ref in refs if isinstance(ref, Ref))
         found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems), foreign, named))

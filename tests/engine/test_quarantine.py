@@ -415,3 +415,17 @@ def test_rejected_endpoints_of_a_datagram_route_cost_no_route() -> None:
     assert served is not None
     assert [one for one in (b"127.0.0.4", b"127.0.0.5", b"127.0.0.6") if one in served.payload] == [b"127.0.0.5"]
     assert "'status': 'False'" not in story.says(stream("UDPRoute", "a", "u"))
+
+
+def test_a_rejected_tls_route_costs_its_own_hostname_only() -> None:
+    listener = {"name": "sni", "port": 9443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
+    made = [stream("TLSRoute", name, "s") for name in "ab"]
+    for one in made:
+        one.object["spec"]["hostnames"] = [f"{one.ref.name}.example.com"]
+    story = Story(gateway("gw", *HTTP_AND_TLS, listener, generation=2), *made)
+    good = story.one(FragmentKind.FILTER_CHAIN, "~b.example.com")
+    story.reject(FragmentKind.FILTER_CHAIN, "~a.example.com")
+    assert b"blackhole-cluster" in story.one(FragmentKind.FILTER_CHAIN, "~a.example.com").payload  # type: ignore[union-attr]
+    assert story.one(FragmentKind.FILTER_CHAIN, "~b.example.com") == good
+    assert "Quarantined" in story.says(made[0])
+    assert "Quarantined" not in story.says(made[1])

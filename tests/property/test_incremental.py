@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +21,12 @@ from engine.ref import Ref
 from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
+from tests.support.certificate import pair
 from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
 
 _SEALER = Sealer(bytes(KEY_BYTES))
+_CERTIFICATE, _KEY = pair(ec.generate_private_key(ec.SECP256R1()))
+_PAIR = {"tls.crt": _SEALER.seal_text(_CERTIFICATE), "tls.key": _SEALER.seal_text(_KEY)}
 _HOSTS = (["a.example.com"], ["*.example.com"], [], ["b.example.com", "a.example.com"])
 _LISTENERS: tuple[dict[str, Any], ...] = (
     {"name": "http", "port": 8080, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}},
@@ -32,6 +36,8 @@ _LISTENERS: tuple[dict[str, Any], ...] = (
     {"name": "tcp", "port": 8082, "protocol": "TCP"},
     {"name": "udp", "port": 8082, "protocol": "UDP"},
     {"name": "clash", "port": 8081, "protocol": "TCP"},
+    {"name": "pass", "port": 8443, "protocol": "TLS", "hostname": "*.example.com", "tls": {"mode": "Passthrough"}},
+    {"name": "end", "port": 8444, "protocol": "TLS", "tls": {"certificateRefs": [{"name": "cert"}]}},
 )
 
 
@@ -42,7 +48,7 @@ def _namespaced(base: Put, namespace: str) -> Put:
 
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
-    "TCPRoute", "UDPRoute",
+    "TCPRoute", "UDPRoute", "TLSRoute",
 )  # fmt: skip
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 
@@ -79,10 +85,10 @@ def _streams(kind: str) -> Any:
         names = draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
         refs = [{"name": f"s{name}", "port": 80, "weight": draw(st.integers(0, 2))} for name in names]
         parent = draw(st.sampled_from([{"name": "gw"}, {"name": "gw", "sectionName": "tcp"}, {"name": "gw1"}]))
-        body = {
-            "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
-            "spec": {"parentRefs": [parent], "rules": [{"backendRefs": refs}]},
-        }
+        spec = {"parentRefs": [parent], "rules": [{"backendRefs": refs}]}
+        if kind == "TLSRoute":
+            spec["hostnames"] = draw(st.sampled_from([one for one in _HOSTS if one]))
+        body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
         return put(API, "v1", kind, f"r{number}", body, generation)
 
     return made
@@ -93,6 +99,7 @@ _ROUTES = {
     "GRPCRoute": _grpc,
     "TCPRoute": _streams("TCPRoute"),
     "UDPRoute": _streams("UDPRoute"),
+    "TLSRoute": _streams("TLSRoute"),
 }
 
 
@@ -122,7 +129,7 @@ def _puts(draw: Any) -> Put:
     if kind == "namespace":
         return put("", "v1", "Namespace", "other", {"metadata": {"labels": {"x": str(number)}}}, generation)
     if kind == "secret":
-        data = {"tls.crt": _SEALER.seal_text(b"no certificate"), "tls.key": "sealed:v1:broken"}
+        data = draw(st.sampled_from([_PAIR, {"tls.crt": _PAIR["tls.crt"], "tls.key": "sealed:v1:broken"}]))
         return put("", "v1", "Secret", "cert", {"type": "kubernetes.io/tls", "data": data}, generation)
     return put(API, "v1", "HTTPRoute", f"r{number}", {"spec": {"parentRefs": [{"name": "gw"}], "x": 1}}, generation)
 

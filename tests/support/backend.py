@@ -11,17 +11,24 @@ import base64
 import contextlib
 import hashlib
 import json
+import ssl
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded
 
+from tests.support.certificate import pair
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+TLS_PORT = 8443
+"""Backends at this port speak TLS."""
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Headers = list[tuple[str, str]]
@@ -128,11 +135,22 @@ async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) 
     servers = []
     try:
         for (address, port), name in places.items():
-            servers.append(await asyncio.start_server(named[name].connected, address, port))
+            tls = _tls(name) if port == TLS_PORT else None
+            servers.append(await asyncio.start_server(named[name].connected, address, port, ssl=tls))
         yield named
     finally:
         for server in servers:
             server.close()
+
+
+def _tls(name: str) -> ssl.SSLContext:
+    """Of a certificate that names the backend: `backend-1`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(b"".join(pair(ec.generate_private_key(ec.SECP256R1()), name=f"backend-{name}")))
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
 
 
 def _parse(head: bytes) -> tuple[str, str, Headers]:

@@ -14,9 +14,11 @@ from cryptography.x509.oid import NameOID
 Pair = tuple[bytes, bytes]
 
 
-def pair(key: Any, *extensions: x509.ExtensionType, form: PrivateFormat = PrivateFormat.PKCS8) -> Pair:
+def pair(
+    key: Any, *extensions: x509.ExtensionType, form: PrivateFormat = PrivateFormat.PKCS8, name: str = "example.com"
+) -> Pair:
     """(certificate, key); it began yesterday and lasts nine days."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.com")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     now = datetime.now(UTC)
     builder = (
