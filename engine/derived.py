@@ -17,6 +17,7 @@ from engine.outputs.gateway import (
     host_outputs,
     secret_outputs,
 )
+from engine.outputs.listener_set import listener_set_outputs
 from engine.outputs.route import route_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
 from engine.ref import Ref
@@ -30,6 +31,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
         (GATEWAY_API, name): (route_outputs if kind.requests is not None else stream_outputs,)
         for name, kind in ROUTE_KINDS.items()
     },
+    (GATEWAY_API, "ListenerSet"): (listener_set_outputs,),
     (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),

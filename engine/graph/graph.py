@@ -376,10 +376,10 @@ def _name(query: object) -> str:
     return str(getattr(query, "__qualname__", query))
 
 
-def index_keys(*, kind: str, keys: IndexKeys) -> IndexKeys:
-    """An index over one kind only."""
+def index_keys(*kinds: str, keys: IndexKeys) -> IndexKeys:
+    """An index over some kinds only."""
 
     def limited(ref: Ref, resource: Resource) -> Iterable[Hashable]:
-        return keys(ref, resource) if ref.kind == kind else ()
+        return keys(ref, resource) if ref.kind in kinds else ()
 
     return limited

@@ -26,9 +26,11 @@ CHAIN = "chain"
 SECRET = "secret"
 """Counts what wants a certificate (Served)."""
 EXPIRY = "expiry"
-"""Counts what names a certificate (Wanted), whether it can be served or not."""
+"""Counts what names a certificate (Served), whether it can be served or not."""
 ATTACHED = "attached"
 """Counts routes by (Gateway, listener name)."""
+SETS = "sets"
+"""Counts accepted ListenerSets by Gateway."""
 
 
 class Host(NamedTuple):

@@ -28,6 +28,7 @@ from engine.outputs.channels import (
     INFRA,
     NODE,
     SECRET,
+    SETS,
     STATUS,
     Chain,
     Host,
@@ -35,8 +36,7 @@ from engine.outputs.channels import (
 )
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
-from engine.resolve.certificate import SEALER, Checked, expiry, wanted_certificate
-from engine.resolve.certificate import Wanted as CertificateKey
+from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
@@ -44,6 +44,7 @@ from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
 from engine.seal import Sealer
 from engine.status.gateway import gateway_status, refused_status
+from engine.status.listener import is_served
 from engine.update import FragmentKey, FragmentKind
 
 _MISDIRECTED = 421
@@ -57,8 +58,7 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     if found is None:
         return Outputs()
     ends = {one.listener: one for one in graph.get(terminations, gateway)}
-    serving = [one for one in found if one.serves and (not one.tls or ends[one.name].secrets)]
-    provenance = ((gateway, graph.get(generation, gateway)),)
+    serving = [one for one in found if is_served(one, ends.get(one.name))]
     items: list[tuple[str, str, Any]] = []
     # Of those that cannot be served too: that one expired is known for as long as it is named, and no longer.
     counts: dict[tuple[str, Hashable], None] = {
@@ -74,6 +74,8 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
         if port_.message is None:
             continue
         ports[carrier].append(port)
+        sources = sorted({gateway, *(one.source for one in port_.served)})
+        provenance = tuple((one, graph.get(generation, one)) for one in sources)
         at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
         items.append((FRAGMENT, str(at), fragment(at, port_.message, provenance=provenance)))
         for name in sorted({one.route_config for one in port_.served if one.requests}):
@@ -187,7 +189,7 @@ def host_broken(graph: Reader, key: Host) -> Problem | None:
 
 def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
     """A certificate, sealed."""
-    checked = graph.get(wanted_certificate, CertificateKey(*key))
+    checked = graph.get(served_certificate, Served(*key))
     sealer = graph.fact(SEALER)
     if not isinstance(checked, Checked) or not isinstance(sealer, Sealer):
         return Outputs()
@@ -202,7 +204,7 @@ def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
 
 def expiry_outputs(graph: Reader, key: Wanted) -> Outputs:
     """When a certificate expires."""
-    expires = graph.get(expiry, CertificateKey(*key))
+    expires = graph.get(expiry, Served(*key))
     return Outputs(((DEADLINE, f"{key.gateway}/{key.secret}", expires),) if expires is not None else ())
 
 
@@ -213,7 +215,8 @@ def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:
         refused = refused_status(graph, gateway)
         return Outputs(((STATUS, str(gateway), refused),) if refused is not None else ())
     attached = {one.name: graph.count(ATTACHED, (gateway, one.name)) for one in found}
-    status = gateway_status(graph, gateway, attached, listeners_broken(graph, gateway))
+    sets = graph.count(SETS, gateway)
+    status = gateway_status(graph, gateway, attached, graph.get(listeners_broken, gateway), sets)
     items: list[tuple[str, str, Any]] = [(STATUS, str(gateway), status)]
     node = {"gateway": str(gateway), "listeners": [one.name for one in found]}
     items.append((NODE, f"gateway/{gateway}", node))

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
+from engine.resolve.gateway import gateway_of_set, named_gateway
 from engine.resolve.hostname import intersection, owner
 from engine.resolve.listener import Listener, listeners
-from engine.resolve.manifest import GATEWAY_API, gateway_ref, items, object_of, served_object, spec_of, texts
-from engine.resolve.namespace import Selected, selected
+from engine.resolve.manifest import GATEWAY_API, items, object_of, served_object, spec_of, texts
+from engine.resolve.namespace import admitted
 from engine.resolve.values import Problem
 
 
@@ -58,16 +59,24 @@ class Parent:
         return tuple(sorted({one.placement for one in self.shared if one.placement is not None}))
 
 
-def parent_gateway(route: Ref, parent: Json) -> Ref | None:
-    """The Gateway that a parentRef names; None when it names another kind."""
-    if parent.get("group", GATEWAY_API) != GATEWAY_API or parent.get("kind", "Gateway") != "Gateway":
-        return None
-    return gateway_ref(route.cluster, str(parent.get("namespace") or route.namespace), str(parent.get("name", "")))
+def parent_source(route: Ref, parent: Json) -> Ref | None:
+    """The Gateway or ListenerSet that a parentRef names; None when it names another kind."""
+    if parent.get("group", GATEWAY_API) == GATEWAY_API and parent.get("kind") == "ListenerSet":
+        namespace = str(parent.get("namespace") or route.namespace)
+        return Ref(route.cluster, GATEWAY_API, "ListenerSet", namespace, str(parent.get("name", "")))
+    return named_gateway(route, parent)
+
+
+def parent_gateway(graph: Reader, route: Ref, parent: Json) -> Ref | None:
+    """The Gateway that a parentRef names, itself or by a ListenerSet; None when it names another kind."""
+    source = parent_source(route, parent)
+    return graph.get(gateway_of_set, source) if source is not None and source.kind == "ListenerSet" else source
 
 
 def parent_gateways(graph: Reader, route: Ref) -> tuple[Ref, ...]:
     """The Gateways of ours that a route names, sorted."""
-    named = {parent_gateway(route, parent) for parent in items(spec_of(object_of(graph, route)).get("parentRefs"))}
+    parents = items(spec_of(object_of(graph, route)).get("parentRefs"))
+    named = {parent_gateway(graph, route, parent) for parent in parents}
     known = (gateway for gateway in named if gateway is not None and graph.get(listeners, gateway) is not None)
     return tuple(sorted(known))
 
@@ -83,7 +92,7 @@ def attachments(graph: Reader, key: Served) -> tuple[Parent, ...]:
     return tuple(
         _parent(graph, key, index, _Wanted(parent, found, hostnames))
         for index, parent in enumerate(items(spec.get("parentRefs")))
-        if parent_gateway(key.route, parent) == key.gateway
+        if parent_gateway(graph, key.route, parent) == key.gateway
     )
 
 
@@ -95,12 +104,19 @@ class _Wanted(NamedTuple):
 
 def _parent(graph: Reader, key: Served, index: int, wanted: _Wanted) -> Parent:
     section, port = wanted.parent.get("sectionName"), wanted.parent.get("port")
-    gateway = f"Gateway {key.gateway.namespace}/{key.gateway.name}"
-    named = [item for item in wanted.listeners if section in (None, "", item.name) and port in (None, item.port)]
+    source = parent_source(key.route, wanted.parent) or key.gateway
+    gateway = f"{source.kind} {source.namespace}/{source.name}"
+    theirs = [item for item in wanted.listeners if item.source == source]
+    named = [item for item in theirs if section in (None, "", item.section) and port in (None, item.port)]
     if not named:
-        names = ", ".join(f"{item.name} (port {item.port})" for item in wanted.listeners)
-        return Parent(index, Problem("NoMatchingParent", f"{gateway} has no such listener; it has: {names}"))
-    allowed = [item for item in named if (GATEWAY_API, key.route.kind) in item.kinds and _admits(graph, item, key)]
+        names = ", ".join(f"{item.section} (port {item.port})" for item in theirs)
+        text = f"{gateway} has no such listener; it has: {names}"
+        if not theirs:
+            text = f"{gateway} is not let in by its Gateway: see its status"
+        return Parent(index, Problem("NoMatchingParent", text))
+    allowed = [
+        item for item in named if (GATEWAY_API, key.route.kind) in item.kinds and _admits(graph, item, key.route)
+    ]
     if not allowed:
         text = (
             f"no listener of {gateway} admits {_article(key.route.kind)} of namespace {key.route.namespace}: see its "
@@ -109,8 +125,8 @@ def _parent(graph: Reader, key: Served, index: int, wanted: _Wanted) -> Parent:
         return Parent(index, Problem("NotAllowedByListeners", text))
     shared = [one for item in allowed for one in _shared(item, wanted)]
     if not shared:
-        theirs = ", ".join(sorted({item.hostname for item in allowed}))
-        text = f"no hostname of the route ({', '.join(wanted.hostnames)}) is within those of {gateway} ({theirs})"
+        hostnames = ", ".join(sorted({item.hostname for item in allowed}))
+        text = f"no hostname of the route ({', '.join(wanted.hostnames)}) is within those of {gateway} ({hostnames})"
         return Parent(index, Problem("NoMatchingListenerHostname", text))
     return Parent(index, None, tuple(shared))
 
@@ -119,17 +135,8 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind.startswith("H") else f"a {kind}"
 
 
-def _admits(graph: Reader, listener: Listener, key: Served) -> bool:
-    match listener.admits:
-        case "All":
-            return True
-        case "Same":
-            return key.route.namespace == key.gateway.namespace
-        case "Selector":
-            chosen = Selected(listener.selector or (), key.gateway.cluster, key.route.namespace)
-            return graph.get(selected, chosen)
-        case _:
-            return False
+def _admits(graph: Reader, listener: Listener, route: Ref) -> bool:
+    return admitted(graph, listener.admits, listener.selector or (), listener.source, route.namespace)
 
 
 def _shared(listener: Listener, wanted: _Wanted) -> list[Shared]:

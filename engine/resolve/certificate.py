@@ -17,11 +17,19 @@ SEALER = "sealer"
 """The fact that holds the Sealer."""
 
 
-class Wanted(NamedTuple):
-    """Key of `wanted_certificate`: a certificateRef of a Gateway."""
+class Served(NamedTuple):
+    """Key of `served_certificate`: a Secret as one Gateway is served it."""
 
     gateway: Ref
     secret: Ref
+
+
+class Wanted(NamedTuple):
+    """Key of `wanted_certificate`: a certificateRef of a Gateway, or of a ListenerSet of it (`source`)."""
+
+    gateway: Ref
+    secret: Ref
+    source: Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ def passed_fact(time: str) -> str:
     return f"passed/{time}"
 
 
-def certificate_refs(gateway: Ref, tls: Json) -> tuple[Ref | Problem, ...]:
+def certificate_refs(source: Ref, tls: Json) -> tuple[Ref | Problem, ...]:
     """The Secrets that a listener names, or why one of them cannot be a certificate."""
     found: list[Ref | Problem] = []
     for item in items(tls.get("certificateRefs")):
@@ -47,29 +55,32 @@ def certificate_refs(gateway: Ref, tls: Json) -> tuple[Ref | Problem, ...]:
             text = f"certificateRefs cannot name {kind} of {group or 'v1'}: use a Secret of type kubernetes.io/tls"
             found.append(Problem("InvalidCertificateRef", text))
             continue
-        namespace = str(item.get("namespace") or gateway.namespace)
-        found.append(Ref(gateway.cluster, "", "Secret", namespace, str(item.get("name", ""))))
+        namespace = str(item.get("namespace") or source.namespace)
+        found.append(Ref(source.cluster, "", "Secret", namespace, str(item.get("name", ""))))
     return tuple(found)
 
 
 def wanted_certificate(graph: Reader, key: Wanted) -> Checked | Problem:
-    """The certificate of a reference, if the Gateway may have it and it can be served now."""
-    checked = graph.get(_permitted, key)
+    """The certificate of a reference, if it is allowed and can be served now."""
+    problem = reference_problem(graph, key.source.kind, key.source, key.secret)
+    return problem if problem is not None else graph.get(served_certificate, Served(key.gateway, key.secret))
+
+
+def served_certificate(graph: Reader, key: Served) -> Checked | Problem:
+    """The certificate as a Gateway is served it, if it can be now."""
+    checked = graph.get(_at_any_time, key)
     if isinstance(checked, Checked) and graph.fact(passed_fact(checked.expires)):
         return _bad(key.secret, f"expired at {checked.expires}: renew it")
     return checked
 
 
-def expiry(graph: Reader, key: Wanted) -> str | None:
-    """When the certificate of a reference expires, or expired; it does not depend on what the time is."""
-    checked = graph.get(_permitted, key)
+def expiry(graph: Reader, key: Served) -> str | None:
+    """When a certificate that a Gateway names expires, or expired; it does not depend on what the time is."""
+    checked = graph.get(_at_any_time, key)
     return checked.expires if isinstance(checked, Checked) else None
 
 
-def _permitted(graph: Reader, key: Wanted) -> Checked | Problem:
-    problem = reference_problem(graph, "Gateway", key.gateway, key.secret)
-    if problem is not None:
-        return problem
+def _at_any_time(graph: Reader, key: Served) -> Checked | Problem:
     held = graph.fact(held_fact(key.gateway, key.secret))
     return graph.get(last_good if held else certificate, key.secret)
 

@@ -7,14 +7,16 @@ from collections.abc import Hashable, Iterable
 from engine.graph.graph import index_keys
 from engine.graph.reader import IndexKeys, Resource
 from engine.ref import Ref
-from engine.resolve.manifest import SERVICE_NAME, items, labels_of, spec_of, transport
+from engine.resolve.manifest import SERVICE_NAME, gateway_ref, items, labels_of, mapping, spec_of, transport
 
 SLICES = "slices"
 """EndpointSlices by (cluster, namespace, Service name)."""
 GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
-"""Gateways by (transport, port) of a listener, in whatever cluster."""
+"""Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster."""
+SETS = "sets"
+"""ListenerSets by the Gateway that they name."""
 
 
 def _slices(ref: Ref, resource: Resource) -> Iterable[Hashable]:
@@ -32,8 +34,16 @@ def _ports(ref: Ref, resource: Resource) -> Iterable[Hashable]:  # noqa: ARG001 
     return tuple(dict.fromkeys(place for place in found if isinstance(place[1], int)))
 
 
+def _sets(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    parent = mapping(spec_of(resource.object).get("parentRef"))
+    if resource.object is None or parent.get("kind", "Gateway") != "Gateway":
+        return ()
+    return (gateway_ref(ref.cluster, str(parent.get("namespace") or ref.namespace), str(parent.get("name", ""))),)
+
+
 INDEXES: dict[str, IndexKeys] = {
-    SLICES: index_keys(kind="EndpointSlice", keys=_slices),
-    GRANTS: index_keys(kind="ReferenceGrant", keys=_grants),
-    PORTS: index_keys(kind="Gateway", keys=_ports),
+    SLICES: index_keys("EndpointSlice", keys=_slices),
+    GRANTS: index_keys("ReferenceGrant", keys=_grants),
+    PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
+    SETS: index_keys("ListenerSet", keys=_sets),
 }

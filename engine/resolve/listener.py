@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
-from engine.resolve.gateway_class import ClassKey, is_our_class
+from engine.resolve.gateway import Attached, Entry, age, entries, gateway_of_set, gateway_spec, is_allowed
 from engine.resolve.indexes import PORTS
-from engine.resolve.manifest import GATEWAY_API, created, items, mapping, object_of, served_object, spec_of, transport
+from engine.resolve.manifest import GATEWAY_API, items, mapping, transport
 from engine.resolve.namespace import Selector, selector
 from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
@@ -24,9 +25,13 @@ _NAMED = f"{', '.join(_FIRST)} or {_LAST}"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One listener. `refused` is a reason of Accepted=False, `conflict` of Conflicted=True, `bad_kinds` of kinds."""
+    """One listener. `refused` is a reason of Accepted=False, `conflict` of Conflicted=True, `bad_kinds` of kinds.
+
+    `name` is its own among all of its Gateway; `source` is the Gateway or ListenerSet that it stands in.
+    """
 
     name: str
+    source: Ref
     port: int
     protocol: str
     hostname: str
@@ -42,6 +47,11 @@ class Listener:
     def serves(self) -> bool:
         """Whether it takes part in serving its port."""
         return self.refused is None and self.conflict is None
+
+    @property
+    def section(self) -> str:
+        """Its name as written."""
+        return self.name.rpartition("~")[2]
 
     @property
     def transport(self) -> str:
@@ -64,34 +74,39 @@ class Listener:
         return f"listener~{self.port}" if self.protocol == "HTTP" else self.name
 
 
-def gateway_spec(graph: Reader, gateway: Ref) -> Json | None:
-    """`spec` of a Gateway that is ours, as it is served; None for others and absent ones."""
-    object_ = served_object(graph, gateway, gateway)
-    if object_ is None:
-        return None
-    spec = spec_of(object_)
-    key = ClassKey(gateway.cluster, str(spec.get("gatewayClassName", "")))
-    return spec if graph.get(is_our_class, key) else None
-
-
 def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
-    """The listeners in the Gateway's order, conflicts marked; None when the Gateway is not ours."""
-    spec = graph.get(gateway_spec, gateway)
-    if spec is None:
+    """The Gateway's listeners in order, those of its ListenerSets behind, conflicts marked; None when it is not ours.
+
+    What cannot be told apart within one object is refused there; else what comes first by precedence stays.
+    """
+    found = graph.get(entries, gateway)
+    if found is None:
         return None
-    found = [_listener(item) for item in items(spec.get("listeners"))]
-    found = [one if one.refused else replace(one, refused=_port_clash(graph, gateway, one)) for one in found]
-    return tuple(replace(one, conflict=conflict(one, found)) for one in found)
+    made = [_listener(one) for one in found]
+    made = [one if one.refused else replace(one, refused=_port_clash(graph, gateway, one)) for one in made]
+    result: list[Listener] = []
+    for _, group in groupby(made, lambda one: one.source):
+        alike = list(group)
+        told = [replace(one, conflict=conflict(one, alike) or conflict(one, serving(result))) for one in alike]
+        result += told
+    return tuple(result)
 
 
-def _listener(item: Json) -> Listener:
+def serving(every: Iterable[Listener]) -> list[Listener]:
+    """Those that take part in serving their port."""
+    return [one for one in every if one.serves]
+
+
+def _listener(entry: Entry) -> Listener:
+    item = entry.item
     protocol = str(item.get("protocol", ""))
     allowed = mapping(item.get("allowedRoutes"))
     namespaces = mapping(allowed.get("namespaces"))
     admits = str(namespaces.get("from", "Same"))
     kinds, bad = _kinds(protocol, items(allowed.get("kinds")))
     return Listener(
-        name=str(item.get("name", "")),
+        name=entry.name,
+        source=entry.source,
         port=int(item.get("port", 0)),
         protocol=protocol,
         hostname=str(item.get("hostname") or "").lower(),
@@ -153,30 +168,35 @@ def conflict(listener: Listener, every: Iterable[Listener]) -> Problem | None:
     ]
     for other in others:
         if _FAMILY.get(other.protocol, other.protocol) != mine:
-            text = f"listener {other.name} wants port {listener.port} for {other.protocol}: use another port"
+            text = f"{_told(listener, other)} wants port {listener.port} for {other.protocol}: use another port"
             return Problem("ProtocolConflict", text)
     for other in others:
         if other.hostname == listener.hostname:
             name = listener.hostname or "(any)"
-            text = f"listener {other.name} has hostname {name} on port {listener.port} too: use another hostname"
+            text = f"{_told(listener, other)} has hostname {name} on port {listener.port} too: use another hostname"
             return Problem("HostnameConflict", text)
     return None
+
+
+def _told(listener: Listener, other: Listener) -> str:
+    """The other one; of another object than the listener's own only that there is one (ListenerSetSpec.listeners)."""
+    return f"listener {other.section}" if other.source == listener.source else f"a listener of the {other.source.kind}"
 
 
 def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | None:
     if not settings(graph).shared_address:
         return None
     mine = graph.get(age, gateway)
-    for other in graph.find(PORTS, (listener.transport, listener.port)):
-        if other != gateway and graph.get(gateway_spec, other) is not None and graph.get(age, other) < mine:
+    for source in graph.find(PORTS, (listener.transport, listener.port)):
+        other = source if source.kind == "Gateway" else graph.get(gateway_of_set, source)
+        if other is None or other == gateway or graph.get(gateway_spec, other) is None:
+            continue
+        if source != other and not graph.get(is_allowed, Attached(other, source)):
+            continue
+        if graph.get(age, other) < mine:
             return Problem(
                 "PortUnavailable",
                 f"port {listener.port} belongs to Gateway {other.namespace}/{other.name}, which is older, and all "
                 "Gateways share one address: use another port",
             )
     return None
-
-
-def age(graph: Reader, ref: Ref) -> tuple[str, Ref]:
-    """Sorts objects of one kind from the oldest on, by name where they are equally old."""
-    return created(object_of(graph, ref)), ref

@@ -54,6 +54,19 @@ def selected(graph: Reader, key: Selected) -> bool:
     return all(_holds(requirement, labels) for requirement in key.selector)
 
 
+def admitted(graph: Reader, how: str, chosen: Selector, home: Ref, namespace: str) -> bool:
+    """Whether objects of a namespace may attach to `home`, by the word and selector of its `namespaces`."""
+    match how:
+        case "All":
+            return True
+        case "Same":
+            return namespace == home.namespace
+        case "Selector":
+            return graph.get(selected, Selected(chosen, home.cluster, namespace))
+        case _:
+            return False
+
+
 def _holds(requirement: Requirement, labels: dict[str, str]) -> bool:
     value = labels.get(requirement.key)
     match requirement.operator:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
+from engine.resolve.gateway import entries
 from engine.resolve.hostname import is_certified
-from engine.resolve.listener import ends_tls, gateway_spec, is_passthrough
-from engine.resolve.manifest import items, mapping
+from engine.resolve.listener import ends_tls, is_passthrough
+from engine.resolve.manifest import mapping
 from engine.resolve.values import Problem
 
 
@@ -40,8 +41,8 @@ def certificate_names(graph: Reader, key: Wanted) -> tuple[str, ...]:
     return () if isinstance(checked, Problem) else checked.names
 
 
-def _foreign(graph: Reader, gateway: Ref, hostname: str, secrets: list[Ref]) -> Problem | None:
-    names = {ref: graph.get(certificate_names, Wanted(gateway, ref)) for ref in secrets}
+def _foreign(graph: Reader, hostname: str, secrets: list[Wanted]) -> Problem | None:
+    names = {one.secret: graph.get(certificate_names, one) for one in secrets}
     if not secrets or any(is_certified(hostname, found) for found in names.values()):
         return None
     told = "; ".join(
@@ -53,17 +54,17 @@ def _foreign(graph: Reader, gateway: Ref, hostname: str, secrets: list[Ref]) -> 
 
 def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
     """One for each listener that ends TLS."""
-    spec = graph.get(gateway_spec, gateway)
     found = []
-    for item in items(spec.get("listeners")) if spec is not None else ():
+    for entry in graph.get(entries, gateway) or ():
+        source, item = entry
         protocol = str(item.get("protocol"))
         if not ends_tls(protocol, passthrough=is_passthrough(item)):
             continue
         good: list[Ref] = []
         problems: list[Problem] = []
-        refs = certificate_refs(gateway, mapping(item.get("tls")))
+        refs = certificate_refs(source, mapping(item.get("tls")))
         for ref in refs:
-            problem = ref if isinstance(ref, Problem) else graph.get(certificate_problem, Wanted(gateway, ref))
+            problem = ref if isinstance(ref, Problem) else graph.get(certificate_problem, Wanted(gateway, ref, source))
             if problem is not None:
                 problems.append(problem)
             elif isinstance(ref, Ref) and ref not in good:
@@ -72,7 +73,8 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
             problems.append(
                 Problem("InvalidCertificateRef", f"a listener of protocol {protocol} needs tls.certificateRefs")
             )
-        foreign = _foreign(graph, gateway, str(item.get("hostname") or "").lower(), good)
+        wanted = [Wanted(gateway, ref, source) for ref in good]
+        foreign = _foreign(graph, str(item.get("hostname") or "").lower(), wanted)
         named = tuple(ref for ref in refs if isinstance(ref, Ref))
-        found.append(Termination(str(item.get("name", "")), tuple(good), tuple(problems), foreign, named))
+        found.append(Termination(entry.name, tuple(good), tuple(problems), foreign, named))
     return tuple(found)

@@ -1,24 +1,20 @@
-"""The status of a Gateway and of its listeners (GatewayStatus, ListenerStatus)."""
+"""The status of a Gateway (GatewayStatus)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.gateway_class import ClassKey, is_our_class
-from engine.resolve.listener import Listener, listeners
+from engine.resolve.listener import listeners
 from engine.resolve.manifest import items, object_of, refused_from_the_start, spec_of
 from engine.resolve.settings import settings
-from engine.resolve.termination import Termination, terminations
-from engine.resolve.values import Problem
+from engine.resolve.termination import terminations
 from engine.status.condition import condition, not_taken, present
-
-CERTIFICATE = "penstock.dev/CertificateMatches"
-"""Our own condition of a listener, there only when it is False: the API has no word for it."""
+from engine.status.listener import entry, is_good, is_served, told
 
 
 class Reason(StrEnum):
@@ -28,25 +24,25 @@ class Reason(StrEnum):
     LISTENERS_NOT_VALID = "ListenersNotValid"
     PROGRAMMED = "Programmed"
     INVALID = "Invalid"
-    NO_CONFLICTS = "NoConflicts"
-    RESOLVED_REFS = "ResolvedRefs"
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
 
 
 def gateway_status(
-    graph: Reader, gateway: Ref, attached: Mapping[str, int], broken: Mapping[str, str]
+    graph: Reader, gateway: Ref, attached: Mapping[str, int], broken: Mapping[str, str], sets: int
 ) -> dict[str, Any]:
     """The wanted status. Programmed stands as it will be once proxies have acknowledged.
 
-    `broken` says of listeners which of Envoy's field rules they break: they are not served.
+    `broken` says of listeners which of Envoy's field rules they break: they are not served. `attached` counts routes by
+    listener, `sets` the accepted ListenerSets.
     """
     object_ = object_of(graph, gateway)
     generation, refusal = present(graph, gateway)
-    found = tuple(_told(one, broken) for one in graph.get(listeners, gateway) or ())
+    every = tuple(told(one, broken) for one in graph.get(listeners, gateway) or ())
+    found = [one for one in every if one.source == gateway]
     ends = {one.listener: one for one in graph.get(terminations, gateway)}
-    entries = [_listener(one, ends.get(one.name), attached[one.name], generation) for one in found]
-    good = [one for one in found if one.serves and _problem(one, ends.get(one.name)) is None]
-    served = [one for one in found if one.serves and (not one.tls or ends[one.name].secrets)]
+    entries = [entry(one, ends.get(one.name), attached[one.name], generation) for one in found]
+    good = [one for one in found if is_good(one, ends.get(one.name))]
+    served = [one for one in every if is_served(one, ends.get(one.name))]
     status: dict[str, Any] = {
         "conditions": [
             _refused(refusal, generation) if refusal else _accepted(len(found), len(good), generation),
@@ -60,17 +56,12 @@ def gateway_status(
         ],
         "listeners": entries,
     }
+    if sets or spec_of(object_).get("allowedListeners"):
+        status["attachedListenerSets"] = sets
     addresses = _addresses(graph, object_)
     if addresses and served:
         status["addresses"] = addresses
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
-
-
-def _told(one: Listener, broken: Mapping[str, str]) -> Listener:
-    if one.refused is not None or one.name not in broken:
-        return one
-    text = f"Envoy would not take this listener: {broken[one.name]}"
-    return replace(one, refused=Problem("UnsupportedValue", text))
 
 
 def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:
@@ -102,51 +93,3 @@ def _accepted(listeners_: int, good: int, generation: int) -> dict[str, Any]:
     # GatewayListenerUnsupportedProtocol).
     text = f"{listeners_ - good} of {listeners_} listeners are not valid: see status.listeners"
     return condition("Accepted", good > 0, Reason.LISTENERS_NOT_VALID, text, generation)
-
-
-def _problem(one: Listener, end: Termination | None) -> str | None:
-    if one.bad_kinds is not None and not one.kinds:
-        return one.bad_kinds.message
-    if end is not None and not end.secrets:
-        return end.problems[0].message if end.problems else "no certificate"
-    return None
-
-
-def _listener(one: Listener, end: Termination | None, attached: int, generation: int) -> dict[str, Any]:
-    unresolved = one.bad_kinds or (end.problems[0] if end is not None and end.problems else None)
-    against = one.refused or one.conflict
-    broken = against.message if against is not None else _problem(one, end)
-    conditions = [
-        condition(
-            "Accepted",
-            against is None,
-            against.reason if against is not None else Reason.ACCEPTED,
-            against.message if against is not None else "the listener is accepted",
-            generation,
-        ),
-        condition(
-            "Conflicted",
-            one.conflict is not None,
-            one.conflict.reason if one.conflict is not None else Reason.NO_CONFLICTS,
-            one.conflict.message if one.conflict is not None else "no other listener stands in its way",
-            generation,
-        ),
-        condition(
-            "ResolvedRefs",
-            unresolved is None,
-            unresolved.reason if unresolved is not None else Reason.RESOLVED_REFS,
-            unresolved.message if unresolved is not None else "all references are resolved",
-            generation,
-        ),
-        condition(
-            "Programmed",
-            broken is None,
-            Reason.PROGRAMMED if broken is None else (one.conflict.reason if one.conflict else Reason.INVALID),
-            "proxies run this configuration" if broken is None else broken,
-            generation,
-        ),
-    ]
-    if one.serves and end is not None and end.foreign is not None:
-        conditions.append(condition(CERTIFICATE, False, end.foreign.reason, end.foreign.message, generation))
-    kinds = [{"group": group, "kind": kind} for group, kind in one.kinds] if one.refused is None else []
-    return {"name": one.name, "attachedRoutes": attached, "supportedKinds": kinds, "conditions": conditions}

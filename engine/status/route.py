@@ -60,7 +60,7 @@ def refused_status(graph: Reader, ref: Ref, resource: Resource) -> dict[str, Any
     entries = [
         {"parentRef": _parent_ref(item), "controllerName": settings(graph).controller_name, "conditions": [accepted]}
         for item in named
-        if (gateway := parent_gateway(ref, item)) is not None and graph.get(listeners, gateway) is not None
+        if (gateway := parent_gateway(graph, ref, item)) is not None and graph.get(listeners, gateway) is not None
     ]
     return {"generation": resource.generation, "status": {"parents": entries}, "programmed": {}} if entries else None
 

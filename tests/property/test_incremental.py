@@ -48,8 +48,9 @@ def _namespaced(base: Put, namespace: str) -> Put:
 
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
-    "TCPRoute", "UDPRoute", "TLSRoute",
+    "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet",
 )  # fmt: skip
+_PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 
 
@@ -74,9 +75,19 @@ def _http(draw: Any, number: int, generation: int) -> Put:
         draw(st.sampled_from(["/", "/a", "/a/b"])),
         generation,
         hostnames=draw(st.sampled_from(_HOSTS)),
-        parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], [{"name": "gw1"}]])),
+        parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], *([one] for one in _PARENTS)])),
     )
     return _namespaced(made, draw(st.sampled_from(["default", "other"])))
+
+
+@st.composite
+def _sets(draw: Any, number: int, generation: int) -> Put:
+    chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=2, unique_by=lambda one: one["name"]))
+    body = {
+        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "spec": {"parentRef": {"name": draw(st.sampled_from(["gw", "gw1"]))}, "listeners": chosen},
+    }
+    return put(API, "v1", "ListenerSet", f"set{number % 2}", body, generation)
 
 
 def _streams(kind: str) -> Any:
@@ -84,7 +95,7 @@ def _streams(kind: str) -> Any:
     def made(draw: Any, number: int, generation: int) -> Put:
         names = draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
         refs = [{"name": f"s{name}", "port": 80, "weight": draw(st.integers(0, 2))} for name in names]
-        parent = draw(st.sampled_from([{"name": "gw"}, {"name": "gw", "sectionName": "tcp"}, {"name": "gw1"}]))
+        parent = draw(st.sampled_from([{"name": "gw"}, {"name": "gw", "sectionName": "tcp"}, *_PARENTS]))
         spec = {"parentRefs": [parent], "rules": [{"backendRefs": refs}]}
         if kind == "TLSRoute":
             spec["hostnames"] = draw(st.sampled_from([one for one in _HOSTS if one]))
@@ -100,6 +111,7 @@ _ROUTES = {
     "TCPRoute": _streams("TCPRoute"),
     "UDPRoute": _streams("UDPRoute"),
     "TLSRoute": _streams("TLSRoute"),
+    "ListenerSet": _sets,
 }
 
 
@@ -110,7 +122,9 @@ def _puts(draw: Any) -> Put:
     number = draw(st.integers(0, 2))
     if kind == "gateway":
         chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=4, unique_by=lambda one: one["name"]))
-        return gateway(f"gw{number or ''}", *chosen, generation=generation)
+        made = gateway(f"gw{number or ''}", *chosen, generation=generation)
+        lets_in = draw(st.sampled_from([{}, {"allowedListeners": {"namespaces": {"from": "Same"}}}]))
+        return Put(made.ref, {**made.object, "spec": {**made.object["spec"], **lets_in}})
     if kind in _ROUTES:
         return draw(_ROUTES[kind](number, generation))
     if kind == "service":

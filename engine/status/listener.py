@@ -1,0 +1,93 @@
+"""The status of a listener, of a Gateway's and of a ListenerSet's (ListenerStatus, ListenerEntryStatus)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from engine.resolve.listener import Listener
+from engine.resolve.termination import Termination
+from engine.resolve.values import Problem
+from engine.status.condition import condition
+
+CERTIFICATE = "penstock.dev/CertificateMatches"
+"""Our own condition of a listener, there only when it is False: the API has no word for it."""
+
+
+class Reason(StrEnum):
+    """Reasons that are not a problem's own."""
+
+    ACCEPTED = "Accepted"
+    INVALID = "Invalid"
+    NO_CONFLICTS = "NoConflicts"
+    PROGRAMMED = "Programmed"
+    RESOLVED_REFS = "ResolvedRefs"
+
+
+def told(one: Listener, broken: Mapping[str, str]) -> Listener:
+    """The listener with what it breaks of Envoy's field rules, if it does."""
+    if one.refused is not None or one.name not in broken:
+        return one
+    text = f"Envoy would not take this listener: {broken[one.name]}"
+    return replace(one, refused=Problem("UnsupportedValue", text))
+
+
+def is_served(one: Listener, end: Termination | None) -> bool:
+    """Whether proxies run it: with a certificate, where it needs one."""
+    return one.serves and (not one.tls or (end is not None and bool(end.secrets)))
+
+
+def is_good(one: Listener, end: Termination | None) -> bool:
+    """Whether nothing stands against it as a whole."""
+    return one.serves and _problem(one, end) is None
+
+
+def _problem(one: Listener, end: Termination | None) -> str | None:
+    if one.bad_kinds is not None and not one.kinds:
+        return one.bad_kinds.message
+    if end is not None and not end.secrets:
+        return end.problems[0].message if end.problems else "no certificate"
+    return None
+
+
+def entry(one: Listener, end: Termination | None, attached: int, generation: int) -> dict[str, Any]:
+    """ListenerStatus, which is ListenerEntryStatus too."""
+    unresolved = one.bad_kinds or (end.problems[0] if end is not None and end.problems else None)
+    against = one.refused or one.conflict
+    broken = against.message if against is not None else _problem(one, end)
+    conditions = [
+        condition(
+            "Accepted",
+            against is None,
+            against.reason if against is not None else Reason.ACCEPTED,
+            against.message if against is not None else "the listener is accepted",
+            generation,
+        ),
+        condition(
+            "Conflicted",
+            one.conflict is not None,
+            one.conflict.reason if one.conflict is not None else Reason.NO_CONFLICTS,
+            one.conflict.message if one.conflict is not None else "no other listener stands in its way",
+            generation,
+        ),
+        condition(
+            "ResolvedRefs",
+            unresolved is None,
+            unresolved.reason if unresolved is not None else Reason.RESOLVED_REFS,
+            unresolved.message if unresolved is not None else "all references are resolved",
+            generation,
+        ),
+        condition(
+            "Programmed",
+            broken is None,
+            Reason.PROGRAMMED if broken is None else (one.conflict.reason if one.conflict else Reason.INVALID),
+            "proxies run this configuration" if broken is None else broken,
+            generation,
+        ),
+    ]
+    if one.serves and end is not None and end.foreign is not None:
+        conditions.append(condition(CERTIFICATE, False, end.foreign.reason, end.foreign.message, generation))
+    kinds = [{"group": group, "kind": kind} for group, kind in one.kinds] if one.refused is None else []
+    return {"name": one.section, "attachedRoutes": attached, "supportedKinds": kinds, "conditions": conditions}
