@@ -1,11 +1,11 @@
-"""The log on Kafka; aiokafka's types and exceptions stay here and in `streams.clients`."""
+"""The log on Kafka; aiokafka's types and exceptions stay here, in `streams.clients` and in `streams.creation`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,8 +13,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     IllegalOperation,
     KafkaConnectionError,
@@ -22,15 +21,14 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     OffsetOutOfRangeError,
     ProducerFenced,
-    TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
-    for_code,
 )
 
 from streams.clients import stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
+from streams.creation import create
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
-from streams.topics import Topic, TopicSpec, topic_name, topic_specs
+from streams.topics import Topic, topic_name, topic_specs
 
 _LOG = structlog.get_logger()
 # While the broker is away aiokafka writes thousands of lines; what matters reaches our log as Unavailable.
@@ -43,14 +41,8 @@ _IN_FLIGHT = 4000
 """Records that may wait for their acknowledgement: each holds a future and metadata, several times its own size."""
 _POLL_MS = 1000
 _BATCH = 2000
-_KNOWN_SECONDS = 10.0
 _WRITE_SECONDS = 12.0
 """Without any record acknowledged: then a write is given up."""
-_FOR_EVER = "-1"
-"""A limit of time or size by which nothing is deleted."""
-_LIMITS = ("retention.ms", "retention.bytes")
-_COPIES = 3
-"""Of each record, where there are so many brokers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +63,7 @@ class KafkaLog:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10_000, **self.security)
         try:
             await admin.start()
-            there = set(await admin.list_topics())
-            # The client speaks a protocol too old for "as many as the broker is set to".
-            copies = min(_COPIES, len((await admin.describe_cluster())["brokers"]))
-            new = [
-                NewTopic(spec.name, spec.partitions, copies, topic_configs=spec.config)
-                for spec in wanted
-                if spec.name not in there
-            ]
-            if new:
-                _check_created(await admin.create_topics(new))
-            await _check_topics(admin, wanted, self.brokers)
+            await create(admin, wanted, self.brokers)
         except (KafkaError, OSError) as error:
             raise self._unavailable(error) from error
         finally:
@@ -355,50 +337,3 @@ def _missing(topic: Topic, name: str) -> TopicMissing:
 
 def _record(topic: Topic, one: Any) -> Record:
     return Record(topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp)
-
-
-def _check_created(answer: Any) -> None:
-    """The client reports what went wrong with each topic only in the answer. Raises LogError."""
-    for name, code, *said in answer.topic_errors:
-        if code not in {0, TopicAlreadyExistsError.errno}:
-            msg = f"{name} cannot be created: {said[0] if said and said[0] else for_code(code).__name__}"
-            raise LogError(msg)
-
-
-async def _partitions(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
-    """How many partitions each topic has; new topics take a moment to be known."""
-    deadline = asyncio.get_running_loop().time() + _KNOWN_SECONDS
-    while True:
-        described = await admin.describe_topics([spec.name for spec in specs])
-        found = {one["topic"]: len(one["partitions"]) for one in described}
-        if all(found.get(spec.name) for spec in specs) or asyncio.get_running_loop().time() > deadline:
-            return found
-        await asyncio.sleep(0.05)
-
-
-async def _check_topics(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], brokers: str) -> None:
-    partitions = await _partitions(admin, specs)
-    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
-    found = [resource for answer in answers for resource in answer.resources]
-    configs = {resource[3]: {entry[0]: entry[1] for entry in resource[4]} for resource in found}
-    for spec in specs:
-        if partitions.get(spec.name, 0) < spec.partitions:
-            msg = f"{spec.name} has {partitions.get(spec.name, 0)} partitions, needs {spec.partitions}: add partitions"
-            raise TopicMissing(msg)
-        _check_kept(spec, configs.get(spec.name, {}), brokers)
-
-
-def _check_kept(spec: TopicSpec, config: Mapping[str, str], brokers: str) -> None:
-    """Raises TopicMissing when the broker would delete of a topic what must stay; all other limits are the user's."""
-    names = ("cleanup.policy", *(_LIMITS if spec.config.get("retention.ms") == _FOR_EVER else ()))
-    must = {name: spec.config[name] for name in names}
-    wrong = {name: value for name, value in must.items() if config.get(name) != value}
-    if not wrong:
-        return
-    is_so = ", ".join(f"{name}={config.get(name)}" for name in wrong)
-    wanted = ",".join(f"{name}={value}" for name, value in wrong.items())
-    msg = (
-        f"{spec.name} has {is_so}, needs {wanted}: history would be lost. Set it: kafka-configs.sh --bootstrap-server "
-        f"{brokers} --alter --entity-type topics --entity-name {spec.name} --add-config {wanted}"
-    )
-    raise TopicMissing(msg)

@@ -1,4 +1,4 @@
-"""Processes that outlive who started them: remembered in a file, known again by their start time, ended by pid; which they are is not known here."""
+"""Processes that outlive who started them, known again from a file by pid and start time; no word of whose they are."""
 
 from __future__ import annotations
 
