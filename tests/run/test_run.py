@@ -139,6 +139,31 @@ def _a_second_run_is_refused(manifests: Path, data: Path) -> None:
     assert re.search(r"is in use by process \d+: stop it, or name another --data", second.stderr)
 
 
+@pytest.mark.timeout(180)
+def test_a_relative_directory_is_the_same_from_elsewhere(tmp_path: Path) -> None:
+    here, port = tmp_path / "x", free_port()
+    (here / "manifests").mkdir(parents=True)
+    (here / "manifests" / "gateway.yaml").write_text(gateway(port))
+    with tidy(here / "d"):
+        # As the default one is relative. The other variable only lets its processes be found.
+        environment = {"PENSTOCK_DATA": "./d", "HERE": str(here / "d")}
+        run = Running("manifests", "--plain", out=tmp_path / "out", env=environment, cwd=here)
+        until(lambda: ask(port)[0] == 404, START_SECONDS, run.text)
+        until(lambda: _said(here, "status", "--data", "./d").returncode == 0, says=run.text)
+        for words in (("status",), ("get", "gateways"), ("replay", "--digest")):
+            near, far = (_said(cwd, *words, "--data", data) for cwd, data in ((here, "./d"), (tmp_path, "x/d")))
+            assert (near.returncode, near.stderr) == (0, "")
+            assert (far.returncode, far.stdout, far.stderr) == (near.returncode, near.stdout, "")
+        assert run.ends() == 0
+        assert processes(here / "d") == {}
+    assert sorted(one.name for one in here.iterdir()) == ["d", "manifests"]
+
+
+def _said(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "streams.cli", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("words", ["starting Apache Kafka", "Kafka at"])
 def test_an_early_ctrl_c_leaves_nothing(tmp_path: Path, words: str) -> None:

@@ -37,7 +37,7 @@ def until(question: Callable[[], object], seconds: float = SECONDS, says: Callab
 class Running:
     """A `penstock run` in a process of its own."""
 
-    def __init__(self, *arguments: str, out: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, out: Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
         self._out = out
         with out.open("ab") as file:
             self.process = subprocess.Popen(
@@ -45,6 +45,7 @@ class Running:
                 stdout=file,
                 stderr=file,
                 env={**os.environ, **(env or {})},
+                cwd=cwd,
                 start_new_session=True,
             )
 
