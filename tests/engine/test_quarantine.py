@@ -5,79 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine.engine import Engine
 from engine.events import Lift, Put, Quarantine
-from engine.ref import Ref
-from engine.seal import KEY_BYTES, Sealer
-from engine.update import Fragment, FragmentKind
-from tests.support.certificate import pair
-from tests.support.manifests import change_set, delete, endpoints, gateway, put, route, service
-
-SEALER = Sealer(bytes(KEY_BYTES))
-KGATEWAY = "gateway.kgateway.dev"
-HTTP_AND_TLS = (
-    {"name": "http", "port": 8080, "protocol": "HTTP"},
-    {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}},
-)
-
-
-def certificate(generation: int = 1) -> Put:
-    chain, key = pair(ec.generate_private_key(ec.SECP256R1()))
-    data = {"tls.crt": SEALER.seal_text(chain), "tls.key": SEALER.seal_text(key)}
-    return put("", "v1", "Secret", "cert", {"type": "kubernetes.io/tls", "data": data}, generation)
-
-
-def backend(host: str, generation: int = 1) -> Put:
-    spec = {"type": "Static", "static": {"hosts": [{"host": host, "port": 80}]}}
-    return put(KGATEWAY, "v1alpha1", "Backend", "b", {"spec": spec}, generation)
-
-
-class Story:
-    """An engine, one change set after the other; after each, a boot from its state gives the same."""
-
-    def __init__(self, *puts: Any) -> None:
-        self.engine = Engine(SEALER)
-        self.number = -1
-        rule = {"backendRefs": [{"group": KGATEWAY, "kind": "Backend", "name": "b"}]}
-        self.tell(gateway("gw", *HTTP_AND_TLS), service(), endpoints(), certificate(), backend("first.invalid"))
-        self.tell(route("r"), route("to-b", rules=[rule]), *puts)
-
-    def tell(self, *changes: Any) -> None:
-        self.number += 1
-        assert self.engine.apply(change_set(*changes, number=self.number), self.number).warnings == ()
-        loaded = Engine(SEALER)
-        loaded.load(self.engine.state().items())
-        assert loaded.everything() == self.engine.everything()
-
-    def one(self, kind: FragmentKind, within: str = "") -> Fragment | None:
-        found = self.engine.everything().fragments.set.values()
-        return next((one for one in found if one.key.kind is kind and within in one.key.name), None)
-
-    def versions(self) -> dict[str, str]:
-        return {key: one.version for key, one in self.engine.everything().fragments.set.items()}
-
-    def reject(
-        self,
-        kind: FragmentKind,
-        within: str = "",
-        envoy: str = "1.40.0",
-        words: str = "no such thing",
-        objects: tuple[tuple[Ref, int], ...] = (),
-    ) -> Quarantine:
-        one = self.one(kind, within)
-        assert one is not None
-        quarantine = Quarantine(one.key.gateway, str(one.key), one.version, objects or one.provenance, words, envoy)
-        self.tell(quarantine)
-        return quarantine
-
-    def quarantines(self) -> dict[str, str]:
-        rows = self.engine.state().items()
-        return {key.rpartition("/")[2]: row["envoy"] for key, row in rows if key.startswith("quarantine/")}
-
-    def says(self, of: Put) -> str:
-        return str(self.engine.everything().statuses.set[str(of.ref)]["status"])
+from engine.update import FragmentKind
+from tests.support.manifests import delete, endpoints, gateway, put, route, service
+from tests.support.story import HTTP_AND_TLS, KGATEWAY, Story, backend, certificate
 
 
 def test_a_rejected_certificate_leaves_the_one_before_in_service() -> None:
@@ -369,63 +301,3 @@ def test_a_rejected_virtual_host_that_stems_from_its_gateway_alone_costs_its_rev
     assert {one for one in story.versions() if "listener/" in one} == {one for one in good if "listener/" in one}
     story.tell(gateway("gw", *HTTP_AND_TLS, odd, generation=3))
     assert any("virtual_host" in one and "odd" in one for one in story.versions())
-
-
-
-
-TCP = {"name": "tcp", "port": 9000, "protocol": "TCP"}
-UDP = {"name": "udp", "port": 9000, "protocol": "UDP"}
-
-
-def stream(kind: str, name: str, backend: str, generation: int = 1) -> Put:
-    spec = {"parentRefs": [{"name": "gw"}], "rules": [{"backendRefs": [{"name": backend, "port": 80}]}]}
-    return put("gateway.networking.k8s.io", "v1", kind, name, {"spec": spec}, generation)
-
-
-def test_a_rejected_stream_route_is_served_as_it_was_before() -> None:
-    story = Story(gateway("gw", *HTTP_AND_TLS, TCP, generation=2), service("t"), endpoints("t"), stream("TCPRoute", "a", "s"))
-    good = story.one(FragmentKind.FILTER_CHAIN)
-    story.tell(stream("TCPRoute", "a", "t", 2))
-    assert story.one(FragmentKind.FILTER_CHAIN).version != good.version  # type: ignore[union-attr]
-    story.reject(FragmentKind.FILTER_CHAIN)
-    assert story.one(FragmentKind.FILTER_CHAIN).version == good.version  # type: ignore[union-attr]
-    assert "Fall Back: Gateway default/gw serves the last good revision" in story.says(stream("TCPRoute", "a", "t"))
-    story.tell(stream("TCPRoute", "a", "t", 3))
-    assert story.one(FragmentKind.FILTER_CHAIN).version != good.version  # type: ignore[union-attr]
-    assert not story.quarantines()
-
-
-def test_a_rejected_stream_route_without_an_earlier_revision_closes_its_connections() -> None:
-    """It stays the oldest: another route must not be served in its place because a proxy is odd."""
-    story = Story(gateway("gw", *HTTP_AND_TLS, TCP, generation=2), stream("TCPRoute", "a", "s"), stream("TCPRoute", "b", "s"))
-    others = {key: one for key, one in story.versions().items() if "/filter_chain/" not in key}
-    story.reject(FragmentKind.FILTER_CHAIN)
-    assert b"blackhole-cluster" in story.one(FragmentKind.FILTER_CHAIN).payload  # type: ignore[union-attr]
-    assert "'reason': 'Quarantined'" in story.says(stream("TCPRoute", "a", "s"))
-    assert "Quarantined" not in story.says(stream("TCPRoute", "b", "s"))
-    assert {key: one for key, one in story.versions().items() if "/filter_chain/" not in key} == others
-
-
-def test_rejected_endpoints_of_a_datagram_route_cost_no_route() -> None:
-    story = Story(gateway("gw", *HTTP_AND_TLS, UDP, generation=2), service("u", protocol="UDP"), stream("UDPRoute", "a", "u"))
-    story.tell(endpoints("u", "127.0.0.4", "127.0.0.5"))
-    story.tell(endpoints("u", "127.0.0.5", "127.0.0.6", generation=2))
-    story.reject(FragmentKind.ENDPOINTS, "udp")
-    served = story.one(FragmentKind.ENDPOINTS, "udp")
-    assert served is not None
-    assert [one for one in (b"127.0.0.4", b"127.0.0.5", b"127.0.0.6") if one in served.payload] == [b"127.0.0.5"]
-    assert "'status': 'False'" not in story.says(stream("UDPRoute", "a", "u"))
-
-
-def test_a_rejected_tls_route_costs_its_own_hostname_only() -> None:
-    listener = {"name": "sni", "port": 9443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
-    made = [stream("TLSRoute", name, "s") for name in "ab"]
-    for one in made:
-        one.object["spec"]["hostnames"] = [f"{one.ref.name}.example.com"]
-    story = Story(gateway("gw", *HTTP_AND_TLS, listener, generation=2), *made)
-    good = story.one(FragmentKind.FILTER_CHAIN, "~b.example.com")
-    story.reject(FragmentKind.FILTER_CHAIN, "~a.example.com")
-    assert b"blackhole-cluster" in story.one(FragmentKind.FILTER_CHAIN, "~a.example.com").payload  # type: ignore[union-attr]
-    assert story.one(FragmentKind.FILTER_CHAIN, "~b.example.com") == good
-    assert "Quarantined" in story.says(made[0])
-    assert "Quarantined" not in story.says(made[1])

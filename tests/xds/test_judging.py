@@ -16,9 +16,9 @@ from streams.sinks.local_envoy import envoy_binary
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.messages import CLUSTER, LISTENER, ROUTES, parse_response
-from tests.engine.test_quarantine import backend
 from tests.support.manifests import gateway, route
 from tests.support.odd_proxy import OddProxy, odd_proxy, reject
+from tests.support.story import backend
 from tests.xds.plane import GATEWAY, Plane, until
 from tests.xds.test_quarantine import populate
 

@@ -13,10 +13,10 @@ from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.lift import lifts
 from streams.xds.messages import CLUSTER, LISTENER, ROUTES
-from tests.engine.test_quarantine import backend, certificate
 from tests.support.manifests import gateway
 from tests.support.odd_proxy import OddProxy
 from tests.support.running import free_port
+from tests.support.story import backend, certificate
 from tests.xds.plane import GATEWAY, Plane, until
 from tests.xds.test_judging import cluster, condemned, judged, odd, odd_envoy, resolved
 from tests.xds.test_quarantine import populate

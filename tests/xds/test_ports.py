@@ -18,9 +18,9 @@ from streams.view import read_table
 from streams.xds.address import taken
 from streams.xds.server import serve
 from streams.xds.stream import Publication
-from tests.engine.test_quarantine import certificate
 from tests.support.manifests import change_set, gateway, route
 from tests.support.running import free_port
+from tests.support.story import certificate
 from tests.xds.plane import GATEWAY, SEALER, Plane, until
 
 pytestmark = pytest.mark.timeout(120)

@@ -12,10 +12,10 @@ from engine.update import FragmentKind, parse_fragment_key
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, SECRET
-from tests.engine.test_quarantine import backend, certificate
 from tests.support.manifests import endpoints, gateway, route, service
 from tests.support.odd_proxy import reject
 from tests.support.running import free_port
+from tests.support.story import backend, certificate
 from tests.xds.plane import GATEWAY, Plane, until
 
 pytestmark = pytest.mark.timeout(240)
