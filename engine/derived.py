@@ -9,6 +9,7 @@ from typing import Any
 from engine.graph.graph import AnyQuery, Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
+from engine.outputs.backend_tls_policy import policy_outputs
 from engine.outputs.channels import BACKEND, CHAIN, EXPIRY, HOST, SECRET
 from engine.outputs.gateway import (
     expiry_outputs,
@@ -31,6 +32,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
         (GATEWAY_API, name): (route_outputs if kind.requests is not None else stream_outputs,)
         for name, kind in ROUTE_KINDS.items()
     },
+    (GATEWAY_API, "BackendTLSPolicy"): (policy_outputs,),
     (GATEWAY_API, "ListenerSet"): (listener_set_outputs,),
     (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),

@@ -26,6 +26,7 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 
 from engine.envoy.listener import address
 from engine.envoy.typed import ads, packed
+from engine.envoy.upstream_tls import upstream_tls
 from engine.envoy.wire import construct
 from engine.resolve.values import Backend, Endpoint, Protocol
 
@@ -53,6 +54,7 @@ def cluster(backend: Backend, name: str) -> Cluster:
             locality_weighted_lb_config=construct(ClusterCommonLbConfigLocalityWeightedLbConfig),
         ),
         typed_extension_protocol_options=_http2() if backend.protocol is Protocol.H2C else {},
+        transport_socket=upstream_tls(backend.tls) if backend.tls is not None else None,
         **shape,
     )
 

@@ -148,6 +148,8 @@ class Graph:
         if not ranks:
             del self._claims[index, key]
         self._set(("first", (index, key)), ranks[0] if ranks else None)
+        if ("claimed", (index, key)) in self._cells:
+            self._set(("claimed", (index, key)), tuple(ranks))
 
     def _reindex(self, ref: Ref, before: Resource | None, after: Resource | None) -> None:
         for index, keys in self._indexes.items():
@@ -229,6 +231,16 @@ class Graph:
             cell = self._input(("first", (index, key)), ranks[0] if ranks else None)
         self._current[cell] = None
         return cell.value
+
+    def claimed(self, index: str, key: Hashable) -> tuple[Any, ...]:
+        """See `Reader.claimed`."""
+        cell = self._cells.get(("claimed", (index, key)))
+        if cell is None:
+            cell = self._input(("claimed", (index, key)), tuple(self._claims.get((index, key), ())))
+        ranks: tuple[Any, ...] = cell.value
+        self.work.items += 1 + len(ranks)
+        self._current[cell] = None
+        return ranks
 
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """See `Reader.get`; raises QueryFailed when the query raised."""

@@ -50,6 +50,9 @@ class Reader(Protocol):
     def first(self, index: str, key: Hashable) -> Any:
         """The lowest rank that an output claims under a key; None when nobody claims it."""
 
+    def claimed(self, index: str, key: Hashable) -> tuple[Any, ...]:
+        """All ranks that outputs claim under a key, sorted; of few only, since all are read."""
+
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """The answer of another query."""
 

@@ -52,6 +52,10 @@ class Scratch:
         """See `Reader.first`."""
         return min((rank for at, under, rank in self._held.claims if (at, under) == (index, key)), default=None)
 
+    def claimed(self, index: str, key: Hashable) -> tuple[Any, ...]:
+        """See `Reader.claimed`."""
+        return tuple(sorted(rank for at, under, rank in self._held.claims if (at, under) == (index, key)))
+
     def get(self, query: Callable[[Reader, K], V], key: K) -> V:
         """See `Reader.get`."""
         return query(self, key)

@@ -134,6 +134,12 @@ class Namespace(LooseObject):
     """A Namespace."""
 
 
+class ConfigMap(LooseObject):
+    """A ConfigMap; certificate authorities stand in some."""
+
+    data: dict[str, str] = {}
+
+
 class Secret(Object):
     """A Secret; its values are never looked at here, and never part of a message.
 
@@ -147,6 +153,7 @@ class Secret(Object):
 
 
 KINDS = (
+    Kind("", "ConfigMap", "configmaps", ("v1",), ConfigMap, ("cm",)),
     Kind("", "Namespace", "namespaces", ("v1",), Namespace, ("ns",), namespaced=False),
     Kind("", "Secret", "secrets", ("v1",), Secret),
     Kind("", "Service", "services", ("v1",), Service, ("svc",), status_read=("loadBalancer",)),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from engine.document import document
 from engine.envoy.cluster import assignment, cluster
 from engine.envoy.names import cluster_name
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.channels import BROKEN, NODE, STATUS, Used
+from engine.outputs.channels import BROKEN, NODE, POLICY, STATUS, Used
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
+from engine.resolve.backend_tls import At, backend_tls, policies
+from engine.resolve.certificate import SEALER
 from engine.resolve.manifest import held_fact, items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
 from engine.resolve.values import Backend, BackendKey, Problem
 from engine.status.condition import condition, not_taken, present
@@ -62,8 +65,19 @@ def _held_cluster(graph: Reader, key: Used) -> Outputs:
 def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
-    provenance = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
-    return Outputs(*emission(Target(at, key, provenance), cluster(value, name)))
+    sources = [key.backend.ref]
+    rank = (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
+    claims = tuple((POLICY, one, rank) for one in graph.get(policies, key.backend))
+    tls = graph.get(backend_tls, At(key.gateway, key.backend))
+    if isinstance(tls, Problem):
+        # Never in clear instead: without its cluster it is answered with an error.
+        return Outputs(claims=claims)
+    if tls is not None:
+        sources.append(tls.policy)
+    sealer = graph.fact(SEALER) if tls is not None and tls.sealed else None
+    provenance = tuple((one, graph.get(generation, one)) for one in sorted(sources))
+    message = cluster(replace(value, tls=tls), name)
+    return Outputs(*emission(Target(at, key, provenance), message, sealer), claims)
 
 
 def endpoint_outputs(graph: Reader, key: Used) -> Outputs:

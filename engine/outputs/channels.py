@@ -31,6 +31,8 @@ ATTACHED = "attached"
 """Counts routes by (Gateway, listener name)."""
 SETS = "sets"
 """Counts accepted ListenerSets by Gateway."""
+POLICY = "policy"
+"""Claims of clusters in use by the BackendTLSPolicies that name them: (Gateway, backend, port, over)."""
 
 
 class Host(NamedTuple):

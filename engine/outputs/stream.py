@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from engine.document import document
@@ -16,11 +17,22 @@ from engine.outputs.emission import Target, broken, emission
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Served, attachments, parent_gateways
+from engine.resolve.backend_tls import policies
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.stream import ResolvedStream, resolved_stream
 from engine.resolve.termination import terminations
-from engine.resolve.values import Backend, BackendKey, Destination, Endpoint, Problem, Protocol, StreamChain, Verdict
+from engine.resolve.values import (
+    Backend,
+    BackendKey,
+    Destination,
+    Endpoint,
+    Over,
+    Problem,
+    Protocol,
+    StreamChain,
+    Verdict,
+)
 from engine.status.route import refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
@@ -94,6 +106,8 @@ def chain_outputs(graph: Reader, key: Chain) -> Outputs:
     served = resolved or _NOWHERE
     if found.transport == "UDP":
         return _udp(graph, key, found, served, provenance)
+    if not found.tls:
+        served = _raw(graph, served)
     value = _chain(graph, key, found, served)
     if value is None:
         return Outputs()
@@ -102,7 +116,7 @@ def chain_outputs(graph: Reader, key: Chain) -> Outputs:
         Target(at, _Serving(key, owner), provenance, listener_name(found.port)), stream_chain(value)
     )
     used = ((BACKEND, Used(key.gateway, one)) for one in _backends(served))
-    return Outputs(items, (*counts, *used))
+    return Outputs(items, tuple(dict.fromkeys((*counts, *used))))
 
 
 def _chain(graph: Reader, key: Chain, listener: Listener, served: ResolvedStream) -> StreamChain | None:
@@ -116,6 +130,17 @@ def _chain(graph: Reader, key: Chain, listener: Listener, served: ResolvedStream
     clusters = tuple((_cluster(key, one), one.weight) for one in served.destinations)
     name = "" if key.hostname == "*" else key.hostname
     return StreamChain(f"{listener.name}~{key.hostname}" if name else listener.name, name, clusters, secrets)
+
+
+def _raw(graph: Reader, served: ResolvedStream) -> ResolvedStream:
+    """Without TLS of ours: what is passed on whole has the client's, and a policy for the backend is for others."""
+    raw = tuple(
+        replace(one, backend=replace(one.backend, over=Over.RAW))
+        if one.backend is not None and graph.get(policies, one.backend)
+        else one
+        for one in served.destinations
+    )
+    return replace(served, destinations=raw)
 
 
 def _cluster(key: Chain, one: Destination) -> str:

@@ -98,6 +98,12 @@ def _service_port(spec: Json, key: BackendKey) -> Json | None:
     return next((port for port in found if port.get("protocol", "TCP") == _transport(key)), found[0] if found else None)
 
 
+def port_name(graph: Reader, key: BackendKey) -> str:
+    """The name of a Service's port; "" where it has none."""
+    port = _service_port(spec_of(object_of(graph, key.ref)), key) if key.ref.kind == "Service" else None
+    return str(port.get("name") or "") if port is not None else ""
+
+
 def slices(graph: Reader, service: Ref) -> tuple[Ref, ...]:
     """The EndpointSlices of a Service, whoever wrote them; the Service's own type and selector do not matter."""
     return graph.find(SLICES, (service.cluster, service.namespace, service.name))

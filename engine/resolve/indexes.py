@@ -18,6 +18,9 @@ PORTS = "ports"
 SETS = "sets"
 """ListenerSets by the Gateway that they name."""
 
+POLICIES = "policies"
+"""BackendTLSPolicies by what their targetRefs name."""
+
 
 def _slices(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     service = labels_of(resource.object).get(SERVICE_NAME)
@@ -41,9 +44,18 @@ def _sets(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     return (gateway_ref(ref.cluster, str(parent.get("namespace") or ref.namespace), str(parent.get("name", ""))),)
 
 
+def _policies(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    named = (
+        Ref(ref.cluster, str(one.get("group", "")), str(one.get("kind")), ref.namespace, str(one.get("name")))
+        for one in items(spec_of(resource.object).get("targetRefs"))
+    )
+    return tuple(dict.fromkeys(named))
+
+
 INDEXES: dict[str, IndexKeys] = {
     SLICES: index_keys("EndpointSlice", keys=_slices),
     GRANTS: index_keys("ReferenceGrant", keys=_grants),
     PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
+    POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
     SETS: index_keys("ListenerSet", keys=_sets),
 }

@@ -42,6 +42,16 @@ def read(chain: bytes, key: bytes) -> tuple[str, tuple[str, ...]]:
     return leaf.not_valid_after_utc.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"), names
 
 
+def is_bundle(text: str) -> bool:
+    """Whether the text is PEM certificates, at least one."""
+    try:
+        found = x509.load_pem_x509_certificates(text.encode())
+        _ = [(one.subject, one.issuer, _public_bytes(one.public_key())) for one in found]
+    except _UNREADABLE:
+        return False
+    return bool(found)
+
+
 def _leaf(chain: bytes) -> x509.Certificate:
     try:
         leaf, *others = x509.load_pem_x509_certificates(chain)

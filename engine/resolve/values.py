@@ -151,6 +151,8 @@ class Over(StrEnum):
     ANY = ""
     HTTP2 = "http2"
     UDP = "udp"
+    RAW = "raw"
+    """Whatever TLS there is, is the client's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,21 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class BackendTls:
+    """How a backend is spoken to over TLS.
+
+    SNI `hostname`, one of `names` ("Hostname" or "URI", and the name) in its certificate, which `bundle` (PEM; "" for
+    the system's) has signed. `sealed`: the bundle must not leave in clear.
+    """
+
+    policy: Ref
+    hostname: str
+    names: tuple[tuple[str, str], ...]
+    bundle: str
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A resolved backend. `dns`: addresses are host names that Envoy resolves; else EDS endpoints."""
 
@@ -243,6 +260,7 @@ class Backend:
     protocol: Protocol
     endpoints: tuple[Endpoint, ...]
     dns: bool = False
+    tls: BackendTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

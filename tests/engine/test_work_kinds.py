@@ -84,3 +84,23 @@ def test_rivals_cost_the_same_at_any_size() -> None:
         costs.append([_work(engine, edit, 9_000 + at) for at, edit in enumerate((taken, free, delete(taken), delete(free)))])
         assert costs[-1][0][2] == 0
     assert costs[0] == costs[1]
+
+
+@pytest.mark.timeout(600)
+def test_a_backend_tls_policy_costs_the_same_at_any_size() -> None:
+    """It comes, changes and goes for one Service of many."""
+
+    def policy(hostname: str, generation: int = 1) -> Put:
+        spec = {
+            "targetRefs": [{"group": "", "kind": "Service", "name": "s5"}],
+            "validation": {"hostname": hostname, "wellKnownCACertificates": "System"},
+        }
+        return put(API, "v1", "BackendTLSPolicy", "p", {"spec": spec}, generation)
+
+    costs = []
+    for size in _SIZES:
+        engine = _engine("GRPCRoute", size)
+        edits = (policy("a.example.com"), policy("b.example.com", 2), delete(policy("b.example.com")))
+        costs.append([_work(engine, edit, 9_000 + at) for at, edit in enumerate(edits)])
+        assert all(emitted for _, _, emitted in costs[-1])
+    assert costs[0] == costs[1]

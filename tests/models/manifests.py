@@ -265,9 +265,11 @@ ENDPOINT_SLICE = _object(
 NAMESPACE = _object("v1", "Namespace", spec={"finalizers": ["kubernetes"]})
 SECRET = _object("v1", "Secret", type="kubernetes.io/tls", data={"tls.crt": "YQ==", "tls.key": "Yg=="})
 
+CONFIG_MAP = _object("v1", "ConfigMap", data={"ca.crt": "anything"}, binaryData={"not": "read"})
+
 ALL = (
     GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, BACKEND, SERVICE, ENDPOINT_SLICE, NAMESPACE, SECRET,
-    GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY,
+    GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY, CONFIG_MAP,
 )  # fmt: skip
 
 

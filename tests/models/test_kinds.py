@@ -10,6 +10,7 @@ from engine.models.kinds import BY_NAME, KINDS, NAMESPACED, find_kind, is_known
 
 def test_the_kinds_are_found_in_order() -> None:
     assert [(kind.group, kind.name) for kind in KINDS] == [
+        ("", "ConfigMap"),
         ("", "Namespace"),
         ("", "Secret"),
         ("", "Service"),

@@ -48,7 +48,7 @@ def _namespaced(base: Put, namespace: str) -> Put:
 
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
-    "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet",
+    "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
@@ -90,6 +90,32 @@ def _sets(draw: Any, number: int, generation: int) -> Put:
     return put(API, "v1", "ListenerSet", f"set{number % 2}", body, generation)
 
 
+@st.composite
+def _policies(draw: Any, number: int, generation: int) -> Put:
+    target = {"group": "", "kind": "Service", "name": f"s{draw(st.integers(0, 2))}"}
+    section = draw(st.sampled_from([{}, {"sectionName": "http"}, {"sectionName": "other"}]))
+    trusts = draw(
+        st.sampled_from(
+            [
+                {"caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": f"ca{number % 2}"}]},
+                {"caCertificateRefs": [{"group": "", "kind": "Secret", "name": "cert"}]},
+                {"wellKnownCACertificates": "System"},
+            ]
+        )
+    )
+    body = {
+        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "spec": {"targetRefs": [{**target, **section}], "validation": {"hostname": "a.example.com", **trusts}},
+    }
+    return put(API, "v1", "BackendTLSPolicy", f"p{number}", body, generation)
+
+
+@st.composite
+def _authorities(draw: Any, number: int, generation: int) -> Put:
+    text = draw(st.sampled_from([_CERTIFICATE.decode(), "nonsense"]))
+    return put("", "v1", "ConfigMap", f"ca{number % 2}", {"data": {"ca.crt": text}}, generation)
+
+
 def _streams(kind: str) -> Any:
     @st.composite
     def made(draw: Any, number: int, generation: int) -> Put:
@@ -112,6 +138,8 @@ _ROUTES = {
     "UDPRoute": _streams("UDPRoute"),
     "TLSRoute": _streams("TLSRoute"),
     "ListenerSet": _sets,
+    "BackendTLSPolicy": _policies,
+    "ConfigMap": _authorities,
 }
 
 

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from h2.config import H2Configuration
@@ -29,6 +30,10 @@ from tests.support.certificate import pair
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 TLS_PORT = 8443
 """Backends at this port speak TLS."""
+TRUSTED_PORT = 8444
+"""Backends at this port too, with the certificate in TRUSTED (DNS:a.example.com, URI:spiffe://example.com/b), which
+the authority in the golden cases has signed."""
+TRUSTED = Path(__file__).parent / "trusted.pem"
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Headers = list[tuple[str, str]]
@@ -135,12 +140,18 @@ async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) 
     servers = []
     try:
         for (address, port), name in places.items():
-            tls = _tls(name) if port == TLS_PORT else None
+            tls = {TLS_PORT: _tls, TRUSTED_PORT: _trusted}.get(port, lambda _: None)(name)
             servers.append(await asyncio.start_server(named[name].connected, address, port, ssl=tls))
         yield named
     finally:
         for server in servers:
             server.close()
+
+
+def _trusted(_: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TRUSTED)
+    return context
 
 
 def _tls(name: str) -> ssl.SSLContext:

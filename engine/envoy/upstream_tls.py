@@ -1,0 +1,51 @@
+"""TLS towards backends: whom to trust and by which name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    CommonTlsContext,
+    SubjectAltNameMatcher,
+    SubjectAltNameMatcherSanType,
+    UpstreamTlsContext,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+
+from engine.envoy.typed import packed
+from engine.envoy.wire import construct
+from engine.resolve.values import BackendTls
+
+SYSTEM: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""Where the proxies' image keeps the certificates of its system."""
+_SANS: Final = {"Hostname": SubjectAltNameMatcherSanType.DNS, "URI": SubjectAltNameMatcherSanType.URI}
+
+
+def upstream_tls(value: BackendTls) -> TransportSocket:
+    """Speaks TLS with the policy's SNI, and believes only a certificate that it asks for."""
+    trusted = {"inline_string": value.bundle} if value.bundle else {"filename": SYSTEM}
+    context = construct(
+        UpstreamTlsContext,
+        sni=value.hostname,
+        common_tls_context=construct(
+            CommonTlsContext,
+            validation_context=construct(
+                CertificateValidationContext,
+                trusted_ca=construct(DataSource, **trusted),
+                match_typed_subject_alt_names=[_san(kind, name) for kind, name in value.names],
+            ),
+        ),
+    )
+    return construct(
+        TransportSocket,
+        name="envoy.transport_sockets.tls",
+        typed_config=packed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", context),
+    )
+
+
+def _san(kind: str, name: str) -> SubjectAltNameMatcher:
+    """A wildcard stands for any name below it, and for itself in a certificate."""
+    pattern = {"suffix": name[1:]} if name.startswith("*.") else {"exact": name}
+    return construct(SubjectAltNameMatcher, san_type=_SANS[kind], matcher=construct(StringMatcher, **pattern))

@@ -1,0 +1,73 @@
+"""The status of a BackendTLSPolicy: one ancestor a Gateway that uses what it names (PolicyStatus)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+from engine.graph.reader import Reader
+from engine.ref import Ref
+from engine.resolve.backend_tls import Policy, aims, authorities, winner
+from engine.resolve.manifest import GATEWAY_API, object_of
+from engine.resolve.settings import settings
+from engine.status.condition import condition, present
+
+MOST: Final = 16
+"""Ancestors that the API lets through."""
+
+
+class Reason(StrEnum):
+    """Reasons that are not a problem's own."""
+
+    ACCEPTED = "Accepted"
+    CONFLICTED = "Conflicted"
+    INVALID = "Invalid"
+    NO_VALID_CA = "NoValidCACertificate"
+    RESOLVED_REFS = "ResolvedRefs"
+
+
+def policy_status(graph: Reader, policy: Ref, gateways: Iterable[Ref]) -> dict[str, Any]:
+    """The wanted status."""
+    generation, refusal = present(graph, policy)
+    entries = [
+        {
+            "ancestorRef": {
+                "group": GATEWAY_API,
+                "kind": "Gateway",
+                "namespace": gateway.namespace,
+                "name": gateway.name,
+            },
+            "controllerName": settings(graph).controller_name,
+            "conditions": _conditions(graph, Policy(gateway, policy), generation, refusal),
+        }
+        for gateway in list(gateways)[:MOST]
+    ]
+    return {"generation": generation, "status": {"ancestors": entries}, "programmed": {}}
+
+
+def _conditions(graph: Reader, key: Policy, generation: int, refusal: str) -> list[dict[str, Any]]:
+    trusted = graph.get(authorities, key)
+    unresolved = [one for one in trusted.problems if one.reason != Reason.INVALID]
+    reason, text = _accepted(graph, key, refusal)
+    found = [condition("Accepted", reason == Reason.ACCEPTED, reason, text, generation)]
+    told = "; ".join(one.message for one in unresolved) or "all references are resolved"
+    why = unresolved[0].reason if unresolved else Reason.RESOLVED_REFS
+    found.append(condition("ResolvedRefs", not unresolved, why, told, generation))
+    return found
+
+
+def _accepted(graph: Reader, key: Policy, refusal: str) -> tuple[str, str]:
+    if refusal:
+        return Reason.INVALID, f"{refusal}; until it is mended, the last good revision is served"
+    for aim in aims(key.policy, object_of(graph, key.policy)):
+        first = graph.get(winner, aim)
+        if first is not None and first != key.policy:
+            named = f"{aim.target.kind} {aim.target.name}" + (f", port {aim.section}" if aim.section else "")
+            return Reason.CONFLICTED, f"BackendTLSPolicy {first.name} is older and has {named}: remove one of the two"
+    trusted = graph.get(authorities, key)
+    if not trusted.bundle and not trusted.system:
+        first_problem = trusted.problems[0]
+        is_unknown = first_problem.reason == Reason.INVALID
+        return Reason.INVALID if is_unknown else Reason.NO_VALID_CA, first_problem.message
+    return Reason.ACCEPTED, "the policy is accepted"
