@@ -8,13 +8,14 @@ from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
     CommonTlsContext,
+    SdsSecretConfig,
     SubjectAltNameMatcher,
     SubjectAltNameMatcherSanType,
     UpstreamTlsContext,
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
-from engine.envoy.typed import packed
+from engine.envoy.typed import ads, packed
 from engine.envoy.wire import construct
 from engine.resolve.values import BackendTls
 
@@ -31,6 +32,9 @@ def upstream_tls(value: BackendTls) -> TransportSocket:
         sni=value.hostname,
         common_tls_context=construct(
             CommonTlsContext,
+            tls_certificate_sds_secret_configs=[construct(SdsSecretConfig, name=value.client, sds_config=ads())]
+            if value.client
+            else [],
             validation_context=construct(
                 CertificateValidationContext,
                 trusted_ca=construct(DataSource, **trusted),

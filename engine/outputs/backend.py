@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.document import document
 from engine.envoy.cluster import assignment, cluster
-from engine.envoy.names import cluster_name
+from engine.envoy.names import cluster_name, secret_name
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import BROKEN, NODE, POLICY, STATUS, Used
 from engine.outputs.emission import Target, broken, emission
@@ -15,6 +15,7 @@ from engine.ref import Ref
 from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
 from engine.resolve.backend_tls import At, backend_tls, policies
 from engine.resolve.certificate import SEALER
+from engine.resolve.client_certificate import client_certificate
 from engine.resolve.manifest import held_fact, items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
 from engine.resolve.values import Backend, BackendKey, Problem
 from engine.status.condition import condition, not_taken, present
@@ -74,6 +75,8 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
         return Outputs(claims=claims)
     if tls is not None:
         sources.append(tls.policy)
+        client = graph.get(client_certificate, key.gateway)
+        tls = replace(tls, client=secret_name(client)) if isinstance(client, Ref) else tls
     sealer = graph.fact(SEALER) if tls is not None and tls.sealed else None
     provenance = tuple((one, graph.get(generation, one)) for one in sorted(sources))
     message = cluster(replace(value, tls=tls), name)

@@ -37,6 +37,7 @@ from engine.outputs.channels import (
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
+from engine.resolve.client_certificate import client_certificate
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
@@ -82,6 +83,9 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
             items += _route_config(gateway, name, provenance)
         items += _misdirected(gateway, [one for one in port_.served if one.requests], provenance)
         counts |= dict.fromkeys(_wanted(gateway, port_.served, ends))
+    client = graph.get(client_certificate, gateway)
+    if isinstance(client, Ref):
+        counts[SECRET, Wanted(gateway, client)] = None
     infra = {"gateway": str(gateway), "name": gateway.name, "namespace": gateway.namespace, "ports": ports["TCP"]}
     items.append((INFRA, str(gateway), infra | ({"udpPorts": ports["UDP"]} if ports["UDP"] else {})))
     return Outputs(tuple(items), tuple(counts))

@@ -242,7 +242,8 @@ class BackendTls:
     """How a backend is spoken to over TLS.
 
     SNI `hostname`, one of `names` ("Hostname" or "URI", and the name) in its certificate, which `bundle` (PEM; "" for
-    the system's) has signed. `sealed`: the bundle must not leave in clear.
+    the system's) has signed. `sealed`: the bundle must not leave in clear. `client` is the SDS name of a certificate of
+    the proxy's own, "" for none.
     """
 
     policy: Ref
@@ -250,6 +251,7 @@ class BackendTls:
     names: tuple[tuple[str, str], ...]
     bundle: str
     sealed: bool = False
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

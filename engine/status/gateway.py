@@ -8,11 +8,13 @@ from typing import Any
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
+from engine.resolve.client_certificate import client_certificate
 from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import items, object_of, refused_from_the_start, spec_of
 from engine.resolve.settings import settings
 from engine.resolve.termination import terminations
+from engine.resolve.values import Problem
 from engine.status.condition import condition, not_taken, present
 from engine.status.listener import entry, is_good, is_served, told
 
@@ -23,6 +25,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     LISTENERS_NOT_VALID = "ListenersNotValid"
     PROGRAMMED = "Programmed"
+    RESOLVED_REFS = "ResolvedRefs"
     INVALID = "Invalid"
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
 
@@ -56,12 +59,21 @@ def gateway_status(
         ],
         "listeners": entries,
     }
+    client = graph.get(client_certificate, gateway)
+    if client is not None:
+        status["conditions"].append(_resolved(client, generation))
     if sets or spec_of(object_).get("allowedListeners"):
         status["attachedListenerSets"] = sets
     addresses = _addresses(graph, object_)
     if addresses and served:
         status["addresses"] = addresses
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
+
+
+def _resolved(client: Ref | Problem, generation: int) -> dict[str, Any]:
+    if isinstance(client, Problem):
+        return condition("ResolvedRefs", False, client.reason, client.message, generation)
+    return condition("ResolvedRefs", True, Reason.RESOLVED_REFS, "all references are resolved", generation)
 
 
 def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ import json
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -33,6 +33,10 @@ TLS_PORT = 8443
 TRUSTED_PORT = 8444
 """Backends at this port too, with the certificate in TRUSTED (DNS:a.example.com, URI:spiffe://example.com/b), which
 the authority in the golden cases has signed."""
+MUTUAL_PORT = 8445
+"""Backends at this port want a certificate of the client, too: one that CLIENTS has signed, such as CLIENT."""
+CLIENTS = Path(__file__).parent / "clients.pem"
+CLIENT = Path(__file__).parent / "client.pem"
 TRUSTED = Path(__file__).parent / "trusted.pem"
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -140,7 +144,7 @@ async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) 
     servers = []
     try:
         for (address, port), name in places.items():
-            tls = {TLS_PORT: _tls, TRUSTED_PORT: _trusted}.get(port, lambda _: None)(name)
+            tls = _CONTEXTS.get(port, lambda _: None)(name)
             servers.append(await asyncio.start_server(named[name].connected, address, port, ssl=tls))
         yield named
     finally:
@@ -154,6 +158,13 @@ def _trusted(_: str) -> ssl.SSLContext:
     return context
 
 
+def _mutual(name: str) -> ssl.SSLContext:
+    context = _trusted(name)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(CLIENTS)
+    return context
+
+
 def _tls(name: str) -> ssl.SSLContext:
     """Of a certificate that names the backend: `backend-1`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -162,6 +173,13 @@ def _tls(name: str) -> ssl.SSLContext:
         file.flush()
         context.load_cert_chain(file.name)
     return context
+
+
+_CONTEXTS: dict[int, Callable[[str], ssl.SSLContext | None]] = {
+    TLS_PORT: _tls,
+    TRUSTED_PORT: _trusted,
+    MUTUAL_PORT: _mutual,
+}
 
 
 def _parse(head: bytes) -> tuple[str, str, Headers]:
