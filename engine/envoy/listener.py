@@ -7,7 +7,7 @@ or every connection would drain.
 from __future__ import annotations
 
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
+from envoy_data_plane.envoy.config.core.v3 import Address, DataSource, SocketAddress, TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
@@ -19,6 +19,8 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     Rds,
 )
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    CertificateValidationContextTrustChainVerification,
     CommonTlsContext,
     DownstreamTlsContext,
     SdsSecretConfig,
@@ -26,7 +28,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 
 from engine.envoy.typed import ads, packed
 from engine.envoy.wire import construct
-from engine.resolve.values import EnvoyListener
+from engine.resolve.values import Client, EnvoyListener
 from engine.resolve.values import FilterChain as ChainValue
 
 _HTTP = "envoy.extensions.filters.http"
@@ -67,17 +69,19 @@ def _chain(chain: ChainValue) -> FilterChain:
         name=chain.name,
         filter_chain_match=match,
         filters=[_connection_manager(chain.route_config)],
-        transport_socket=tls_socket(chain.secrets, ("h2", "http/1.1")),
+        transport_socket=tls_socket(chain.secrets, ("h2", "http/1.1"), chain.client),
     )
 
 
-def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...]) -> TransportSocket:
-    """Ends TLS with certificates that come by SDS, and offers application protocols (ALPN)."""
+def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...], client: Client | None = None) -> TransportSocket:
+    """Ends TLS with certificates that come by SDS, offers protocols (ALPN), and may ask clients for certificates."""
     tls = construct(
         DownstreamTlsContext,
+        require_client_certificate=None if client is None or client.insecure else True,
         common_tls_context=construct(
             CommonTlsContext,
             alpn_protocols=list(protocols),
+            validation_context=None if client is None else _clients(client),
             tls_certificate_sds_secret_configs=[
                 construct(SdsSecretConfig, name=name, sds_config=ads()) for name in secrets
             ],
@@ -87,6 +91,15 @@ def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...]) -> Transpor
         TransportSocket,
         name="envoy.transport_sockets.tls",
         typed_config=packed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", tls),
+    )
+
+
+def _clients(client: Client) -> CertificateValidationContext:
+    unverified = CertificateValidationContextTrustChainVerification.ACCEPT_UNTRUSTED
+    return construct(
+        CertificateValidationContext,
+        trusted_ca=construct(DataSource, inline_string=client.bundle),
+        **({"trust_chain_verification": unverified} if client.insecure else {}),
     )
 
 

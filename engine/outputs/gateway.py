@@ -37,7 +37,7 @@ from engine.outputs.channels import (
 from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
-from engine.resolve.client_certificate import client_certificate
+from engine.resolve.client_certificate import client_certificate, named_certificate
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
@@ -62,8 +62,9 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     serving = [one for one in found if is_served(one, ends.get(one.name))]
     items: list[tuple[str, str, Any]] = []
     # Of those that cannot be served too: that one expired is known for as long as it is named, and no longer.
+    named = [*(ref for one in ends.values() for ref in one.named), graph.get(named_certificate, gateway)]
     counts: dict[tuple[str, Hashable], None] = {
-        (EXPIRY, Wanted(gateway, ref)): None for one in ends.values() for ref in one.named
+        (EXPIRY, Wanted(gateway, ref)): None for ref in named if isinstance(ref, Ref)
     }
     ports: dict[str, list[int]] = {"TCP": [], "UDP": []}
     for carrier, port in sorted({(one.transport, one.port) for one in serving}):
@@ -151,9 +152,9 @@ def _route_config(gateway: Ref, name: str, provenance: Provenance) -> list[tuple
 def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> EnvoyListener:
     plain = next((one.route_config for one in mine if one.protocol == "HTTP"), "")
     chains = tuple(
-        FilterChain(one.name, one.hostname, one.route_config, tuple(secret_name(ref) for ref in ends[one.name].secrets))
+        FilterChain(one.name, one.hostname, one.route_config, tuple(map(secret_name, end.secrets)), end.client)
         for one in mine
-        if one.requests and not plain
+        if one.requests and not plain and (end := ends[one.name])
     )
     return EnvoyListener(listener_name(port), port, mine[0].protocol in ("HTTPS", "TLS"), plain, chains)
 

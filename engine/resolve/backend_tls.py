@@ -7,14 +7,12 @@ from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
+from engine.resolve.authority import authority
 from engine.resolve.backend import port_name
-from engine.resolve.certificate import SEALER
 from engine.resolve.gateway import age
 from engine.resolve.indexes import POLICIES
-from engine.resolve.key_pair import is_bundle
 from engine.resolve.manifest import items, mapping, object_of, served_object, spec_of
 from engine.resolve.values import BackendKey, BackendTls, Over, Problem
-from engine.seal import Sealer, UnsealError
 
 
 class Aim(NamedTuple):
@@ -106,28 +104,10 @@ def authorities(graph: Reader, key: Policy) -> Authorities:
     problems: list[Problem] = []
     refs = items(validation.get("caCertificateRefs"))
     for one in refs:
-        read = _authority(graph, key.policy, one)
+        group, kind, name = (str(one.get(word, "")) for word in ("group", "kind", "name"))
+        read = authority(
+            graph, Ref(key.policy.cluster, group, kind, key.policy.namespace, name), ("ConfigMap", "Secret")
+        )
         (problems if isinstance(read, Problem) else found).append(read)  # type: ignore[arg-type]
     sealed = any(one.get("kind") == "Secret" for one in refs)
     return Authorities("\n".join(found), tuple(problems), sealed=sealed)
-
-
-def _authority(graph: Reader, policy: Ref, item: Json) -> str | Problem:
-    group, kind, name = (str(item.get(one, "")) for one in ("group", "kind", "name"))
-    if group or kind not in ("ConfigMap", "Secret"):
-        text = f"caCertificateRefs cannot name {kind} of {group or 'v1'}: use a ConfigMap or a Secret with ca.crt"
-        return Problem("InvalidKind", text)
-    object_ = object_of(graph, Ref(policy.cluster, "", kind, policy.namespace, name))
-    told = f"{kind} {policy.namespace}/{name}"
-    text = str(mapping((object_ or {}).get("data")).get("ca.crt") or "")
-    if not text:
-        return Problem("InvalidCACertificateRef", f"{told} {'lacks ca.crt' if object_ else 'does not exist'}")
-    sealer = graph.fact(SEALER)
-    try:
-        if kind == "Secret" and isinstance(sealer, Sealer):
-            text = sealer.unseal_text(text).decode(errors="replace")
-    except UnsealError:
-        return Problem("InvalidCACertificateRef", f"{told} is sealed with another key: its source must write it again")
-    if not is_bundle(text):
-        return Problem("InvalidCACertificateRef", f"{told} has no PEM certificates in ca.crt")
-    return text

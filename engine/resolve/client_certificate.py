@@ -15,12 +15,17 @@ from engine.resolve.values import Problem
 
 def client_certificate(graph: Reader, gateway: Ref) -> Ref | Problem | None:
     """Its Secret, or why it cannot be had; None where the Gateway names none."""
-    spec = graph.get(gateway_spec, gateway) or {}
-    wanted = mapping(mapping(mapping(spec.get("tls")).get("backend")).get("clientCertificateRef"))
-    if not wanted:
+    found = graph.get(named_certificate, gateway)
+    if found is None:
         return None
-    (found,) = certificate_refs(gateway, {"certificateRefs": [wanted]})
     problem = found if isinstance(found, Problem) else graph.get(certificate_problem, Wanted(gateway, found, gateway))
     if problem is None:
         return found
     return problem if problem.reason == "RefNotPermitted" else replace(problem, reason="InvalidClientCertificateRef")
+
+
+def named_certificate(graph: Reader, gateway: Ref) -> Ref | Problem | None:
+    """The Secret that the Gateway names, to be had or not, or why it is none."""
+    spec = graph.get(gateway_spec, gateway) or {}
+    wanted = mapping(mapping(mapping(spec.get("tls")).get("backend")).get("clientCertificateRef"))
+    return certificate_refs(gateway, {"certificateRefs": [wanted]})[0] if wanted else None

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
+from engine.resolve.frontend import Frontend, Port, frontend
 from engine.resolve.gateway import entries
 from engine.resolve.hostname import is_certified
 from engine.resolve.listener import ends_tls, is_passthrough
 from engine.resolve.manifest import mapping
-from engine.resolve.values import Problem
+from engine.resolve.values import Client, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Termination:
     """A listener's certificates: those that can be served, and problems of those that cannot.
 
-    `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content. `named`
-    are all that it names, to be served or not.
+    `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content.
+    `client` is what clients must show, and `refused` is set when none could be let in. `named` are all certificates that
+    it names, to be served or not.
     """
 
     listener: str
     secrets: tuple[Ref, ...]
     problems: tuple[Problem, ...]
     foreign: Problem | None = None
+    refused: Problem | None = None
+    client: Client | None = None
     named: tuple[Ref, ...] = ()
 
 
@@ -52,12 +56,21 @@ def _foreign(graph: Reader, hostname: str, secrets: list[Wanted]) -> Problem | N
     return Problem("HostnameMismatch", text)
 
 
+def _asking(whole: Termination, asked: Frontend) -> Termination:
+    """Clients must show certificates; with nobody who could have signed them, nobody is let in."""
+    problems = (*whole.problems, *asked.problems)
+    if asked.bundle:
+        return replace(whole, problems=problems, client=Client(asked.bundle, asked.insecure))
+    refused = Problem("NoValidCACertificate", asked.problems[0].message)
+    return replace(whole, problems=problems, secrets=(), refused=refused)
+
+
 def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
     """One for each listener that ends TLS."""
     found = []
     for entry in graph.get(entries, gateway) or ():
         source, item = entry
-        protocol = str(item.get("protocol"))
+        protocol, port = str(item.get("protocol")), int(item.get("port", 0))
         if not ends_tls(protocol, passthrough=is_passthrough(item)):
             continue
         good: list[Ref] = []
@@ -76,5 +89,7 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
         wanted = [Wanted(gateway, ref, source) for ref in good]
         foreign = _foreign(graph, str(item.get("hostname") or "").lower(), wanted)
         named = tuple(ref for ref in refs if isinstance(ref, Ref))
-        found.append(Termination(entry.name, tuple(good), tuple(problems), foreign, named))
+        whole = Termination(entry.name, tuple(good), tuple(problems), foreign, named=named)
+        asked = graph.get(frontend, Port(gateway, port)) if protocol == "HTTPS" else None
+        found.append(whole if asked is None else _asking(whole, asked))
     return tuple(found)

@@ -266,6 +266,14 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """What clients must show: a certificate that `bundle` (PEM) has signed; `insecure` lets in those without, too."""
+
+    bundle: str
+    insecure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FilterChain:
     """What one HTTPS listener contributes to its port: SNI `server_name` ("" for any) and certificates in order."""
 
@@ -273,6 +281,7 @@ class FilterChain:
     server_name: str
     route_config: str
     secrets: tuple[str, ...]
+    client: Client | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     LISTENERS_NOT_VALID = "ListenersNotValid"
     PROGRAMMED = "Programmed"
     RESOLVED_REFS = "ResolvedRefs"
+    CONFIGURATION_CHANGED = "ConfigurationChanged"
     INVALID = "Invalid"
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
 
@@ -62,6 +63,10 @@ def gateway_status(
     client = graph.get(client_certificate, gateway)
     if client is not None:
         status["conditions"].append(_resolved(client, generation))
+    if any(end.client is not None and end.client.insecure for end in ends.values()):
+        text = "clients without a valid certificate are let in (AllowInsecureFallback): use it for tests only"
+        insecure = condition("InsecureFrontendValidationMode", True, Reason.CONFIGURATION_CHANGED, text, generation)
+        status["conditions"].append(insecure)
     if sets or spec_of(object_).get("allowedListeners"):
         status["attachedListenerSets"] = sets
     addresses = _addresses(graph, object_)

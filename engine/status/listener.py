@@ -55,7 +55,7 @@ def _problem(one: Listener, end: Termination | None) -> str | None:
 def entry(one: Listener, end: Termination | None, attached: int, generation: int) -> dict[str, Any]:
     """ListenerStatus, which is ListenerEntryStatus too."""
     unresolved = one.bad_kinds or (end.problems[0] if end is not None and end.problems else None)
-    against = one.refused or one.conflict
+    against = one.refused or one.conflict or (end.refused if end is not None else None)
     broken = against.message if against is not None else _problem(one, end)
     conditions = [
         condition(

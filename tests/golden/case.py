@@ -83,6 +83,7 @@ class Request(Strict):
     """A request to a listener's port; `host` is also the SNI of a request over TLS unless `sni` says otherwise.
 
     `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS; `udp` sends it as a datagram.
+    With `client` a certificate is shown that tests/support/clients.pem has signed.
     """
 
     port: int = 80
@@ -94,6 +95,7 @@ class Request(Strict):
     headers: dict[str, str] = Field(default_factory=dict)
     times: int = 1
     websocket: bool = False
+    client: bool = False
     expect: Expected
 
 

@@ -6,8 +6,10 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _SECONDS = 15.0
+CLIENT = Path(__file__).parent / "client.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request. `path` is sent as it stands; `sni` None means no TLS, "" TLS without a name."""
+    """A request. `path` is sent as it stands; `sni` None means no TLS, "" TLS without a name.
+
+    With `certificate` the client shows its own.
+    """
 
     host: str
     path: str = "/"
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     sni: str | None = None
+    certificate: bool = False
 
 
 class Connection:
@@ -44,13 +50,15 @@ class Connection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, address: str, port: int, sni: str | None = None) -> Connection:
+    async def open(cls, address: str, port: int, sni: str | None = None, *, certificate: bool = False) -> Connection:
         """Connect; raises OSError (ssl.SSLError too)."""
         if sni is None:
             return cls(*await asyncio.wait_for(asyncio.open_connection(address, port), _SECONDS))
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(CLIENT)
         opening = asyncio.open_connection(address, port, ssl=context, server_hostname=sni)
         return cls(*await asyncio.wait_for(opening, _SECONDS))
 
@@ -89,7 +97,7 @@ class Connection:
 
 async def ask(address: str, port: int, request: Ask) -> Answer:
     """One request on a connection of its own."""
-    connection = await Connection.open(address, port, request.sni)
+    connection = await Connection.open(address, port, request.sni, certificate=request.certificate)
     try:
         return await connection.ask(request)
     finally:
