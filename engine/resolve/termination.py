@@ -20,8 +20,8 @@ class Termination:
     """A listener's certificates: those that can be served, and problems of those that cannot.
 
     `foreign` is set when all of them are for other hostnames: they are served, but clients will not be content.
-    `client` is what clients must show, and `refused` is set when none could be let in. `named` are all certificates that
-    it names, to be served or not.
+    `client` is what clients must show, and `refused` is set when none could be let in. `named` are all certificates
+    that it names, to be served or not.
     """
 
     listener: str

@@ -42,7 +42,17 @@ _GATEWAYS = [
     (_HTTP, _listener("a", "c0"), _listener("b", "c1", port=9443)),  # The first is in conflict with the second.
     (_HTTP,),
 ]
+
+
+def _client(generation: int) -> Put:
+    """A Gateway that names itself to backends with a certificate."""
+    found = gateway("gw", *_GATEWAYS[0], generation=generation)
+    tls = {"backend": {"clientCertificateRef": {"name": "c1"}}}
+    return Put(found.ref, {**found.object, "spec": {**found.object["spec"], "tls": tls}})
+
+
 _CHANGES = st.one_of(
+    st.builds(_client, st.integers(1, 2)),
     st.builds(_revised, st.sampled_from(_CERTIFICATES), st.integers(1, 3)),
     st.sampled_from([delete(one) for one in _CERTIFICATES[:2]]),
     st.builds(
@@ -104,3 +114,14 @@ def test_certificates_that_came_expired_and_went_leave_nothing(found: list[Put])
     assert _picture(engine.everything()) == _picture(never.everything())
     assert _kept(engine) == _kept(never)
     assert _size(engine) == _size(never)
+
+
+def test_a_client_certificate_that_expires_is_told_and_offered_no_more() -> None:
+    engine = Engine(_SEALER)
+    engine.apply(replace(change_set(_client(1), _CERTIFICATES[1]), time=_at(0)), 0)
+    before = engine.everything()
+    assert before.wake_at is not None
+    after = engine.apply(replace(change_set(Tick(), number=1), time=before.wake_at), 1)
+    assert any("/secret/" in key for key in before.fragments.set)
+    assert [key for key in after.fragments.removed if "/secret/" in key]
+    assert "expired at" in str(after.statuses.set)
