@@ -39,7 +39,6 @@ MODULES = (
     "engine.outputs.lawful",
     "engine.status.gateway",
     "engine.status.listener",
-    "engine.status.listener_set",
     "engine.status.backend_tls_policy",
     "engine.status.route",
 )
