@@ -72,6 +72,8 @@ _NOT_FOUND = {
     503: RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
 }
 _MILLION = 1_000_000
+_LONGEST = timedelta(days=36_500)
+"""Of a pause between tries: Envoy rejects what is beyond 2^63 ns, 292 years; the longest that the API knows has 45."""
 
 
 class Place(NamedTuple):
@@ -293,7 +295,8 @@ def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
         values["per_try_timeout"] = _millis(timeouts.backend_request)
     if retry.backoff:
         base = _millis(retry.backoff)
-        values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=base * 10)
+        longest = min(base * 10, _LONGEST)
+        values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
     conditions = "connect-failure,refused-stream,unavailable,cancelled"
     return construct(
         RetryPolicy,
