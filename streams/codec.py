@@ -1,4 +1,6 @@
-"""Records to bytes and back: the only place that knows how change sets and updates look on the wire.
+"""Records to bytes and back: the only place that knows how change sets and outputs look on the wire.
+
+What penstock.updates says of an update `streams.updates` knows.
 
 It must never raise anything but Garbage and NewerSchema for bytes that came from a topic.
 """
@@ -19,10 +21,8 @@ from engine.events import SCHEMA, Admitted, Change, ChangeSet, Delete, Lift, Put
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.ports import Headers, Outgoing, Record
-from streams.topics import OUTPUTS, PROGRESS, Topic, key, split_key
-
-PART_BYTES: Final = 900 * 1024
-"""A larger change set travels in parts (aiokafka's request limit is 1 MiB)."""
+from streams.topics import OUTPUTS, PART_BYTES, PROGRESS, Topic, key, split_key
+from streams.updates import update_values
 
 _LAST: Final = 1 << 40
 """Index of a progress record: behind whatever its update holds."""
@@ -173,8 +173,8 @@ def encode_update(
             else:
                 yield _row(domain, partition, topic, name, dumps(value), at)
             index += 1
-    value = dumps({**summary, "offset": update.offset, "time": update.time, "downstream": downstream(update)})
-    yield Outgoing(Topic.UPDATES, partition, domain.encode(), value, _position(update.offset, index))
+    for number, part in enumerate(update_values(update, summary), index):
+        yield Outgoing(Topic.UPDATES, partition, domain.encode(), part, _position(update.offset, number))
     mark = {"time": update.time, "engine": summary.get("engine", "")}
     yield from progress_records(domain, partition, update.offset, mark, first)
 
@@ -182,7 +182,7 @@ def encode_update(
 def progress_records(
     domain: str, partition: int, offset: int, mark: Mapping[str, str], first: int = 0
 ) -> list[Outgoing]:
-    """What closes an update on each output partition; penstock.updates is closed by its own record.
+    """What closes an update on each output partition; penstock.updates is closed by its own last record.
 
     `mark` is the domain's time and the engine's version; `first` as in `encode_update`.
     """
@@ -214,15 +214,6 @@ def _summary(change: Change) -> dict[str, Any]:
     return answer
 
 
-def downstream(update: Update) -> dict[str, Any]:
-    """The names of what an update changed."""
-    return {
-        "fragments": {"set": sorted(update.fragments.set), "removed": sorted(update.fragments.removed)},
-        "nodes": {"set": sorted(update.nodes.set), "removed": sorted(update.nodes.removed)},
-        "statuses": sorted([*update.statuses.set, *update.statuses.removed]),
-    }
-
-
 def decode_fragment(record: Record) -> Fragment | None:
     """Read a record of penstock.xds; None for a tombstone. Raises Garbage."""
     if record.value is None or record.key is None:
@@ -250,12 +241,6 @@ def decode_object(record: Record, *members: str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) and all(one in value for one in members) else None
-
-
-def decode_update(record: Record) -> dict[str, Any] | None:
-    """A record of penstock.updates; None for one that is no update: an opening, or not written by a resolver."""
-    value = decode_object(record, "offset", "changes", "downstream")
-    return value if value is not None and isinstance(value["offset"], int) else None
 
 
 def decode_convergence(record: Record) -> dict[str, Any] | None:

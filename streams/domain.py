@@ -25,7 +25,6 @@ from streams.codec import (
     change_summary,
     decode_change_set,
     decode_fragment,
-    decode_update,
     dumps,
     encode_change_set,
     encode_update,
@@ -35,6 +34,7 @@ from streams.continuity import BEGIN_ANEW, refuse
 from streams.ports import Log, LogBehind, LogError, Outgoing, Record, Writer
 from streams.rejected import rejected_offsets, rejection
 from streams.topics import OPENING, OUTPUTS, Topic, key
+from streams.updates import decode_update
 from streams.view import Table, read_table
 
 _LOG = structlog.get_logger()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Topic(StrEnum):
@@ -33,6 +34,9 @@ CONTROL = "~"
 
 OPENING = "~opening"
 """The key of the record by which an owner touches every output partition before it reads them."""
+
+PART_BYTES: Final = 900 * 1024
+"""A larger change set, and a larger record of penstock.updates, travels in parts."""
 
 _COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE, Topic.ACKNOWLEDGED}
 _DAYS_7_MS = 7 * 24 * 3600 * 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import orjson
@@ -12,12 +13,12 @@ import yaml
 from streams.cli.following import follow as going_on
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
-from streams.codec import decode_update
-from streams.ports import Log, Record
+from streams.ports import Log
 from streams.topics import Topic
+from streams.updates import Whole
 
 _OFFSETS_AN_UPDATE = 4
-"""Offsets that an update takes at most when it has a transaction of its own: itself, its progress, the marker."""
+"""Offsets that an update of one part takes at most, in a transaction of its own: itself, its progress, the marker."""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,8 @@ def show_log(
             _print(found, output)
             return
         _show(found, output)
-        await going_on(settings, Topic.UPDATES, end, lambda records: _show(_values(records), output))
+        whole = Whole()
+        await going_on(settings, Topic.UPDATES, end, lambda records: _show(whole.take(records), output))
 
     with_log(settings, work)
 
@@ -58,8 +60,9 @@ async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, A
     start = max(first, end - _OFFSETS_AN_UPDATE * limit)
     while True:
         found: deque[dict[str, Any]] = deque(maxlen=limit)
+        whole = Whole()
         async for records in log.read(Topic.UPDATES, partition, start):
-            found.extend(_values([one for one in records if one.offset < end]))
+            found.extend(whole.take(one for one in records if one.offset < end))
         if len(found) == limit or start <= first:
             return list(found), end
         start = first
@@ -72,7 +75,7 @@ def _print(found: list[dict[str, Any]], output: Format) -> None:
         emit(found, output)
 
 
-def _show(found: list[dict[str, Any]], output: Format) -> None:
+def _show(found: Iterable[dict[str, Any]], output: Format) -> None:
     for value in found:
         typer.echo(_line(value, output))
 
@@ -84,10 +87,6 @@ def _line(value: dict[str, Any], output: Format) -> str:
     if output is Format.YAML:
         return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
     return "  ".join(_row(value))
-
-
-def _values(records: list[Record]) -> list[dict[str, Any]]:
-    return [value for record in records if (value := decode_update(record)) is not None]
 
 
 def _row(value: dict[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,16 @@ from streams.topics import topic_specs
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "reference"
 
+_UPDATES = """
+## penstock.updates
+
+A value is JSON: `offset`, `time`, `cluster`, `source`, `actor` and `engine` of what was applied, `changes` (each a
+`verb` with what it names), and `downstream`, the names of the `fragments` and `nodes` `set` and `removed` and of the
+`statuses`. A large update is several records one behind the other in one transaction, each under 900 KiB: `part`
+counts from 0 to below `parts`, the header `offset` is the same in all, the header `index` grows. Their lists, one after
+the other in this order, are the whole update's. Most updates have one part.
+"""
+
 
 def pages() -> dict[str, str]:
     """File name -> text of every page."""
@@ -32,7 +42,7 @@ def _topics() -> str:
     for spec in topic_specs(1):
         config = ", ".join(f"{name}={value}" for name, value in sorted(spec.config.items()))
         lines.append(f"| `{spec.name}` | {config} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _UPDATES
 
 
 def _commands() -> str:

@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.backoff import Backoff
-from streams.codec import decode_convergence, decode_update
-from streams.ports import Log, LogError, Record
+from streams.codec import decode_convergence
+from streams.ports import Log, LogError
 from streams.topics import Topic
+from streams.updates import Whole
 from streams.view import follow_table
 
 _REFRESH_SECONDS = 0.25
@@ -116,11 +117,11 @@ async def _updates(log: Log, partition: int, seen: Callable[[str], None]) -> Non
     while True:
         try:
             _, end = await log.ends(Topic.UPDATES, partition)
+            whole = Whole()
             async for records in log.follow(Topic.UPDATES, partition, end):
                 backoff.reset()
-                for record in records:
-                    if words := _words(record):
-                        seen(words)
+                for update in whole.take(records):
+                    seen(_words(update))
         except LogError:
             await backoff.wait()
 
@@ -155,17 +156,14 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
             await backoff.wait()
 
 
-def _words(record: Record) -> str:
-    update = decode_update(record)
-    if update is None:
-        return ""
-    changes = update.get("changes", [])
+def _words(update: dict[str, Any]) -> str:
+    changes = update["changes"]
     shown = ", ".join(f"{one['verb']} {_name(one)}".rstrip() for one in changes[:3])
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    downstream = update.get("downstream", {}).get("fragments", {})
+    fragments = update["downstream"]["fragments"]
     return (
         f"offset {update['offset']}: {shown}{more} -> "
-        f"{len(downstream.get('set', []))} fragments set, {len(downstream.get('removed', []))} removed"
+        f"{len(fragments['set'])} fragments set, {len(fragments['removed'])} removed"
     )
 
 

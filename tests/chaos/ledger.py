@@ -18,6 +18,7 @@ from streams.codec import change_summary, decode_change_set, encode_update
 from streams.domain import Fold
 from streams.ports import Headers, Log, Outgoing, Record
 from streams.topics import OPENING, OUTPUTS, PROGRESS, Topic, split_key
+from streams.updates import decode_update
 
 Position = tuple[int, int]
 Topics = Mapping[Topic, Sequence[Record]]
@@ -53,7 +54,7 @@ def audit(topics: Topics) -> Audit:
     for topic in OUTPUTS:
         rows = _consumed(topic, topics[topic], found)
         found.records += len(rows)
-        closing = [one for one in rows if topic is Topic.UPDATES or split_key(one.key or b"")[1] == PROGRESS]
+        closing = [one for one in rows if _closes(one)]
         found.wrong += _difference(f"{topic.value}: closed", offsets, [position(one)[0] for one in closing])
         last: Position = (-1, -1)
         for one in rows:
@@ -95,6 +96,14 @@ def fold(changes: Sequence[Record], engine: Fold) -> dict[Topic, list[Outgoing]]
 def fragments(engine: Engine) -> dict[str, Fragment]:
     """All that an engine wants served, by key."""
     return {name: one for name, one in engine.everything().fragments.set.items() if isinstance(one, Fragment)}
+
+
+def _closes(record: Record) -> bool:
+    """Whether it is the last record of an update on its output."""
+    if record.topic is not Topic.UPDATES:
+        return split_key(record.key or b"")[1] == PROGRESS
+    value = decode_update(record)
+    return value is None or value["part"] + 1 == value["parts"]
 
 
 def position(record: Record) -> Position:

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import ChangeSet, Delete
-from streams.codec import decode_update, encode_change_set
+from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions, DomainStopped
 from streams.memory import MemoryLog
 from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Unavailable, Writer
 from streams.topics import OUTPUTS, Topic
+from streams.updates import decode_update
 from streams.view import read_table
 from tests.streams.toy import (
     TIME,
