@@ -246,12 +246,23 @@ def decode_object(record: Record, *members: str) -> dict[str, Any] | None:
 def decode_convergence(record: Record) -> dict[str, Any] | None:
     """A record of penstock.convergence; None for one that no projection wrote."""
     value = decode_object(record, "gateway", "proxies", "lowest")
-    try:
-        if value is not None:
-            parse_ref(value["gateway"])
-    except (ValueError, AttributeError):
-        return None
-    return value
+    return value if value is not None and _is_convergence(value) else None
+
+
+def _is_convergence(value: Mapping[str, Any]) -> bool:
+    gateway, proxies = value["gateway"], value["proxies"]
+    if not isinstance(gateway, str) or gateway.count("/") != len(Ref._fields) - 1 or not isinstance(proxies, dict):
+        return False
+    if type(value["lowest"]) is not int and value["lowest"] is not None:
+        return False
+    return all(
+        isinstance(one, dict)
+        and type(one.get("offset")) is int
+        and isinstance(one.get("connected"), bool)
+        and all(isinstance(one.get(name, ""), str) for name in ("error", "envoy"))
+        and "error" in one
+        for one in proxies.values()
+    )
 
 
 def dumps(value: Any) -> bytes:

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from streams.backoff import Backoff
-from streams.codec import decode_convergence
-from streams.ports import Log, LogError
+from streams.codec import decode_convergence, decode_object
+from streams.ports import Log, LogError, Record
 from streams.topics import Topic
 from streams.updates import Whole
 from streams.view import follow_table
 
 _REFRESH_SECONDS = 0.25
+_PAUSE_SECONDS = 1.0
 _RECENT = 8
 _WIDTH = 100
 _SHOWN = ("gateway/", "listener/")
@@ -53,6 +54,8 @@ class Screen:
         self._live = live
         self._is_shown = False
         self._is_lost = False
+        self._faults: set[str] = set()
+        self._seen = _Seen()
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
     def say(self, role: str, text: str) -> None:
@@ -76,13 +79,26 @@ class Screen:
     def _tell(self, line: str) -> None:
         self._recent.append(line)
         if not self._is_shown:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
 
     async def show(self, log: Log, partition: int) -> None:
-        """Display the log until cancelled."""
-        await (self._table(log, partition) if self._live else self._lines(log, partition))
+        """Display the log until cancelled: whatever goes wrong with that is said once, and ends nothing."""
+        backoff = Backoff(_PAUSE_SECONDS)
+        while True:
+            try:
+                await (self._table(log, partition) if self._live else self._lines(log, partition))
+            except Exception as error:  # noqa: BLE001  it shares its task group with all that serves
+                self._fault(_first(error))
+            await backoff.wait()
+
+    def _fault(self, error: Exception) -> None:
+        """Say what the display could not make anything of; of the same kind once."""
+        text = f"{type(error).__name__}: {error}"
+        if text not in self._faults:
+            self._faults.add(text)
+            self.say("view", f"something cannot be shown, all else goes on: {text[:_WIDTH]}")
 
     async def _lines(self, log: Log, partition: int) -> None:
         """A line for each update, and for each change of what proxies run."""
@@ -92,7 +108,7 @@ class Screen:
 
     async def _table(self, log: Log, partition: int) -> None:
         """Gateways, routes, the last change, convergence, and the last lines."""
-        seen = _Seen()
+        seen = self._seen = _Seen()
         self._is_shown = True
         try:
             with Live(_table(seen), refresh_per_second=4, transient=False) as live:
@@ -150,10 +166,20 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
                 for name, record in batch.rows.items():
                     if record is None:
                         seen.nodes.pop(name, None)
-                    elif name.startswith(_SHOWN):
-                        seen.nodes[name] = orjson.loads(record.value or b"{}")
+                    elif name.startswith(_SHOWN) and (node := _node(name, record)) is not None:
+                        seen.nodes[name] = node
         except LogError:
             await backoff.wait()
+
+
+def _node(name: str, record: Record) -> dict[str, Any] | None:
+    """A gateway's or listener's node; None for what no resolver wrote."""
+    node = decode_object(record)
+    if node is None or not name.startswith("gateway/"):
+        return node
+    gateway, listeners = node.get("gateway"), node.get("listeners")
+    is_gateway = isinstance(gateway, str) and gateway.count("/") == 4
+    return node if is_gateway and isinstance(listeners, list) else None
 
 
 def _words(update: dict[str, Any]) -> str:
@@ -165,6 +191,12 @@ def _words(update: dict[str, Any]) -> str:
         f"offset {update['offset']}: {shown}{more} -> "
         f"{len(fragments['set'])} fragments set, {len(fragments['removed'])} removed"
     )
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _name(change: dict[str, Any]) -> str:
@@ -182,7 +214,7 @@ def _proxies(row: dict[str, Any]) -> str:
 
 def _table(seen: _Seen) -> Table:
     """A row for each listener; proxies and what they run stand with the first of a gateway."""
-    table = Table(caption=seen.last, caption_justify="left", min_width=_WIDTH)
+    table = Table(caption=escape(seen.last), caption_justify="left", min_width=_WIDTH)
     for head in ("gateway", "listener", "port", "routes", "proxies", "run offset"):
         table.add_column(head)
     for name, node in sorted(seen.nodes.items()):
@@ -195,6 +227,6 @@ def _table(seen: _Seen) -> Table:
         first = [f"{parts[3]}/{parts[4]}", str(connected), "" if lowest is None else str(lowest)]
         for listener in [seen.nodes.get(f"listener/{node['gateway']}/{one}", {}) for one in node["listeners"]] or [{}]:
             shown = [str(listener.get(key, "")) for key in ("name", "port", "attachedRoutes")]
-            table.add_row(first[0], *shown, *first[1:])
+            table.add_row(*(escape(one) for one in (first[0], *shown, *first[1:])))
             first = ["", "", ""]
     return table

@@ -1,8 +1,12 @@
 """What `penstock run` shows of the graph, and what it keeps of it."""
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
-from streams.cli.view import _nodes, _Seen, _table, _updates
+import pytest
+
+from streams.cli.view import Screen, _nodes, _Seen, _table, _updates
 from streams.codec import dumps
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
@@ -55,3 +59,66 @@ async def test_the_last_change_is_told_in_words() -> None:
         task.cancel()
     told = "last change: offset 7: put Gateway default/gw, tick -> 2 fragments set, 0 removed"
     assert _table(seen).caption == told
+
+
+_PROXY = {"connected": True, "error": "", "offset": 9}
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [
+        (Topic.UPDATES, {"offset": 1, "changes": [1], "downstream": {}}),
+        (Topic.UPDATES, {"offset": 1, "changes": [{"verb": "refused", "location": "a[/b.yaml:3"}], "downstream": {}}),
+        (Topic.CONVERGENCE, {"gateway": "a/b/c/d/e", "proxies": None, "lowest": 1}),
+        (Topic.CONVERGENCE, {"gateway": "a/b/c/d/e", "proxies": {"p": {"connected": True}}, "lowest": 1}),
+        (Topic.CONVERGENCE, {"gateway": "a/b/c/d/e", "proxies": {"p": {**_PROXY, "error": 5}}, "lowest": 1}),
+        (Topic.CONVERGENCE, {"gateway": ["a"], "proxies": {}, "lowest": 1}),
+        (Topic.CONVERGENCE, {"gateway": "a/b/c/d/e", "proxies": {}, "lowest": {}}),
+        (Topic.GRAPH, {"gateway": 5, "listeners": 7}),
+        (Topic.GRAPH, [5]),
+        (Topic.GRAPH, {"gateway": "a/b/c/d/e", "listeners": ["[/b]", 5, ["x"]]}),
+    ],
+)
+async def test_one_garbage_record_does_not_end_the_run(tmp_path: Path, topic: Topic, value: Any, *, live: bool) -> None:
+    """The view shares its task group with the supervisor: what it raised ended roles, Envoys and broker."""
+    log, screen = MemoryLog(), Screen(tmp_path, live=live)
+    lines = [Outgoing(topic, 0, b"default", dumps(value))]
+    if topic is Topic.GRAPH:
+        lines = [Outgoing(topic, 0, key("default", "gateway/x"), dumps(value), row("x", {}, 0).headers), row(PROGRESS, {}, 0)]
+    good = {"offset": 2, "changes": [{"verb": "tick"}], "downstream": {}}
+    async with log.writer("w") as writer, asyncio.timeout(20), asyncio.TaskGroup() as run:
+        task = run.create_task(screen.show(log, 0))
+        for _ in range(3):
+            await writer.write(lines)
+            await asyncio.sleep(0)
+        while not any("offset 2: tick" in line for line in (*screen._recent, screen._seen.last)):
+            await writer.write([Outgoing(Topic.UPDATES, 0, b"default", dumps(good))])
+            await asyncio.sleep(0.05)
+            assert not task.done()
+        task.cancel()
+
+
+async def test_a_view_that_fails_is_told_of_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(MemoryLog):
+        tries = 0
+
+        async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+            self.tries += 1
+            msg = "[/what nobody thought of"
+            raise KeyError(msg)
+
+    monkeypatch.setattr("streams.backoff._LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr("streams.cli.view._PAUSE_SECONDS", 0.01)
+    for live in (False, True):
+        log, screen = Broken(), Screen(tmp_path, live=live)
+        task = asyncio.create_task(screen.show(log, 0))
+        async with asyncio.timeout(10):
+            while log.tries < 8:
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        told = [line for line in screen._recent if "cannot be shown" in line]
+        assert len(told) == 1
+        assert "what nobody thought of" in told[0]
+        task.cancel()
+        await asyncio.wait({task})
