@@ -39,18 +39,26 @@ class Supervisor:
                 tasks.create_task(self._keep(role), name=f"role-{role.name}")
 
     async def _keep(self, role: Role) -> None:
-        failures = 0
+        failures, trouble = 0, ""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            code = await self._once(role)
+            try:
+                process = await self._start(role)
+            except (OSError, RuntimeError) as error:
+                # No process, thread, descriptor or memory to be had now: that must not end the other roles.
+                ended = f"cannot be started: {error}"
+            else:
+                ended, trouble = f"ended with {_words(await self._finish(role, process))}", ""
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
-            self.say(role.name, f"ended with {_words(code)}, starts again in {pause} s")
+            if ended != trouble:
+                self.say(role.name, f"{ended}, starts again in {pause} s")
+            trouble = ended
             await asyncio.sleep(pause)
 
-    async def _once(self, role: Role) -> int:
-        process = await asyncio.create_subprocess_exec(
+    async def _start(self, role: Role) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             *self.command,
             *role.arguments,
             stdin=asyncio.subprocess.DEVNULL,
@@ -61,6 +69,9 @@ class Supervisor:
             start_new_session=True,
             limit=1 << 20,
         )
+
+    async def _finish(self, role: Role, process: asyncio.subprocess.Process) -> int:
+        """Hear it until it ends; the code it ended with."""
         self.pids[role.name] = process.pid
         try:
             if process.stdout is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from streams.supervisor import Role, Supervisor
 
@@ -90,3 +93,28 @@ async def test_what_a_role_prints_never_ends_the_run() -> None:
     async with supervising({"a": script}, heard):
         await until(lambda: "yes" in heard.of("a"))
     assert max(len(one) for one in heard.of("a")) < 1 << 20
+
+
+async def test_a_role_that_cannot_be_spawned_is_tried_again_and_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EAGAIN, ENOMEM or EMFILE of one fork ended the whole run."""
+    heard, real, full = Heard(), asyncio.create_subprocess_exec, True
+
+    async def spawned(*words: str, **more: object) -> asyncio.subprocess.Process:
+        if full and "late" in words[-1]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return await real(*words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spawned)
+    async with supervising({"a": _STEADY, "b": f"{_STEADY}  # late"}, heard) as supervisor:
+        await until(lambda: heard.of("a") and heard.of("b"))
+        pid = supervisor.pids["a"]
+        # The second try comes after half a second, and says nothing anew.
+        began = asyncio.get_running_loop().time()
+        await until(lambda: asyncio.get_running_loop().time() - began > 1.0)
+        (said,) = heard.of("b")
+        assert "cannot be started" in said
+        assert os.strerror(errno.EAGAIN) in said
+        full = False
+        await until(lambda: "up" in heard.of("b"))
+        assert supervisor.pids["a"] == pid
+        assert alive(pid)
