@@ -6,7 +6,7 @@ It reads files and nothing else: no watching, no log. One file changed costs tha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
@@ -18,6 +18,7 @@ from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, re
 Signature = tuple[int, int, int, int]
 _BLOCK = 4096
 _LOOKS = 5
+_NAMED = 3
 
 
 class Directory:
@@ -39,6 +40,9 @@ class Directory:
         """Folders with the name of a manifest and nothing in them."""
         self._folders: set[str] = set()
         """Folders, and links to some, at the last look at everything, hidden ones too."""
+        self.held: set[Ref] = set()
+        """Objects of the log that no file had when the two were first compared."""
+        self._is_compared = False
         self.is_doubtful = False
         """Whether the last look met a file that may be half written."""
 
@@ -50,7 +54,7 @@ class Directory:
     @property
     def is_partial(self) -> bool:
         """Whether something was broken from the start: what it said before cannot be told from what is gone."""
-        return any(file.broken and not file.chunks for file in self._odd.values()) or bool(self._closed)
+        return any(file.broken and file.blind for file in self._odd.values()) or bool(self._closed)
 
     def identity(self) -> tuple[int, int] | None:
         """Which directory it is: another one when it was replaced, or a link to it moved. None when missing."""
@@ -89,14 +93,24 @@ class Directory:
         """All objects that any file says something of, refused ones too."""
         return set(self._owners)
 
+    def compare(self, logged: Collection[Ref]) -> None:
+        """Note what the log has and no file; once, for what a file said since is known, and may go with its words."""
+        gone = set(logged) - self._owners.keys()
+        self.held = self.held & gone if self._is_compared else gone
+        self._is_compared = True
+
     def keeps(self, ref: Ref) -> bool:
         """Whether an object of the log that no file has must stay: refused, or perhaps in what cannot be read."""
-        return ref in self._owners or self.is_partial or self.missing
+        if ref in self._owners or self.is_partial or self.missing:
+            return True
+        return ref in self.held and any(
+            file.blind or any(one.may_be(ref) for one in file.unread) for file in self._odd.values()
+        )
 
     def refusals(self) -> list[Refused]:
         """All refusals, one a location: those of one list are told together."""
         refused: dict[str, Refused] = {}
-        found = [one for name in sorted(self._odd) for one in self._odd[name].refused]
+        found = [one for name in sorted(self._odd) for one in self._refused(self._odd[name])]
         for one in [*found, *(loser for ref in sorted(self._shared) for loser in self._losers(ref))]:
             before = refused.get(one.location)
             refused[one.location] = (
@@ -115,15 +129,27 @@ class Directory:
         """Documents of kinds that are not read, by path."""
         return [one for name in sorted(self._odd) for one in self._odd[name].unread]
 
+    def _refused(self, file: File) -> Iterator[Refused]:
+        """A file's refusals, each with the objects that stay because of it."""
+        if file.broken:
+            yield from file.refused
+            return
+        kept = {*file.kept, *self.held}
+        for one in file.refused:
+            stays = (kept if file.blind else file.kept) if one.ref is None else ()
+            yield replace(one, message=one.message + _staying(stays))
+        for odd in file.unread if kept else ():
+            if meant := {ref for ref in kept if odd.may_be(ref)}:
+                yield Refused(odd.name, odd.line, odd.message + _staying(meant))
+
     def _places(self, ref: Ref) -> Iterator[Found]:
         for name in self._owners.get(ref, ()):
             yield from self._files[name].objects.get(ref, ())
 
     def _losers(self, ref: Ref) -> Iterator[Refused]:
         first, *others = self._places(ref)
-        what = f"{ref.kind} {ref.namespace}/{ref.name}".replace(" /", " ")
         for one in others:
-            message = f"{what} stands in {first.location} already, which counts: remove one of the two"
+            message = f"{_named(ref)} stands in {first.location} already, which counts: remove one of the two"
             yield Refused(one.name, one.line, message)  # the object itself is as it should be
 
     def _names(self, paths: Iterable[str]) -> set[str] | None:
@@ -200,6 +226,7 @@ class Directory:
     def _own(self, ref: Ref, name: str, *, is_owner: bool) -> None:
         owners = [one for one in self._owners.get(ref, ()) if one != name]
         if is_owner:
+            self.held.discard(ref)
             owners = sorted([*owners, name])
         if owners:
             self._owners[ref] = owners
@@ -211,10 +238,23 @@ class Directory:
             self._shared.discard(ref)
 
 
+def _named(ref: Ref) -> str:
+    return f"{ref.kind} {ref.namespace}/{ref.name}".replace(" /", " ")
+
+
+def _staying(refs: Collection[Ref]) -> str:
+    """The words for objects that stay because of a refusal; none for none."""
+    if not refs:
+        return ""
+    names = ", ".join(map(_named, sorted(refs)[:_NAMED]))
+    more = f" and {len(refs) - _NAMED} more" if len(refs) > _NAMED else ""
+    return f"; until this is corrected what it said before stays: {names}{more}"
+
+
 def _difference(before: File, after: File) -> set[Ref]:
     """The refs of which the two say different things; where they stand does not matter."""
     refused = {one.ref for one in before.refused + after.refused if one.ref is not None}
-    return refused | {
+    return {*refused, *(before.kept ^ after.kept)} | {
         ref
         for ref in before.objects.keys() | after.objects.keys()
         if [one.object for one in before.objects.get(ref, ())] != [one.object for one in after.objects.get(ref, ())]

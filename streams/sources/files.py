@@ -117,7 +117,9 @@ class _Source:
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
         await asyncio.to_thread(self.directory.look)
+        self.directory.compare(self.logged.objects.keys())
         await self._append(self.directory.refs() | self.logged.objects.keys())
+        self.directory.held &= self.logged.objects.keys()
         collector.trim()
         async for paths in _events(self.directory):
             partial = self.directory.is_partial
@@ -128,7 +130,7 @@ class _Source:
                 touched |= await asyncio.to_thread(self.directory.look)
             if partial and not self.directory.is_partial:
                 touched |= self.logged.objects.keys()
-            await self._append(touched)
+            await self._append(touched | self.directory.held)
 
     def _is_doubtful(self, touched: set[Ref]) -> bool:
         lost = any(ref in self.logged.objects and self.directory.object(ref) is None for ref in touched)

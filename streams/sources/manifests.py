@@ -5,6 +5,7 @@ One bad document costs that document only: its file and line are named, and what
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from streams.sources.documents import Unreadable, check_size, json_documents, pl
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _NAME_CHARACTERS = 253
 _NAMESPACE_CHARACTERS = 63
+_NEAR = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class Unread:
     name: str
     line: int
     message: str
+    ref: Ref
+
+    def may_be(self, ref: Ref) -> bool:
+        """Whether it is that object, perhaps, with a slip in its kind or apiVersion."""
+        if self.ref.name != ref.name or (ref.namespace and ref.namespace != self.ref.namespace):
+            return False
+        return difflib.SequenceMatcher(None, self.ref.kind[:_NAMESPACE_CHARACTERS], ref.kind).ratio() >= _NEAR
 
 
 Judged = tuple[Ref, Found] | Refused | Unread
@@ -75,10 +84,14 @@ class File:
     chunks: Mapping[bytes, tuple[Judged, ...]] = field(default_factory=dict)
     """What each of its pieces says, by the piece's digest, with lines counted from the piece: an edit parses only what
     it changed."""
+    kept: frozenset[Ref] = frozenset()
+    """Objects that it said something of and that may stand in what cannot be told apart now."""
+    blind: bool = False
+    """Whether something in it cannot be told apart, and never could since it was first seen."""
 
     def refs(self) -> set[Ref]:
-        """All objects that the file says something of, refused ones too."""
-        return self.objects.keys() | {one.ref for one in self.refused if one.ref is not None}
+        """All objects that the file says something of, refused ones too, and those that it keeps."""
+        return self.objects.keys() | {one.ref for one in self.refused if one.ref is not None} | self.kept
 
 
 @dataclass(slots=True)
@@ -143,7 +156,7 @@ def read_text(text: str, name: str, cluster: str, before: File | None = None) ->
             judged = tuple(_judged(item, name, at, cluster) for at, one in documents for item in _items(one))
         chunks[digest] = judged
         found += [_moved(one, line - 1) for one in judged]
-    return _file(found, chunks)
+    return _keeping(_file(found, chunks), before)
 
 
 def identify(document: Any, cluster: str) -> Ref | str:
@@ -163,14 +176,29 @@ def identify(document: Any, cluster: str) -> Ref | str:
         return f"{kind} {metadata['name']}: a name cannot contain a slash"
     if len(metadata["name"]) > _NAME_CHARACTERS or len(namespace) > _NAMESPACE_CHARACTERS:
         return f"{kind}: a name has at most {_NAME_CHARACTERS} characters, a namespace {_NAMESPACE_CHARACTERS}"
+    try:
+        (group + kind + namespace + metadata["name"]).encode()
+    except UnicodeEncodeError:
+        return "apiVersion, kind and names must be text: half a character stands there"
     namespaced = NAMESPACED.get((group, kind), True)
     return Ref(cluster, group, kind, namespace if namespaced else "", metadata["name"])
 
 
 def _broken(refusal: Refused, before: File | None) -> File:
     if before is None:
-        return File(refused=(refusal,), broken=True)
-    return File(before.objects, (refusal,), before.unread, broken=True, chunks=before.chunks)
+        return File(refused=(refusal,), broken=True, blind=True)
+    kept = frozenset(before.refs() - before.objects.keys())
+    return File(before.objects, (refusal,), before.unread, True, before.chunks, kept, before.blind)
+
+
+def _keeping(file: File, before: File | None) -> File:
+    """The file with what it must not lose by a slip in what identifies a document."""
+    is_unclear = any(one.ref is None for one in file.refused)
+    if before is None:
+        return replace(file, blind=is_unclear)
+    gone = before.refs() - file.refs()
+    kept = {ref for ref in gone if is_unclear or any(one.may_be(ref) for one in file.unread)}
+    return replace(file, kept=frozenset(kept), blind=is_unclear and before.blind)
 
 
 def _file(found: Iterable[Judged], chunks: Mapping[bytes, tuple[Judged, ...]]) -> File:
@@ -206,16 +234,17 @@ def _items(document: Any) -> Iterator[Any]:
 
 
 def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
+    ref = identify(document, cluster)
+    if isinstance(ref, str):
+        return Refused(name, line, ref)
+    if not is_known(ref.group, ref.kind):
+        words = f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads"
+        return Unread(name, line, words, ref)
     try:
         document = plain(document)
-        ref = identify(document, cluster)
-        if isinstance(ref, str):
-            return Refused(name, line, ref)
-        if not is_known(ref.group, ref.kind):
-            return Unread(name, line, f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads")
         check_size(document)
     except ValueError as error:
-        return Refused(name, line, str(error))
+        return Refused(name, line, str(error), ref)
     judged = admit(ref, document)
     if isinstance(judged, Refusal):
         return Refused(name, line, judged.message, ref)
