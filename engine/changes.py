@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import reduce
 from typing import Any, Final
 
-from engine.document import document
+import orjson
+
+from engine.document import Document, document
 from engine.events import (
     Admitted,
     Change,
@@ -34,6 +37,8 @@ _WORDS: Final[dict[str, type[Change]]] = {
     "sync_end": SyncEnd,
     "engine_changed": EngineChanged,
 }
+_DEEPEST: Final = 200
+_SPARE: Final = 32
 _VERBS: Final = {kind: word for word, kind in _WORDS.items()}
 
 
@@ -91,10 +96,24 @@ def _read(word: str, name: str, value: Any) -> Any:
             msg = f"{word}.object is no object"
             raise Garbage(msg)
         _check_stamps(value)
-    elif not isinstance(value, str):
+        return _document(value)
+    if not isinstance(value, str):
         msg = f"{word}.{name} is no text"
         raise Garbage(msg)
     return value
+
+
+def _document(object_: Mapping[str, Any]) -> Document:
+    """As it is kept. Raises Garbage for what can be read but not written: JSON is read four times as deep."""
+    try:
+        kept = document(object_)
+        if kept.text.count(b"{") + kept.text.count(b"[") > _DEEPEST:
+            # In a row of the state it stands deeper by a few.
+            orjson.dumps(reduce(lambda inner, _: [inner], range(_SPARE), orjson.loads(kept.text)))
+    except TypeError as error:
+        msg = "put.object is nested too deep"
+        raise Garbage(msg) from error
+    return kept
 
 
 def _check_stamps(object_: Mapping[str, Any]) -> None:

@@ -16,13 +16,19 @@ from typing import Any, Final
 import orjson
 
 from engine.changes import Garbage, from_json, to_json, verb
-from engine.document import Document
+from engine.document import Document, document
 from engine.events import SCHEMA, Admitted, Change, ChangeSet, Delete, Lift, Put, Quarantine, Refused
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.ports import Headers, Outgoing, Record
 from streams.topics import OUTPUTS, PART_BYTES, PROGRESS, Topic, key, split_key
 from streams.updates import update_values
+
+_RECORD_BYTES: Final = 6 << 20
+"""Of a change set's record: a source's has 2 MiB at most, and what is made of it must fit into what Kafka takes."""
+
+_TEXT_LENGTH: Final = 1 << 16
+"""Of what a change set says of itself: each part of what is told of it says it again."""
 
 _LAST: Final = 1 << 40
 """Index of a progress record: behind whatever its update holds."""
@@ -96,6 +102,7 @@ def decode_change_set(record: Record) -> ChangeSet:
     if record.value is None:
         msg = "a tombstone has no meaning in the log"
         raise Garbage(msg)
+    _check_size(len(record.value))
     try:
         data = orjson.loads(record.value)
     except orjson.JSONDecodeError as error:
@@ -110,7 +117,17 @@ def decode_change_set(record: Record) -> ChangeSet:
             f"upgrade penstock"
         )
         raise NewerSchema(msg)
-    return _change_set(data)
+    change_set = _change_set(data)
+    # Written out anew some numbers are longer.
+    _check_size(sum(len(document(one.object).text) for one in change_set.changes if isinstance(one, Put)))
+    return change_set
+
+
+def _check_size(size: int) -> None:
+    """A row of the state holds two revisions of an object. Raises Garbage."""
+    if size > _RECORD_BYTES:
+        msg = f"has {size} bytes, at most {_RECORD_BYTES} are possible"
+        raise Garbage(msg)
 
 
 def _change_set(data: Mapping[str, Any]) -> ChangeSet:
@@ -119,6 +136,9 @@ def _change_set(data: Mapping[str, Any]) -> ChangeSet:
         value = data.get(name)
         if not isinstance(value, str):
             msg = f"{name} is not text"
+            raise Garbage(msg)
+        if len(value) > _TEXT_LENGTH:
+            msg = f"{name} has {len(value)} characters, at most {_TEXT_LENGTH} are possible"
             raise Garbage(msg)
         texts[name] = value
     if not _is_time(texts["time"]):
@@ -229,7 +249,7 @@ def decode_fragment(record: Record) -> Fragment | None:
             provenance,
             record.header("sealed") == "1",
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         msg = f"not a fragment: {error}"
         raise Garbage(msg) from error
 

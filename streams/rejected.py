@@ -6,26 +6,54 @@ versions would fold two histories.
 
 from __future__ import annotations
 
+from typing import Final
+
 from streams.ports import Log, Outgoing, Record
 from streams.topics import Topic
 
+_KEPT_BYTES: Final = 512 * 1024
+"""Of a record's value, and of its key: more is not needed to see whose it is, and garbage may be of any size."""
+
+_REASON_LENGTH: Final = 2_000
+_OFFSET_DIGITS: Final = 19
+"""Of the greatest that Kafka has."""
+
 
 def rejection(record: Record, reason: str) -> Outgoing:
-    """The record as it came, with where it stood and why it was rejected in its headers."""
+    """The record as it came, with where it stood and why it was rejected in its headers.
+
+    What is larger than `_KEPT_BYTES` is cut short, and the reason says so.
+    """
+    key, key_cut = _cut(record.key, "key")
+    value, value_cut = _cut(record.value, "value")
     headers = (
         ("topic", record.topic.value.encode()),
         ("offset", str(record.offset).encode()),
-        ("reason", reason.encode()),
+        ("reason", f"{reason[:_REASON_LENGTH]}{key_cut}{value_cut}".encode(errors="replace")),
     )
-    return Outgoing(Topic.REJECTED, record.partition, record.key, record.value, headers)
+    return Outgoing(Topic.REJECTED, record.partition, key, value, headers)
+
+
+def _cut(data: bytes | None, name: str) -> tuple[bytes | None, str]:
+    if data is None or len(data) <= _KEPT_BYTES:
+        return data, ""
+    return data[:_KEPT_BYTES], f"; of its {name}'s {len(data)} bytes the first {_KEPT_BYTES} are kept"
 
 
 async def rejected_offsets(log: Log, partition: int) -> frozenset[int]:
     """Offsets of penstock.changes that were rejected. Raises Unavailable or TopicMissing."""
     found: set[int] = set()
     async for records in log.read(Topic.REJECTED, partition):
-        for record in records:
-            offset = record.header("offset")
-            if record.header("topic") == Topic.CHANGES.value and offset.isdecimal():
-                found.add(int(offset))
+        found.update(offset for record in records if (offset := _offset(record)) is not None)
     return frozenset(found)
+
+
+def _offset(record: Record) -> int | None:
+    """Which offset was rejected; None for what no resolver wrote."""
+    try:
+        topic, offset = record.header("topic"), record.header("offset")
+    except UnicodeDecodeError:
+        return None
+    if topic != Topic.CHANGES.value or not offset.isdecimal() or len(offset) > _OFFSET_DIGITS:
+        return None
+    return int(offset)

@@ -133,6 +133,11 @@ def _broken(**changes: Any) -> bytes:
 _PUT = {"verb": "put", "ref": "a/b/c/d/e"}
 
 
+def _nested(depth: int) -> bytes:
+    value = _broken(changes=[{**_PUT, "object": {"metadata": {}, "x": "N"}}])
+    return value.replace(b'"N"', b'{"a":' * depth + b"1" + b"}" * depth)
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -157,6 +162,11 @@ _PUT = {"verb": "put", "ref": "a/b/c/d/e"}
         (_broken(changes=[{"verb": "delete", "ref": None}]), "delete.ref"),
         (_broken(changes=[{**_PUT, "object": []}]), "is no object"),
         (_broken(changes=[{**_PUT, "object": {}}]), "no metadata"),
+        (_nested(300), "nested too deep"),
+        (_nested(250), "nested too deep"),
+        (_broken(actor="x" * (1 << 17)), "actor has 131072 characters"),
+        (_broken(changes=[{**_PUT, "object": {"metadata": {}, "x": "x" * (7 << 20)}}]), "has 7340[0-9]+ bytes, at most 6291456"),
+        (_broken(changes=[{**_PUT, "object": {"metadata": {}, "x": "N"}}]).replace(b'"N"', b"[" + b"1e15," * 500_000 + b"1]"), "has 9500[0-9]+ bytes"),
         (_broken(changes=[{**_PUT, "object": {"metadata": None}}]), "no metadata"),
         (_broken(changes=[{**_PUT, "object": {"metadata": {"generation": "x"}}}]), "generation"),
         (_broken(changes=[{"verb": "quarantine", "gateway": "a/b/c/d/e", "fragment": "", "version": "", "objects": [1], "error": "", "envoy": ""}]), "quarantine.objects"),
@@ -165,6 +175,11 @@ _PUT = {"verb": "put", "ref": "a/b/c/d/e"}
 def test_garbage_has_a_reason(value: bytes | None, reason: str) -> None:
     with pytest.raises(Garbage, match=reason):
         decode_change_set(raw(value))
+
+
+def test_what_is_nested_less_deep_can_be_written() -> None:
+    change_set = decode_change_set(raw(_nested(200)))
+    assert decode_change_set(recorded(encode_change_set(change_set)[0])) == change_set
 
 
 def test_a_newer_schema_is_no_garbage() -> None:
