@@ -43,13 +43,17 @@ class Directory:
         self.held: set[Ref] = set()
         """Objects of the log that no file had when the two were first compared."""
         self._is_compared = False
+        self._home: tuple[int, int] | None = None
+        """Which directory it was when it had manifests last."""
+        self._is_vacant = False
+        """Whether another directory stands in its place, with no manifest: as below a volume that is not mounted."""
         self.is_doubtful = False
         """Whether the last look met a file that may be half written."""
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such directory now."""
-        return not self.root.is_dir()
+        """Whether there is no such directory now, or an empty one in its place."""
+        return self._is_vacant or not self.root.is_dir()
 
     @property
     def is_partial(self) -> bool:
@@ -71,14 +75,14 @@ class Directory:
         """
         self.is_doubtful = False
         touched: set[Ref] = set()
-        names = None if paths is None else self._names(paths)
+        names = None if paths is None or self.identity() != self._home else self._names(paths)
         if names is not None:
             for name in sorted(names):
                 touched |= self._read(name, signature(self.root / name))
             return touched
         # Files move while others are read: only a listing that held still is a state of the directory.
         for _ in range(_LOOKS):
-            changed = {} if self.missing else self._changed()
+            changed = self._changed() if self.root.is_dir() else {}
             for name in sorted(changed):
                 touched |= self._read(name, changed[name])
             if not changed:
@@ -122,6 +126,11 @@ class Directory:
             refused.setdefault(shown(folder), Refused(shown(folder), 0, message))
         if self.missing:
             words = f"the directory {shown(self.root)} is gone: what it said stays until it is back"
+            if self._is_vacant and self.root.is_dir():
+                words = (
+                    f"the directory {shown(self.root)} is another one now and holds no manifest: what it said stays "
+                    "until it holds some; mount it again, or, if it shall be empty, start penstock again"
+                )
             refused["."] = Refused(".", 0, words)
         return list(refused.values())
 
@@ -169,7 +178,11 @@ class Directory:
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
         self._closed, self._folders, self._empty = {}, set(), set()
-        listed = dict(self._walk())
+        identity, listed = self.identity(), dict(self._walk())
+        self._is_vacant = bool(self._files) and not listed and not self._closed and identity != self._home
+        if self._is_vacant:
+            return {}
+        self._home = identity if listed else self._home
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
         }

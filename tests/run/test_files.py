@@ -209,6 +209,46 @@ async def test_the_directory_may_go_and_come_back(tmp_path: Path) -> None:
     assert await refusals(log) == {}
 
 
+async def test_an_empty_directory_in_the_place_of_another_deletes_nothing(tmp_path: Path) -> None:
+    """As an unmounted volume leaves: the mount point is there, another directory, with nothing in it."""
+    log, root = MemoryLog(), tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(service("a"))
+    (root / "b.yaml").write_text(service("b"))
+    async with watching(log, root):
+        await has(log, {"a": 80, "b": 80})
+        (tmp_path / "empty").mkdir()
+        root.rename(tmp_path / "away")
+        (tmp_path / "empty").rename(root)
+        await until(lambda: _says(log, "holds no manifest"))
+        assert await objects(log) == {"a": 80, "b": 80}
+        (tmp_path / "away" / "b.yaml").unlink()
+        root.rename(tmp_path / "empty")
+        (tmp_path / "away").rename(root)
+        await has(log, {"a": 80})
+        await until(lambda: _quiet(log))
+
+
+async def _says(log: MemoryLog, words: str) -> bool:
+    return words in (await refusals(log)).get(".", "")
+
+
+async def _quiet(log: MemoryLog) -> bool:
+    return await refusals(log) == {}
+
+
+async def test_a_directory_that_was_emptied_deletes_what_it_said(tmp_path: Path) -> None:
+    log = MemoryLog()
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(service(name))
+    async with watching(log, tmp_path):
+        await has(log, {"a": 80, "b": 80})
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.yaml").unlink()
+        await has(log, {})
+    assert await refusals(log) == {}
+
+
 async def test_a_link_to_the_directory_may_switch(tmp_path: Path) -> None:
     log = MemoryLog()
     for number in (1, 2):
