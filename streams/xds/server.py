@@ -52,31 +52,59 @@ async def serve(publication: Publication, address: str, authorised: Authorised) 
         await server.stop(_STOP_SECONDS)
 
 
+class SlowReader(RuntimeError):  # noqa: N818
+    """A proxy leaves what is sent to it unread; `sending` ends once it reads it."""
+
+    def __init__(self, sending: asyncio.Future[None]) -> None:
+        super().__init__("what was sent is not read")
+        self.sending = sending
+
+
 class _Handler:
     def __init__(self, publication: Publication, authorised: Authorised) -> None:
         self._publication = publication
         self._authorised = authorised
 
     async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
-        """One proxy's stream from its first request to its end."""
-        stream: Stream | None = None
-        writer: asyncio.Task[None] | None = None
+        """One proxy's stream from its first request to its end: without its reader or its writer it is none."""
+        coming = aiter(requests)
+        first = await anext(coming, None)
+        if first is None:
+            return
+        request = await self._parse(first, context)
+        stream = await self._open(request, context)
+        tasks: list[asyncio.Task[None]] = []
         try:
-            async for data in requests:
-                request = await self._parse(data, context)
-                if stream is None:
-                    stream = await self._open(request, context)
-                    writer = asyncio.create_task(self._write(stream, context))
-                await stream.received(request)
-                if writer is not None and writer.done():
-                    break
+            tasks.append(asyncio.create_task(self._read(stream, request, coming, context), name="ads-reader"))
+            tasks.append(asyncio.create_task(self._write(stream, context), name="ads-writer"))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # First: who hangs up in the middle of this ends it at what waits.
-            if stream is not None:
-                await self._publication.close(stream)
-            if writer is not None:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
+            await self._publication.close(stream)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for error in filter(None, (task.exception() for task in done)):
+            await self._end(error, stream, context)
+
+    async def _read(self, stream: Stream, first: Request, coming: AsyncIterator[bytes], context: Any) -> None:
+        await stream.received(first)
+        async for data in coming:
+            await stream.received(await self._parse(data, context))
+
+    async def _end(self, error: BaseException, stream: Stream, context: Any) -> None:
+        """End the call when its reader or writer failed: the proxy keeps what it has and comes again."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        proxy, code, words = stream.node.id, grpc.StatusCode.INTERNAL, "the stream failed: see the publisher's log"
+        if isinstance(error, SlowReader):
+            code, words = grpc.StatusCode.RESOURCE_EXHAUSTED, "what was sent was not read: connect again"
+            _LOG.warning("a proxy does not read: its stream is ended", proxy=proxy)
+            # No status fits behind half a message: it has to read that first, or a ping without answer ends the call.
+            await error.sending
+        else:
+            _LOG.error("a proxy's stream failed and is ended", proxy=proxy, reason=f"{type(error).__name__}: {error}")
+        await context.abort(code, words)
 
     async def _parse(self, data: bytes, context: Any) -> Request:
         try:
@@ -99,15 +127,17 @@ class _Handler:
         return await self._publication.open(node)
 
     async def _write(self, stream: Stream, context: Any) -> None:
-        """Send what the session has to say whenever it has; a proxy that does not read is cut off."""
+        """Send what the session has to say whenever it has. Raises SlowReader."""
         while True:
             await stream.wake.wait()
             stream.wake.clear()
             for response in stream.responses():
+                sending = asyncio.ensure_future(context.write(response))
                 try:
-                    async with asyncio.timeout(_WRITE_SECONDS):
-                        await context.write(response)
-                except TimeoutError:
-                    _LOG.warning("a proxy does not read", proxy=stream.node.id)
-                    context.cancel()
-                    return
+                    done, _ = await asyncio.wait({sending}, timeout=_WRITE_SECONDS)
+                except asyncio.CancelledError:
+                    sending.cancel()
+                    raise
+                if not done:
+                    raise SlowReader(sending)
+                await sending
