@@ -266,14 +266,17 @@ def decode_object(record: Record, *members: str) -> dict[str, Any] | None:
 def decode_convergence(record: Record) -> dict[str, Any] | None:
     """A record of penstock.convergence; None for one that no projection wrote."""
     value = decode_object(record, "gateway", "proxies", "lowest")
-    return value if value is not None and _is_convergence(value) else None
+    if value is None or not _is_convergence(value):
+        return None
+    # Rows of earlier versions do not tell it.
+    return {"acknowledged": value["lowest"], **value}
 
 
 def _is_convergence(value: Mapping[str, Any]) -> bool:
     gateway, proxies = value["gateway"], value["proxies"]
     if not isinstance(gateway, str) or gateway.count("/") != len(Ref._fields) - 1 or not isinstance(proxies, dict):
         return False
-    if type(value["lowest"]) is not int and value["lowest"] is not None:
+    if any(type(one) is not int and one is not None for one in (value["lowest"], value.get("acknowledged"))):
         return False
     return all(
         isinstance(one, dict)

@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import KafkaError
 
 from streams.app import Membership
+from streams.backoff import Backoff
 from streams.clients import stop_consumer
 from streams.host import Host
 from streams.ports import Record, Unavailable
@@ -27,10 +28,19 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         # From the end as it is before the domain starts to catch up: what is older, the catch-up reads.
-        ends = await self._consumer.end_offsets(assigned) if assigned else {}
-        for at, end in ends.items():
+        for at, end in (await self._ends(assigned)).items():
             self._consumer.seek(at, end)
         await self._host.assigned({at.partition for at in assigned})
+
+    async def _ends(self, assigned: set[TopicPartition]) -> dict[TopicPartition, int]:
+        """Asked until the broker answers: the client would swallow an error, and the domain stay paused for ever."""
+        backoff = Backoff()
+        while assigned:
+            try:
+                return dict(await self._consumer.end_offsets(assigned))
+            except KafkaError:
+                await backoff.wait()
+        return {}
 
 
 @asynccontextmanager

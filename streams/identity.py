@@ -38,15 +38,29 @@ def _make(path: Path) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.touch(mode=0o600)
-    temporary.write_bytes(key)
+    with temporary.open("wb") as file:
+        file.write(key)
+        file.flush()
+        # What is sealed with it reaches the disk in no order with it: lost in a power cut, all that would be lost too.
+        os.fsync(file.fileno())
     try:
         os.link(temporary, path)
+        _sync(path.parent)
     except FileExistsError:
         # Another process was first: its key counts.
         return path.read_bytes()
     finally:
         temporary.unlink(missing_ok=True)
     return key
+
+
+def _sync(folder: Path) -> None:
+    """A new name is on the disk once its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sealer(path: Path) -> Sealer:

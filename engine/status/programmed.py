@@ -13,8 +13,9 @@ PENDING = "Pending"
 def programmed(status: Json, converged: Mapping[str, int | None]) -> dict[str, Any]:
     """The status as it is shown.
 
-    `converged` says for each Gateway the lowest offset that all its connected proxies have acknowledged, None when no
-    proxy is connected. A Programmed condition is True only once that reaches the offset of the wanted status.
+    `converged` says for each Gateway the greatest offset that all its connected proxies, at least one, have
+    acknowledged together, None when they never did. A Programmed condition is True once that reaches the offset of the
+    wanted status; a proxy that comes or goes later revokes nothing.
     """
     shown: dict[str, Any] = dict(status["status"])
     waiting = [
@@ -24,7 +25,8 @@ def programmed(status: Json, converged: Mapping[str, int | None]) -> dict[str, A
     ]
     if not waiting:
         return shown
-    why = "no proxy is connected yet" if converged.get(waiting[0]) is None else "not all proxies have acknowledged it"
+    nothing = converged.get(waiting[0]) is None
+    why = "no proxy has acknowledged anything yet" if nothing else "not all proxies have acknowledged it"
     shown["conditions"] = _turned_down(shown.get("conditions"), why)
     if "listeners" in shown:
         shown["listeners"] = [

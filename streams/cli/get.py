@@ -10,7 +10,18 @@ from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.output import Format, emit, fail, table
-from streams.cli.reading import Brokers, Data, Namespace, Output, chosen, convergence, lowest, resolved, rows, with_log
+from streams.cli.reading import (
+    Brokers,
+    Data,
+    Namespace,
+    Output,
+    acknowledged,
+    chosen,
+    convergence,
+    resolved,
+    rows,
+    with_log,
+)
 from streams.ports import Log
 from streams.topics import Topic
 
@@ -64,7 +75,7 @@ async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]
     """All objects, each with the status that is shown."""
     state = await rows(log, Topic.STATE, partition)
     statuses = await rows(log, Topic.STATUS, partition)
-    converged = lowest(await convergence(log, partition))
+    converged = acknowledged(await convergence(log, partition))
     found = []
     for key, row in state.items():
         if not key.startswith("resource/"):

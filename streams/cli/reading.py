@@ -115,6 +115,6 @@ async def convergence(log: Log, partition: int) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def lowest(found: dict[str, Any]) -> dict[str, int | None]:
+def acknowledged(found: dict[str, Any]) -> dict[str, int | None]:
     """What `programmed` needs of convergence."""
-    return {gateway: row["lowest"] for gateway, row in found.items()}
+    return {gateway: row["acknowledged"] for gateway, row in found.items()}

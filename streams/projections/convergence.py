@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from streams.backoff import Backoff
-from streams.codec import dumps
+from streams.codec import decode_convergence, dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
 from streams.reminder import Reminder
@@ -72,8 +72,11 @@ def gateway_of(row_key: str) -> str:
     return "/".join(row_key.split("/")[: _GATEWAY_PARTS + 1])
 
 
-def summary(gateway_key: str, rows: Mapping[str, bytes]) -> dict[str, Any]:
-    """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none."""
+def summary(gateway_key: str, rows: Mapping[str, bytes], before: int | None = None) -> dict[str, Any]:
+    """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none.
+
+    `acknowledged` is the greatest that ever was, with that of the row `before`: who comes or goes takes nothing back.
+    """
     proxies = {}
     for name, value in sorted(rows.items()):
         row = orjson.loads(value)
@@ -86,10 +89,13 @@ def summary(gateway_key: str, rows: Mapping[str, bytes]) -> dict[str, Any]:
             "removal": row.get("removal", False),
         }
     connected = [one["offset"] for one in proxies.values() if one["connected"]]
+    lowest = min(connected) if connected else None
+    reached = [one for one in (before, lowest) if one is not None and one >= 0]
     return {
         "gateway": split_key(gateway_key.encode())[1],
         "proxies": proxies,
-        "lowest": min(connected) if connected else None,
+        "lowest": lowest,
+        "acknowledged": max(reached, default=None),
     }
 
 
@@ -181,9 +187,10 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
         written: dict[str, Outgoing] = {}
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
+                reached = await _reached(options)
                 while True:
                     names = await joins.take()
-                    rows = {name: _record(options, table, joins, name) for name in names}
+                    rows = {name: _record(options, table, joins, reached, name) for name in names}
                     changed = {name: row for name, row in rows.items() if row != written.get(name)}
                     try:
                         await writer.write(changed.values())
@@ -198,7 +205,20 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
             await backoff.wait()
 
 
-def _record(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, gateway_key: str) -> Outgoing:
-    _, gateway = split_key(gateway_key.encode())
-    value = dumps(summary(gateway_key, {name: table[name] for name in joins.proxies[gateway_key]}))
-    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), value)
+async def _reached(options: ProjectOptions) -> dict[str, int | None]:
+    """By gateway what its row says was acknowledged: no table remembers it. Raises LogError."""
+    found: dict[str, int | None] = {}
+    async for records in options.log.read(Topic.CONVERGENCE, options.partition):
+        for record in records:
+            if record.key is not None and (row := decode_convergence(record)) is not None:
+                found[split_key(record.key)[1]] = row["acknowledged"]
+    return found
+
+
+def _record(
+    options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, reached: dict[str, int | None], name: str
+) -> Outgoing:
+    _, gateway = split_key(name.encode())
+    row = summary(name, {one: table[one] for one in joins.proxies[name]}, reached.get(gateway))
+    reached[gateway] = row["acknowledged"]
+    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), dumps(row))

@@ -147,6 +147,35 @@ def test_the_lowest_counts_connected_proxies_only() -> None:
     assert gateway_of(f"{gateway}/p0") == gateway
 
 
+def test_connects_and_disconnects_take_nothing_back() -> None:
+    """DESIGN: Programmed is revoked by neither; a change that nobody acknowledged is not Programmed either."""
+    gateway = f"default/{GATEWAY}"
+    story = ("connected", -1), ("ack", 4), ("disconnected", 4), ("connected", -1), ("ack", 6), ("disconnected", 6)
+    row, before, said = None, None, []
+    for at, (event, offset) in enumerate(story):
+        row = joined(row, record(at, report(event, offset)))
+        assert row is not None
+        before = summary(gateway, {f"{gateway}/p0": row}, before)["acknowledged"]
+        said.append(before)
+    assert said == [None, 4, 4, 4, 6, 6]
+
+
+async def test_what_was_acknowledged_is_known_after_a_restart(tmp_path: Path) -> None:
+    log, name = MemoryLog(), f"default/{PROXY}"
+    found: dict[str, Any] = {}
+    for at, (event, offset) in enumerate((("ack", 4), ("disconnected", 4))):
+        joins, table = Proxies(), {name: joined(None, record(at, report(event, offset)))}
+        async with asyncio.timeout(10):
+            task = asyncio.create_task(_write(ProjectOptions(log, tmp_path), table, joins))
+            joins.seen(name)
+            while found.get("proxies", {}).get("p0", {}).get("connected") is not (event == "ack"):
+                for batch in [one async for one in log.read(Topic.CONVERGENCE, 0)]:
+                    found = orjson.loads(batch[-1].value or b"null")
+                await asyncio.sleep(0)
+            task.cancel()
+    assert (found["lowest"], found["acknowledged"]) == (None, 4)
+
+
 async def converged(log: KafkaLog) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in await records(log, Topic.CONVERGENCE):

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import RequestTimedOutError
 
 from engine.events import EngineChanged
 from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions
+from streams.group import _Listener
 from streams.host import Host
 from streams.memory import MemoryLog
 from streams.ports import Outgoing, Record, Unavailable
@@ -221,3 +224,26 @@ async def test_a_defect_leaves_the_host_alive_and_the_last_state_served(monkeypa
         await shows(log, {"a": 2})
     finally:
         await host.stop()
+
+
+class _Ends:
+    """A group's consumer that gets no answer at first."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def end_offsets(self, assigned: set[TopicPartition]) -> dict[TopicPartition, int]:
+        self.asked += 1
+        if self.asked == 1:
+            raise RequestTimedOutError
+        return dict.fromkeys(assigned, 0)
+
+    def seek(self, at: TopicPartition, end: int) -> None:
+        assert (at.partition, end) == (0, 0)
+
+
+async def test_an_assignment_waits_for_the_ends_of_its_partitions() -> None:
+    """The client swallows what its listener raises: the domain was paused for ever, and nobody was told."""
+    async with hosted(MemoryLog()) as host:
+        await _Listener(host, _Ends()).on_partitions_assigned({TopicPartition("penstock.changes", 0)})
+        await ready(host)
