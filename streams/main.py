@@ -156,6 +156,7 @@ async def run_publish(settings: Settings) -> None:
         envoy_binary(settings.envoy),
         settings.domain,
         settings.partition,
+        str(settings.key_file),
     )
     await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import structlog
 
-from engine.changes import Garbage
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, parse_fragment_key
 from streams.backoff import Backoff
@@ -45,6 +44,8 @@ class PublishOptions:
     envoy: Path | None = None
     domain: str = "default"
     partition: int = 0
+    key_file: str = ""
+    """Where the sealing key is, for what is told of one that does not fit."""
 
 
 async def publish(
@@ -58,7 +59,7 @@ async def publish(
         if one.event in {"connected", "disconnected"}:
             judge.moved(one.node)
 
-    publication = Publication(sealer, report)
+    publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
     judge = Judge(Bench(log, court, options.now, options.domain, options.partition), publication)
     publication.on_rejection = judge.heard
@@ -92,17 +93,21 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
 
 
 def _take(batch: Batch, publication: Publication) -> Rows:
-    """Hand a batch to the publication; answers what it changes."""
+    """Hand a batch to the publication; answers what it changes. What cannot be served is left out, and told of."""
     rows: dict[FragmentKey, Fragment | None] = {}
     kept: set[str] = set()
     while batch.rows:
         name, record = batch.rows.popitem()
         try:
-            rows[parse_fragment_key(name)] = decode_fragment(record) if record is not None else None
-        except (Garbage, ValueError) as error:
-            # Somebody else wrote into our topic: what is served of that key stays.
+            key = parse_fragment_key(name)
+            fragment = decode_fragment(record) if record is not None else None
+            if fragment is not None:
+                publication.admit(fragment)
+            rows[key] = fragment
+        except ValueError as error:
+            # Somebody else wrote into our topic, or with another key: what is served of that key stays.
             kept.add(name)
-            _LOG.error("a record of penstock.xds is not a fragment", key=name, reason=str(error))
+            _LOG.error("a record of penstock.xds cannot be served", key=name, reason=str(error))
     if batch.snapshot:
         rows |= {key: None for key in publication.keys() - rows.keys() if str(key) not in kept}
         if batch.progress < 0:

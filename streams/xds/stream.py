@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey
+from streams.xds.admission import admit
 from streams.xds.assembly import Assembly, Changed
 from streams.xds.messages import Node, Request
 from streams.xds.session import Rejection, Session
@@ -54,10 +55,11 @@ class Report:
 
 
 class Publication:
-    """All gateways of a domain. `report` hears what proxies say and must not block."""
+    """All gateways of a domain. `report` hears what proxies say and must not block; the key is from `key_file`."""
 
-    def __init__(self, sealer: Sealer, report: Callable[[Report], None]) -> None:
+    def __init__(self, sealer: Sealer, report: Callable[[Report], None], key_file: str = "") -> None:
         self._sealer = sealer
+        self._key_file = key_file
         self._report = report
         self._assemblies: dict[str, Assembly] = {}
         self._streams: dict[str, set[Stream]] = defaultdict(set)
@@ -75,6 +77,10 @@ class Publication:
             # Up to here nothing was published of it, and who has nothing has it all.
             found.offset = self._offset
         return found
+
+    def admit(self, fragment: Fragment) -> None:
+        """Raises Garbage for what `apply` could not serve."""
+        admit(fragment, self._sealer, self._key_file)
 
     def keys(self) -> set[FragmentKey]:
         """All fragments that are served."""

@@ -105,6 +105,18 @@ async def test_one_envoy_a_gateway_with_its_identity(options: DeployOptions) -> 
         await until(lambda: pids(options).keys() == {_TWO})
 
 
+async def test_a_record_that_names_no_gateway_is_left_out(options: DeployOptions) -> None:
+    """It ended the deployer, at each start."""
+    log = MemoryLog()
+    await wants(log, 0, {"nonsense", "a/b/c/d\0/e", _ONE})
+    async with deploying(log, options) as deployer:
+        await until(lambda: pids(options).keys() == {_ONE})
+        assert deployer.wanted == {_ONE}
+        await wants(log, 1, set(), {"nonsense"})
+        await wants(log, 2, set(), {_ONE})
+        await until(lambda: not pids(options))
+
+
 async def test_a_dead_envoy_comes_back(options: DeployOptions) -> None:
     log = MemoryLog()
     await wants(log, 0, {_ONE})

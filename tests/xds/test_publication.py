@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
-from engine.update import FragmentKind
+from engine.update import Fragment, FragmentKind
 from streams.ports import Record
 from streams.topics import Topic
 from streams.view import Batch
@@ -108,3 +112,50 @@ async def test_garbage_in_a_whole_table_takes_nothing_away() -> None:
     taken = _take(batch, publication)
     assert batch.rows == {}, "what was read is held no longer"
     assert (taken, publication.fragments()) == ({}, [good])
+
+
+OTHER = Sealer(b"1" * KEY_BYTES)
+_SECRET = piece(FragmentKind.SECRET, "s", b"")
+_HOST = piece(FragmentKind.VIRTUAL_HOST, "h", b"\x0a\x01h", parent="rc")
+
+
+def record(one: Fragment, provenance: bytes = b"[]") -> Record:
+    headers = (
+        ("version", b"v"),
+        ("parent", one.parent.encode()),
+        ("order", one.order.encode()),
+        ("provenance", provenance),
+        ("sealed", b"1" if one.sealed else b"0"),
+    )
+    return Record(Topic.XDS, 0, 9, b"default/" + str(one.key).encode(), one.payload, headers, 0)
+
+
+@pytest.mark.parametrize(
+    ("bad", "provenance", "reason"),
+    [
+        (piece(FragmentKind.CLUSTER, "c", b"x"), b"[[5,1]]", "not a fragment"),
+        (piece(FragmentKind.CLUSTER, "c", b"x"), b"7", "not a fragment"),
+        (
+            replace(_SECRET, payload=OTHER.seal(b"x", str(_SECRET.key).encode()), sealed=True),
+            b"[]",
+            "sealed with another key, or damaged: .* Copy the key of the machine that resolves to /keys/mine, and start",
+        ),
+        (replace(_SECRET, payload=b"x", sealed=True), b"[]", "sealed with another key, or damaged"),
+        (piece(FragmentKind.ROUTE, "r", b"\xff\xff", parent="h"), b"[]", "not an Envoy route"),
+        (piece(FragmentKind.ROUTE, "r", frame(2, frame(3, b"\xff")), parent="h"), b"[]", "not an Envoy route"),
+        (piece(FragmentKind.ROUTE, "r", frame(2, frame(1, b"\xff")), parent="h"), b"[]", "not an Envoy route"),
+        (piece(FragmentKind.VIRTUAL_HOST, "h", b"\xff", parent="rc"), b"[]", "not an Envoy virtual_host"),
+        (piece(FragmentKind.ROUTE_CONFIG, "rc", b"\xff"), b"[]", "not an Envoy route_config"),
+    ],
+)
+def test_a_fragment_that_cannot_be_served_is_left_out_and_told_of(bad: Fragment, provenance: bytes, reason: str) -> None:
+    """Each of them killed the publisher, at every start."""
+    publication = Publication(Sealer(bytes(KEY_BYTES)), lambda _: None, "/keys/mine")
+    good = [piece(FragmentKind.CLUSTER, "a", frame(1, b"a")), _HOST]
+    rows: dict[str, Record | None] = {str(one.key): record(one) for one in good if one.key != bad.key}
+    rows[str(bad.key)] = record(bad, provenance)
+    with capture_logs() as told:
+        _take(Batch(rows, 2, snapshot=True), publication)
+    assert {one.key for one in publication.fragments()} == {one.key for one in good} - {bad.key}
+    assert [one["key"] for one in told] == [str(bad.key)]
+    assert re.search(reason, told[0]["reason"])
