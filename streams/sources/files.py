@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import orjson
 import structlog
 from watchfiles import awatch
 
-from engine.changes import Garbage
+from engine.changes import Garbage, from_json
 from engine.document import Document, document
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.events import Refused as RefusedEvent
+from engine.fold import PART, PENDING
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
 from streams import collector
@@ -213,6 +214,7 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
             logged.refused[value["location"]] = value["message"]
         elif kind == "sync" and rest == options.cluster:
             logged.synced = value is not None and value.get("state") == "done"
+    logged.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, options.cluster))
     async for records in log.read(Topic.CHANGES, options.partition, state.progress + 1):
         for record in records:
             try:
@@ -222,6 +224,18 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
             if change_set.cluster == options.cluster and change_set.source == _SOURCE:
                 logged.take(change_set.changes)
     return logged
+
+
+def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
+    """What our cluster said that has not taken effect yet: until its first listing ends, or parts of it come.
+
+    Said once more it would get another creationTimestamp.
+    """
+    for name in sorted(rows, key=lambda one: (not one.startswith(PENDING), one)):
+        if name.startswith(f"{PENDING}{cluster}/"):
+            yield from_json(orjson.loads(rows[name])["change"])
+        elif name.startswith(f"{PART}{cluster}~{_SOURCE}~"):
+            yield from map(from_json, orjson.loads(rows[name])["changes"])
 
 
 async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:

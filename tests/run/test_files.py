@@ -329,6 +329,28 @@ async def test_ten_thousand_documents_are_one_change_set_in_parts(tmp_path: Path
     assert max(len(one.value or b"") for one in records) < 1 << 20
 
 
+async def test_what_waits_for_its_other_parts_is_not_said_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said with another creationTimestamp, the oldest of two routes was another one after a restart."""
+    monkeypatch.setattr("streams.codec.PART_BYTES", 400)
+    for name in "abcd":
+        (tmp_path / f"{name}.yaml").write_text(service(name))
+    log = MemoryLog()
+    async with watching(log, tmp_path):
+        await has(log, dict.fromkeys("abcd", 80))
+    found = [one async for batch in log.read(Topic.CHANGES, 0) for one in batch]
+    assert len(found) > 3
+    engine = Engine(_SEALER)
+    async with log.writer("resolver") as writer:
+        for record in found[:2]:
+            change_set = decode_change_set(record)
+            await writer.write(encode_update("default", 0, engine.apply(change_set, record.offset), change_summary(change_set)))
+    async with watching(log, tmp_path):
+        (tmp_path / "new.yaml").write_text(service("new"))
+        await has(log, {**dict.fromkeys("abcd", 80), "new": 80})
+    later = [one for change_set in (await sets(log))[len(found) :] for one in change_set.changes]
+    assert [one.ref.name for one in later if isinstance(one, Put)] == ["new"]
+
+
 async def test_a_missing_directory_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(MissingDirectory):
         await watch_files(MemoryLog(), _SEALER, FilesOptions("local", tmp_path / "none", now))
