@@ -137,7 +137,10 @@ def _endpoints_in(
             into = _state(mapping(item.get("conditions")), ready, ending)
             if into is not None:
                 into.update(one for one in _addresses(item, number) if allowed is None or one in allowed)
-    return tuple(sorted(ready or ending, key=lambda end: (end.zone, end.address, end.port)))
+    # One address may stand in several slices while they change (EndpointSlice of discovery/v1): it is one endpoint.
+    ordered = sorted(ready or ending, key=lambda end: (end.zone, end.address, end.port, end.hostname), reverse=True)
+    once = {(end.address, end.port): end for end in ordered}
+    return tuple(sorted(once.values(), key=lambda end: (end.zone, end.address, end.port)))
 
 
 def _members(slice_: Json | None, port: str) -> list[tuple[Json, int]]:
