@@ -169,7 +169,7 @@ def _string(one: StringMatch) -> StringMatcher:
 
 def _action(rule: Rule, cluster_of: ClusterOf) -> RouteAction:
     values: dict[str, Any] = _targets(rule.destinations, cluster_of)
-    values |= _rewrite(rule) | _timeouts(rule.timeouts)
+    values |= _rewrite(rule) | _timeouts(rule)
     if rule.retry is not None:
         values["retry_policy"] = _retry(rule.retry, rule.timeouts)
     if any(one.protocol is Protocol.WEBSOCKET for one in rule.destinations):
@@ -279,10 +279,12 @@ def _redirect(redirect: Redirect, place: Place) -> RedirectAction:
     )
 
 
-def _timeouts(timeouts: Timeouts) -> dict[str, Any]:
-    # Without a request timeout, a backend timeout alone bounds the one try there is.
-    bound = timeouts.request if timeouts.request is not None else timeouts.backend_request
-    return {"timeout": _millis(bound if bound is not None else 0)}
+def _timeouts(rule: Rule) -> dict[str, Any]:
+    # A backend timeout bounds the one try there is: alone, or with a request timeout that is longer (0 is none).
+    request, backend = rule.timeouts.request, rule.timeouts.backend_request
+    if request is None or rule.retry is not None:
+        return {"timeout": _millis((request if request is not None else backend) or 0)}
+    return {"timeout": _millis(min((one for one in (request, backend) if one), default=0))}
 
 
 def _millis(value: int) -> timedelta:
