@@ -24,6 +24,11 @@ def virtual_host_name(route_config: str, hostname: str) -> str:
     return f"{route_config}~{(hostname or '*').replace('.', '_')}"
 
 
+def misdirected_name(route_config: str) -> str:
+    """The virtual host that answers 421; no hostname has a tilde, and no name of a RouteConfiguration ends with one."""
+    return f"{route_config}~~misdirected-request"
+
+
 def cluster_name(key: BackendKey, own_cluster: str) -> str:
     """The cluster of a backend; a backend of another Kubernetes cluster carries that cluster's name."""
     ref = key.ref

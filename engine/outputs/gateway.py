@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessag
 
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
-from engine.envoy.names import listener_name, secret_name, udp_name, virtual_host_name
+from engine.envoy.names import listener_name, misdirected_name, secret_name, udp_name, virtual_host_name
 from engine.envoy.pgv import violation
 from engine.envoy.route_config import route_config, virtual_host
 from engine.envoy.secret import certificate as certificate_message
@@ -166,7 +166,7 @@ def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> 
         others = sorted({other.hostname or "*" for other in mine if other.hostname != one.hostname})
         if not one.tls or not others:
             continue
-        name = virtual_host_name(one.route_config, "misdirected-request")
+        name = misdirected_name(one.route_config)
         value = VirtualHost(name, one.route_config, "", tuple(others), status=_MISDIRECTED)
         at = FragmentKey(gateway, FragmentKind.VIRTUAL_HOST, name)
         items += emission(Target(at, at, provenance, one.route_config), virtual_host(value)).items
