@@ -23,7 +23,7 @@ from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.precedence import order
 from engine.resolve.rule import ResolvedRoute, resolved_route
 from engine.resolve.values import BackendKey, RouteEntry, Rule
-from engine.status.route import refused_status, route_status
+from engine.status.route import accepted, refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
 Counts = tuple[tuple[str, Hashable], ...]
@@ -56,8 +56,7 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
             counts |= {(BACKEND, one): None for one in used}
             resolved = _unserved(graph, resolved, used)
         parents |= {parent.index: (parent, resolved) for parent in attached}
-        for name in sorted({name for parent in attached for name in parent.listeners}):
-            counts[ATTACHED, (gateway, name)] = None
+        counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
     if parents:
         items.append(
             (

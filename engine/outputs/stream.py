@@ -33,7 +33,7 @@ from engine.resolve.values import (
     StreamChain,
     Verdict,
 )
-from engine.status.route import refused_status, route_status
+from engine.status.route import accepted, refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
 
@@ -68,7 +68,7 @@ def stream_outputs(graph: Reader, ref: Ref) -> Outputs:
         claimed |= {(CHAIN, one, mine): None for one in stands}
         verdict = _verdict(graph, key, resolved, stands)
         parents |= {parent.index: (parent, verdict) for parent in wanted}
-        counts |= {(ATTACHED, (gateway, name)): None for parent in wanted for name in parent.listeners}
+        counts |= {(ATTACHED, (gateway, name)): None for name in accepted(wanted, verdict)}
     items: list[tuple[str, str, Any]] = []
     if parents and first is not None:
         items.append((STATUS, str(ref), document(route_status(graph, ref, parents))))

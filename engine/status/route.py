@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -42,6 +42,13 @@ def route_status(graph: Reader, ref: Ref, parents: Mapping[int, tuple[Parent, Ve
         if index < len(refs)
     ]
     return {"generation": generation, "status": {"parents": entries}, "programmed": {}}
+
+
+def accepted(parents: Iterable[Parent], verdict: Verdict) -> list[str]:
+    """The listeners at which a route is told to be accepted, sorted: only there it counts (ListenerStatus)."""
+    if verdict.refused:
+        return []
+    return sorted({name for parent in parents if parent.problem is None for name in parent.listeners})
 
 
 def _parent_ref(item: Json) -> dict[str, Any]:
