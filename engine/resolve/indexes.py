@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from engine.graph.graph import index_keys
-from engine.graph.reader import IndexKeys, Resource
+from engine.graph.reader import IndexKeys, Json, Resource
 from engine.ref import Ref
 from engine.resolve.manifest import SERVICE_NAME, gateway_ref, items, labels_of, mapping, spec_of, transport
 
@@ -14,7 +14,7 @@ SLICES = "slices"
 GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
-"""Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster."""
+"""Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster, of the last good revision too."""
 SETS = "sets"
 """ListenerSets by the Gateway that they name."""
 
@@ -32,9 +32,14 @@ def _grants(ref: Ref, resource: Resource) -> Iterable[Hashable]:
 
 
 def _ports(ref: Ref, resource: Resource) -> Iterable[Hashable]:  # noqa: ARG001  an index key function takes both
-    listeners = items(spec_of(resource.object).get("listeners"))
-    found = ((transport(str(one.get("protocol"))), one.get("port")) for one in listeners)
-    return tuple(dict.fromkeys(place for place in found if isinstance(place[1], int)))
+    return tuple(dict.fromkeys([*places(resource.object), *places(resource.previous)]))
+
+
+def places(object_: Json | None) -> list[tuple[str, int]]:
+    """(transport, port) of the listeners of a Gateway or ListenerSet, in order."""
+    listeners = items(spec_of(object_).get("listeners"))
+    found = [(transport(str(one.get("protocol"))), one.get("port")) for one in listeners]
+    return [(carrier, port) for carrier, port in found if isinstance(port, int)]
 
 
 def _sets(ref: Ref, resource: Resource) -> Iterable[Hashable]:

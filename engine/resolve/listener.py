@@ -12,8 +12,8 @@ from itertools import groupby
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway import Attached, Entry, age, entries, gateway_of_set, gateway_spec, is_allowed
-from engine.resolve.indexes import PORTS
-from engine.resolve.manifest import GATEWAY_API, items, mapping, transport
+from engine.resolve.indexes import PORTS, places
+from engine.resolve.manifest import GATEWAY_API, items, mapping, served_object, transport
 from engine.resolve.namespace import Selector, selector
 from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
@@ -193,6 +193,8 @@ def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | No
             continue
         if source != other and not graph.get(is_allowed, Attached(other, source)):
             continue
+        if (listener.transport, listener.port) not in graph.get(served_places, Attached(other, source)):
+            continue
         if graph.get(age, other) < mine:
             return Problem(
                 "PortUnavailable",
@@ -200,3 +202,8 @@ def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | No
                 "Gateways share one address: use another port",
             )
     return None
+
+
+def served_places(graph: Reader, key: Attached) -> frozenset[tuple[str, int]]:
+    """(transport, port) of the listeners of a Gateway, or of a ListenerSet of it, as it is served."""
+    return frozenset(places(served_object(graph, key.gateway, key.set)))
