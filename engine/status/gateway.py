@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from engine.graph.reader import Reader
+from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.client_certificate import client_certificate
 from engine.resolve.gateway_class import ClassKey, is_our_class
@@ -19,6 +19,9 @@ from engine.status.condition import condition, not_taken, present
 from engine.status.listener import entry, is_good, is_served, told
 
 
+_EVERY = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound
+
+
 class Reason(StrEnum):
     """Reasons that are not a problem's own."""
 
@@ -29,6 +32,7 @@ class Reason(StrEnum):
     CONFIGURATION_CHANGED = "ConfigurationChanged"
     INVALID = "Invalid"
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
+    ADDRESS_NOT_USABLE = "AddressNotUsable"
 
 
 def gateway_status(
@@ -49,14 +53,10 @@ def gateway_status(
     served = [one for one in every if is_served(one, ends.get(one.name))]
     status: dict[str, Any] = {
         "conditions": [
-            _refused(refusal, generation) if refusal else _accepted(len(found), len(good), generation),
-            condition(
-                "Programmed",
-                bool(served),
-                Reason.PROGRAMMED if served else Reason.INVALID,
-                "proxies run this configuration" if served else "no listener can be served",
-                generation,
-            ),
+            _refused(refusal, generation)
+            if refusal
+            else _odd_address(object_, generation) or _accepted(len(found), len(good), generation),
+            _programmed(graph, object_, bool(served), generation),
         ],
         "listeners": entries,
     }
@@ -69,9 +69,8 @@ def gateway_status(
         status["conditions"].append(insecure)
     if sets or spec_of(object_).get("allowedListeners"):
         status["attachedListenerSets"] = sets
-    addresses = _addresses(graph, object_)
-    if addresses and served:
-        status["addresses"] = addresses
+    if served:
+        status["addresses"] = _addresses(graph, object_)
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
 
 
@@ -81,12 +80,41 @@ def _resolved(client: Ref | Problem, generation: int) -> dict[str, Any]:
     return condition("ResolvedRefs", True, Reason.RESOLVED_REFS, "all references are resolved", generation)
 
 
-def _addresses(graph: Reader, object_: Any) -> list[dict[str, str]]:
+def _asked(object_: Json | None) -> list[tuple[str, str]]:
+    """Type and value of the addresses that a Gateway asks for; without a value it takes what it is given."""
+    found = items(spec_of(object_).get("addresses"))
+    return [(str(one.get("type", "IPAddress")), str(one.get("value") or "")) for one in found]
+
+
+def _addresses(graph: Reader, object_: Json | None) -> list[dict[str, str]]:
+    """Those that were asked for, where Envoy listens on every address; else the one that it listens on."""
     bind = settings(graph).bind_address
-    wanted = [one for one in items(spec_of(object_).get("addresses")) if one.get("value")]
-    if wanted:
-        return [{"type": str(one.get("type", "IPAddress")), "value": str(one.get("value"))} for one in wanted]
-    return [{"type": "IPAddress", "value": bind}]
+    asked = [value for type_, value in _asked(object_) if value and type_ == "IPAddress"] if bind in _EVERY else []
+    return [{"type": "IPAddress", "value": one} for one in asked or [bind]]
+
+
+def _odd_address(object_: Json | None, generation: int) -> dict[str, Any] | None:
+    odd = sorted({type_ for type_, _ in _asked(object_) if type_ != "IPAddress"})
+    if not odd:
+        return None
+    text = f"spec.addresses has {', '.join(odd)}, which is not served: use IPAddress"
+    return condition("Accepted", False, Reason.UNSUPPORTED_ADDRESS, text, generation)
+
+
+def _programmed(graph: Reader, object_: Json | None, served: bool, generation: int) -> dict[str, Any]:  # noqa: FBT001
+    """False too while an address is asked for that Envoy does not listen on: it serves on its own all the same."""
+    bind = settings(graph).bind_address
+    wrong = [
+        value
+        for type_, value in _asked(object_)
+        if value and (type_ != "IPAddress" or (value != bind and bind not in _EVERY))
+    ]
+    if not served:
+        return condition("Programmed", False, Reason.INVALID, "no listener can be served", generation)
+    if wrong:
+        text = f"spec.addresses has {', '.join(wrong)}, which the Gateway cannot have: it listens on {bind}"
+        return condition("Programmed", False, Reason.ADDRESS_NOT_USABLE, text, generation)
+    return condition("Programmed", True, Reason.PROGRAMMED, "proxies run this configuration", generation)
 
 
 def refused_status(graph: Reader, gateway: Ref) -> dict[str, Any] | None:
