@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Hashable
 from typing import Any
 
+from engine.deadlines import Deadlines
 from engine.graph.graph import AnyQuery, Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
-from engine.outputs.channels import BACKEND, CHAIN, EXPIRY, HOST, SECRET
+from engine.outputs.channels import BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, SECRET
 from engine.outputs.gateway import (
     expiry_outputs,
     gateway_outputs,
@@ -56,6 +57,7 @@ class Derived:
     def __init__(self, graph: Graph) -> None:
         self.items: dict[str, dict[str, Any]] = defaultdict(dict)
         self.warnings: list[str] = []
+        self.deadlines = Deadlines()
         self._graph = graph
         self._outputs: dict[tuple[AnyQuery, Hashable], Outputs] = {}
         self._before: defaultdict[str, dict[str, Any]] = defaultdict(dict)
@@ -108,9 +110,13 @@ class Derived:
         for channel, name, _ in old.items:
             if (channel, name) not in kept:
                 self._note(channel, name)
-                self.items[channel].pop(name, None)
+                gone = self.items[channel].pop(name, None)
+                if channel == DEADLINE:
+                    self.deadlines.move(gone, None)
         for channel, name, value in new.items:
             self._note(channel, name)
+            if channel == DEADLINE:
+                self.deadlines.move(self.items[channel].get(name), value)
             self.items[channel][name] = value
         if old.claims != new.claims:
             self._claim(old, new)

@@ -31,7 +31,7 @@ from engine.fold import CHANGED, CLOCK, ENGINE, PART, PENDING, QUARANTINE, REFUS
 from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
-from engine.outputs.channels import DEADLINE, FRAGMENT, INFRA, NODE, STATUS
+from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
@@ -43,7 +43,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "15"
+VERSION = "16"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -60,7 +60,8 @@ class Engine:
         self.graph.state_fact(SEALER, sealer)
         self._fold = Fold()
         self._derived = Derived(self.graph)
-        self._passed: set[str] = set()
+        self._held: dict[str, str] = {}
+        """What holds something back, by fact, with the words of why."""
         self._refusals = Refusals()
 
     # -- the whole --------------------------------------------------------------------------------------------------
@@ -76,8 +77,7 @@ class Engine:
         self._refusals = Refusals(self._fold.under(REFUSED))
         for ref, row in sorted(self._fold.resources(), key=itemgetter(0)):
             self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
-        for _, row in self._fold.under(QUARANTINE):
-            self._hold(row, held=True)
+        self._hold()
         self._settle()
         self._derived.clear()
 
@@ -103,7 +103,7 @@ class Engine:
         self.offset = offset
         self._derived.clear()
         time = max(self._time(), change_set.time)
-        self._fold.set(CLOCK, {"time": time, "offset": offset})
+        self._fold.set(CLOCK, {"time": time, "offset": offset, "tick": self._tick()})
         whole = self._whole(change_set)
         warnings: list[str] = []
         for change in whole.changes if whole is not None else ():
@@ -169,7 +169,7 @@ class Engine:
                 self._fold.remove(key)
                 self._show_again(self._refusals.remove(key))
             case SyncBegin():
-                self._fold.set(SYNC + change_set.cluster, {"state": "begun"})
+                self._sync_begin(change_set.cluster)
             case SyncEnd():
                 self._sync_end(change_set.cluster)
             case Quarantine():
@@ -179,7 +179,8 @@ class Engine:
             case EngineChanged():
                 self._fold.set(ENGINE, {"version": change.version})
             case Tick():
-                pass
+                tick = max(self._tick(), change_set.time)
+                self._fold.set(CLOCK, {**self._fold.rows[CLOCK], "tick": tick})
         return []
 
     def _delete(self, ref: Ref) -> None:
@@ -232,6 +233,12 @@ class Engine:
             if row is not None:
                 self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
 
+    def _sync_begin(self, cluster: str) -> None:
+        """What a listing said that never ended is void: its successor says all that there is."""
+        self._fold.set(SYNC + cluster, {"state": "begun"})
+        for key, _ in self._fold.under(f"{PENDING}{cluster}/"):
+            self._fold.remove(key)
+
     def _sync_end(self, cluster: str) -> None:
         """What came since the begin takes effect now, at once; what was served before was served all along."""
         self._fold.set(SYNC + cluster, {"state": "done"})
@@ -259,17 +266,19 @@ class Engine:
             "offset": self.offset,
         }
         self._fold.set(f"{QUARANTINE}{change.fragment}", row)
-        self._hold(row, held=True)
+        self._hold()
 
-    def _hold(self, row: dict[str, Any], *, held: bool) -> None:
-        gateway = parse_ref(row["gateway"])
-        words = row["error"] or "rejected" if held else None
-        if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
-            self.graph.state_fact(withheld_fact(row["fragment"]), words)
-            if len(row["objects"]) > 1:
-                return  # Routes that share a hostname pay with that hostname only.
-        for text, _ in row["objects"]:
-            self.graph.state_fact(held_fact(gateway, parse_ref(text)), words)
+    def _hold(self) -> None:
+        """Let queries see what is held back; of several quarantines of one object the first by key is told."""
+        held: dict[str, str] = {}
+        for _, row in self._fold.under(QUARANTINE):
+            words = row["error"] or "rejected"
+            for fact in _holds(row):
+                held.setdefault(fact, words)
+        for fact in sorted(held.keys() | self._held.keys()):
+            if held.get(fact) != self._held.get(fact):
+                self.graph.state_fact(fact, held.get(fact))
+        self._held = held
 
     def _is_held(self, ref: Ref) -> bool:
         return any(text == str(ref) for _, row in self._fold.under(QUARANTINE) for text, _ in row["objects"])
@@ -281,13 +290,10 @@ class Engine:
                 self._lift(key)
 
     def _lift(self, key: str) -> None:
-        row = self._fold.rows.get(key)
-        if row is None:
+        if key not in self._fold.rows:
             return
         self._fold.remove(key)
-        self._hold(row, held=False)
-        for _, other in self._fold.under(QUARANTINE):
-            self._hold(other, held=True)
+        self._hold()
 
     # -- derived ----------------------------------------------------------------------------------------------------
 
@@ -295,13 +301,11 @@ class Engine:
         """Settle, let deadlines that have come pass, forget those that nothing has any more, and settle again."""
         while True:
             self._derived.settle()
-            now = self._time()
-            passed = {time for time in self._derived.items[DEADLINE].values() if time <= now}
-            if passed == self._passed:
+            moved = self._derived.deadlines.passed(self._tick())
+            if not moved:
                 return
-            for time in sorted(passed ^ self._passed):
-                self.graph.state_fact(passed_fact(time), value=True if time in passed else None)
-            self._passed = passed
+            for time, there in moved:
+                self.graph.state_fact(passed_fact(time), value=True if there else None)
 
     def _gateways_moved(self, fragments: Delta) -> list[str]:
         """Gateways of whose own config something changed: their Programmed waits for this offset."""
@@ -324,9 +328,26 @@ class Engine:
     def _time(self) -> str:
         return str(self._fold.rows.get(CLOCK, {}).get("time", ""))
 
+    def _tick(self) -> str:
+        """The time of the last Tick, which alone lets deadlines pass: a source's clock may be wrong.
+
+        A state of before version 16 does not tell it: all deadlines until its time have passed.
+        """
+        row = self._fold.rows.get(CLOCK, {})
+        return str(row.get("tick", row.get("time", "")))
+
     def _wake_at(self) -> str | None:
-        now = self._time()
-        return min((time for time in self._derived.items[DEADLINE].values() if time > now), default=None)
+        return self._derived.deadlines.next(self._tick())
+
+
+def _holds(row: dict[str, Any]) -> list[str]:
+    """The facts that a quarantine makes true."""
+    gateway, facts = parse_ref(row["gateway"]), []
+    if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
+        facts.append(withheld_fact(row["fragment"]))
+        if len(row["objects"]) > 1:
+            return facts  # Routes that share a hostname pay with that hostname only.
+    return facts + [held_fact(gateway, parse_ref(text)) for text, _ in row["objects"]]
 
 
 def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:

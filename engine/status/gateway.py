@@ -18,7 +18,6 @@ from engine.resolve.values import Problem
 from engine.status.condition import condition, not_taken, present
 from engine.status.listener import entry, is_good, is_served, told
 
-
 _EVERY = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound
 
 

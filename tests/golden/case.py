@@ -18,7 +18,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.engine import Engine, EngineSettings
-from engine.events import Admitted, ChangeSet, Delete, Put, Refused
+from engine.events import Admitted, ChangeSet, Delete, Put, Refused, Tick
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.status.programmed import programmed
@@ -146,7 +146,9 @@ def read(folder: Path) -> Read:
             changes += [Refused(one.location, one.ref, one.message) for one in refused]
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
-            change_sets.append(ChangeSet("default", "local", "files", f"golden-{number}", time, "files", tuple(changes)))
+            change_sets.append(
+                ChangeSet("default", "local", "files", f"golden-{number}", time, "files", tuple(changes))
+            )
     chosen = folder / "settings.yaml"
     settings = EngineSettings(**yaml.safe_load(chosen.read_text())) if chosen.exists() else EngineSettings()
     return Read(tuple(change_sets), {one.location: one.message for one in refused}, settings)
@@ -166,6 +168,8 @@ def resolved(case: Read) -> Golden:
     engine = Engine(sealer, case.settings)
     for offset, change_set in enumerate(case.change_sets):
         engine.apply(change_set, offset)
+    tick = ChangeSet("default", "", "clock", "tick", NOW, "penstock", (Tick(),))
+    engine.apply(tick, len(case.change_sets))
     return Golden(engine.everything(), case.refused, sealer)
 
 
