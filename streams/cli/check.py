@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.engine import Engine
-from engine.events import ChangeSet, Put
+from engine.events import ChangeSet, Put, Tick
 from engine.ref import parse_ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli.get import conditions, is_good, line
@@ -66,6 +66,7 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
         refused += [{"location": one.location, "message": one.message} for one in reading.refused.values()]
         warnings += reading.warnings
         places |= {str(ref): one.location for ref, one in reading.objects.items()}
+    engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
     found = [
         {"ref": _short(key), "location": places.get(key, ""), **one}
         for key, status in sorted(engine.everything().statuses.set.items())

@@ -58,3 +58,12 @@ def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
     code, output = _check(tmp_path, "-o", "json")
     assert code == 1
     assert '"location": "gateway.yaml:' in output
+
+
+def test_an_expired_certificate_is_a_problem(tmp_path: Path) -> None:
+    """Only time that is told lets a deadline pass: the command tells it."""
+    case = Path(__file__).parents[1] / "golden/cases/https-secret-expired/input.yaml"
+    (tmp_path / "manifests.yaml").write_text(case.read_text())
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert "expired at" in said

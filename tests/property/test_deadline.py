@@ -93,7 +93,8 @@ def test_it_is_as_if_only_what_is_left_had_ever_been(steps: list[tuple[list[Chan
     engine, now = _told(steps)
     left = histories([change for changes, _ in steps for change in changes])
     scratch = Engine(_SEALER)
-    scratch.apply(replace(change_set(*(one for history in left.values() for one in history)), time=now), 0)
+    whole = [one for history in left.values() for one in history]
+    scratch.apply(replace(change_set(*whole, Tick()), time=now), 0)
     loaded = Engine(_SEALER)
     loaded.load(engine.state().items())
     for other in (scratch, loaded):
