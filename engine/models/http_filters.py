@@ -12,6 +12,7 @@ from engine.models.references import BackendObjectReference, LocalObjectReferenc
 from engine.models.rules import ListMap, ListSet, Rule, Ruled, Rules
 from engine.models.substitution import format_problem
 from engine.models.texts import (
+    FRAMING,
     INT32,
     PATH,
     HeaderName,
@@ -58,6 +59,9 @@ class HeaderFilter(Ruled):
                         f"{place}[{number}].name",
                         "host cannot be changed by a header filter: use URLRewrite.hostname",
                     )
+                if header.name.lower() in FRAMING:
+                    text = f"{header.name} belongs to Envoy, which frames the message: leave it out"
+                    yield f"{place}[{number}].name", text
         for number, name in enumerate(self.remove):
             if name.lower() == "host":
                 yield f"remove[{number}]", "host cannot be removed: no request is without"

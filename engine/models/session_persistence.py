@@ -8,7 +8,7 @@ from pydantic import Field
 
 from engine.models.base import Model
 from engine.models.rules import Rule, Ruled
-from engine.models.texts import Duration, is_token
+from engine.models.texts import FRAMING, Duration, is_token
 
 
 class CookieConfig(Model):
@@ -47,4 +47,6 @@ class SessionPersistence(Ruled):
         """Envoy takes only a name that can stand in a header."""
         if self.session_name and not is_token(self.session_name):
             return (("sessionName", f"{self.session_name!r} can be no name of a header or cookie"),)
+        if self.type == "Header" and (self.session_name or "").lower() in FRAMING:
+            return (("sessionName", f"{self.session_name} belongs to Envoy, which frames the message: name another"),)
         return ()

@@ -104,6 +104,15 @@ def regex_problems(value: str, place: str = "value") -> tuple[tuple[str, str], .
     return () if problem is None else ((place, f"{value[:64]!r} {problem}"),)
 
 
+FRAMING: Final = frozenset(
+    {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say where a message ends, or what becomes of its connection (RFC 9110 §7.6.1, RFC 9112 §6).
+
+Seen with Envoy 1.40: a content-length of 0, set by a filter, let a request's body pass as a request of its own.
+"""
+
+
 def is_token(text: str) -> bool:
     """Whether the text can be a header's or a cookie's name (RFC 9110 token)."""
     return _TOKEN.fullmatch(text) is not None
