@@ -227,7 +227,7 @@ def _rewrite(rule: Rule) -> dict[str, Any]:
         values["host_rewrite_literal"] = rule.rewrite.hostname
     if rule.rewrite.path is not None:
         full = rule.rewrite.path.full
-        values |= _prefix(rule.rewrite.path) if full is None else {"regex_rewrite": _replaced("^/.*$", full)}
+        values |= _prefix(rule.rewrite.path) if full is None else {"regex_rewrite": _replaced("^/.*$", _rooted(full))}
     return values
 
 
@@ -236,11 +236,16 @@ def _prefix(change: PathChange) -> dict[str, Any]:
     matched, replacement = change.matched.rstrip("/"), (change.prefix or "").rstrip("/")
     if replacement:
         # A match of "/" takes the slash itself, so the replacement has to give it back.
-        return {"prefix_rewrite": replacement if matched else replacement + "/"}
+        return {"prefix_rewrite": _rooted(replacement if matched else replacement + "/")}
     if not matched:
         return {}
     pattern = f"^{re.escape(matched)}/*(.*)$"
     return {"regex_rewrite": construct(RegexMatchAndSubstitute, pattern=_regex(pattern), substitution=r"/\1")}
+
+
+def _rooted(path: str) -> str:
+    """A path that begins with a slash: without one the request's target would be none (RFC 9112 §3.2.1)."""
+    return path if path.startswith("/") else f"/{path}"
 
 
 def _replaced(pattern: str, text: str) -> RegexMatchAndSubstitute:
@@ -280,11 +285,9 @@ def _redirect(redirect: Redirect, place: Place) -> RedirectAction:
 
 
 def _timeouts(rule: Rule) -> dict[str, Any]:
-    # A backend timeout bounds the one try there is: alone, or with a request timeout that is longer (0 is none).
-    request, backend = rule.timeouts.request, rule.timeouts.backend_request
-    if request is None or rule.retry is not None:
-        return {"timeout": _millis((request if request is not None else backend) or 0)}
-    return {"timeout": _millis(min((one for one in (request, backend) if one), default=0))}
+    # A backend timeout bounds the one try there is, or each of several, in the retry policy; 0 is none.
+    bounds = [rule.timeouts.request] + ([rule.timeouts.backend_request] if rule.retry is None else [])
+    return {"timeout": _millis(min((one for one in bounds if one), default=0))}
 
 
 def _millis(value: int) -> timedelta:
@@ -299,7 +302,8 @@ def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
         base = _millis(retry.backoff)
         longest = min(base * 10, _LONGEST)
         values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
-    conditions = "connect-failure,refused-stream,unavailable,cancelled"
+    # HTTPRouteRetry: a connection that fails, or a try that takes too long ("reset" to Envoy), counts whatever the codes.
+    conditions = "connect-failure,refused-stream,reset,unavailable,cancelled"
     return construct(
         RetryPolicy,
         retry_on=f"{conditions},retriable-status-codes" if retry.codes else conditions,

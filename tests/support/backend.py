@@ -1,7 +1,7 @@
 """Echo backends: plain HTTP/1.1, h2c and WebSocket on one port; each answers what it received and who it is.
 
 A request's own headers steer the answer: `x-echo-status`, `x-echo-delay` (seconds), `x-echo-fail` ("2 key": the first
-two requests with that key answer 503).
+two requests with that key answer 503), `x-echo-late` ("2 key": they answer after 3 seconds).
 """
 
 from __future__ import annotations
@@ -90,6 +90,10 @@ class Backend:
             self.seen.append(seen)
         await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
         status = int(fields.get("x-echo-status", "200"))
+        if "x-echo-late" in fields:
+            times, _, key = fields["x-echo-late"].partition(" ")
+            self.failures[key] += 1
+            await asyncio.sleep(3 if self.failures[key] <= int(times) else 0)
         if "x-echo-fail" in fields:
             times, _, key = fields["x-echo-fail"].partition(" ")
             self.failures[key] += 1
