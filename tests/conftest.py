@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import hypothesis  # late, from the plugin's depth, CPython 3.11 may fail to parse it (gh-106905)
@@ -12,6 +13,9 @@ import pytest
 _UNTIMED = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=_UNTIMED)
 hypothesis.settings.load_profile("untimed")
+
+# Started in the background, tests would ignore Ctrl-C, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

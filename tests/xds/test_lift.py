@@ -150,7 +150,7 @@ async def test_what_is_withheld_is_served_again_once_its_quarantine_is_lifted(tm
     async with plane.resolving():
         await resolved(plane)
         host = parse_fragment_key(await plane.fragment(FragmentKind.VIRTUAL_HOST, "misdirected"))
-        table = host.name.removesuffix("~misdirected-request")
+        table = host.name.removesuffix("~~misdirected-request")
         async with plane.publishing(odd_envoy(tmp_path, "grep -qaF misdirected $4 && exit 1")):
             async with odd(plane, _RAN, "old") as old:
                 await old.ask(CLUSTER)
