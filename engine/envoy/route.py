@@ -302,7 +302,7 @@ def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
         base = _millis(retry.backoff)
         longest = min(base * 10, _LONGEST)
         values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
-    # HTTPRouteRetry: a connection that fails, or a try that takes too long ("reset" to Envoy), counts whatever the codes.
+    # HTTPRouteRetry: failed connections and tries that take too long ("reset" to Envoy) count whatever the codes.
     conditions = "connect-failure,refused-stream,reset,unavailable,cancelled"
     return construct(
         RetryPolicy,
