@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.seal import KEY_BYTES, Sealer
+from streams.disk import sync_folder
 
 
 class IdentityError(RuntimeError):
@@ -45,22 +46,13 @@ def _make(path: Path) -> bytes:
         os.fsync(file.fileno())
     try:
         os.link(temporary, path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         # Another process was first: its key counts.
         return path.read_bytes()
     finally:
         temporary.unlink(missing_ok=True)
     return key
-
-
-def _sync(folder: Path) -> None:
-    """A new name is on the disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sealer(path: Path) -> Sealer:

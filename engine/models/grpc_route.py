@@ -12,7 +12,7 @@ from engine.models.base import Model, Object
 from engine.models.http_filters import BLOCKS, HeaderFilter, MirrorFilter, block_rules, not_repeated
 from engine.models.kind import Kind
 from engine.models.references import LocalObjectReference, WeightedBackendRef
-from engine.models.route import NAMES_DIFFER, ParentRefs, UseDefaultGateways
+from engine.models.route import ParentRefs, UseDefaultGateways, rules_of
 from engine.models.rules import ListMap, Rule, Ruled, Rules
 from engine.models.session_persistence import SessionPersistence
 from engine.models.texts import HeaderName, Hostname, SectionName, has_control_characters, regex_problems
@@ -122,17 +122,7 @@ _SIZES = " + ".join(
     f"(self.size() > {number} ? (has(self[{number}].matches) ? self[{number}].matches.size() : 0) : 0)"
     for number in range(16)
 )
-_RULES = Rules(
-    (
-        Rule(
-            f"{_SIZES} <= 128",
-            "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a "
-            "route must be less than 128",
-            lambda self: sum(len(one.matches) for one in self) <= 128,
-        ),
-        NAMES_DIFFER,
-    )
-)
+_RULES = rules_of(_SIZES)
 
 
 class GRPCRouteSpec(Model):

@@ -12,8 +12,8 @@ from engine.models.duration import milliseconds
 from engine.models.http_filters import Filter, Filters
 from engine.models.kind import Kind
 from engine.models.references import WeightedBackendRef
-from engine.models.route import NAMES_DIFFER, ParentRefs
-from engine.models.rules import ListMap, ListSet, Rule, Ruled, Rules
+from engine.models.route import ParentRefs, rules_of
+from engine.models.rules import ListMap, ListSet, Rule, Ruled
 from engine.models.session_persistence import SessionPersistence
 from engine.models.texts import PATH, Duration, HeaderName, HeaderValue, Hostname, SectionName, regex_problems
 
@@ -206,17 +206,7 @@ class RouteRule(Ruled):
 
 
 _SIZES = " + ".join(f"(self.size() > {number} ? self[{number}].matches.size() : 0)" for number in range(16))
-_RULES = Rules(
-    (
-        Rule(
-            f"{_SIZES} <= 128",
-            "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a "
-            "route must be less than 128",
-            lambda self: sum(len(one.matches) for one in self) <= 128,
-        ),
-        NAMES_DIFFER,
-    )
-)
+_RULES = rules_of(_SIZES)
 
 
 class HTTPRouteSpec(Model):

@@ -78,5 +78,20 @@ class StreamRule(Model):
     backend_refs: Annotated[tuple[WeightedBackendRef, ...], Field(min_length=1, max_length=16)]
 
 
+def rules_of(sizes: str) -> Rules:
+    """What rules with matches must keep to together; `sizes` is the CEL of the number of all matches."""
+    return Rules(
+        (
+            Rule(
+                f"{sizes} <= 128",
+                "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a "
+                "route must be less than 128",
+                lambda self: sum(len(one.matches) for one in self) <= 128,
+            ),
+            NAMES_DIFFER,
+        )
+    )
+
+
 StreamRules = Annotated[tuple[StreamRule, ...], Field(min_length=1, max_length=16), Rules((NAMES_DIFFER,))]
 """v1 has one rule; v1alpha2, which is served still, has several, and an object that was written so is read so."""

@@ -22,6 +22,7 @@ import orjson
 from engine.ref import parse_ref
 from engine.seal import Sealer, UnsealError
 from engine.update import Fragment, FragmentKey, parse_fragment_key
+from streams.disk import sync_folder
 
 _CONTEXT = b"penstock-snapshot-v2"
 _SLICE = 100
@@ -69,7 +70,7 @@ class SnapshotFile:
         try:
             await self._write({one.key: one for one in fragments}, offset)
             temporary.replace(self.path)
-            await asyncio.to_thread(_sync_folder, self.path.parent)
+            await asyncio.to_thread(sync_folder, self.path.parent)
         except BaseException:
             self.close()
             raise
@@ -181,12 +182,3 @@ def _fragment(row: Mapping[str, Any]) -> Fragment:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
