@@ -18,7 +18,9 @@ from aiokafka.errors import (
     IllegalOperation,
     KafkaConnectionError,
     KafkaError,
+    LeaderNotAvailableError,
     MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
     OffsetOutOfRangeError,
     ProducerFenced,
     UnknownTopicOrPartitionError,
@@ -41,6 +43,7 @@ _IN_FLIGHT = 4000
 """Records that may wait for their acknowledgement: each holds a future and metadata, several times its own size."""
 _POLL_MS = 1000
 _BATCH = 2000
+_WITHOUT_LEADER = (UnknownTopicOrPartitionError, NotLeaderForPartitionError, LeaderNotAvailableError)
 _WRITE_SECONDS = 12.0
 """Without any record acknowledged: then a write is given up."""
 
@@ -269,7 +272,8 @@ class _KafkaWriter:
         except ProducerFenced as error:
             msg = f"another writer took over, or the transaction timed out: {error}"
             raise Fenced(msg) from error
-        except UnknownTopicOrPartitionError as error:
+        except _WITHOUT_LEADER as error:
+            # Of a topic that was deleted the client may say first that nobody leads it, and drop all that waits.
             raise await self._log._lost(flight.names) from error  # noqa: SLF001
         except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
             # Fenced between two sends, the client says only that it is in no transaction.

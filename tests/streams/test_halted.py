@@ -18,8 +18,9 @@ from streams.ports import Log, Outgoing, Unavailable
 from streams.topics import Topic
 from tests.streams.toy import records
 
-PATIENCE = 4.0
+PATIENCE = 6.0
 HALT = 1.5
+HALTS = 5
 
 
 def record(value: bytes) -> Outgoing:
@@ -50,8 +51,9 @@ async def halting(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         await kafka.create_topics(1)
         yield Halting(
             kafka,
-            # What does not compress: the client holds some 16 MiB that it has not handed over.
-            [record(os.urandom(1 << 20)) for _ in range(60)],
+            # What does not compress: the client holds some 16 MiB that it has not handed over, and the system's
+            # socket buffers up to 38 MiB of what was already sent (tcp_rmem, tcp_wmem).
+            [record(os.urandom(1 << 20)) for _ in range(100)],
             lambda: os.kill(pid, signal.SIGSTOP),
             lambda: os.kill(pid, signal.SIGCONT),
         )
@@ -82,7 +84,7 @@ async def test_a_read_goes_on_while_anything_comes(halting: Halting) -> None:
     async with asyncio.timeout(60):
         async for batch in halting.log.read(Topic.CHANGES, 0):
             found += len(batch)
-            if isinstance(halting.log, KafkaLog) and found < len(halting.records):
+            if isinstance(halting.log, KafkaLog) and found < len(halting.records) and halts < HALTS:
                 halts += 1
                 halting.halt()
                 asyncio.get_running_loop().call_later(HALT, halting.resume)
