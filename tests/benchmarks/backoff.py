@@ -21,8 +21,7 @@ from tests.support.manifests import change_set, endpoints, gateway, route, servi
 from tests.support.proxy import proxies
 
 REQUESTS = 300
-AT_ONCE = 3
-"""Of more Envoy would not try some again: it lets three retries of a cluster wait at once."""
+AT_ONCE = 10
 BACKOFF_MS = 50
 _ADDRESS, _PORT = "127.3.0.254", 9000
 
