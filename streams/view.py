@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
 
+_REMOVALS = 10_000
+"""Rows that are gone whose positions are remembered one by one; of older ones the latest position of all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -38,6 +41,11 @@ class _Fold:
     under: str = ""
     waiting: dict[str, Record | None] = field(default_factory=dict)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where each row that is there was last set."""
+    gone: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where each that is not was removed, the latest last."""
+    forgotten: tuple[int, int] = (-1, -1)
+    """Nothing up to here is news of a row that is in neither."""
     closed: tuple[int, int] = (-1, 0)
 
     def take(self, record: Record) -> bool:
@@ -57,11 +65,22 @@ class _Fold:
         if rest.startswith(CONTROL) or not rest.startswith(self.under):
             return False
         # A hung transaction made visible late repeats records: only a greater position counts.
-        if position <= self.seen.get(rest, (-1, -1)):
+        if position <= (self.seen.get(rest) or self.gone.get(rest, self.forgotten)):
             return False
-        self.seen[rest] = position
+        self._note(rest, position, is_there=record.value is not None)
         self.waiting[rest] = record if record.value is not None else None
         return False
+
+    def _note(self, rest: str, position: tuple[int, int], *, is_there: bool) -> None:
+        self.gone.pop(rest, None)
+        if is_there:
+            self.seen[rest] = position
+            return
+        self.seen.pop(rest, None)
+        self.gone[rest] = position
+        if len(self.gone) > _REMOVALS:
+            # Else a follower would know every row that ever was. What repeats it later stands at no greater position.
+            self.forgotten = max(self.forgotten, self.gone.pop(next(iter(self.gone))))
 
     def close(self, records: list[Record], rows: dict[str, Record | None]) -> bool:
         """Take records; rows of updates that are whole now go to `rows`. Answers whether any update closed."""

@@ -7,13 +7,14 @@ import gc
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.memory import MemoryLog
-from streams.ports import Outgoing
+from streams.ports import Outgoing, Record
 from streams.topics import OPENING, PROGRESS, Topic, key
-from streams.view import Batch, follow_table, read_table
+from streams.view import Batch, _Fold, follow_table, read_table
 
 
 def row(name: str, value: bytes | None, offset: int, index: int = 0) -> Outgoing:
@@ -78,6 +79,26 @@ async def test_what_was_handed_over_is_held_by_its_reader_only() -> None:
         async with log.writer("w") as writer:
             await writer.write([row("a", b"2", 1), closed(1)])
     await batches.aclose()
+
+
+async def test_what_is_gone_is_remembered_only_as_long_as_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fold that lives for months holds what there is, and so many removals; older ones are known by their order."""
+    monkeypatch.setattr("streams.view._REMOVALS", 10)
+    flat = [one for at in range(100) for one in (row(f"k{at}", b"1", 2 * at), row(f"k{at}", None, 2 * at + 1))]
+    log = await written(*flat, row("kept", b"1", 500), closed(500), *flat[:60], *flat[190:], closed(501))
+    fold = _Fold()
+    rows: dict[str, Record | None] = {}
+    async for records in log.read(Topic.XDS, 0):
+        fold.close(records, rows)
+    assert {name: one.value for name, one in rows.items() if one is not None} == {"kept": b"1"}
+    assert len(fold.seen) + len(fold.gone) <= 11
+
+
+async def test_what_comes_back_after_it_was_forgotten_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.view._REMOVALS", 1)
+    gone = [row(name, value, at) for at, value in ((0, b"1"), (1, None)) for name in "abc"]
+    log = await written(*gone, closed(1), row("a", b"2", 2), closed(2), row("a", b"1", 0), row("c", b"1", 0), closed(3))
+    assert await table(log) == ({"a": b"2"}, 3)
 
 
 _updates = st.lists(
