@@ -141,7 +141,9 @@ class Host:
 
     async def _wait_for_assignment(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._reassigned.wait(), self._session)
+            # Not wait_for: being let go in the moment of an assignment is lost in it, and waited for for ever.
+            async with asyncio.timeout(self._session):
+                await self._reassigned.wait()
 
     async def _serve(self, one: _Owned) -> None:
         await self._step(one, one.domain.take)

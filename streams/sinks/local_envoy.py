@@ -130,7 +130,9 @@ class Deployer:
             for gateway in sorted(self.wanted - self.stopping.keys()):
                 self._ensure(gateway, self.running.setdefault(gateway, _Proxy()))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), _WATCH_SECONDS)
+                # Not wait_for: being cancelled in the moment of a change is lost in it, and the deployer would go on.
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    await self.wake.wait()
             self.wake.clear()
 
     def _ensure(self, gateway: str, proxy: _Proxy) -> None:

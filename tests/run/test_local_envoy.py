@@ -193,3 +193,20 @@ def test_an_envoy_path_that_is_not_there_names_the_remedy(tmp_path: Path) -> Non
     (tmp_path / "text").write_text("")
     with pytest.raises(EnvoyMissing, match="make it executable"):
         envoy_binary(tmp_path / "text")
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_it_ends_when_it_is_cancelled_in_the_moment_of_a_change(options: DeployOptions, steps: int) -> None:
+    deployer = Deployer(options)
+    task = asyncio.create_task(deployer._keep())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    deployer.wake.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)
+    ended = task.done()
+    task.cancel()
+    await asyncio.wait({task})
+    assert ended

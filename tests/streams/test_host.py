@@ -247,3 +247,23 @@ async def test_an_assignment_waits_for_the_ends_of_its_partitions() -> None:
     async with hosted(MemoryLog()) as host:
         await _Listener(host, _Ends()).on_partitions_assigned({TopicPartition("penstock.changes", 0)})
         await ready(host)
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_fenced_owner_that_is_let_go_while_it_is_assigned_ends(steps: int) -> None:
+    """Whenever its assignment comes: a cancellation that is lost there would be waited for for ever."""
+    log = MemoryLog()
+    async with hosted(log, session=3600) as host:
+        await host.assigned({0})
+        await ready(host)
+        await append(log, change_set(put("a", 1)))
+        async with log.writer("resolver-default"):
+            await Delivery(log).go(host)
+            await until(lambda: _gone(host))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        host._reassigned.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await host.stop()
