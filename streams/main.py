@@ -158,6 +158,7 @@ async def run_publish(settings: Settings) -> None:
         settings.domain,
         settings.partition,
         str(settings.key_file),
+        settings.bind,
     )
     await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)
 

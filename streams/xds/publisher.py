@@ -47,6 +47,8 @@ class PublishOptions:
     partition: int = 0
     key_file: str = ""
     """Where the sealing key is, for what is told of one that does not fit."""
+    bind: str = ""
+    """The address of listeners: what was rejected for another one is tried again."""
 
 
 async def publish(
@@ -62,7 +64,7 @@ async def publish(
 
     publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
-    judge = Judge(Bench(log, court, options.now, options.domain, options.partition), publication)
+    judge = Judge(Bench(log, court, options.now, options.domain, options.partition, options.bind), publication)
     publication.on_rejection = judge.heard
     async with serve(publication, options.address, options.authorised) as port, asyncio.TaskGroup() as tasks:
         ready(port)
