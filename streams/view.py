@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import cast
 
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
@@ -24,7 +26,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks the first, whole one.
+    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks a whole one, such as the first.
 
     Who reads a large one lets go of each row that it has read: the batch is held until the next one comes.
     """
@@ -102,22 +104,53 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
     return Table({key: row for key, row in rows.items() if row is not None}, *fold.closed)
 
 
+@dataclass(slots=True)
+class _Sequence:
+    """Notices records that are missing from a topic: they were removed by compaction before they were read.
+
+    One offset may be missing behind what closes an update: the marker of its transaction. What dying writers leave
+    looks like a loss, too; the topic is then read once more than it had to be.
+    """
+
+    following: int
+    is_closed: bool = False
+
+    def misses(self, records: Iterable[Record]) -> bool:
+        """Whether anything is missing before or among the next records."""
+        missing = False
+        for record in records:
+            missing |= record.offset - self.following > int(self.is_closed)
+            self.following = record.offset + 1
+            self.is_closed = record.key is not None and f"/{CONTROL}".encode() in record.key
+        return missing
+
+
 async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
     """The table as it is, then every change of it, for ever.
 
-    What was handed over is not held here: a whole domain's records would be, until its next change.
+    Who was away for longer than the topic keeps removals (delete.retention.ms) gets the table as it is once more: that
+    a row is gone is then said by its absence only. What was handed over is not held here: a whole domain's records
+    would be, until its next change.
     """
-    # The end counts transaction markers too, which are never read: so not the last record's offset.
-    _, following = await log.ends(topic, partition)
-    fold = _Fold()
-    rows: dict[str, Record | None] = {}
-    async for records in log.read(topic, partition):
-        following = max(following, records[-1].offset + 1)
-        fold.close(records, rows)
-    yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
-    async for records in log.follow(topic, partition, following):
-        if fold.close(records, rows):
-            yield Batch(_taken(rows), fold.closed[0], snapshot=False)
+    while True:
+        # The end counts transaction markers too, which are never read: so not the last record's offset.
+        _, end = await log.ends(topic, partition)
+        fold = _Fold()
+        rows: dict[str, Record | None] = {}
+        sequence = _Sequence(0)
+        async for records in log.read(topic, partition):
+            sequence.misses(records)
+            fold.close(records, rows)
+        if sequence.following < end:
+            sequence = _Sequence(end)
+        yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
+        followed = cast("AsyncGenerator[list[Record]]", log.follow(topic, partition, sequence.following))
+        async with aclosing(followed):
+            async for records in followed:
+                if sequence.misses(records):
+                    break
+                if fold.close(records, rows):
+                    yield Batch(_taken(rows), fold.closed[0], snapshot=False)
 
 
 def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:

@@ -163,6 +163,8 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
         try:
             async for batch in follow_table(log, Topic.GRAPH, partition):
                 backoff.reset()
+                if batch.snapshot:
+                    seen.nodes.clear()
                 for name, record in batch.rows.items():
                     if record is None:
                         seen.nodes.pop(name, None)
