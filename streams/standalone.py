@@ -22,6 +22,7 @@ from streams.ports import Log, LogError, Unavailable
 from streams.reminder import Reminder
 from streams.settings import Settings
 from streams.sinks.local_envoy import stop_all
+from streams.sources.absent import absent, words
 from streams.supervisor import Role, Supervisor
 
 Say = Callable[[str, str], None]
@@ -74,6 +75,7 @@ class Standalone:
         await self._create_topics(log, is_patient=is_served)
         self._keep_roles(tasks, _FOLDING if is_served else _SERVING + _FOLDING, self.sources)
         tasks.create_task(self.show(log, self.settings.partition), name="view")
+        tasks.create_task(self._tell_absent(log), name="absent")
         if not self.settings.brokers:
             back = asyncio.Event()
             tasks.create_task(self._keep_broker(address, back), name="broker")
@@ -116,6 +118,19 @@ class Standalone:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
+
+    async def _tell_absent(self, log: Log) -> None:
+        """Name clusters that are served though this run does not watch them: it was started with them before."""
+        backoff = Backoff(_RETRY_SECONDS)
+        while True:
+            try:
+                found = await absent(log, self.settings.partition, {cluster for cluster, _ in self.sources})
+            except LogError:
+                await backoff.wait()
+                continue
+            for cluster, objects in found.items():
+                self.say("run", f"warning: {words(cluster, objects)}")
+            return
 
     async def _mend(self, log: KafkaLog, back: asyncio.Event) -> None:
         """After each start of the embedded broker: end transactions that it left hanging when it died."""

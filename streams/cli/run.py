@@ -64,12 +64,14 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     from streams.identity import lock  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.sources.absent import note  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
 
     configure_logs()
     envoy_binary(settings.envoy)
     with lock(settings.data):
         key(settings)
+        note(settings.data, [cluster for cluster, _ in sources])
         screen = Screen(settings.data / "logs", live=live)
         standalone = Standalone(settings, sources, environment, screen.say, screen.show)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +27,13 @@ from streams.cli.reading import (
 )
 from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
+from streams.sources.absent import noted, words
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.address import REMEDY, taken
 
 _LOOK_BACK = 64
-_ROWS = ("refused", "quarantined", "objects", "proxies")
+_ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
 """What the answer lists, each with its cluster."""
 _NAMED = 5
 """Objects of a quarantine: a virtual host may have thousands of routes."""
@@ -78,6 +80,7 @@ def status(
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
+    answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None else []
     named = several(_clusters(found["state"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
@@ -165,6 +168,13 @@ def _clusters(state: dict[str, Any]) -> set[str]:
     return {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))}
 
 
+def _absent(state: dict[str, Any], watched: frozenset[str] | None) -> list[dict[str, Any]]:
+    """Clusters that the run of this data directory does not watch, as far as it is known which it does."""
+    counted = Counter(key.split("/")[1] for key in state if key.startswith("resource/"))
+    there = [] if watched is None else sorted(counted.keys() - watched)
+    return [{"cluster": one, "objects": counted[one]} for one in there]
+
+
 def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
     """Lines for a person; each says whose it is where they are of several clusters, `named`."""
     log = answer["log"]
@@ -174,6 +184,8 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
 
     if log["behind"]:
         typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
+    for row in answer["absent"]:
+        typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
     for row in answer["refused"]:
         typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:

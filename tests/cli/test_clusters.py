@@ -22,10 +22,13 @@ from streams.cli import app
 from streams.cli.check import judge
 from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions
-from streams.identity import sealing_key
+from streams.identity import lock, sealing_key
 from streams.kafka import KafkaLog
 from streams.process import remember, running
+from streams.settings import Settings
+from streams.sources.absent import note, words
 from streams.sources.stamp import CLUSTER, stamped
+from streams.standalone import Standalone
 from tests.cli.log import TIME, Place
 
 pytestmark = pytest.mark.kafka
@@ -163,12 +166,12 @@ def test_a_proxy_of_one_name_in_two_clusters_is_not_guessed(place: Place) -> Non
     def dump(*words: str) -> Result:
         return CliRunner().invoke(app, ["dump", *words, "--data", str(place.data)])
 
-    for words, said in (
+    for asked, said in (
         (("edge",), "Gateway edge is in clusters east and west: name one with --cluster"),
         (("default/edge",), "Gateway default/edge is in clusters east and west: name one with --cluster"),
         (("one",), "Gateway one is in namespaces more and other: write NAMESPACE/NAME"),
     ):
-        result = dump(*words)
+        result = dump(*asked)
         assert (result.exit_code, result.stderr) == (2, f"penstock: {said}\n")
     assert "proxy of Gateway edge is still starting" in dump("edge", "--cluster", "east").stderr
     assert "no local proxy of Gateway edge runs in cluster north" in dump("edge", "--cluster", "north").stderr
@@ -193,3 +196,53 @@ def test_what_was_printed_may_be_written_back() -> None:
     metadata = {**put.object["metadata"], "annotations": {CLUSTER: "east"}}
     again = stamped(put.ref, {**put.object, "metadata": metadata}, put.object, TIME, Sealer(bytes(KEY_BYTES)))
     assert again == put.object
+
+
+def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> None:
+    """Its objects and refusals go, in one change set that says who did it; no other cluster is touched."""
+    place = place_of(broker, tmp_path)
+    before: Any = place.tells("get", "gateways", "--cluster", "east")
+    assert "Aborted" in place.run("forget", "west").stderr
+    north = place.run("forget", "north", "--yes")
+    assert (north.exit_code, north.stderr) == (1, "penstock: there is no cluster north in the log: it has east and west\n")
+    with lock(place.data):
+        note(place.data, ["east", "west"])
+        assert "is watched by the `penstock run` of" in place.run("forget", "west", "--yes").stderr
+        note(place.data, ["east"])
+        told = place.run("forget", "west", "--yes")
+    assert (told.exit_code, told.stdout) == (0, "cluster west: 3 objects deleted\n")
+    asyncio.run(resolve(place))
+    assert place.tells("get", "gateways") == before
+    (last,) = place.tells("log", "--limit", "1")  # type: ignore[misc]
+    assert (last["cluster"], {one["verb"] for one in last["changes"]}) == ("west", {"delete", "admitted"})
+    assert last["actor"].endswith(" (forget)")
+    assert "west" not in place.prints("status")
+    # One whose first listing never ended has objects that wait for its end.
+    asyncio.run(tell(place, "south", SyncBegin(), *_puts("south", "away")))
+    asyncio.run(tell(place, "south", Refused("y.yaml:1", None, "a tab")))
+    assert place.run("forget", "south", "--yes").stdout == "cluster south: 2 objects deleted\n"
+    asyncio.run(resolve(place))
+    assert "south" not in place.prints("status")
+
+
+def test_what_is_not_watched_is_said_as_far_as_it_is_known(broker: str, tmp_path: Path) -> None:
+    place = place_of(broker, tmp_path)
+    assert "unwatched" not in place.prints("status")
+    note(place.data, ["east"])
+    (line,) = [one for one in place.prints("status").splitlines() if one.startswith("unwatched")]
+    assert "cluster west is not watched by this run: 3 objects of it" in line
+    assert "`penstock forget west`" in line
+    answer: Any = place.tells("status")
+    assert answer["absent"] == [{"cluster": "west", "objects": 3}]
+    note(place.data, ["east", "west", "north"])
+    assert "unwatched" not in place.prints("status")
+
+
+async def test_a_run_names_what_it_serves_and_does_not_watch(broker: str, tmp_path: Path) -> None:
+    place = await asyncio.to_thread(place_of, broker, tmp_path)
+    log = KafkaLog(place.brokers, place.prefix)
+    said: list[tuple[str, str]] = []
+    for sources in ([("east", tmp_path), ("west", tmp_path)], [("east", tmp_path)]):
+        run = Standalone(Settings(data=tmp_path), sources, {}, lambda *one: said.append(one), lambda *_: asyncio.sleep(0))
+        await run._tell_absent(log)
+    assert said == [("run", f"warning: {words('west', 3)}")]
