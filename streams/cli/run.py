@@ -72,7 +72,8 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     with lock(settings.data):
         key(settings)
         note(settings.data, [cluster for cluster, _ in sources])
-        screen = Screen(settings.data / "logs", live=live)
+        only = sources[0][0] if len(sources) == 1 else None
+        screen = Screen(settings.data / "logs", only, live=live)
         standalone = Standalone(settings, sources, environment, screen.say, screen.show)
         try:
             asyncio.run(_until_signal(standalone.up(), lambda: screen.say("run", "ending")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,7 +82,7 @@ def status(
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
     answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None else []
-    named = several(_clusters(found["state"]), settings.cluster)
+    named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
     if ref is not None and not answer["objects"] and not answer["refused"]:
@@ -163,9 +164,10 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
     return shown
 
 
-def _clusters(state: dict[str, Any]) -> set[str]:
-    """Whose objects and refusals there are."""
-    return {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))}
+def _clusters(state: dict[str, Any], proxies: Iterable[str]) -> set[str]:
+    """Whose objects, refusals and proxies there are."""
+    found = {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))}
+    return found | {gateway.split("/")[0] for gateway in proxies}
 
 
 def _absent(state: dict[str, Any], watched: frozenset[str] | None) -> list[dict[str, Any]]:

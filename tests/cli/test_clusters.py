@@ -20,15 +20,17 @@ from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli import app
 from streams.cli.check import judge
-from streams.codec import encode_change_set
+from streams.codec import dumps, encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.identity import lock, sealing_key
 from streams.kafka import KafkaLog
+from streams.ports import Outgoing
 from streams.process import remember, running
 from streams.settings import Settings
 from streams.sources.absent import note, words
 from streams.sources.stamp import CLUSTER, stamped
 from streams.standalone import Standalone
+from streams.topics import Topic, key
 from tests.cli.log import TIME, Place
 
 pytestmark = pytest.mark.kafka
@@ -198,6 +200,14 @@ def test_what_was_printed_may_be_written_back() -> None:
     assert again == put.object
 
 
+async def _connected(place: Place, cluster: str) -> None:
+    gateway = f"{cluster}/{_API}/Gateway/default/edge"
+    proxy = {"connected": True, "offset": 1, "version": "1.40.0", "error": "", "time": TIME}
+    row = {"gateway": gateway, "proxies": {"p": proxy}, "lowest": 1, "acknowledged": 1}
+    async with KafkaLog(place.brokers, place.prefix).appender() as writer:
+        await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", gateway), dumps(row))])
+
+
 def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> None:
     """Its objects and refusals go, in one change set that says who did it; no other cluster is touched."""
     place = place_of(broker, tmp_path)
@@ -217,6 +227,9 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
     assert (last["cluster"], {one["verb"] for one in last["changes"]}) == ("west", {"delete", "admitted"})
     assert last["actor"].endswith(" (forget)")
     assert "west" not in place.prints("status")
+    # A proxy that is told of still, though nothing of its cluster is there, is not taken for another's.
+    asyncio.run(_connected(place, "west"))
+    assert "proxy       west: default/edge: connected" in place.prints("status")
     # One whose first listing never ended has objects that wait for its end.
     asyncio.run(tell(place, "south", SyncBegin(), *_puts("south", "away")))
     asyncio.run(tell(place, "south", Refused("y.yaml:1", None, "a tab")))
