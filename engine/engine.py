@@ -263,6 +263,7 @@ class Engine:
             "objects": [[str(ref), generation] for ref, generation in change.objects],
             "error": change.error,
             "envoy": change.envoy,
+            "address": change.address,
             "offset": self.offset,
         }
         self._fold.set(f"{QUARANTINE}{change.fragment}", row)
