@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.seal import KEY_BYTES, Sealer
+from streams.data_directory import mark
 from streams.disk import sync_folder
 
 
@@ -89,6 +90,7 @@ def holder(directory: Path, name: str = "lock") -> int | None:
 def lock(directory: Path, name: str = "lock") -> Iterator[None]:
     """Hold the data directory, or one role in it. Raises IdentityError when another process holds it."""
     directory.mkdir(parents=True, exist_ok=True)
+    mark(directory)
     with (directory / name).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

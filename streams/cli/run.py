@@ -15,6 +15,7 @@ import typer
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
 from streams.cli.roles import load_settings, named, said
+from streams.data_directory import inside
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -41,6 +42,9 @@ def run(
     given = paths | {name: value for name, value in (("brokers", brokers), ("bind", bind)) if value is not None}
     environment = {f"PENSTOCK_{name.upper()}": str(value) for name, value in given.items()}
     sources, settings = _sources(directories), load_settings(given)
+    for _, directory in sources:
+        if (words := inside(directory, settings.data)) is not None:
+            fail(words, 3)
     os.environ.update(environment)
     try:
         _serve(settings, sources, environment, live=sys.stdout.isatty() and not plain)

@@ -12,6 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from engine.ref import Ref
+from streams.data_directory import is_data
 from streams.sources.content import EMPTY_FOLDER, shown
 from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
 
@@ -40,6 +41,8 @@ class Directory:
         """Folders with the name of a manifest and nothing in them."""
         self._folders: set[str] = set()
         """Folders, and links to some, at the last look at everything, hidden ones too."""
+        self._passed: set[str] = set()
+        """Data directories of runs: they change all the time, and nothing in them is a manifest."""
         self.held: set[Ref] = set()
         """Objects of the log that no file had when the two were first compared."""
         self._is_compared = False
@@ -166,6 +169,8 @@ class Directory:
         names = set()
         for path in map(Path, paths):
             name = os.path.relpath(path, self.root)
+            if not self._passed.isdisjoint((name, *map(str, Path(name).parents))):
+                continue
             hidden = any(part.startswith(".") for part in Path(name).parts)
             # Mounted ConfigMaps switch a link named ..data, which is looked into.
             if path.is_dir() or (hidden and path.is_symlink()) or (name in self._folders and not path.exists()):
@@ -177,7 +182,7 @@ class Directory:
 
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
-        self._closed, self._folders, self._empty = {}, set(), set()
+        self._closed, self._folders, self._empty, self._passed = {}, set(), set(), set()
         identity, listed = self.identity(), dict(self._walk())
         self._is_vacant = bool(self._files) and not listed and not self._closed and identity != self._home
         if self._is_vacant:
@@ -206,6 +211,9 @@ class Directory:
             if Path(below).suffix.lower() in SUFFIXES and not folders and not files:
                 self._empty.add(below)
             folders[:] = sorted(one for one in folders if not one.startswith("."))
+            for one in [one for one in folders if is_data(Path(folder, one))]:
+                folders.remove(one)
+                self._passed.add(one if below == "." else f"{below}/{one}")
             for file in files:
                 if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
                     continue

@@ -22,6 +22,7 @@ from streams import collector
 from streams.backoff import Backoff
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.continuity import refuse
+from streams.data_directory import inside
 from streams.ports import Fenced, Log, LogError, Writer
 from streams.reminder import Reminder
 from streams.sources.directory import Directory
@@ -78,9 +79,11 @@ class _Logged:
 
 
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
-    """Watch for ever. Raises MissingDirectory at the start when there is no such directory."""
+    """Watch for ever. Raises MissingDirectory at the start when there is no such directory for manifests."""
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
+    if (words := inside(options.directory)) is not None:
+        raise MissingDirectory(words)
     directory = Directory(options.directory, options.cluster)
     reminder, backoff = Reminder(), Backoff()
     while True:

@@ -16,6 +16,7 @@ from engine.document import Document
 from engine.models.admission import Refusal, admit
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
+from streams.data_directory import inside
 from streams.sources.content import NoFile, NoText, text_of
 from streams.sources.documents import Unreadable, check_size, json_documents, plain, yaml_chunks, yaml_documents
 
@@ -104,7 +105,7 @@ class Reading:
 
 
 class MissingDirectory(ValueError):  # noqa: N818
-    """The directory is not there or is none."""
+    """The directory is not there, is none, or is no place for manifests."""
 
 
 def read_directory(root: Path, cluster: str) -> Reading:
@@ -114,6 +115,8 @@ def read_directory(root: Path, cluster: str) -> Reading:
     directory = Directory(root, cluster)
     if directory.missing:
         raise MissingDirectory(missing(root))
+    if (words := inside(root)) is not None:
+        raise MissingDirectory(words)
     refs = directory.look()
     found = ((ref, directory.object(ref)) for ref in sorted(refs))
     return Reading(
