@@ -43,6 +43,8 @@ class Directory:
         """Folders, and links to some, at the last look at everything, hidden ones too."""
         self._passed: set[str] = set()
         """Data directories of runs: they change all the time, and nothing in them is a manifest."""
+        self._linked: set[str] = set()
+        """Files that are links, or below one: nobody tells when what they lead to changes."""
         self.held: set[Ref] = set()
         """Objects of the log that no file had when the two were first compared."""
         self._is_compared = False
@@ -91,6 +93,11 @@ class Directory:
             if not changed:
                 break
         return touched
+
+    def moved(self) -> list[str]:
+        """The paths (for `look`) of those that are reached by a link and are others now than they were read."""
+        found = ((self.root / name, self._signatures.get(name)) for name in sorted(self._linked))
+        return [str(path) for path, known in found if signature(path) != known]
 
     def object(self, ref: Ref) -> Found | None:
         """The object that counts: the one of the first path, and the first of its documents there."""
@@ -184,6 +191,7 @@ class Directory:
         """Names whose file is new, another, or gone (None)."""
         self._closed, self._folders, self._empty, self._passed = {}, set(), set(), set()
         identity, listed = self.identity(), dict(self._walk())
+        self._linked = self._reached(listed)
         self._is_vacant = bool(self._files) and not listed and not self._closed and identity != self._home
         if self._is_vacant:
             return {}
@@ -221,6 +229,17 @@ class Directory:
                 if stands is not None:
                     yield (file if below == "." else f"{below}/{file}"), stands
 
+    def _reached(self, names: Iterable[str]) -> set[str]:
+        """Those that are links, or below one."""
+        known = {"": False}
+
+        def is_reached(name: str) -> bool:
+            if name not in known:
+                known[name] = is_reached(name.rpartition("/")[0]) or _is_link(self.root / name)
+            return known[name]
+
+        return {name for name in names if is_reached(name)}
+
     def _close(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
             self._closed[os.path.relpath(error.filename or self.root, self.root)] = error.strerror or "unreadable"
@@ -232,6 +251,8 @@ class Directory:
         after = None
         self._signatures.pop(name, None)
         if signature is not None:
+            if _is_link(self.root / name):
+                self._linked.add(name)
             after = read_file(self.root / name, shown(name), self._cluster, before)
             self._files[name] = after
             if after.refused or after.unread:
@@ -257,6 +278,11 @@ class Directory:
             self._shared.add(ref)
         else:
             self._shared.discard(ref)
+
+
+def _is_link(path: Path) -> bool:
+    """Path.is_symlink raises where a folder may be listed and not entered."""
+    return os.path.islink(path)  # noqa: PTH114
 
 
 def _named(ref: Ref) -> str:

@@ -38,7 +38,9 @@ _DEBOUNCE_MS = 20
 # 8 with 5, and waiting costs 15 ms of CPU a second instead of 10.
 _STEP_MS = 2
 _IDLE_MS = 1_000
-_RESCAN_LOOKS = 5
+_RESCAN_SECONDS = 5.0
+_LINKS_SECONDS = 1.0
+"""How often it is looked where links lead: that costs one stat a link."""
 _FENCED_SECONDS = 5.0
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
@@ -242,7 +244,11 @@ def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
 
 
 async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
-    """Paths that changed; None asks for a look at everything, every few seconds: links tell no event."""
+    """Paths that changed; None asks for a look at everything, every few seconds whatever happens.
+
+    Nothing tells of what lies elsewhere and is linked to: that is looked for.
+    """
+    clock = asyncio.get_running_loop().time
     while True:
         identity = directory.identity()
         if identity is None:
@@ -251,7 +257,7 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
             await asyncio.sleep(_IDLE_MS / 1000)
             continue
         yield None
-        idle = 0
+        everything = links = clock()
         try:
             async for events in awatch(
                 directory.root,
@@ -264,11 +270,15 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
             ):
                 if directory.identity() != identity:
                     break
-                idle = 0 if events else idle + 1
-                if events:
-                    yield {path for _, path in events}
-                elif idle % _RESCAN_LOOKS == 0:
+                paths = {path for _, path in events}
+                if clock() - links >= _LINKS_SECONDS:
+                    paths.update(await asyncio.to_thread(directory.moved))
+                    links = clock()
+                if paths:
+                    yield paths
+                if clock() - everything >= _RESCAN_SECONDS:
                     yield None
+                    everything = clock()
         except (OSError, RuntimeError, ExceptionGroup) as error:
             # The library tells of a name that is no text so, in a group.
             _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=_first(error))
