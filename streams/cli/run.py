@@ -26,12 +26,15 @@ def register(app: typer.Typer) -> None:
     app.command(help=run.__doc__)(run)
 
 
-def run(
+def run(  # noqa: PLR0913  the options of the command
     directories: Annotated[list[str], typer.Argument(help="DIR, or CLUSTER=DIR for several clusters.")],
     data: Annotated[Path | None, typer.Option(help="Directory of the log, keys and snapshots.")] = None,
     brokers: Annotated[str | None, typer.Option(help="A Kafka of yours, host:port; else the embedded one.")] = None,
     envoy: Annotated[Path | None, typer.Option(help="An Envoy binary of yours; else the packaged one.")] = None,
     bind: Annotated[str | None, typer.Option(help="Address on which Gateways listen.")] = None,
+    allow_empty: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-empty", help="Let a directory without any manifest delete what it said before.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Print lines, not a live view.")] = False,  # noqa: FBT002
 ) -> None:
     """Serve manifests: watch them, resolve them through the log, and run an Envoy for each Gateway.
@@ -39,7 +42,8 @@ def run(
     Ctrl-C ends everything. After a crash, run it again: broker and Envoys that still run are adopted.
     """
     paths = {name: value.resolve() for name, value in (("data", data), ("envoy", envoy)) if value is not None}
-    given = paths | {name: value for name, value in (("brokers", brokers), ("bind", bind)) if value is not None}
+    texts = (("brokers", brokers), ("bind", bind), ("allow_empty", allow_empty or None))
+    given: dict[str, Any] = paths | {name: value for name, value in texts if value is not None}
     environment = {f"PENSTOCK_{name.upper()}": str(value) for name, value in given.items()}
     sources, settings = _sources(directories), load_settings(given)
     for _, directory in sources:

@@ -23,11 +23,15 @@ _NAMED = 3
 
 
 class Directory:
-    """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed."""
+    """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed.
 
-    def __init__(self, root: Path, cluster: str) -> None:
+    Without any manifest it says nothing, unless it may be empty (`allow_empty`): what the log has of it stays.
+    """
+
+    def __init__(self, root: Path, cluster: str, *, allow_empty: bool = False) -> None:
         self.root = root.absolute()
         self._cluster = cluster
+        self._allow_empty = allow_empty
         self._files: dict[str, File] = {}
         self._odd: dict[str, File] = {}
         """Those that something is to be told of: all others need not be looked through for a change of one."""
@@ -51,7 +55,9 @@ class Directory:
         self._home: tuple[int, int] | None = None
         """Which directory it was when it had manifests last."""
         self._is_vacant = False
-        """Whether another directory stands in its place, with no manifest: as below a volume that is not mounted."""
+        """Whether it holds no manifest and is not the one that did: as below a volume that is not mounted."""
+        self._owed = 0
+        """Objects that the log had when it was compared with a directory without any manifest."""
         self.is_doubtful = False
         """Whether the last look met a file that may be half written."""
 
@@ -109,6 +115,8 @@ class Directory:
 
     def compare(self, logged: Collection[Ref]) -> None:
         """Note what the log has and no file; once, for what a file said since is known, and may go with its words."""
+        if not (self._is_compared or self._allow_empty or self._files or self._closed):
+            self._owed, self._is_vacant = len(logged), bool(logged)
         gone = set(logged) - self._owners.keys()
         self.held = self.held & gone if self._is_compared else gone
         self._is_compared = True
@@ -138,8 +146,9 @@ class Directory:
             words = f"the directory {shown(self.root)} is gone: what it said stays until it is back"
             if self._is_vacant and self.root.is_dir():
                 words = (
-                    f"the directory {shown(self.root)} is another one now and holds no manifest: what it said stays "
-                    "until it holds some; mount it again, or, if it shall be empty, start penstock again"
+                    f"the directory {shown(self.root)} holds no manifest now: the {self._owed or len(self._owners)} "
+                    f"objects of cluster {self._cluster} stay until it holds some; mount it again, or, if it shall be "
+                    "empty, start penstock with --allow-empty"
                 )
             refused["."] = Refused(".", 0, words)
         return list(refused.values())
@@ -192,10 +201,11 @@ class Directory:
         self._closed, self._folders, self._empty, self._passed = {}, set(), set(), set()
         identity, listed = self.identity(), dict(self._walk())
         self._linked = self._reached(listed)
-        self._is_vacant = bool(self._files) and not listed and not self._closed and identity != self._home
+        is_owing = not self._allow_empty and (bool(self._files) or self._owed > 0)
+        self._is_vacant = is_owing and not listed and not self._closed and identity != self._home
         if self._is_vacant:
             return {}
-        self._home = identity if listed else self._home
+        self._home, self._owed = (identity, 0) if listed else (self._home, self._owed)
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
         }

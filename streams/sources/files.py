@@ -48,13 +48,14 @@ _NAMED_FILES = 3
 
 @dataclass(frozen=True, slots=True)
 class FilesOptions:
-    """One directory as one cluster. `now` answers RFC 3339 UTC."""
+    """One directory as one cluster, `allow_empty` as a `Directory` takes it. `now` answers RFC 3339 UTC."""
 
     cluster: str
     directory: Path
     now: Callable[[], str]
     domain: str = "default"
     partition: int = 0
+    allow_empty: bool = False
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
         raise MissingDirectory(missing(options.directory))
     if (words := inside(options.directory)) is not None:
         raise MissingDirectory(words)
-    directory = Directory(options.directory, options.cluster)
+    directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty)
     reminder, backoff = Reminder(), Backoff()
     while True:
         try:
