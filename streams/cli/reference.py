@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from streams.cli.app import app
+from streams.cli.commands import app
 from streams.settings import Settings
 from streams.topics import topic_specs
 

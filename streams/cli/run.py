@@ -14,6 +14,7 @@ import typer
 
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
+from streams.cli.pipe import outlive_the_reader
 from streams.cli.roles import load_settings, named, said
 from streams.data_directory import inside
 
@@ -74,6 +75,7 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
 
+    outlive_the_reader()
     configure_logs()
     envoy_binary(settings.envoy)
     with lock(settings.data):
