@@ -19,6 +19,7 @@ from engine.ref import Ref
 from streams.data_directory import inside
 from streams.sources.content import NoFile, NoText, text_of
 from streams.sources.documents import Unreadable, check_size, json_documents, plain, yaml_chunks, yaml_documents
+from streams.sources.stamp import misencoded
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _NAME_CHARACTERS = 253
@@ -251,4 +252,6 @@ def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
     judged = admit(ref, document)
     if isinstance(judged, Refusal):
         return Refused(name, line, judged.message, ref)
+    if not ref.group and ref.kind == "Secret" and (fault := misencoded(judged.object)) is not None:
+        return Refused(name, line, f"Secret {ref.namespace}/{ref.name}: {fault}", ref)
     return ref, Found(judged.object, name, line)
