@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streams.process import words
+
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _STOP_SECONDS = 6.0
 _STEADY_SECONDS = 10.0
@@ -49,7 +51,7 @@ class Supervisor:
                 # No process, thread, descriptor or memory to be had now: that must not end the other roles.
                 ended = f"cannot be started: {error}"
             else:
-                ended, trouble = f"ended with {_words(await self._finish(role, process))}", ""
+                ended, trouble = f"ended with {words(await self._finish(role, process))}", ""
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
             if ended != trouble:
@@ -103,7 +105,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _words(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"code {code}"

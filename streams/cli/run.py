@@ -72,12 +72,13 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     from streams.cli.view import Screen  # noqa: PLC0415  heavy imports only once the words were right
     from streams.identity import lock  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
-    from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.sinks.local_envoy import checked, envoy_binary  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
 
     outlive_the_reader()
     configure_logs()
-    envoy_binary(settings.envoy)
+    if settings.envoy is not None:
+        checked(envoy_binary(settings.envoy))
     with lock(settings.data):
         key(settings)
         screen = Screen(settings.data / "logs", live=live)
