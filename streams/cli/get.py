@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
+from streams.cli.naming import Wanted, known
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import (
     Brokers,
@@ -43,12 +43,10 @@ def get(  # noqa: PLR0913  the options of the command
     brokers: Brokers = None,
 ) -> None:
     """Print objects with their status: what the log says of them, and what proxies run."""
-    found = find_kind(kind)
-    if found is None:
-        fail(f"unknown kind {kind}; known: {', '.join(one.plural for one in KINDS)}", 2)
+    found = known(kind)
     if all_namespaces and namespace is not None:
         fail("-n and -A contradict one another", 2)
-    wanted = (found.group, found.name)
+    meant = Wanted(found, namespace, name)
     settings = chosen(data, brokers)
 
     async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
@@ -56,13 +54,9 @@ def get(  # noqa: PLR0913  the options of the command
         return await objects_of(log, partition)
 
     objects = with_log(settings, work)
-    picked = [
-        (ref, object_)
-        for ref, object_ in objects
-        if (ref.group, ref.kind) == wanted and name in (None, ref.name) and namespace in (None, ref.namespace)
-    ]
+    picked = [(ref, object_) for ref, object_ in objects if meant.takes(ref)]
     if name is not None and not picked:
-        fail(f"{found.plural} {name} is not there", 1)
+        fail(meant.absent(ref for ref, _ in objects), 1)
     if output is Format.TABLE:
         table(("cluster", "namespace", "name", "generation", "state"), [_row(*one) for one in picked])
     elif name is not None and len(picked) == 1:
