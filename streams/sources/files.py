@@ -23,8 +23,9 @@ from streams.backoff import Backoff
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.continuity import refuse
 from streams.data_directory import inside
-from streams.ports import Fenced, Log, LogError, Writer
+from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
+from streams.sources.content import shown
 from streams.sources.directory import Directory
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
@@ -42,6 +43,8 @@ _RESCAN_SECONDS = 5.0
 _LINKS_SECONDS = 1.0
 """How often it is looked where links lead: that costs one stat a link."""
 _FENCED_SECONDS = 5.0
+_LONGER, _LONGEST_SECONDS = 3.0, 120.0
+"""How much longer a transaction may take, each time that its own limit ended it. Readers wait for one left open."""
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
 
@@ -65,6 +68,8 @@ class _Logged:
     objects: dict[Ref, Document] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     synced: bool = False
+    end: int = 0
+    """The offset up to which that is known."""
 
     def take(self, changes: Iterable[Change]) -> None:
         """Follow our cluster's changes."""
@@ -82,25 +87,34 @@ class _Logged:
 
 
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
-    """Watch for ever. Raises MissingDirectory at the start when there is no such directory for manifests."""
+    """Watch for ever. Raises MissingDirectory at the start when there is no such directory for manifests.
+
+    Raises Superseded when another watcher of the cluster took over.
+    """
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
     if (words := inside(options.directory)) is not None:
         raise MissingDirectory(words)
     directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty)
     reminder, backoff = Reminder(), Backoff()
+    source: _Source | None = None
+    fenced: _Source | None = None
+    seconds = TRANSACTION_SECONDS
     while True:
         try:
-            async with log.writer(f"source-{options.domain}-{options.cluster}") as writer:
+            if fenced is not None:
+                await _check_alone(log, fenced)
+                # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
+                fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
+            async with log.writer(f"source-{options.domain}-{options.cluster}", seconds) as writer:
                 source = _Source(options, sealer, directory, writer, await _logged(log, options))
                 backoff.reset()
                 await source.run()
+        except Superseded:
+            raise
         except Fenced as error:
-            _LOG.error(
-                "another watcher of this cluster writes to the log: stop one of the two",
-                cluster=options.cluster,
-                reason=str(error),
-            )
+            _LOG.warning("the source lost its place in the log", cluster=options.cluster, reason=str(error))
+            fenced = source
             await asyncio.sleep(_FENCED_SECONDS)
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
@@ -120,6 +134,8 @@ class _Source:
     logged: _Logged
     told: set[str] = field(default_factory=set)
     number: int = 0
+    tried: str = ""
+    """The id of the last change set that it tried to write: whether that arrived is not always known."""
 
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
@@ -153,17 +169,19 @@ class _Source:
         options = self.options
         time = options.now()
         self.number += 1
+        self.tried = f"{options.cluster}-{time}-{self.number}"
         change_set = ChangeSet(
             options.domain,
             options.cluster,
             _SOURCE,
-            f"{options.cluster}-{time}-{self.number}",
+            self.tried,
             time,
             self._actor(changes),
             tuple(changes),
         )
-        await self.writer.write(encode_change_set(change_set, options.partition))
+        offsets = await self.writer.write(encode_change_set(change_set, options.partition))
         self.logged.take(changes)
+        self.logged.end = offsets[-1] + 1
 
     def _objects(self, touched: set[Ref]) -> list[Change]:
         """What must be appended of these objects, in their order."""
@@ -210,7 +228,7 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
     state = await read_table(log, Topic.STATE, options.partition)
     _, end = await log.ends(Topic.CHANGES, options.partition)
     refuse(state.progress, end)
-    logged = _Logged()
+    logged = _Logged(end=end)
     for name, record in state.rows.items():
         value = orjson.loads(record.value or b"null")
         kind, _, rest = name.partition("/")
@@ -230,6 +248,25 @@ async def _logged(log: Log, options: FilesOptions) -> _Logged:
             if change_set.cluster == options.cluster and change_set.source == _SOURCE:
                 logged.take(change_set.changes)
     return logged
+
+
+async def _check_alone(log: Log, fenced: _Source) -> None:
+    """Raises Superseded when somebody else said something as our cluster since: each would undo what the other says."""
+    options = fenced.options
+    async for records in log.read(Topic.CHANGES, options.partition, fenced.logged.end):
+        for record in records:
+            try:
+                change_set = decode_change_set(record)
+            except (Garbage, NewerSchema):
+                continue
+            if (change_set.cluster, change_set.source) == (options.cluster, _SOURCE) and change_set.id != fenced.tried:
+                msg = (
+                    f"another watcher of cluster {options.cluster} has written to the log since (offset "
+                    f"{record.offset}, {change_set.time}, {change_set.actor or 'deletions only'}), what "
+                    f"{shown(options.directory)} says counts no more: stop one of the two, or name one of them "
+                    f"differently (NAME=DIR), and start again"
+                )
+                raise Superseded(msg)
 
 
 def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
