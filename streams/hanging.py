@@ -43,12 +43,13 @@ async def mend(
 ) -> set[Topic]:
     """Wait until all that was written so far can be read; what still cannot be after `patience` seconds hangs.
 
+    Not while the only one who writes there writes on: a whole domain's update is one transaction, and takes long.
     The writer that left it is fenced and writes a transaction that says nothing, whose markers end both. A living one
     that is fenced takes over again. Answers the topics on which one hung. Raises LogError.
     """
     topics = {topic for touched in found.values() for topic in touched}
     written = {topic: await log.written(topic, partition) for topic in sorted(topics)}
-    hanging = await _unreadable(log, written, partition, patience)
+    hanging = await _unreadable(log, found, written, partition, patience)
     mended = set(hanging)
     for name, touched in found.items():
         if hanging.isdisjoint(touched):
@@ -57,23 +58,43 @@ async def mend(
         nothing = [one for topic in sorted(hanging & set(touched)) for one in _nothing(topic, domain, partition)]
         async with log.writer(name) as writer:
             await writer.write(nothing)
-        hanging = await _unreadable(log, {topic: written[topic] for topic in hanging}, partition, _LOOK_SECONDS)
+        left = {topic: written[topic] for topic in hanging}
+        hanging = await _unreadable(log, found, left, partition, _LOOK_SECONDS)
     return mended
 
 
-async def _unreadable(log: KafkaLog, written: Mapping[Topic, int], partition: int, patience: float) -> set[Topic]:
+async def _unreadable(
+    log: KafkaLog, found: Writers, written: Mapping[Topic, int], partition: int, patience: float
+) -> set[Topic]:
     """Where committed readers do not come as far as what was written; asked until there is none, or patience ends."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    left = set(written)
+    clock = asyncio.get_running_loop().time
+    deadlines = dict.fromkeys(written, clock() + patience)
+    seen: dict[Topic, int] = {}
     while True:
-        for topic in sorted(left):
+        for topic in sorted(deadlines):
             _, end = await log.ends(topic, partition)
             if end >= written[topic]:
-                left.discard(topic)
-        if not left or loop.time() > deadline:
-            return left
+                del deadlines[topic]
+        owned = {topic: _only(found, topic) for topic in deadlines}
+        grown = await _grown(log, {one for topics in owned.values() for one in topics}, partition, seen)
+        deadlines |= {topic: clock() + patience for topic in deadlines if not grown.isdisjoint(owned[topic])}
+        if not deadlines or any(clock() > one for one in deadlines.values()):
+            return {topic for topic, deadline in deadlines.items() if clock() > deadline}
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _only(found: Writers, topic: Topic) -> Sequence[Topic]:
+    """The topics of the only one who writes to this one; none where there are several: any of them may be the one."""
+    ways = [touched for touched in found.values() if topic in touched]
+    return ways[0] if len(ways) == 1 else ()
+
+
+async def _grown(log: KafkaLog, topics: Iterable[Topic], partition: int, seen: dict[Topic, int]) -> set[Topic]:
+    """Where anything was written, committed or not, since it was `seen`; nowhere when that is the first time."""
+    now = {topic: await log.written(topic, partition) for topic in sorted(topics)}
+    grown = {topic for topic, end in now.items() if end > seen.get(topic, end)}
+    seen |= now
+    return grown
 
 
 def _nothing(topic: Topic, domain: str, partition: int) -> list[Outgoing]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.seal import KEY_BYTES, Sealer
+from streams.data_directory import mark
 from streams.disk import sync_folder
 
 
@@ -24,7 +25,7 @@ def sealing_key(path: Path) -> bytes:
     try:
         key = path.read_bytes()
     except FileNotFoundError:
-        key = _make(path)
+        key = _made(path)
     except OSError as error:
         msg = f"the sealing key {path} cannot be read: {error.strerror}"
         raise IdentityError(msg) from error
@@ -32,6 +33,15 @@ def sealing_key(path: Path) -> bytes:
         msg = f"{path} is no sealing key ({len(key)} bytes, not {KEY_BYTES}): restore it from your backup"
         raise IdentityError(msg)
     return key
+
+
+def _made(path: Path) -> bytes:
+    try:
+        return _make(path)
+    except OSError as error:
+        remedy = "name another data directory, or let the user that runs penstock write there"
+        msg = f"the sealing key {path} cannot be made: {error.strerror}: {remedy}"
+        raise IdentityError(msg) from error
 
 
 def _make(path: Path) -> bytes:
@@ -88,8 +98,15 @@ def holder(directory: Path, name: str = "lock") -> int | None:
 @contextmanager
 def lock(directory: Path, name: str = "lock") -> Iterator[None]:
     """Hold the data directory, or one role in it. Raises IdentityError when another process holds it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / name).open("a+") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        mark(directory)
+        opened = (directory / name).open("a+")
+    except OSError as error:
+        remedy = "name another one with --data, or let the user that runs penstock write there"
+        msg = f"the data directory {directory} cannot be used ({error.strerror}): {remedy}"
+        raise IdentityError(msg) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

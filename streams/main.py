@@ -183,5 +183,5 @@ async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
     """The file source role, for one directory."""
     from streams.sources.files import FilesOptions, watch_files  # noqa: PLC0415
 
-    options = FilesOptions(cluster, directory, now, settings.domain, settings.partition)
+    options = FilesOptions(cluster, directory, now, settings.domain, settings.partition, settings.allow_empty)
     await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)

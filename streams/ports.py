@@ -55,6 +55,10 @@ class Unavailable(LogError):  # noqa: N818
     """The broker cannot be reached now."""
 
 
+class Superseded(LogError):  # noqa: N818
+    """Another writer has this one's place, and uses it: it must not be taken back."""
+
+
 class TopicMissing(LogError):  # noqa: N818
     """A topic or partition does not exist, or not as it must be."""
 

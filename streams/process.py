@@ -102,3 +102,8 @@ def recall(path: Path) -> tuple[Process, dict[str, object]] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return (process, data) if process.alive() else None
+
+
+def words(code: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {-code}" if code < 0 else f"code {code}"

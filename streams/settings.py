@@ -32,6 +32,7 @@ ALLOWED: Final = {
     "host": "faust or group",
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
+    "allow_empty": "true or false",
 }
 """What each setting may be, in words; one that is not here may be anything."""
 
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     envoy_concurrency: int = Field(1, ge=1, le=1024, description="Worker threads of each Envoy.")
     host: Literal["faust", "group"] = Field("faust", description="Who hosts the resolver: faust or group.")
     log_level: Level = Field("info", description="debug, info, warning or error.")
+    allow_empty: bool = Field(default=False, description="Let a directory without any manifest delete what it said.")
     log_json: bool = Field(default=False, description="Log as JSON lines.")
     sealing_key: Path | None = Field(None, description="File with the sealing key; empty: DATA/keys/sealing.key.")
 

@@ -8,10 +8,15 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from streams.process import words
 
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _STOP_SECONDS = 6.0
 _STEADY_SECONDS = 10.0
+SUPERSEDED: Final = 4
+"""The code of a role that must not take back the place of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Supervisor:
     pids: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Run all roles until cancelled, then end them. Each is started again when it ends by itself."""
+        """Run all roles until cancelled, then end them. Each is started again when it ends, but for SUPERSEDED."""
         async with asyncio.TaskGroup() as tasks:
             for role in self.roles:
                 tasks.create_task(self._keep(role), name=f"role-{role.name}")
@@ -49,7 +54,11 @@ class Supervisor:
                 # No process, thread, descriptor or memory to be had now: that must not end the other roles.
                 ended = f"cannot be started: {error}"
             else:
-                ended, trouble = f"ended with {_words(await self._finish(role, process))}", ""
+                code, trouble = await self._finish(role, process), ""
+                if code == SUPERSEDED:
+                    self.say(role.name, "ended, and is not started again; all else goes on")
+                    return
+                ended = f"ended with {words(code)}"
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
             if ended != trouble:
@@ -104,7 +113,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _words(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"code {code}"

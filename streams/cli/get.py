@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.clusters import one_of, several
+from streams.cli.naming import Wanted, known
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import (
     Brokers,
@@ -54,12 +54,10 @@ def get(  # noqa: PLR0913  the options of the command
     As JSON or YAML each has its cluster in the annotation penstock.dev/cluster. A name that is in several clusters
     needs --cluster.
     """
-    found = find_kind(kind)
-    if found is None:
-        fail(f"unknown kind {kind}; known: {', '.join(one.plural for one in KINDS)}", 2)
+    found = known(kind)
     if all_namespaces and namespace is not None:
         fail("-n and -A contradict one another", 2)
-    wanted = (found.group, found.name)
+    meant = Wanted(found, namespace, name)
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
@@ -68,16 +66,10 @@ def get(  # noqa: PLR0913  the options of the command
 
     objects = with_log(settings, work)
     named = several((ref.cluster for ref, _ in objects), settings.cluster)
-    picked = [
-        (ref, object_)
-        for ref, object_ in objects
-        if (ref.group, ref.kind) == wanted
-        and name in (None, ref.name)
-        and namespace in (None, ref.namespace)
-        and settings.cluster in ("", ref.cluster)
-    ]
+    within = [(ref, object_) for ref, object_ in objects if settings.cluster in ("", ref.cluster)]
+    picked = [(ref, object_) for ref, object_ in within if meant.takes(ref)]
     if name is not None and not picked:
-        fail(f"{found.plural} {name} is not there", 1)
+        fail(meant.absent(ref for ref, _ in within), 1)
     if name is not None:
         one_of(f"{found.plural} {name}", (ref.cluster for ref, _ in picked))
     if output is Format.TABLE:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from streams.cli.app import app
+from streams.cli.commands import app
 from streams.settings import Settings
 from streams.topics import topic_specs
 
@@ -48,7 +48,10 @@ def _topics() -> str:
 def _commands() -> str:
     commands = getattr(typer.main.get_command(app), "commands", {})
     lines = ["# Commands", ""]
-    lines.append("Exit codes: 0 done, 1 not accepted or not found, 2 wrong words, 3 something is not there.")
+    lines.append(
+        "Exit codes: 0 done, 1 not accepted or not found, 2 wrong words, 3 something is not there, 4 another watcher "
+        "of the cluster took over, 130 Ctrl-C, 141 nobody reads what is printed any more."
+    )
     for name, command in sorted(commands.items()):
         context = typer.Context(command, info_name=f"penstock {name}")
         lines += ["", f"## penstock {name}", "", (command.help or "").strip(), ""]

@@ -123,6 +123,8 @@ def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "")
     `alone` names a lock: of these roles, two on one data directory would take each other's socket and proxies.
     """
     from streams.identity import lock  # noqa: PLC0415
+    from streams.ports import Superseded  # noqa: PLC0415
+    from streams.supervisor import SUPERSEDED  # noqa: PLC0415
 
     settings = load_settings()
     configure_logs()
@@ -130,6 +132,8 @@ def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "")
     try:
         with lock(settings.data, f"{alone}.lock") if alone else nullcontext():
             asyncio.run(_until_signal(role(settings)))
+    except Superseded as error:
+        fail(str(error), SUPERSEDED)
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
         fail(said(error), 3)
 

@@ -14,7 +14,9 @@ import typer
 
 from streams.cli.logs import configure_logs
 from streams.cli.output import fail
+from streams.cli.pipe import outlive_the_reader
 from streams.cli.roles import load_settings, named, said
+from streams.data_directory import inside
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -25,12 +27,15 @@ def register(app: typer.Typer) -> None:
     app.command(help=run.__doc__)(run)
 
 
-def run(
+def run(  # noqa: PLR0913  the options of the command
     directories: Annotated[list[str], typer.Argument(help="DIR, or CLUSTER=DIR for several clusters.")],
     data: Annotated[Path | None, typer.Option(help="Directory of the log, keys and snapshots.")] = None,
     brokers: Annotated[str | None, typer.Option(help="A Kafka of yours, host:port; else the embedded one.")] = None,
     envoy: Annotated[Path | None, typer.Option(help="An Envoy binary of yours; else the packaged one.")] = None,
     bind: Annotated[str | None, typer.Option(help="Address on which Gateways listen.")] = None,
+    allow_empty: Annotated[  # noqa: FBT002
+        bool, typer.Option("--allow-empty", help="Let a directory without any manifest delete what it said before.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Print lines, not a live view.")] = False,  # noqa: FBT002
 ) -> None:
     """Serve manifests: watch them, resolve them through the log, and run an Envoy for each Gateway.
@@ -38,9 +43,13 @@ def run(
     Ctrl-C ends everything. After a crash, run it again: broker and Envoys that still run are adopted.
     """
     paths = {name: value.resolve() for name, value in (("data", data), ("envoy", envoy)) if value is not None}
-    given = paths | {name: value for name, value in (("brokers", brokers), ("bind", bind)) if value is not None}
+    texts = (("brokers", brokers), ("bind", bind), ("allow_empty", allow_empty or None))
+    given: dict[str, Any] = paths | {name: value for name, value in texts if value is not None}
     environment = {f"PENSTOCK_{name.upper()}": str(value) for name, value in given.items()}
     sources, settings = _sources(directories), load_settings(given)
+    for _, directory in sources:
+        if (words := inside(directory, settings.data)) is not None:
+            fail(words, 3)
     os.environ.update(environment)
     try:
         _serve(settings, sources, environment, live=sys.stdout.isatty() and not plain)
@@ -63,12 +72,14 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     from streams.cli.view import Screen  # noqa: PLC0415  heavy imports only once the words were right
     from streams.identity import lock  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
-    from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.sinks.local_envoy import checked, envoy_binary  # noqa: PLC0415
     from streams.sources.absent import note  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
 
+    outlive_the_reader()
     configure_logs()
-    envoy_binary(settings.envoy)
+    if settings.envoy is not None:
+        checked(envoy_binary(settings.envoy))
     with lock(settings.data):
         key(settings)
         note(settings.data, [cluster for cluster, _ in sources])

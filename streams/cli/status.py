@@ -13,6 +13,7 @@ import typer
 from engine.ref import Ref, parse_ref
 from streams.cli.clusters import several
 from streams.cli.get import conditions, is_good, line, objects_of
+from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import (
     Brokers,
@@ -58,6 +59,7 @@ def status(
     not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
     nothing is resolved yet; standard error says why, and what to do.
     """
+    meant = wanted(ref) if ref is not None else None
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
@@ -76,17 +78,17 @@ def status(
     found = with_log(settings, work)
     answer = {
         "log": {**found["log"], "trouble": found["trouble"]},
-        "refused": [one for one in _refused(found["state"]) if ref is None or _names(one["ref"], ref)],
-        "quarantined": [one for one in _quarantined(found["state"]) if _concerns(one, ref)],
-        "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
+        "refused": [one for one in _refused(found["state"]) if _names(one["ref"], meant)],
+        "quarantined": [one for one in _quarantined(found["state"]) if _concerns(one, meant)],
+        "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, meant)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
     answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None else []
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
-    if ref is not None and not answer["objects"] and not answer["refused"]:
-        fail(f"{ref} is not there", 1)
+    if meant is not None and not answer["objects"] and not answer["refused"]:
+        fail(meant.absent(one for one, _ in found["objects"] if settings.cluster in ("", one.cluster)), 1)
     if output is Format.TABLE:
         _print(answer, whole=ref is not None, named=named)
     else:
@@ -118,20 +120,16 @@ def _quarantined(state: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"cluster": parse_ref(row["gateway"]).cluster, **row} for row in found]
 
 
-def _concerns(row: dict[str, Any], wanted: str | None) -> bool:
-    return wanted is None or any(_names(text, wanted) for text, _ in row["objects"])
+def _concerns(row: dict[str, Any], meant: Wanted | None) -> bool:
+    return meant is None or any(_names(text, meant) for text, _ in row["objects"])
 
 
-def _names(text: str | None, wanted: str) -> bool:
-    return text is not None and _chosen(parse_ref(text), wanted)
+def _names(text: str | None, meant: Wanted | None) -> bool:
+    return meant is None or (text is not None and meant.takes(parse_ref(text)))
 
 
-def _chosen(ref: Ref, wanted: str | None) -> bool:
-    if wanted is None:
-        return True
-    kind, _, rest = wanted.partition("/")
-    namespace, _, name = rest.rpartition("/")
-    return ref.kind.lower() == kind.lower() and ref.name == name and namespace in ("", ref.namespace)
+def _chosen(ref: Ref, meant: Wanted | None) -> bool:
+    return meant is None or meant.takes(ref)
 
 
 def _object(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ import structlog
 from engine.ref import parse_ref
 from streams.backoff import Backoff
 from streams.ports import Log, LogError
-from streams.process import Process, reap, recall, remember, spawn
+from streams.process import Process, reap, recall, remember, spawn, words
 from streams.reminder import Reminder
 from streams.sinks.bootstrap import bootstrap
 from streams.topics import Topic
@@ -28,6 +30,9 @@ _WATCH_SECONDS = 0.25
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
+_ANSWER_SECONDS = 20.0
+_SHOWN = 200
+_VERSION = re.compile(rb"version: \S+/\d+\.\d+\.\d+")
 _SERVED: Final = "listeners alone on their port"
 """Changes with what an Envoy that runs would not take of listeners it has: it is replaced, not adopted."""
 
@@ -49,6 +54,33 @@ def envoy_binary(path: Path | None) -> Path:
         msg = f"{path} cannot be run: make it executable, or name another Envoy with --envoy"
         raise EnvoyMissing(msg)
     return path.resolve()
+
+
+def checked(path: Path, seconds: float = _ANSWER_SECONDS) -> Path:
+    """The binary, once it said that it is an Envoy. Raises EnvoyMissing with what it did instead."""
+    try:
+        done = subprocess.run(  # noqa: S603  the operator's own program
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _no_envoy(path, f"does not answer within {seconds:.0f} s") from None
+    except OSError as error:
+        raise _no_envoy(path, f"cannot be started ({error.strerror})") from None
+    if done.returncode:
+        complaint = _line(done.stderr)
+        raise _no_envoy(path, f"ends with {words(done.returncode)}{f': {complaint}' if complaint else ''}")
+    if not _VERSION.search(done.stdout):
+        raise _no_envoy(path, f"says {_line(done.stdout)!r}" if done.stdout.strip() else "says nothing")
+    return path
+
+
+def _no_envoy(path: Path, what: str) -> EnvoyMissing:
+    remedy = "Name another one with --envoy, or leave the option out for the packaged one"
+    return EnvoyMissing(f"{path} is no Envoy that runs here: asked for its --version it {what}. {remedy}")
+
+
+def _line(said: bytes) -> str:
+    return said.decode(errors="replace").strip().partition("\n")[0][:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from engine.ref import Ref
+from streams.data_directory import is_data
 from streams.sources.content import EMPTY_FOLDER, shown
 from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
 
@@ -22,11 +23,15 @@ _NAMED = 3
 
 
 class Directory:
-    """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed."""
+    """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed.
 
-    def __init__(self, root: Path, cluster: str) -> None:
+    Without any manifest it says nothing, unless it may be empty (`allow_empty`): what the log has of it stays.
+    """
+
+    def __init__(self, root: Path, cluster: str, *, allow_empty: bool = False) -> None:
         self.root = root.absolute()
         self._cluster = cluster
+        self._allow_empty = allow_empty
         self._files: dict[str, File] = {}
         self._odd: dict[str, File] = {}
         """Those that something is to be told of: all others need not be looked through for a change of one."""
@@ -40,13 +45,19 @@ class Directory:
         """Folders with the name of a manifest and nothing in them."""
         self._folders: set[str] = set()
         """Folders, and links to some, at the last look at everything, hidden ones too."""
+        self._passed: set[str] = set()
+        """Data directories of runs: they change all the time, and nothing in them is a manifest."""
+        self._linked: set[str] = set()
+        """Files that are links, or below one: nobody tells when what they lead to changes."""
         self.held: set[Ref] = set()
         """Objects of the log that no file had when the two were first compared."""
         self._is_compared = False
         self._home: tuple[int, int] | None = None
         """Which directory it was when it had manifests last."""
         self._is_vacant = False
-        """Whether another directory stands in its place, with no manifest: as below a volume that is not mounted."""
+        """Whether it holds no manifest and is not the one that did: as below a volume that is not mounted."""
+        self._owed = 0
+        """Objects that the log had when it was compared with a directory without any manifest."""
         self.is_doubtful = False
         """Whether the last look met a file that may be half written."""
 
@@ -89,6 +100,11 @@ class Directory:
                 break
         return touched
 
+    def moved(self) -> list[str]:
+        """The paths (for `look`) of those that are reached by a link and are others now than they were read."""
+        found = ((self.root / name, self._signatures.get(name)) for name in sorted(self._linked))
+        return [str(path) for path, known in found if signature(path) != known]
+
     def object(self, ref: Ref) -> Found | None:
         """The object that counts: the one of the first path, and the first of its documents there."""
         return next(self._places(ref), None)
@@ -99,6 +115,8 @@ class Directory:
 
     def compare(self, logged: Collection[Ref]) -> None:
         """Note what the log has and no file; once, for what a file said since is known, and may go with its words."""
+        if not (self._is_compared or self._allow_empty or self._files or self._closed):
+            self._owed, self._is_vacant = len(logged), bool(logged)
         gone = set(logged) - self._owners.keys()
         self.held = self.held & gone if self._is_compared else gone
         self._is_compared = True
@@ -128,8 +146,9 @@ class Directory:
             words = f"the directory {shown(self.root)} is gone: what it said stays until it is back"
             if self._is_vacant and self.root.is_dir():
                 words = (
-                    f"the directory {shown(self.root)} is another one now and holds no manifest: what it said stays "
-                    "until it holds some; mount it again, or, if it shall be empty, start penstock again"
+                    f"the directory {shown(self.root)} holds no manifest now: the {self._owed or len(self._owners)} "
+                    f"objects of cluster {self._cluster} stay until it holds some; mount it again, or, if it shall be "
+                    "empty, start penstock with --allow-empty"
                 )
             refused["."] = Refused(".", 0, words)
         return list(refused.values())
@@ -166,6 +185,8 @@ class Directory:
         names = set()
         for path in map(Path, paths):
             name = os.path.relpath(path, self.root)
+            if not self._passed.isdisjoint((name, *map(str, Path(name).parents))):
+                continue
             hidden = any(part.startswith(".") for part in Path(name).parts)
             # Mounted ConfigMaps switch a link named ..data, which is looked into.
             if path.is_dir() or (hidden and path.is_symlink()) or (name in self._folders and not path.exists()):
@@ -177,12 +198,14 @@ class Directory:
 
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
-        self._closed, self._folders, self._empty = {}, set(), set()
+        self._closed, self._folders, self._empty, self._passed = {}, set(), set(), set()
         identity, listed = self.identity(), dict(self._walk())
-        self._is_vacant = bool(self._files) and not listed and not self._closed and identity != self._home
+        self._linked = self._reached(listed)
+        is_owing = not self._allow_empty and (bool(self._files) or self._owed > 0)
+        self._is_vacant = is_owing and not listed and not self._closed and identity != self._home
         if self._is_vacant:
             return {}
-        self._home = identity if listed else self._home
+        self._home, self._owed = (identity, 0) if listed else (self._home, self._owed)
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
         }
@@ -206,12 +229,26 @@ class Directory:
             if Path(below).suffix.lower() in SUFFIXES and not folders and not files:
                 self._empty.add(below)
             folders[:] = sorted(one for one in folders if not one.startswith("."))
+            for one in [one for one in folders if is_data(Path(folder, one))]:
+                folders.remove(one)
+                self._passed.add(one if below == "." else f"{below}/{one}")
             for file in files:
                 if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
                     continue
                 stands = signature(Path(folder, file))
                 if stands is not None:
                     yield (file if below == "." else f"{below}/{file}"), stands
+
+    def _reached(self, names: Iterable[str]) -> set[str]:
+        """Those that are links, or below one."""
+        known = {"": False}
+
+        def is_reached(name: str) -> bool:
+            if name not in known:
+                known[name] = is_reached(name.rpartition("/")[0]) or _is_link(self.root / name)
+            return known[name]
+
+        return {name for name in names if is_reached(name)}
 
     def _close(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -224,6 +261,8 @@ class Directory:
         after = None
         self._signatures.pop(name, None)
         if signature is not None:
+            if _is_link(self.root / name):
+                self._linked.add(name)
             after = read_file(self.root / name, shown(name), self._cluster, before)
             self._files[name] = after
             if after.refused or after.unread:
@@ -249,6 +288,11 @@ class Directory:
             self._shared.add(ref)
         else:
             self._shared.discard(ref)
+
+
+def _is_link(path: Path) -> bool:
+    """Path.is_symlink raises where a folder may be listed and not entered."""
+    return os.path.islink(path)  # noqa: PTH114
 
 
 def _named(ref: Ref) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
+from engine.changes import Garbage
 from engine.document import document
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.events import Refused as RefusedEvent
@@ -17,13 +18,16 @@ from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
 from streams.backoff import Backoff
-from streams.codec import encode_change_set
-from streams.ports import Fenced, Log, LogError, Writer
+from streams.codec import NewerSchema, decode_change_set, encode_change_set
+from streams.data_directory import inside
+from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
+from streams.sources.content import shown
 from streams.sources.directory import Directory
 from streams.sources.logged import SOURCE, Logged, logged, writer_of
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
+from streams.topics import Topic
 
 _LOG = structlog.get_logger()
 _DEBOUNCE_MS = 20
@@ -31,42 +35,58 @@ _DEBOUNCE_MS = 20
 # 8 with 5, and waiting costs 15 ms of CPU a second instead of 10.
 _STEP_MS = 2
 _IDLE_MS = 1_000
-_RESCAN_LOOKS = 5
+_RESCAN_SECONDS = 5.0
+_LINKS_SECONDS = 1.0
+"""How often it is looked where links lead: that costs one stat a link."""
 _FENCED_SECONDS = 5.0
+_LONGER, _LONGEST_SECONDS = 3.0, 120.0
+"""How much longer a transaction may take, each time that its own limit ended it. Readers wait for one left open."""
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FilesOptions:
-    """One directory as one cluster. `now` answers RFC 3339 UTC."""
+    """One directory as one cluster, `allow_empty` as a `Directory` takes it. `now` answers RFC 3339 UTC."""
 
     cluster: str
     directory: Path
     now: Callable[[], str]
     domain: str = "default"
     partition: int = 0
+    allow_empty: bool = False
 
 
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
-    """Watch for ever. Raises MissingDirectory at the start when there is no such directory."""
+    """Watch for ever. Raises MissingDirectory at the start when there is no such directory for manifests.
+
+    Raises Superseded when another watcher of the cluster took over.
+    """
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
-    directory = Directory(options.directory, options.cluster)
+    if (words := inside(options.directory)) is not None:
+        raise MissingDirectory(words)
+    directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty)
     reminder, backoff = Reminder(), Backoff()
+    source: _Source | None = None
+    fenced: _Source | None = None
+    seconds = TRANSACTION_SECONDS
     while True:
         try:
-            async with log.writer(writer_of(options.domain, options.cluster)) as writer:
+            if fenced is not None:
+                await _check_alone(log, fenced)
+                # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
+                fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
+            async with log.writer(writer_of(options.domain, options.cluster), seconds) as writer:
                 known = await logged(log, options.cluster, options.partition)
                 source = _Source(options, sealer, directory, writer, known)
                 backoff.reset()
                 await source.run()
+        except Superseded:
+            raise
         except Fenced as error:
-            _LOG.error(
-                "another watcher of this cluster writes to the log: stop one of the two",
-                cluster=options.cluster,
-                reason=str(error),
-            )
+            _LOG.warning("the source lost its place in the log", cluster=options.cluster, reason=str(error))
+            fenced = source
             await asyncio.sleep(_FENCED_SECONDS)
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
@@ -86,6 +106,8 @@ class _Source:
     logged: Logged
     told: set[str] = field(default_factory=set)
     number: int = 0
+    tried: str = ""
+    """The id of the last change set that it tried to write: whether that arrived is not always known."""
 
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
@@ -119,17 +141,19 @@ class _Source:
         options = self.options
         time = options.now()
         self.number += 1
+        self.tried = f"{options.cluster}-{time}-{self.number}"
         change_set = ChangeSet(
             options.domain,
             options.cluster,
             SOURCE,
-            f"{options.cluster}-{time}-{self.number}",
+            self.tried,
             time,
             self._actor(changes),
             tuple(changes),
         )
-        await self.writer.write(encode_change_set(change_set, options.partition))
+        offsets = await self.writer.write(encode_change_set(change_set, options.partition))
         self.logged.take(changes)
+        self.logged.end = offsets[-1] + 1
 
     def _objects(self, touched: set[Ref]) -> list[Change]:
         """What must be appended of these objects, in their order."""
@@ -168,8 +192,31 @@ class _Source:
         self.told = texts
 
 
+async def _check_alone(log: Log, fenced: _Source) -> None:
+    """Raises Superseded when somebody else said something as our cluster since: each would undo what the other says."""
+    options = fenced.options
+    async for records in log.read(Topic.CHANGES, options.partition, fenced.logged.end):
+        for record in records:
+            try:
+                change_set = decode_change_set(record)
+            except (Garbage, NewerSchema):
+                continue
+            if (change_set.cluster, change_set.source) == (options.cluster, SOURCE) and change_set.id != fenced.tried:
+                msg = (
+                    f"another watcher of cluster {options.cluster} has written to the log since (offset "
+                    f"{record.offset}, {change_set.time}, {change_set.actor or 'deletions only'}), what "
+                    f"{shown(options.directory)} says counts no more: stop one of the two, or name one of them "
+                    f"differently (NAME=DIR), and start again"
+                )
+                raise Superseded(msg)
+
+
 async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
-    """Paths that changed; None asks for a look at everything, every few seconds: links tell no event."""
+    """Paths that changed; None asks for a look at everything, every few seconds whatever happens.
+
+    Nothing tells of what lies elsewhere and is linked to: that is looked for.
+    """
+    clock = asyncio.get_running_loop().time
     while True:
         identity = directory.identity()
         if identity is None:
@@ -178,7 +225,7 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
             await asyncio.sleep(_IDLE_MS / 1000)
             continue
         yield None
-        idle = 0
+        everything = links = clock()
         try:
             async for events in awatch(
                 directory.root,
@@ -191,11 +238,15 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
             ):
                 if directory.identity() != identity:
                     break
-                idle = 0 if events else idle + 1
-                if events:
-                    yield {path for _, path in events}
-                elif idle % _RESCAN_LOOKS == 0:
+                paths = {path for _, path in events}
+                if clock() - links >= _LINKS_SECONDS:
+                    paths.update(await asyncio.to_thread(directory.moved))
+                    links = clock()
+                if paths:
+                    yield paths
+                if clock() - everything >= _RESCAN_SECONDS:
                     yield None
+                    everything = clock()
         except (OSError, RuntimeError, ExceptionGroup) as error:
             # The library tells of a name that is no text so, in a group.
             _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=_first(error))

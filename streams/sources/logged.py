@@ -33,6 +33,8 @@ class Logged:
     objects: dict[Ref, Document] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     synced: bool = False
+    end: int = 0
+    """The offset up to which that is known."""
 
     def take(self, changes: Iterable[Change]) -> None:
         """Follow our cluster's changes."""
@@ -57,7 +59,7 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
     state = await read_table(log, Topic.STATE, partition)
     _, end = await log.ends(Topic.CHANGES, partition)
     refuse(state.progress, end)
-    found = Logged()
+    found = Logged(end=end)
     for name, record in state.rows.items():
         value = orjson.loads(record.value or b"null")
         kind, _, rest = name.partition("/")

@@ -16,8 +16,10 @@ from engine.document import Document
 from engine.models.admission import Refusal, admit
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
+from streams.data_directory import inside
 from streams.sources.content import NoFile, NoText, text_of
 from streams.sources.documents import Unreadable, check_size, json_documents, plain, yaml_chunks, yaml_documents
+from streams.sources.stamp import misencoded
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _NAME_CHARACTERS = 253
@@ -104,7 +106,7 @@ class Reading:
 
 
 class MissingDirectory(ValueError):  # noqa: N818
-    """The directory is not there or is none."""
+    """The directory is not there, is none, or is no place for manifests."""
 
 
 def read_directory(root: Path, cluster: str) -> Reading:
@@ -114,6 +116,8 @@ def read_directory(root: Path, cluster: str) -> Reading:
     directory = Directory(root, cluster)
     if directory.missing:
         raise MissingDirectory(missing(root))
+    if (words := inside(root)) is not None:
+        raise MissingDirectory(words)
     refs = directory.look()
     found = ((ref, directory.object(ref)) for ref in sorted(refs))
     return Reading(
@@ -248,4 +252,6 @@ def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
     judged = admit(ref, document)
     if isinstance(judged, Refusal):
         return Refused(name, line, judged.message, ref)
+    if not ref.group and ref.kind == "Secret" and (fault := misencoded(judged.object)) is not None:
+        return Refused(name, line, f"Secret {ref.namespace}/{ref.name}: {fault}", ref)
     return ref, Found(judged.object, name, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from engine.seal import PREFIX, Sealer
 
 Json = Mapping[str, Any]
 
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _NOISE = {"managedFields", "resourceVersion", "uid", "selfLink"}
 _SECRET_FIELDS = {"apiVersion", "kind", "metadata", "type", "immutable"}
 _SECRET_METADATA = {"name", "namespace", "labels", "annotations", "creationTimestamp", "generation", "ownerReferences"}
@@ -74,9 +77,33 @@ def _metadata(object_: Json) -> dict[str, Any]:
     return metadata
 
 
+def misencoded(secret: Json) -> str | None:
+    """What is wrong with a Secret's data, by key, without a word of any value; None when it can be decoded."""
+    found = ((key, _fault(_joined(value))) for key, value in sorted(dict(secret.get("data") or {}).items()))
+    faults = [f"data.{key} is not base64 ({fault})" for key, fault in found if fault]
+    if not faults:
+        return None
+    return f"{'; '.join(faults)}: give it as `base64 -w0 FILE` prints it, or as it is under stringData"
+
+
+def _fault(text: str) -> str:
+    if text.startswith(PREFIX):
+        return ""
+    if (odd := _NO_BASE64.search(text)) is not None:
+        return f"character {odd.start() + 1} is none that base64 has"
+    if len(text) % 4:
+        return f"its {len(text)} characters are no multiple of 4, as if its end were lost"
+    return "" if _BASE64.fullmatch(text) else "an equals sign stands before its end"
+
+
+def _joined(value: object) -> str:
+    return str(value).replace("\n", "").replace("\r", "")
+
+
 def _decoded(value: object) -> bytes:
     try:
-        return base64.b64decode(str(value), validate=True)
+        # Line ends are passed over, as by an API server (Go's encoding/base64), and as `base64` itself writes them.
+        return base64.b64decode(_joined(value), validate=True)
     except (binascii.Error, ValueError):
         # Sealed as it is: the engine finds that it is no certificate, and says so without showing it.
         return str(value).encode()

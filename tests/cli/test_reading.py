@@ -55,7 +55,7 @@ def test_a_list_holds_every_namespace_or_one(place: Place) -> None:
 def test_what_was_deleted_is_gone(place: Place) -> None:
     result = place.run("get", "service", "web")
     assert result.exit_code == 1
-    assert "services web is not there" in result.stderr
+    assert "Service web is not there: there is no Service at all" in result.stderr
 
 
 def test_an_unknown_kind_names_those_that_are_known(place: Place) -> None:

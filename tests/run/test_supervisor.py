@@ -56,6 +56,16 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+async def test_a_role_that_another_took_over_from_stays_ended_and_the_others_go_on() -> None:
+    heard = Heard()
+    async with supervising({"one": "import sys; print('taken'); sys.exit(4)", "other": _STEADY}, heard) as supervisor:
+        await until(lambda: len(heard.of("one")) == 2 and heard.of("other"))
+        assert heard.of("one") == ["taken", "ended, and is not started again; all else goes on"]
+        os.kill(supervisor.pids["other"], signal.SIGKILL)
+        await until(lambda: heard.of("other").count("up") == 2)
+        assert len(heard.of("one")) == 2
+
+
 async def test_a_killed_role_starts_again_and_the_others_go_on() -> None:
     heard = Heard()
     async with supervising({"a": _STEADY, "b": _STEADY}, heard) as supervisor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from streams.codec import decode_change_set, encode_change_set
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
-from streams.topics import OUTPUTS, Topic, topic_name
+from streams.topics import OUTPUTS, Topic, key, topic_name
 from streams.view import read_table
 from tests.streams.toy import append, change_set, kafka_log, put, records
 
@@ -76,3 +77,38 @@ async def test_so_can_what_is_derived_from_it_and_it_says_nothing_new(
         assert await log.written(topic, 0) == (await log.ends(topic, 0))[1]
         assert (await read_table(log, topic, 0)).rows == {}
     assert await records(log, Topic.CHANGES) == []
+
+
+async def test_a_transaction_that_takes_long_is_let_be(log: KafkaLog) -> None:
+    """A whole domain's update takes a minute: one topic of it after the other grows, and none can be read yet."""
+    sent = asyncio.Event()
+
+    async def write() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=log.brokers, transactional_id=f"{log.prefix}-resolver-default")
+        await producer.start()
+        async with producer.transaction():
+            for topic in [one for one in (Topic.STATE, Topic.GRAPH, Topic.STATUS) for _ in range(8)]:
+                await producer.send_and_wait(topic_name(topic, log.prefix), b"{}", key("default", "row"), partition=0)
+                sent.set()
+                await asyncio.sleep(0.2)
+        await producer.stop()
+
+    task = asyncio.create_task(write())
+    await sent.wait()
+    assert await mend(log, FOUND, "default", 0, patience=1.0) == set()
+    await task
+    assert len(await records(log, Topic.STATUS)) == 8
+
+
+async def test_others_that_write_keep_no_transaction_hanging(log: KafkaLog) -> None:
+    await left_open(log, "source-default-test", Topic.CHANGES)
+
+    async def write() -> None:
+        while True:
+            await append(log, change_set(put("a", 1)), source="other")
+            await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(write())
+    async with asyncio.timeout(30):
+        assert await mend(log, FOUND, "default", 0, patience=1.0) == {Topic.CHANGES}
+    task.cancel()

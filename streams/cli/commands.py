@@ -1,6 +1,7 @@
 """The application: which commands there are, how errors end, what the exit codes say.
 
 0: done; 1: something was not accepted, or not found; 2: the call's words are off; 3: something needed is not there.
+4: another watcher of the cluster took over; 130: Ctrl-C; 141: nobody reads what is printed any more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.output import fail
+from streams.cli.pipe import end_with_the_reader, flush
 
 _OWN = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "forget", "crds")
 _COMMANDS = {name: name for name in _OWN}
@@ -66,13 +68,18 @@ def _options(
     """An event-sourced Gateway API control plane for Envoy."""
 
 
-def main() -> None:
-    """Run the command line; unexpected errors of the log and the files end in one line and exit code 3."""
+def run_command() -> None:
+    """Run the command of the process's words; unexpected errors of the log end in one line and exit code 3."""
     from streams.ports import LogError  # noqa: PLC0415
 
+    end_with_the_reader()
     try:
-        app()
-    except LogError as error:
-        fail(str(error), 3)
-    except (BrokenPipeError, KeyboardInterrupt):
-        sys.exit(130)
+        try:
+            app()
+        except LogError as error:
+            fail(str(error), 3)
+        except KeyboardInterrupt:
+            sys.exit(130)
+    finally:
+        # What is flushed by the interpreter's end can no longer end with a code of ours.
+        flush()

@@ -1,0 +1,62 @@
+"""Standard output and error of a process whose reader may go; it knows nothing of what is printed."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, Final
+
+CODE: Final = 141
+"""What a shell answers for a command that a closed pipe ended: 128 and SIGPIPE."""
+
+
+class _Pipe(io.FileIO):
+    """Nothing hears of a reader that has gone but the command, which ends.
+
+    The signal itself would do so for every connection to a broker, too.
+    """
+
+    is_needed = True
+
+    def write(self, data: Any) -> int:
+        """Raises SystemExit, which no handler of errors takes for one of its own, when nobody reads any more."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if self.is_needed:
+                raise SystemExit(CODE) from None
+            return len(data)
+
+
+def end_with_the_reader() -> None:
+    """From now on the command ends, quietly, when nobody reads what it prints."""
+    sys.stdout, sys.stderr = _guarded(sys.stdout), _guarded(sys.stderr)
+
+
+def outlive_the_reader() -> None:
+    """What serves goes on, and prints no more."""
+    for stream in (sys.stdout, sys.stderr):
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        if isinstance(raw, _Pipe):
+            raw.is_needed = False
+
+
+def flush() -> None:
+    """Print what was kept back."""
+    out: Any = sys.stdout
+    if out is not None:
+        out.flush()
+
+
+def _guarded(stream: Any) -> Any:
+    if stream is None or stream.isatty():
+        return stream
+    raw = _Pipe(stream.fileno(), "wb", closefd=False)
+    is_error = stream is sys.stderr
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=is_error, write_through=is_error
+    )
