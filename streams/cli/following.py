@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.backoff import Backoff
+from streams.cli.pipe import end_unread
 from streams.cli.reading import trouble_of
 from streams.diagnosis import missing_topics
 from streams.ports import Log, LogError, Record, TopicMissing, Unavailable
@@ -45,6 +46,7 @@ async def follow(settings: Settings, topic: Topic, start: int, show: Callable[[l
 
     What `with_log` says when it opens the log is not said again.
     """
+    end_unread(asyncio.get_running_loop())
     at, backoff, troubles = start, Backoff(1.0), _Troubles(await _said(settings))
     while True:
         log, found = await _looked(settings)

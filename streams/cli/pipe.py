@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import select
+import stat
 import sys
 from typing import Any, Final
 
@@ -43,6 +46,24 @@ def outlive_the_reader() -> None:
         raw = getattr(getattr(stream, "buffer", None), "raw", None)
         if isinstance(raw, _Pipe):
             raw.is_needed = False
+
+
+def end_unread(loop: asyncio.AbstractEventLoop) -> None:
+    """End as soon as the reader goes, though there may be nothing to print for hours."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Pipe) or not stat.S_ISFIFO(os.fstat(raw.fileno()).st_mode):
+        return
+    out, gone = raw.fileno(), select.poll()
+    gone.register(out, 0)
+
+    def end() -> None:
+        loop.remove_reader(out)
+        if gone.poll(0):
+            # At once: there is nothing to save, and clients that are not stopped would complain.
+            os._exit(CODE)
+
+    # Of the writing end of a pipe the kernel tells nothing else so.
+    loop.add_reader(out, end)
 
 
 def flush() -> None:
