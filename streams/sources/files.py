@@ -11,17 +11,15 @@ import structlog
 from watchfiles import awatch
 
 from engine.document import document
-from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
+from engine.events import Admitted, Change, Delete, Put
 from engine.events import Refused as RefusedEvent
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
-from streams.backoff import Backoff
-from streams.codec import encode_change_set
-from streams.ports import Fenced, Log, LogError, Writer
-from streams.reminder import Reminder
+from streams.ports import Log, Writer
 from streams.sources.directory import Directory
-from streams.sources.logged import SOURCE, Logged, logged, writer_of
+from streams.sources.journal import Journal, keep_writing
+from streams.sources.logged import SOURCE, Logged, Place
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
 
@@ -32,7 +30,6 @@ _DEBOUNCE_MS = 20
 _STEP_MS = 2
 _IDLE_MS = 1_000
 _RESCAN_LOOKS = 5
-_FENCED_SECONDS = 5.0
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
 
@@ -53,39 +50,27 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     if not options.directory.is_dir():
         raise MissingDirectory(missing(options.directory))
     directory = Directory(options.directory, options.cluster)
-    reminder, backoff = Reminder(), Backoff()
-    while True:
-        try:
-            async with log.writer(writer_of(options.domain, options.cluster)) as writer:
-                known = await logged(log, options.cluster, options.partition)
-                source = _Source(options, sealer, directory, writer, known)
-                backoff.reset()
-                await source.run()
-        except Fenced as error:
-            _LOG.error(
-                "another watcher of this cluster writes to the log: stop one of the two",
-                cluster=options.cluster,
-                reason=str(error),
-            )
-            await asyncio.sleep(_FENCED_SECONDS)
-        except LogError as error:
-            # Whether the last write arrived is not known: what the log says now is compared again.
-            if reminder.is_due(str(error)):
-                _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
-            await backoff.wait()
+    place = Place(SOURCE, options.cluster, options.domain, options.partition)
+
+    async def stretch(writer: Writer, logged: Logged) -> None:
+        await _Source(directory, Journal(place, writer, logged, options.now), sealer).run()
+
+    await keep_writing(log, place, stretch)
 
 
 @dataclass(slots=True)
 class _Source:
     """One stretch of writing, from a comparison with the log to the next loss of the broker."""
 
-    options: FilesOptions
-    sealer: Sealer
     directory: Directory
-    writer: Writer
-    logged: Logged
+    journal: Journal
+    sealer: Sealer
     told: set[str] = field(default_factory=set)
-    number: int = 0
+
+    @property
+    def logged(self) -> Logged:
+        """What the log says."""
+        return self.journal.logged
 
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
@@ -112,28 +97,12 @@ class _Source:
     async def _append(self, touched: set[Ref]) -> None:
         self._warn()
         changes = [*self._objects(touched), *self._refusals()]
-        if not self.logged.synced:
-            changes = [SyncBegin(), *changes, SyncEnd()]
-        if not changes:
-            return
-        options = self.options
-        time = options.now()
-        self.number += 1
-        change_set = ChangeSet(
-            options.domain,
-            options.cluster,
-            SOURCE,
-            f"{options.cluster}-{time}-{self.number}",
-            time,
-            self._actor(changes),
-            tuple(changes),
-        )
-        await self.writer.write(encode_change_set(change_set, options.partition))
-        self.logged.take(changes)
+        if changes or not self.logged.synced:
+            await self.journal.append([(self._actor(changes), changes)])
 
     def _objects(self, touched: set[Ref]) -> list[Change]:
         """What must be appended of these objects, in their order."""
-        now = self.options.now()
+        now = self.journal.now()
         changes: list[Change] = []
         for ref in sorted(touched):
             found, old = self.directory.object(ref), self.logged.objects.get(ref)
