@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.document import document
-from engine.events import Put
+from engine.events import Delete, Put
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.sources.kubernetes.cluster import Target
@@ -39,7 +38,7 @@ class World:
             self.told.pop(ref, None)
             if seen.object is not None:
                 self.told[ref] = seen.object
-                self.neighbours.take([Put(ref, document(seen.object))])
+            self.neighbours.take([Delete(ref) if seen.object is None else Put(ref, seen.object)])
         return [ref.name for ref in taken]
 
 
@@ -67,6 +66,16 @@ def test_a_route_waits_for_its_service_and_its_endpoints() -> None:
     assert world.take(1.01) == ["svc"]
     world.put(SLICE, 1.02)
     assert world.take(1.02) == ["svc-1", "route"]
+
+
+def test_endpoints_that_were_told_and_went_again_are_waited_for() -> None:
+    world = World(SERVICE)
+    world.put(SLICE, 1.0)
+    assert world.take(1.0) == ["svc-1"]
+    world.gone(SLICE, 2.0)
+    assert world.take(2.0) == ["svc-1"]
+    world.put(ROUTE, 3.0)
+    assert world.take(3.0) == []
 
 
 def test_a_route_waits_no_longer_than_50_ms_whatever_comes_meanwhile() -> None:

@@ -56,7 +56,9 @@ def test_a_listing_that_expires_between_its_pages_is_begun_anew_in_one_page() ->
     one.page(Page((at("1"), at("2", "old")), "7", "next"))
     one.gone()
     assert one.request == ListRequest("", 0)
-    assert one.page(Page((at("1"),), "9")) is not None
+    found = one.page(Page((at("1"),), "9"))
+    assert found is not None
+    assert list(found) == [ref("a")], "nothing of the listing that expired"
     one.gone()
     assert one.request == ListRequest("", 2)
 

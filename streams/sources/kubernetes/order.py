@@ -53,7 +53,7 @@ class Order:
     def _drop(self, ref: Ref) -> _Held | None:
         held = self._held.pop(ref, None)
         if held is not None and ref.kind == "EndpointSlice":
-            self._slices.subtract(held.named)
+            self._slices -= Counter(held.named)  # which keeps no zeros
         return held
 
     def refs(self) -> Iterator[Ref]:
