@@ -107,6 +107,7 @@ class ApiServer:
 async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[ApiServer]:
     """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError."""
     configuration = Configuration()
+    _check_file(kubeconfig)
     try:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -123,6 +124,13 @@ async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[A
     async with ApiClient(configuration) as client:
         client.user_agent = _AGENT
         yield ApiServer(client)
+
+
+def _check_file(kubeconfig: Path | None) -> None:
+    # Of one that is missing the library would print words of its own.
+    if kubeconfig is not None and not kubeconfig.is_file():
+        msg = f"{kubeconfig} is not there: name the kubeconfig of the cluster"
+        raise KubeconfigError(msg)
 
 
 def _path(target: Target) -> str:
