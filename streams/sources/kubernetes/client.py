@@ -5,8 +5,9 @@ Objects are read as plain JSON: the library's models cost more and lose fields t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,8 +37,10 @@ class KubeconfigError(ValueError):
 class ApiServer:
     """See `Cluster`. Made by `connect`."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
         self._client = client
+        self._renew = renew
+        """Takes the credentials anew: those of a plugin end after a while."""
 
     async def page(self, target: Target, token: str, limit: int) -> Page:
         """See `Cluster.page`."""
@@ -59,7 +62,7 @@ class ApiServer:
         with _translated():
             response = await self._get(_path(target), query, _SILENCE_SECONDS)
             try:
-                await _check(response)
+                await self._check(response)
                 async for line in response.content:
                     yield _event(line)
             finally:
@@ -81,10 +84,22 @@ class ApiServer:
         with _translated():
             response = await self._get(path, query, _ANSWER_SECONDS, headers)
             try:
-                await _check(response)
+                await self._check(response)
                 return orjson.loads(await response.read())
             finally:
                 response.release()
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status < 300:
+            return
+        body = await response.read()
+        if response.status == 401 and self._renew is not None:
+            await self._renew()
+        try:
+            message = str(orjson.loads(body).get("message"))
+        except (orjson.JSONDecodeError, AttributeError):
+            message = response.reason or "no reason given"
+        _raise(response.status, message)
 
     async def _get(
         self, path: str, query: list[tuple[str, str]], silence: float, headers: dict[str, str] | None = None
@@ -107,23 +122,26 @@ class ApiServer:
 async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[ApiServer]:
     """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError."""
     configuration = Configuration()
+    renew: Callable[[], Awaitable[None]] | None = None
     _check_file(kubeconfig)
     try:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await config.load_kube_config(
+            loader = await config.load_kube_config(
                 str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
             )
-    except (ConfigException, OSError, ValueError, KeyError, AssertionError) as error:
+            renew = partial(loader.load_and_set, configuration)
+    except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
         what = kubeconfig or "no --kubeconfig is given, and the service account of a pod"
-        msg = f"{what} cannot be used: {error}"
+        why = str(error) if isinstance(error, ConfigException | OSError) else "it is no kubeconfig"
+        msg = f"{what} cannot be used: {why}"
         raise KubeconfigError(msg) from None
     # Each watch keeps a connection.
     configuration.connection_pool_maxsize = 0
     async with ApiClient(configuration) as client:
         client.user_agent = _AGENT
-        yield ApiServer(client)
+        yield ApiServer(client, renew)
 
 
 def _check_file(kubeconfig: Path | None) -> None:
@@ -150,17 +168,6 @@ def _event(line: bytes) -> Event:
     return Event(Verb(event["type"]), event["object"])
 
 
-async def _check(response: aiohttp.ClientResponse) -> None:
-    if response.status < 300:
-        return
-    body = await response.read()
-    try:
-        message = str(orjson.loads(body).get("message"))
-    except (orjson.JSONDecodeError, AttributeError):
-        message = response.reason or "no reason given"
-    _raise(response.status, message)
-
-
 def _raise(code: int, message: str) -> None:
     if code == 410:
         raise Gone(message)
@@ -181,6 +188,9 @@ def _translated() -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         msg = f"the API server cannot be reached: {error or type(error).__name__}"
         raise Away(msg) from None
+    except ConfigException as error:
+        msg = f"the credentials cannot be renewed: {error}"
+        raise Forbidden(msg) from None
     except (orjson.JSONDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"the API server's answer cannot be read: {type(error).__name__}"
         raise Away(msg) from None

@@ -45,6 +45,10 @@ class Mirror:
         """Kinds of which not everything was read yet: until there is none, nothing is told."""
         return sorted(kind for _, kind in self._unread)
 
+    def has_any(self, target: Target) -> bool:
+        """Whether any object of a target was told or is about to be."""
+        return bool(self._known(target))
+
     # -- what is seen -----------------------------------------------------------------------------------------------
 
     def listed(self, target: Target, found: Mapping[Ref, Observed], now: float) -> None:

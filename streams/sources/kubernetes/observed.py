@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from engine.document import Document, document
 from engine.models.admission import known
@@ -21,7 +20,6 @@ from engine.seal import Sealer
 from streams.sources.kubernetes.cluster import Json, Target
 from streams.sources.stamp import sealed, stamped
 
-_LOG = structlog.get_logger()
 _NOISE: Final = (
     "control-plane.alpha.kubernetes.io/leader",  # leader election by ConfigMap writes it every two seconds
     "endpoints.kubernetes.io/last-change-trigger-time",
@@ -34,6 +32,7 @@ _NAMED: Final = 3
 class Observed:
     """What was seen of an object: None is that it is not there. `problem` says why it cannot enter the log.
 
+    `left_out` are the paths of its fields that are not known here.
     `manager` and `time` (RFC 3339) are who wrote it last, "" where unknown: nobody says who deleted something.
     """
 
@@ -41,6 +40,7 @@ class Observed:
     manager: str = ""
     time: str = ""
     problem: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def observe(target: Target, cluster: str, object_: Json, sealer: Sealer) -> tuple[Ref, Observed]:
@@ -53,12 +53,9 @@ def observe(target: Target, cluster: str, object_: Json, sealer: Sealer) -> tupl
         text, left_out = known(ref, whole)
     except NotJson as error:
         return ref, Observed(None, manager, time, str(error))
-    if left_out:
-        words = "; ".join(str(one) for one in left_out)
-        _LOG.warning("fields that are not known here are ignored", object="/".join(ref[1:]), reason=words)
-    if (ref.group, ref.kind) == ("", "Secret"):
-        return ref, Observed(document(sealed(orjson.loads(text), sealer)), manager, time)
-    return ref, Observed(Document(text), manager, time)
+    is_secret = (ref.group, ref.kind) == ("", "Secret")
+    kept = document(sealed(orjson.loads(text), sealer)) if is_secret else Document(text)
+    return ref, Observed(kept, manager, time, left_out=tuple(one.path for one in left_out))
 
 
 def entering(ref: Ref, seen: Document, old: Document | None, sealer: Sealer) -> Document:

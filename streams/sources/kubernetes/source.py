@@ -6,6 +6,7 @@ It decides nothing: what to ask is the reflectors' business, what to append the 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -24,14 +25,15 @@ from streams.backoff import Backoff
 from streams.ports import Log, Writer
 from streams.reminder import Reminder
 from streams.sources.journal import Journal, keep_writing
-from streams.sources.kubernetes.cluster import Cluster, ClusterError, Gone, NotServed, Served, Target
+from streams.sources.kubernetes.cluster import Cluster, ClusterError, Gone, Json, NotServed, Served, Target
 from streams.sources.kubernetes.mirror import ON_REQUEST, Mirror
-from streams.sources.kubernetes.observed import observe
+from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.kubernetes.reflector import PAGE, ListRequest, Reflector, WatchRequest
 from streams.sources.logged import Logged, Place
 
 _LOG = structlog.get_logger()
 SOURCE = "kubernetes"
+_NUMBER = re.compile(r"\[\d+]")
 _BUILT_IN = ("", "discovery.k8s.io")
 """Groups without a CRD: where they are not served, there is no API server."""
 
@@ -84,6 +86,7 @@ class _Source:
     journal: Journal
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
+    left_out: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self, kinds: tuple[Kind, ...]) -> None:
         """Raises an ExceptionGroup with the log's error."""
@@ -122,12 +125,31 @@ class _Source:
             with suppress(NotServed):
                 await self._follow(target)
             served = await self._discover(kind)
-            if version_of(kind, served) == target.version:
-                # Listed, it is not there: of discovery alone one cannot tell, for it comes late after a restart.
+            if version_of(kind, served) == target.version and await self._is_missing(target):
                 _LOG.info("waiting for the CRD of a kind", cluster=self.options.cluster, kind=kind.name)
                 self.mirror.listed(target, {}, self.options.clock())
                 self.changed.set()
                 served = await self._until_served(kind)
+
+    async def _is_missing(self, target: Target) -> bool:
+        """Listed, a kind was not there: whether that is so. Of one that had objects it is asked again after a while.
+
+        Of discovery alone one cannot tell: it comes late after a restart. And to be wrong would delete them all.
+        """
+        if not self.mirror.has_any(target):
+            return True
+        await asyncio.sleep(self.options.poll_seconds)
+        reminder, backoff = Reminder(), Backoff()
+        while True:
+            try:
+                await self.cluster.page(target, "", 1)
+            except NotServed:
+                return True
+            except ClusterError as error:
+                self._complain(reminder, target.kind, error)
+                await backoff.wait()
+            else:
+                return False
 
     async def _until_served(self, kind: Kind) -> frozenset[Served]:
         while True:
@@ -148,7 +170,7 @@ class _Source:
 
     async def _follow(self, target: Target) -> None:
         """List and watch for ever. Raises NotServed, of a kind that a CRD defines."""
-        reflector = Reflector(partial(observe, target, self.options.cluster, sealer=self.sealer), self.options.limit)
+        reflector = Reflector(partial(self._read, target), self.options.limit)
         reminder, backoff, expired = Reminder(), Backoff(), 0
         while True:
             is_watch = isinstance(reflector.request, WatchRequest)
@@ -188,6 +210,18 @@ class _Source:
             if reflector.request != request and isinstance(reflector.request, ListRequest):
                 break
         return came
+
+    def _read(self, target: Target, object_: Json) -> tuple[Ref, Observed]:
+        ref, observed = observe(target, self.options.cluster, object_, self.sealer)
+        if observed.left_out:
+            # Said once for a field: a CRD that is newer than we are is in every object of its kind.
+            fields = [(ref.kind, _NUMBER.sub("[]", path)) for path in observed.left_out]
+            for kind, path in sorted(set(fields) - self.left_out):
+                _LOG.warning(
+                    "a field that is not known here is ignored", kind=kind, field=path, object="/".join(ref[3:])
+                )
+            self.left_out.update(fields)
+        return ref, observed
 
     def _complain(self, reminder: Reminder, kind: str, error: ClusterError) -> None:
         if reminder.is_due(str(error)):

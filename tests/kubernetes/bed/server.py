@@ -81,7 +81,7 @@ class ApiServerProcess:
         path.write_text(
             json.dumps({
                 "apiVersion": "v1", "kind": "Config", "current-context": "bed",
-                "clusters": [{"name": "bed", "cluster": {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}}],
+                "clusters": [{"name": "bed", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": f"{self.root}/certs/apiserver.crt"}}],
                 "users": [{"name": "bed", "user": {"token": TOKEN}}],
                 "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "bed"}}],
             })
