@@ -13,7 +13,7 @@ from streams.sources.kubernetes.mirror import ON_REQUEST, Mirror
 from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.kubernetes.source import version_of
 from streams.sources.logged import Logged
-from tests.kubernetes.objects import config_map, secret, service
+from tests.kubernetes.objects import config_map, route, secret, service
 
 _SEALER = Sealer(bytes(KEY_BYTES))
 _WHOLE = tuple(kind for kind in KINDS if (kind.group, kind.name) not in ON_REQUEST)
@@ -74,6 +74,14 @@ def test_nothing_is_told_before_every_kind_was_read() -> None:
         world.mirror.listed(Target(kind.group, kind.name, kind.plural, "v1"), found, 0.0)
     assert verbs(world.told()) == [["Put a"]]
     assert world.mirror.next() == float("inf")
+
+
+def test_what_waits_and_a_new_listing_lacks_is_never_told() -> None:
+    world = World()
+    world.see(route("ns", "r", "not-there"))
+    assert world.mirror.due(1.0) == []
+    world.mirror.listed(Target("gateway.networking.k8s.io", "HTTPRoute", "httproutes", "v1"), {}, 1.01)
+    assert world.told() == []
 
 
 def test_a_secret_that_is_seen_though_nobody_asks_any_more_does_not_enter() -> None:
