@@ -101,7 +101,7 @@ class RealStage:
         self._relay = relay
 
     async def put(self, object_: Mapping[str, Any], manager: str = "tests") -> None:
-        await self.api.apply(object_, manager)
+        await self.api.persist(object_, manager)
 
     async def delete(self, object_: Mapping[str, Any]) -> None:
         await self.api.delete(object_)

@@ -63,7 +63,7 @@ class ApiServer:
             response = await self._get(_path(target), query, _SILENCE_SECONDS)
             try:
                 await self._check(response)
-                async for line in response.content:
+                async for line in _lines(response):
                     yield _event(line)
             finally:
                 response.close()
@@ -142,6 +142,15 @@ async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[A
     async with ApiClient(configuration) as client:
         client.user_agent = _AGENT
         yield ApiServer(client, renew)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Lines until the end, or until the connection is lost: who asks again finds out what is the matter."""
+    try:
+        async for line in response.content:
+            yield line
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return
 
 
 def _check_file(kubeconfig: Path | None) -> None:

@@ -87,7 +87,10 @@ class Cluster(Protocol):
         """A page of at most `limit` objects, all for 0: the first for an empty token. Raises Gone."""
 
     def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
-        """What happens after `version`. The server ends it now and then, without a fault. Raises Gone."""
+        """What happens after `version`. Raises Gone.
+
+        It ends when the server ends it, as it does now and then without a fault, or can be reached no longer.
+        """
 
     async def served(self) -> frozenset[Served]:
         """The resources of all groups but the core one."""

@@ -64,11 +64,11 @@ class MemoryCluster:
         return Page(objects, str(version), f"{version}:{end}" if end < len(found) else "")
 
     async def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
-        """See `Cluster.watch`. It ends with `drop`."""
+        """See `Cluster.watch`. It ends with `drop` and `stop`."""
         self._check(target)
         self.calls.append(f"watch {target.kind}")
         at, drops = int(version), self._drops
-        while True:
+        while not self.down:
             self._check(target)
             if at < self._compacted:
                 msg = f"too old resource version: {at}"

@@ -87,6 +87,7 @@ class _Source:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
     left_out: set[tuple[str, str]] = field(default_factory=set)
+    reminders: dict[str, Reminder] = field(default_factory=dict)
 
     async def run(self, kinds: tuple[Kind, ...]) -> None:
         """Raises an ExceptionGroup with the log's error."""
@@ -119,12 +120,12 @@ class _Source:
 
     async def _follow_kind(self, kind: Kind) -> None:
         """Follow a kind as one of its versions serves it; wait while none does."""
-        served = await self._discover(kind)
+        served = await self._discover()
         while True:
             target = Target(kind.group, kind.name, kind.plural, version_of(kind, served))
             with suppress(NotServed):
                 await self._follow(target)
-            served = await self._discover(kind)
+            served = await self._discover()
             if version_of(kind, served) == target.version and await self._is_missing(target):
                 _LOG.info("waiting for the CRD of a kind", cluster=self.options.cluster, kind=kind.name)
                 self.mirror.listed(target, {}, self.options.clock())
@@ -139,14 +140,14 @@ class _Source:
         if not self.mirror.has_any(target):
             return True
         await asyncio.sleep(self.options.poll_seconds)
-        reminder, backoff = Reminder(), Backoff()
+        backoff = Backoff()
         while True:
             try:
                 await self.cluster.page(target, "", 1)
             except NotServed:
                 return True
             except ClusterError as error:
-                self._complain(reminder, target.kind, error)
+                self._complain(error)
                 await backoff.wait()
             else:
                 return False
@@ -154,24 +155,24 @@ class _Source:
     async def _until_served(self, kind: Kind) -> frozenset[Served]:
         while True:
             await asyncio.sleep(self.options.poll_seconds)
-            served = await self._discover(kind)
+            served = await self._discover()
             if any((kind.group, version, kind.plural) in served for version in kind.versions):
                 return served
 
-    async def _discover(self, kind: Kind) -> frozenset[Served]:
+    async def _discover(self) -> frozenset[Served]:
         """What is served now, as soon as the cluster answers."""
-        reminder, backoff = Reminder(), Backoff()
+        backoff = Backoff()
         while True:
             try:
                 return await self.cluster.served()
             except ClusterError as error:
-                self._complain(reminder, kind.name, error)
+                self._complain(error)
                 await backoff.wait()
 
     async def _follow(self, target: Target) -> None:
         """List and watch for ever. Raises NotServed, of a kind that a CRD defines."""
         reflector = Reflector(partial(self._read, target), self.options.limit)
-        reminder, backoff, expired = Reminder(), Backoff(), 0
+        backoff, expired = Backoff(), 0
         while True:
             is_watch = isinstance(reflector.request, WatchRequest)
             try:
@@ -183,7 +184,7 @@ class _Source:
             except ClusterError as error:
                 if isinstance(error, NotServed) and target.group not in _BUILT_IN:
                     raise
-                self._complain(reminder, target.kind, error)
+                self._complain(error)
                 came = False
             else:
                 expired = 0 if is_watch and came else expired
@@ -223,12 +224,11 @@ class _Source:
             self.left_out.update(fields)
         return ref, observed
 
-    def _complain(self, reminder: Reminder, kind: str, error: ClusterError) -> None:
-        if reminder.is_due(str(error)):
-            unread = ", ".join(self.mirror.unread)
-            _LOG.warning("the cluster does not answer", cluster=self.options.cluster, kind=kind, reason=str(error))
-            if unread:
-                _LOG.warning("nothing of the cluster is told until all was read", unread=unread)
+    def _complain(self, error: ClusterError) -> None:
+        """Once for all kinds, as one trouble mostly concerns all, and now and then again."""
+        if self.reminders.setdefault(str(error), Reminder()).is_due(str(error)):
+            unread = {"not_read_yet": ", ".join(self.mirror.unread)} if self.mirror.unread else {}
+            _LOG.warning("the cluster does not answer", cluster=self.options.cluster, reason=str(error), **unread)
 
     # -- objects on request -----------------------------------------------------------------------------------------
 

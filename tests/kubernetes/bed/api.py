@@ -20,6 +20,10 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _OURS = HERE.parents[2] / "deploy" / "crds"
 
 
+class NotNowError(RuntimeError):
+    """The API server cannot take it now."""
+
+
 class Api:
     """A client with all rights."""
 
@@ -52,12 +56,26 @@ class Api:
             assert time.monotonic() < until, "the API server is not ready"
             await asyncio.sleep(0.05)
 
+    async def persist(self, object_: Mapping[str, Any], manager: str) -> None:
+        """Apply, again and again while the API server is away or starts."""
+        until = deadline()
+        while True:
+            try:
+                await self.apply(object_, manager)
+            except (aiohttp.ClientError, OSError, NotNowError):
+                assert time.monotonic() < until, "the API server takes no change"
+                await asyncio.sleep(0.05)
+            else:
+                return
+
     async def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
-        """An answer as JSON; a refusal is an AssertionError."""
+        """An answer as JSON; a refusal is an AssertionError. Raises NotNowError."""
         async with self._session.request(
             method, self._base + path, json=body, headers={"Content-Type": content} if body is not None else {}
         ) as answer:
-            found = await answer.json()
+            found = await answer.json(content_type=None)
+            if answer.status >= 429:
+                raise NotNowError(found)
             assert answer.status < 300 or (method == "DELETE" and answer.status == 404), (method, path, found)
             return found
 
