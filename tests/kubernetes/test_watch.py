@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
 from streams.codec import change_summary, decode_change_set, encode_update
 from streams.memory import MemoryLog
+from streams.sources.files import FilesOptions, watch_files
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
 from streams.topics import Topic
 from tests.kubernetes.objects import config_map, endpoints, route, secret, service, tcp_route
@@ -342,3 +345,20 @@ async def test_a_status_that_is_no_input_appends_nothing() -> None:
         await stage.put(config_map(stage.namespace, "a", "1"))
         await has(log, stage, "HTTPRoute/r", "ConfigMap/a")
         assert await log.ends(Topic.CHANGES, 0) == (0, end[1] + 2), "one change set and its marker"
+
+
+async def test_a_cluster_of_manifests_becomes_one_of_kubernetes(tmp_path: Path) -> None:
+    """What the other source said, and nobody has resolved yet, is known too."""
+    stage, log = MemoryStage(), MemoryLog()
+    manifests = [config_map(stage.namespace, name, "1") for name in ("both", "old")]
+    (tmp_path / "all.json").write_text("".join(map(json.dumps, manifests)))
+    task = asyncio.create_task(watch_files(log, _SEALER, FilesOptions("east", tmp_path, now)))
+    await has(log, stage, "ConfigMap/both", "ConfigMap/old")
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await stage.put(config_map(stage.namespace, "both", "2"))
+    async with watching(log, stage):
+        await has(log, stage, "ConfigMap/both")
+    assert (await sets(log))[-1].source == "kubernetes"
+    assert await value(log, stage, "both") == "2"
