@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint bench chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-kubernetes kubernetes-bed lint bench chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,8 +20,14 @@ $(VENV)/.ready: deploy/requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup ## run every test
-	$(BIN)/pytest -q
+test: setup ## run every test; those against a real API server when `make kubernetes-bed` was run, else it says so
+	@if $(BIN)/python -m tests.kubernetes.bed ready; then $(BIN)/pytest -q; else $(BIN)/pytest -q -m "not kubernetes"; fi
+
+kubernetes-bed: setup ## build etcd and kube-apiserver from their Go modules into the cache: needs go, 12 minutes once
+	$(BIN)/python -m tests.kubernetes.bed
+
+test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API server's too; KUBERNETES_OBJECTS sets how many
+	$(BIN)/pytest -q tests/kubernetes
 
 demo: setup ## the main job with real Kafka and real Envoy; ends by itself
 	$(BIN)/python deploy/demo/demo.py

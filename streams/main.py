@@ -185,3 +185,14 @@ async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
 
     options = FilesOptions(cluster, directory, now, settings.domain, settings.partition, settings.allow_empty)
     await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)
+
+
+async def run_watch_cluster(settings: Settings, cluster: str, kubeconfig: Path | None, context: str) -> None:
+    """The Kubernetes source role, for one cluster. Raises KubeconfigError."""
+    from streams.sources.kubernetes.client import connect  # noqa: PLC0415
+    from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster  # noqa: PLC0415
+
+    log, sealer = continued(settings, kafka_log(settings)), Sealer(key(settings))
+    options = KubernetesOptions(cluster, now, settings.domain, settings.partition)
+    async with connect(kubeconfig, context) as server:
+        await watch_cluster(log, sealer, server, options)

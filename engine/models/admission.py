@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
 
 from engine.document import Document
@@ -90,6 +91,45 @@ def admit(target: Ref | tuple[str, str], object_: Any, *, strict: bool = True) -
     if problem := _head_problem(kind, target, object_):
         return Refusal((problem,))
     return _judge(kind, text_, strict=strict)
+
+
+def known(target: Ref, object_: Mapping[str, Any]) -> tuple[bytes, tuple[FieldProblem, ...]]:
+    """Canonical JSON of an object of a kind that is read, without fields that its model lacks; and what those are.
+
+    For objects of an API server: a CRD may be newer than we are, and refusing what it let in would be an outage. All
+    else is left for `admit` to judge. Raises NotJson.
+    """
+    text, kind = canonical(object_), BY_NAME[target.group, target.kind]
+    try:
+        kind.model.model_validate_json(text)
+    except ValidationError as error:
+        unknown = [one["loc"] for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"]
+        if unknown:
+            value = orjson.loads(text)
+            for loc in unknown:
+                _remove(value, loc)
+            problems = tuple(FieldProblem(_path(loc), "unknown field") for loc in unknown)
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS), problems
+    return text, ()
+
+
+def _remove(value: Any, loc: tuple[int | str, ...]) -> None:
+    """Remove what stands at a place; parts of it that name a model's branch are passed over."""
+    *above, last = loc
+    for part in above:
+        if isinstance(value, dict):
+            value = value.get(str(part), value)
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+    if isinstance(value, dict):
+        value.pop(last, None)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in loc:
+        path = member(path, part)
+    return path
 
 
 def _head_problem(kind: Kind, target: Ref | tuple[str, str], object_: Mapping[str, Any]) -> FieldProblem | None:

@@ -29,19 +29,36 @@ _CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(help="Append what a directory of manifests says to the log.")(watch)
+    app.command(help="Append what a directory of manifests, or a Kubernetes cluster, says to the log.")(watch)
     app.command(help="Resolve the log into config: one at a time is active.")(resolve)
     app.command(help="Keep convergence: which proxy runs which offset.")(project)
     app.command(help="Serve config to proxies.")(publish)
     app.command(help="Run a local Envoy for each Gateway.")(deploy)
 
 
-def watch(source: Annotated[str, typer.Argument(help="CLUSTER=DIR, or DIR for cluster local.")]) -> None:
-    """The file source."""
-    from streams.main import run_watch  # noqa: PLC0415
+def watch(
+    source: Annotated[
+        str | None, typer.Argument(help="CLUSTER=DIR, or DIR for cluster local; none for a Kubernetes cluster.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Watch a Kubernetes cluster, under this name.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="How to reach it; without one, as the service account of this pod.")
+    ] = None,
+    context: Annotated[str, typer.Option(help="Context of the kubeconfig; empty: its current one.")] = "",
+) -> None:
+    """The file source, or the Kubernetes source."""
+    from streams.main import run_watch, run_watch_cluster  # noqa: PLC0415
 
-    cluster, directory = named(source)
-    _run(lambda settings: run_watch(settings, cluster, directory))
+    if source is not None:
+        if cluster is not None or kubeconfig is not None:
+            fail("a directory and a Kubernetes cluster are two sources: run one `penstock watch` for each", 2)
+        name, directory = named(source)
+        _run(lambda settings: run_watch(settings, name, directory))
+        return
+    if cluster is None:
+        fail("name a directory, or a Kubernetes cluster with --cluster NAME (and --kubeconfig PATH outside of it)", 2)
+    check_cluster(cluster)
+    _run(lambda settings: run_watch_cluster(settings, cluster, kubeconfig, context))
 
 
 def resolve() -> None:
@@ -79,9 +96,14 @@ def named(source: str) -> tuple[str, Path]:
     cluster, equals, directory = source.partition("=")
     if not equals or "/" in cluster:
         return "local", Path(source)
-    if not _CLUSTER.fullmatch(cluster):
-        fail(f"{cluster!r} is no name for a cluster: use at most 63 of a-z, 0-9 and -", 2)
+    check_cluster(cluster)
     return cluster, Path(directory)
+
+
+def check_cluster(name: str) -> None:
+    """End the command when it is no name for a cluster."""
+    if not _CLUSTER.fullmatch(name):
+        fail(f"{name!r} is no name for a cluster: use at most 63 of a-z, 0-9 and -", 2)
 
 
 def load_settings(given: Mapping[str, Any] | None = None) -> Settings:

@@ -10,24 +10,20 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
-from engine.changes import Garbage
 from engine.document import document
-from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
+from engine.events import Admitted, Change, Delete, Put
 from engine.events import Refused as RefusedEvent
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
-from streams.backoff import Backoff
-from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.data_directory import inside
-from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
-from streams.reminder import Reminder
+from streams.ports import Log
 from streams.sources.content import shown
 from streams.sources.directory import Directory
-from streams.sources.logged import SOURCE, Logged, logged, writer_of
+from streams.sources.journal import Journal, keep_writing
+from streams.sources.logged import SOURCE, Logged, Place
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
-from streams.topics import Topic
 
 _LOG = structlog.get_logger()
 _DEBOUNCE_MS = 20
@@ -38,9 +34,6 @@ _IDLE_MS = 1_000
 _RESCAN_SECONDS = 5.0
 _LINKS_SECONDS = 1.0
 """How often it is looked where links lead: that costs one stat a link."""
-_FENCED_SECONDS = 5.0
-_LONGER, _LONGEST_SECONDS = 3.0, 120.0
-"""How much longer a transaction may take, each time that its own limit ended it. Readers wait for one left open."""
 _SECOND_LOOK_SECONDS = 0.15
 _NAMED_FILES = 3
 
@@ -67,47 +60,27 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     if (words := inside(options.directory)) is not None:
         raise MissingDirectory(words)
     directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty)
-    reminder, backoff = Reminder(), Backoff()
-    source: _Source | None = None
-    fenced: _Source | None = None
-    seconds = TRANSACTION_SECONDS
-    while True:
-        try:
-            if fenced is not None:
-                await _check_alone(log, fenced)
-                # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
-                fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
-            async with log.writer(writer_of(options.domain, options.cluster), seconds) as writer:
-                known = await logged(log, options.cluster, options.partition)
-                source = _Source(options, sealer, directory, writer, known)
-                backoff.reset()
-                await source.run()
-        except Superseded:
-            raise
-        except Fenced as error:
-            _LOG.warning("the source lost its place in the log", cluster=options.cluster, reason=str(error))
-            fenced = source
-            await asyncio.sleep(_FENCED_SECONDS)
-        except LogError as error:
-            # Whether the last write arrived is not known: what the log says now is compared again.
-            if reminder.is_due(str(error)):
-                _LOG.warning("the source waits for the log", cluster=options.cluster, reason=str(error))
-            await backoff.wait()
+    place = Place(SOURCE, options.cluster, options.domain, options.partition, shown(options.directory))
+
+    async def stretch(journal: Journal) -> None:
+        await _Source(directory, journal, sealer).run()
+
+    await keep_writing(log, place, options.now, stretch)
 
 
 @dataclass(slots=True)
 class _Source:
     """One stretch of writing, from a comparison with the log to the next loss of the broker."""
 
-    options: FilesOptions
-    sealer: Sealer
     directory: Directory
-    writer: Writer
-    logged: Logged
+    journal: Journal
+    sealer: Sealer
     told: set[str] = field(default_factory=set)
-    number: int = 0
-    tried: str = ""
-    """The id of the last change set that it tried to write: whether that arrived is not always known."""
+
+    @property
+    def logged(self) -> Logged:
+        """What the log says."""
+        return self.journal.logged
 
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
@@ -134,30 +107,12 @@ class _Source:
     async def _append(self, touched: set[Ref]) -> None:
         self._warn()
         changes = [*self._objects(touched), *self._refusals()]
-        if not self.logged.synced:
-            changes = [SyncBegin(), *changes, SyncEnd()]
-        if not changes:
-            return
-        options = self.options
-        time = options.now()
-        self.number += 1
-        self.tried = f"{options.cluster}-{time}-{self.number}"
-        change_set = ChangeSet(
-            options.domain,
-            options.cluster,
-            SOURCE,
-            self.tried,
-            time,
-            self._actor(changes),
-            tuple(changes),
-        )
-        offsets = await self.writer.write(encode_change_set(change_set, options.partition))
-        self.logged.take(changes)
-        self.logged.end = offsets[-1] + 1
+        if changes or not self.logged.synced:
+            await self.journal.append([(self._actor(changes), changes)])
 
     def _objects(self, touched: set[Ref]) -> list[Change]:
         """What must be appended of these objects, in their order."""
-        now = self.options.now()
+        now = self.journal.now()
         changes: list[Change] = []
         for ref in sorted(touched):
             found, old = self.directory.object(ref), self.logged.objects.get(ref)
@@ -190,25 +145,6 @@ class _Source:
         for text in sorted(texts - self.told):
             _LOG.warning(text)
         self.told = texts
-
-
-async def _check_alone(log: Log, fenced: _Source) -> None:
-    """Raises Superseded when somebody else said something as our cluster since: each would undo what the other says."""
-    options = fenced.options
-    async for records in log.read(Topic.CHANGES, options.partition, fenced.logged.end):
-        for record in records:
-            try:
-                change_set = decode_change_set(record)
-            except (Garbage, NewerSchema):
-                continue
-            if (change_set.cluster, change_set.source) == (options.cluster, SOURCE) and change_set.id != fenced.tried:
-                msg = (
-                    f"another watcher of cluster {options.cluster} has written to the log since (offset "
-                    f"{record.offset}, {change_set.time}, {change_set.actor or 'deletions only'}), what "
-                    f"{shown(options.directory)} says counts no more: stop one of the two, or name one of them "
-                    f"differently (NAME=DIR), and start again"
-                )
-                raise Superseded(msg)
 
 
 async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:

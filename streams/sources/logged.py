@@ -19,11 +19,25 @@ from streams.topics import Topic
 from streams.view import read_table
 
 SOURCE = "files"
+WATCHERS = frozenset({SOURCE, "kubernetes"})
+"""The sources that say what a cluster holds, of which each has one."""
 
 
 def writer_of(domain: str, cluster: str) -> str:
     """The transactional id of a cluster's one writer: who takes it fences the one before."""
     return f"source-{domain}-{cluster}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source writes: one `source` of one cluster. `source` is the word that its change sets carry."""
+
+    source: str
+    cluster: str
+    domain: str = "default"
+    partition: int = 0
+    shown: str = ""
+    """What is watched, as people call it."""
 
 
 @dataclass(slots=True)
@@ -76,7 +90,8 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
                 change_set = decode_change_set(record)
             except (Garbage, NewerSchema):
                 continue
-            if change_set.cluster == cluster and change_set.source == SOURCE:
+            # Whichever source said it: a cluster of manifests may become one of Kubernetes.
+            if change_set.cluster == cluster:
                 found.take(change_set.changes)
     return found
 
@@ -89,5 +104,5 @@ def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
     for name in sorted(rows, key=lambda one: (not one.startswith(PENDING), one)):
         if name.startswith(f"{PENDING}{cluster}/"):
             yield from_json(orjson.loads(rows[name])["change"])
-        elif name.startswith(f"{PART}{cluster}~{SOURCE}~"):
+        elif name.startswith(f"{PART}{cluster}~"):
             yield from map(from_json, orjson.loads(rows[name])["changes"])

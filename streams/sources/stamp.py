@@ -31,7 +31,7 @@ def stamped(ref: Ref, new: Json, old: Json | None, now: str, sealer: Sealer) -> 
     """
     object_ = {key: value for key, value in new.items() if key != "status" or ref.kind == "Service"}
     if ref.kind == "Secret" and not ref.group:
-        object_ = _sealed(object_, sealer)
+        object_ = sealed(object_, sealer)
     metadata = _metadata(object_)
     before = dict(old.get("metadata") or {}) if old is not None else {}
     if ref.namespace:
@@ -49,7 +49,7 @@ def _content(object_: Json) -> dict[str, Any]:
     return {key: value for key, value in object_.items() if key not in {"metadata", "status"}}
 
 
-def _sealed(object_: Json, sealer: Sealer) -> dict[str, Any]:
+def sealed(object_: Json, sealer: Sealer) -> dict[str, Any]:
     """A Secret with its values sealed; `stringData` becomes data, as an API server makes it.
 
     Nothing else passes but what is known to be no secret: a misspelt field may hold one.

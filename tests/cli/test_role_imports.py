@@ -33,6 +33,7 @@ _MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC = (
         ("project", "streams.projections.convergence", {_MODELS, _ENGINE, _ENVOY, _GRPC}),
         ("publish", "streams.xds.publisher", {_MODELS, _ENGINE, _ENVOY, _FAUST}),
         ("watch {tmp}", "streams.sources.files", {_ENGINE, _ENVOY, _FAUST, _GRPC}),
+        ("watch --cluster east --kubeconfig {tmp}/none", "streams.sources.kubernetes.source", {_ENGINE, _ENVOY, _FAUST, _GRPC}),
         ("resolve", "streams.resolver", {_GRPC}),
     ],
 )

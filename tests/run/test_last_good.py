@@ -13,8 +13,9 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.codec import decode_change_set
 from streams.memory import MemoryLog
 from streams.sources.directory import Directory
-from streams.sources.files import FilesOptions, _Source
-from streams.sources.logged import logged
+from streams.sources.files import _Source
+from streams.sources.journal import Journal
+from streams.sources.logged import Place, logged
 from streams.topics import Topic
 from tests.run.test_files import service
 
@@ -29,7 +30,7 @@ async def _changes(log: MemoryLog) -> list[Change]:
 
 async def _played(root: Path, texts: Iterable[str | None], *, restart: bool = False) -> list[Change]:
     """What is appended by the last of these texts of a file; None is none."""
-    log, options = MemoryLog(), FilesOptions("local", root, lambda: _TIME)
+    log, place = MemoryLog(), Place("files", "local")
     directory, before = Directory(root, "local"), 0
     path = root / "x.yaml"
     async with log.writer("s") as writer:
@@ -42,8 +43,8 @@ async def _played(root: Path, texts: Iterable[str | None], *, restart: bool = Fa
             else:
                 path.write_text(text)
             touched = directory.look()
-            known = await logged(log, options.cluster, options.partition)
-            source = _Source(options, Sealer(bytes(KEY_BYTES)), directory, writer, known)
+            journal = Journal(place, writer, await logged(log, "local", 0), lambda: _TIME)
+            source = _Source(directory, journal, Sealer(bytes(KEY_BYTES)))
             directory.compare(source.logged.objects.keys())
             await source._append(touched | source.logged.objects.keys())
     return (await _changes(log))[before:]

@@ -26,7 +26,7 @@ LOGS = pytest.mark.parametrize("kind", ["memory", pytest.param("kafka", marks=py
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.sources.files._FENCED_SECONDS", 0.2)
+    monkeypatch.setattr("streams.sources.journal._FENCED_SECONDS", 0.2)
 
 
 @pytest.fixture

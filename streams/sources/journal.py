@@ -1,0 +1,116 @@
+"""How every source writes into the log: fenced, from a comparison with what the log says, bracketed the first time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from engine.changes import Garbage
+from engine.events import Change, ChangeSet, SyncBegin, SyncEnd
+from streams.backoff import Backoff
+from streams.codec import NewerSchema, decode_change_set, encode_change_set
+from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
+from streams.reminder import Reminder
+from streams.sources.logged import WATCHERS, Logged, Place, logged, writer_of
+from streams.topics import Topic
+
+_LOG = structlog.get_logger()
+_FENCED_SECONDS = 5.0
+_LONGER, _LONGEST_SECONDS = 3.0, 120.0
+"""How much longer a transaction may take, each time that its own limit ended it. Readers wait for one left open."""
+
+Group = tuple[str, Sequence[Change]]
+"""An actor and what it changed."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """One stretch of writing; `logged` follows what was written. `now` answers RFC 3339 UTC."""
+
+    place: Place
+    writer: Writer
+    logged: Logged
+    now: Callable[[], str]
+    number: int = 0
+    tried: frozenset[str] = frozenset()
+    """The ids of the change sets that it tried to write last: whether these arrived is not always known."""
+
+    async def append(self, groups: Iterable[Group]) -> None:
+        """Write each group as a change set, all in one transaction. Raises LogError.
+
+        As long as the cluster has not synced all of it is its first listing, empty or not: one change set.
+        """
+        given = list(groups)
+        if not self.logged.synced:
+            actor = given[0][0] if len(given) == 1 else ""
+            given = [(actor, [SyncBegin(), *(one for _, changes in given for one in changes), SyncEnd()])]
+        sets = [self._change_set(actor, changes) for actor, changes in given if changes]
+        self.tried = frozenset(one.id for one in sets)
+        records = [record for one in sets for record in encode_change_set(one, self.place.partition)]
+        if records:
+            offsets = await self.writer.write(records)
+            self.logged.end = offsets[-1] + 1
+        for _, changes in given:
+            self.logged.take(changes)
+
+    def _change_set(self, actor: str, changes: Sequence[Change]) -> ChangeSet:
+        place, time = self.place, self.now()
+        self.number += 1
+        name = f"{place.cluster}-{time}-{self.number}"
+        return ChangeSet(place.domain, place.cluster, place.source, name, time, actor, tuple(changes))
+
+
+async def keep_writing(
+    log: Log, place: Place, now: Callable[[], str], stretch: Callable[[Journal], Awaitable[None]]
+) -> None:
+    """Call `stretch` with a journal, again after every trouble with the log, for ever.
+
+    Raises Superseded when another writer of the cluster took over.
+    """
+    reminder, backoff, seconds = Reminder(), Backoff(), TRANSACTION_SECONDS
+    journal: Journal | None = None
+    fenced: Journal | None = None
+    while True:
+        try:
+            if fenced is not None:
+                await _check_alone(log, fenced)
+                # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
+                fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
+            async with log.writer(writer_of(place.domain, place.cluster), seconds) as writer:
+                journal = Journal(place, writer, await logged(log, place.cluster, place.partition), now)
+                backoff.reset()
+                await stretch(journal)
+        except Superseded:
+            raise
+        except Fenced as error:
+            _LOG.warning("the source lost its place in the log", cluster=place.cluster, reason=str(error))
+            fenced = journal
+            await asyncio.sleep(_FENCED_SECONDS)
+        except LogError as error:
+            # Whether the last write arrived is not known: what the log says now is compared again.
+            if reminder.is_due(str(error)):
+                _LOG.warning("the source waits for the log", cluster=place.cluster, reason=str(error))
+            await backoff.wait()
+
+
+async def _check_alone(log: Log, fenced: Journal) -> None:
+    """Raises Superseded when somebody else said something as our cluster since: each would undo what the other says."""
+    place = fenced.place
+    async for records in log.read(Topic.CHANGES, place.partition, fenced.logged.end):
+        for record in records:
+            try:
+                change_set = decode_change_set(record)
+            except (Garbage, NewerSchema):
+                continue
+            is_watcher = change_set.cluster == place.cluster and change_set.source in WATCHERS
+            if is_watcher and change_set.id not in fenced.tried:
+                msg = (
+                    f"another watcher of cluster {place.cluster} has written to the log since (offset "
+                    f"{record.offset}, {change_set.time}, {change_set.actor or 'deletions only'}), what "
+                    f"{place.shown or 'this one'} says counts no more: stop one of the two, or name one of them "
+                    f"differently (NAME=DIR), and start again"
+                )
+                raise Superseded(msg)

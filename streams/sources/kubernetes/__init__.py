@@ -1,0 +1,1 @@
+"""Kubernetes as a source: what an API server shows becomes change sets."""

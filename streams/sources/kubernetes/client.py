@@ -1,0 +1,205 @@
+"""A cluster behind a real API server: the only file that knows kubernetes-asyncio and the HTTP client below it.
+
+Objects are read as plain JSON: the library's models cost more and lose fields that they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from kubernetes_asyncio import config
+from kubernetes_asyncio.client.api_client import ApiClient
+from kubernetes_asyncio.client.configuration import Configuration
+from kubernetes_asyncio.config.config_exception import ConfigException
+
+from streams.sources.kubernetes.cluster import Away, Event, Forbidden, Gone, NotServed, Page, Served, Target, Verb
+
+_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 60.0
+_WATCH_SECONDS: Final = 300
+"""After which the server is asked to end a watch: the API's own advice is to let it end now and then."""
+_SILENCE_SECONDS: Final = 90.0
+"""Without an event: bookmarks come every minute, so the connection is dead."""
+_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_AGENT: Final = "penstock"
+
+
+class KubeconfigError(ValueError):
+    """The kubeconfig, or the service account of the pod, cannot be used; the message says why."""
+
+
+class ApiServer:
+    """See `Cluster`. Made by `connect`."""
+
+    def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._client = client
+        self._renew = renew
+        """Takes the credentials anew: those of a plugin end after a while."""
+
+    async def page(self, target: Target, token: str, limit: int) -> Page:
+        """See `Cluster.page`."""
+        query = _selection(target) + [("limit", str(limit))] * bool(limit) + [("continue", token)] * bool(token)
+        answer = await self._json(_path(target), query)
+        metadata = answer.get("metadata") or {}
+        items = tuple(answer.get("items") or ())
+        return Page(items, str(metadata.get("resourceVersion") or ""), str(metadata.get("continue") or ""))
+
+    async def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
+        """See `Cluster.watch`."""
+        query = [
+            *_selection(target),
+            ("watch", "true"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(_WATCH_SECONDS)),
+        ]
+        with _translated():
+            response = await self._get(_path(target), query, _SILENCE_SECONDS)
+            try:
+                await self._check(response)
+                async for line in _lines(response):
+                    yield _event(line)
+            finally:
+                response.close()
+
+    async def served(self) -> frozenset[Served]:
+        """See `Cluster.served`."""
+        answer = await self._json("/apis", [], {"Accept": _DISCOVERY})
+        if answer.get("kind") != "APIGroupDiscoveryList":
+            raise Away("the API server does not tell what it serves in one answer: Kubernetes 1.30 or newer is needed")
+        return frozenset(
+            Served(str(group["metadata"]["name"]), str(version["version"]), str(resource["resource"]))
+            for group in answer.get("items") or ()
+            for version in group.get("versions") or ()
+            for resource in version.get("resources") or ()
+        )
+
+    async def _json(self, path: str, query: list[tuple[str, str]], headers: dict[str, str] | None = None) -> Any:
+        with _translated():
+            response = await self._get(path, query, _ANSWER_SECONDS, headers)
+            try:
+                await self._check(response)
+                return orjson.loads(await response.read())
+            finally:
+                response.release()
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status < 300:
+            return
+        body = await response.read()
+        if response.status == 401 and self._renew is not None:
+            await self._renew()
+        try:
+            message = str(orjson.loads(body).get("message"))
+        except (orjson.JSONDecodeError, AttributeError):
+            message = response.reason or "no reason given"
+        _raise(response.status, message)
+
+    async def _get(
+        self, path: str, query: list[tuple[str, str]], silence: float, headers: dict[str, str] | None = None
+    ) -> aiohttp.ClientResponse:
+        response: aiohttp.ClientResponse = await self._client.call_api(
+            path,
+            "GET",
+            query_params=query,
+            header_params={"Accept": "application/json", **(headers or {})},
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=aiohttp.ClientTimeout(
+                total=None, connect=_CONNECT_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=silence
+            ),
+        )
+        return response
+
+
+@asynccontextmanager
+async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[ApiServer]:
+    """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError."""
+    configuration = Configuration()
+    renew: Callable[[], Awaitable[None]] | None = None
+    _check_file(kubeconfig)
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            loader = await config.load_kube_config(
+                str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
+            )
+            renew = partial(loader.load_and_set, configuration)
+    except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
+        what = kubeconfig or "no --kubeconfig is given, and the service account of a pod"
+        why = str(error) if isinstance(error, ConfigException | OSError) else "it is no kubeconfig"
+        msg = f"{what} cannot be used: {why}"
+        raise KubeconfigError(msg) from None
+    # Each watch keeps a connection.
+    configuration.connection_pool_maxsize = 0
+    async with ApiClient(configuration) as client:
+        client.user_agent = _AGENT
+        yield ApiServer(client, renew)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Lines until the end, or until the connection is lost: who asks again finds out what is the matter."""
+    try:
+        async for line in response.content:
+            yield line
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return
+
+
+def _check_file(kubeconfig: Path | None) -> None:
+    # Of one that is missing the library would print words of its own.
+    if kubeconfig is not None and not kubeconfig.is_file():
+        msg = f"{kubeconfig} is not there: name the kubeconfig of the cluster"
+        raise KubeconfigError(msg)
+
+
+def _path(target: Target) -> str:
+    root = f"/apis/{target.group}/{target.version}" if target.group else f"/api/{target.version}"
+    namespace = f"/namespaces/{target.namespace}" if target.namespace else ""
+    return f"{root}{namespace}/{target.plural}"
+
+
+def _selection(target: Target) -> list[tuple[str, str]]:
+    return [("fieldSelector", f"metadata.name={target.name}")] if target.name else []
+
+
+def _event(line: bytes) -> Event:
+    event = orjson.loads(line)
+    if event["type"] == "ERROR":
+        _raise(int(event["object"].get("code") or 0), str(event["object"].get("message") or "no reason given"))
+    return Event(Verb(event["type"]), event["object"])
+
+
+def _raise(code: int, message: str) -> None:
+    if code == 410:
+        raise Gone(message)
+    if code == 404:
+        raise NotServed(message)
+    if code in {401, 403}:
+        msg = f"{message} (HTTP {code}): grant get, list and watch of what is read"
+        raise Forbidden(msg)
+    msg = f"{message} (HTTP {code})"
+    raise Away(msg)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """No exception of the client leaves."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        msg = f"the API server cannot be reached: {error or type(error).__name__}"
+        raise Away(msg) from None
+    except ConfigException as error:
+        msg = f"the credentials cannot be renewed: {error}"
+        raise Forbidden(msg) from None
+    except (orjson.JSONDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"the API server's answer cannot be read: {type(error).__name__}"
+        raise Away(msg) from None

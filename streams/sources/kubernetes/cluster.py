@@ -1,0 +1,96 @@
+"""A cluster as its source sees it: a small protocol with a twin in memory and one that asks an API server.
+
+No client library's type or exception passes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+Json = Mapping[str, Any]
+
+
+class Target(NamedTuple):
+    """What is listed and watched: all objects of a kind, as one version serves them, or the one object named."""
+
+    group: str
+    kind: str
+    plural: str
+    version: str
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """`apiVersion` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class Page(NamedTuple):
+    """Some of a listing. `version` is the resourceVersion of the whole; an empty `token` says that it is the last."""
+
+    objects: tuple[Json, ...]
+    version: str
+    token: str = ""
+
+
+class Verb(StrEnum):
+    """What a watch says of an object, in the API's words."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+class Event(NamedTuple):
+    """One event of a watch. A bookmark's object has a resourceVersion and nothing else that counts."""
+
+    verb: Verb
+    object: Json
+
+
+class Served(NamedTuple):
+    """A resource that the API server serves."""
+
+    group: str
+    version: str
+    plural: str
+
+
+class ClusterError(Exception):
+    """What the caller must act on; the message is for people."""
+
+
+class Gone(ClusterError):  # noqa: N818  the API's word
+    """The version or the page's token is too old (HTTP 410): list again."""
+
+
+class NotServed(ClusterError):  # noqa: N818
+    """There is no such resource, as long as its CRD is not there (HTTP 404)."""
+
+
+class Forbidden(ClusterError):  # noqa: N818
+    """The API server does not let us (HTTP 401, 403); the message says what."""
+
+
+class Away(ClusterError):  # noqa: N818
+    """The API server cannot be reached, or cannot answer now."""
+
+
+class Cluster(Protocol):
+    """Every call may raise NotServed, Forbidden or Away."""
+
+    async def page(self, target: Target, token: str, limit: int) -> Page:
+        """A page of at most `limit` objects, all for 0: the first for an empty token. Raises Gone."""
+
+    def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
+        """What happens after `version`. Raises Gone.
+
+        It ends when the server ends it, as it does now and then without a fault, or can be reached no longer.
+        """
+
+    async def served(self) -> frozenset[Served]:
+        """The resources of all groups but the core one."""

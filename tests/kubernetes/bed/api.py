@@ -1,0 +1,139 @@
+"""What the tests do to the real API server, by plain HTTP: not with the client that they test."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import aiohttp
+import yaml
+
+from engine.models.kinds import KINDS
+from tests.kubernetes.bed.binaries import HERE, crds
+from tests.kubernetes.bed.server import TOKEN, ApiServerProcess, deadline
+
+_PLURALS = {(kind.group, kind.name): kind.plural for kind in KINDS}
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_OURS = HERE.parents[2] / "deploy" / "crds"
+
+
+class NotNowError(RuntimeError):
+    """The API server cannot take it now."""
+
+
+class Api:
+    """A client with all rights."""
+
+    def __init__(self, server: ApiServerProcess) -> None:
+        self._server = server
+        self._base = f"https://127.0.0.1:{server.port}"
+
+    async def __aenter__(self) -> Self:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=trusting), headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ready(self) -> None:
+        """Wait until it serves."""
+        until = deadline()
+        while True:
+            self._server.check()
+            try:
+                async with self._session.get(f"{self._base}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except (aiohttp.ClientError, OSError):
+                pass
+            assert time.monotonic() < until, "the API server is not ready"
+            await asyncio.sleep(0.05)
+
+    async def persist(self, object_: Mapping[str, Any], manager: str) -> None:
+        """Apply, again and again while the API server is away or starts."""
+        until = deadline()
+        while True:
+            try:
+                await self.apply(object_, manager)
+            except (aiohttp.ClientError, OSError, NotNowError):
+                assert time.monotonic() < until, "the API server takes no change"
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    async def call(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Any:
+        """An answer as JSON; a refusal is an AssertionError. Raises NotNowError."""
+        async with self._session.request(
+            method, self._base + path, json=body, headers={"Content-Type": content} if body is not None else {}
+        ) as answer:
+            found = await answer.json(content_type=None)
+            if answer.status >= 429:
+                raise NotNowError(found)
+            assert answer.status < 300 or (method == "DELETE" and answer.status == 404), (method, path, found)
+            return found
+
+    async def apply(self, object_: Mapping[str, Any], manager: str, subresource: str = "") -> Any:
+        """Server-side apply."""
+        path = f"{_path(object_)}{subresource}?fieldManager={manager}&force=true"
+        return await self.call("PATCH", path, dict(object_), "application/apply-patch+yaml")
+
+    async def delete(self, object_: Mapping[str, Any]) -> None:
+        """Delete; what is not there is no fault."""
+        await self.call("DELETE", _path(object_))
+
+    async def empty(self, namespace: str) -> None:
+        """Delete all of a namespace: no controller would, if the namespace were deleted."""
+        for kind in KINDS:
+            if kind.namespaced:
+                root = f"/apis/{kind.group}/{kind.versions[0]}" if kind.group else "/api/v1"
+                items = []
+                async with self._session.get(f"{self._base}{root}/namespaces/{namespace}/{kind.plural}") as answer:
+                    if answer.status == 200:
+                        items = (await answer.json())["items"]
+                for item in items:
+                    await self.call("DELETE", f"{root}/namespaces/{namespace}/{kind.plural}/{item['metadata']['name']}")
+
+    async def install(self, plural: str = "") -> None:
+        """The CRDs of the Gateway API and ours, or the one of that plural, until they are served."""
+        for path in [*crds(), *sorted(_OURS.glob("*.yaml"))]:
+            for one in yaml.safe_load_all(path.read_text()):
+                if one and one["kind"] == "CustomResourceDefinition" and plural in {"", one["spec"]["names"]["plural"]}:
+                    name = one["metadata"]["name"]
+                    await self.call("PATCH", f"{_CRDS}/{name}?fieldManager=bed&force=true", one, "application/apply-patch+yaml")
+                    await self._established(name)
+
+    async def uninstall(self, name: str) -> None:
+        """Remove a CRD, and wait until it is gone."""
+        await self.call("DELETE", f"{_CRDS}/{name}")
+        until = deadline()
+        while True:
+            async with self._session.get(f"{self._base}{_CRDS}/{name}") as answer:
+                if answer.status == 404:
+                    return
+            assert time.monotonic() < until, f"{name} is still there"
+            await asyncio.sleep(0.05)
+
+    async def _established(self, name: str) -> None:
+        until = deadline()
+        while True:
+            found = await self.call("GET", f"{_CRDS}/{name}")
+            conditions = (found.get("status") or {}).get("conditions") or []
+            if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+                return
+            assert time.monotonic() < until, f"{name} is not served"
+            await asyncio.sleep(0.05)
+
+
+def _path(object_: Mapping[str, Any]) -> str:
+    metadata, version = object_["metadata"], str(object_["apiVersion"])
+    group = version.rpartition("/")[0]
+    root = f"/apis/{version}" if group else f"/api/{version}"
+    namespace = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
+    return f"{root}{namespace}/{_PLURALS[group, object_['kind']]}/{metadata['name']}"
