@@ -80,7 +80,8 @@ def test_another_bootstrap_replaces_pods() -> None:
     changed = {**row, "parameters": {"stats": {"enableStatsRoute": True}}}
     one, other = (manifests(read_proxy(each), template("simple"), UID) for each in (row, changed))
     (before,), (after,) = (
-        [each["spec"]["template"]["metadata"] for each in found if each["kind"] == "Deployment"] for found in (one, other)
+        [each["spec"]["template"]["metadata"] for each in found if each["kind"] == "Deployment"]
+        for found in (one, other)
     )
     assert before != after
 
@@ -101,7 +102,7 @@ def test_envoy_starts_with_it(name: str, tmp_path: Path) -> None:
         moved = text.replace("/etc/envoy", str(tmp_path)).replace("/var/run/secrets/tokens", str(tmp_path))
         (tmp_path / file).write_text(_AUTHORITY.read_text() if file == "ca.crt" else moved)
     (pods,) = (one["spec"]["template"]["spec"] for one in deployed(name) if one["kind"] == "Deployment")
-    given = [one for one in pods["containers"] if one["name"] == "kgateway-proxy"][0]["args"]
+    given = next(one for one in pods["containers"] if one["name"] == "kgateway-proxy")["args"]
     arguments = [one.replace("/etc/envoy", str(tmp_path)) for one in given]
     command = [str(envoy_binary(None)), "--mode", "validate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -119,5 +120,5 @@ def test_names_are_kept_where_they_can_be() -> None:
 
 @pytest.mark.parametrize("value", [{}, {"gateway": 7}, {"gateway": "a/b"}, {"gateway": "a/b/c/d/e", "ports": 1}])
 def test_a_row_of_somebody_else_is_refused(value: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"ref|row"):
         read_proxy(value)

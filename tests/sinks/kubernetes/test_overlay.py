@@ -53,5 +53,5 @@ def test_a_patch_merges(object_: dict[str, Any], patch: dict[str, Any], wanted: 
         ("a", {"a": 1}, False),
     ],
 )  # fmt: skip
-def test_what_is_wanted_is_there(live: Any, wanted: Any, is_there: bool) -> None:
+def test_what_is_wanted_is_there(*, live: Any, wanted: Any, is_there: bool) -> None:
     assert contains(live, wanted) is is_there
