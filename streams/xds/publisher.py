@@ -23,7 +23,7 @@ from streams.view import Batch, follow_table
 from streams.xds.court import Court
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
-from streams.xds.server import Authorised, serve
+from streams.xds.server import Authorised, ServerTls, serve
 from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
 
@@ -46,6 +46,7 @@ class PublishOptions:
     partition: int = 0
     key_file: str = ""
     """Where the sealing key is, for what is told of one that does not fit."""
+    tls: ServerTls | None = None
 
 
 async def publish(
@@ -63,7 +64,10 @@ async def publish(
     court = Court(options.envoy, sealer) if options.envoy is not None else None
     judge = Judge(Bench(log, court, options.now, options.domain, options.partition), publication)
     publication.on_rejection = judge.heard
-    async with serve(publication, options.address, options.authorised) as port, asyncio.TaskGroup() as tasks:
+    async with (
+        serve(publication, options.address, options.authorised, options.tls) as port,
+        asyncio.TaskGroup() as tasks,
+    ):
         ready(port)
         tasks.create_task(_follow(log, sealer, publication, options), name="publisher-follow")
         tasks.create_task(reports.write(log), name="publisher-reports")

@@ -78,6 +78,7 @@ def _ads(publisher: Publisher) -> dict[str, Any]:
     cluster: dict[str, Any] = {
         "name": _ADS,
         "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
         "load_assignment": _endpoints(_ADS, publisher.host, publisher.port),
         "typed_extension_protocol_options": {

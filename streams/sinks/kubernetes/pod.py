@@ -108,13 +108,29 @@ def _over(default: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[s
 
 
 def _image(given: Mapping[str, Any], default: str) -> tuple[str, str]:
-    """The image and its pull policy; what is not given is the default's, but for the tag beside a digest."""
-    place, _, tag = default.rpartition(":")
-    registry, _, repository = place.partition("/")
-    name = f"{given.get('registry') or registry}/{given.get('repository') or repository}"
-    digest = str(given.get("digest") or "")
-    version = f"@{digest}" if digest else f":{given.get('tag') or tag}"
-    return name + version, str(given.get("pullPolicy") or "")
+    """The image and its pull policy; what is not given is the default's, but for its version where one is given."""
+    policy = str(given.get("pullPolicy") or "")
+    if not any(given.get(one) for one in ("registry", "repository", "tag", "digest")):
+        return default, policy
+    registry, repository, version = _parts(default)
+    if given.get("digest"):
+        version = f"@{given['digest']}"
+    elif given.get("tag"):
+        version = f":{given['tag']}"
+    place = (str(given.get("registry") or registry), str(given.get("repository") or repository))
+    return "/".join(filter(None, place)) + version, policy
+
+
+def _parts(image: str) -> tuple[str, str, str]:
+    """Registry ("" for none), repository, and version with its sign, of an image's name."""
+    digested, at, digest = image.partition("@")
+    place, colon, tag = digested.rpartition(":")
+    if not colon or "/" in tag:
+        place, colon, tag = digested, "", ""
+    first, slash, rest = place.partition("/")
+    is_registry = bool(slash) and (first == "localhost" or "." in first or ":" in first)
+    version = f"{at}{digest}" if at else f"{colon}{tag}"
+    return (first, rest, version) if is_registry else ("", place, version)
 
 
 def _arguments(proxy: Proxy) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,23 @@ def test_names_are_kept_where_they_can_be() -> None:
 def test_a_row_of_somebody_else_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"ref|row"):
         read_proxy(value)
+
+
+@pytest.mark.parametrize(
+    ("default", "given", "wanted"),
+    [
+        ("docker.io/envoyproxy/envoy:v1", {}, "docker.io/envoyproxy/envoy:v1"),
+        ("envoy", {"pullPolicy": "Always"}, "envoy"),
+        ("envoy", {"tag": "v2"}, "envoy:v2"),
+        ("localhost:5000/envoy", {"tag": "v2"}, "localhost:5000/envoy:v2"),
+        ("localhost:5000/envoy:v1", {"registry": "r.example.com"}, "r.example.com/envoy:v1"),
+        ("docker.io/envoyproxy/envoy:v1", {"repository": "mine/envoy"}, "docker.io/mine/envoy:v1"),
+        ("docker.io/envoyproxy/envoy@sha256:1", {"tag": "v2"}, "docker.io/envoyproxy/envoy:v2"),
+        ("docker.io/envoyproxy/envoy:v1", {"digest": "sha256:2"}, "docker.io/envoyproxy/envoy@sha256:2"),
+    ],
+)
+def test_parts_of_an_image_are_replaced_alone(default: str, given: dict[str, str], wanted: str) -> None:
+    row = {**next(iter(rows("simple").values())), "parameters": {"envoyContainer": {"image": given}}}
+    found = manifests(read_proxy(row), replace(template("simple"), image=default), UID)
+    (pods,) = (one["spec"]["template"]["spec"] for one in found if one["kind"] == "Deployment")
+    assert pods["containers"][0]["image"] == wanted
