@@ -277,7 +277,7 @@ class GatewayParametersStatus(Model):
 class GatewayParameters(Object):
     """How the proxies of a Gateway are run."""
 
-    spec: GatewayParametersSpec = GatewayParametersSpec()
+    spec: GatewayParametersSpec | None = None
 
 
 KINDS = (

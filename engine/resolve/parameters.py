@@ -12,7 +12,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway import gateway_spec
 from engine.resolve.gateway_class import ClassKey
-from engine.resolve.manifest import GATEWAY_API, KGATEWAY, mapping, object_of, spec_of
+from engine.resolve.manifest import GATEWAY_API, KGATEWAY, items, mapping, object_of, spec_of
 from engine.resolve.values import Problem
 
 KIND: Final = "GatewayParameters"
@@ -85,7 +85,22 @@ def parameters(graph: Reader, gateway: Ref) -> tuple[Parameters | None, Problem 
     specs = [one.spec for one in found if one is not None]
     if any(one is None for one in specs):
         return None, problem
-    return _together([one for one in specs if one is not None]), problem
+    together = _together([one for one in specs if one is not None])
+    contradiction = _contradiction(mapping(together.kube.get("service")))
+    return (None, problem or _invalid(contradiction)) if contradiction else (together, problem)
+
+
+def _contradiction(service: Json) -> str:
+    """What of a Service no API server takes together; "" for nothing. The class and the Gateway may each say a part."""
+    type_ = service.get("type") or "LoadBalancer"
+    if type_ == "ExternalName":
+        return "GatewayParameters: spec.kube.service.type: ExternalName leads to no proxy: use LoadBalancer"
+    fields = ["loadBalancerClass", "loadBalancerSourceRanges"] if type_ != "LoadBalancer" else []
+    fields += ["externalTrafficPolicy"] if type_ == "ClusterIP" else []
+    given = [f"spec.kube.service.{one}" for one in fields if service.get(one)]
+    if type_ == "ClusterIP" and any(one.get("nodePort") for one in items(service.get("ports"))):
+        given.append("spec.kube.service.ports")
+    return f"GatewayParameters: {', '.join(given)} cannot be had with type {type_}: remove it" if given else ""
 
 
 def _named(graph: Reader, cluster: str, namespace: str, ref: Json) -> Named:

@@ -30,12 +30,10 @@ def patched(object_: Json, patch: Json) -> dict[str, Any]:
     """The object with a strategic merge patch on it: null removes, `$patch` deletes or replaces, lists merge by key."""
     if patch.get(_DIRECTIVE) == "replace":
         return {key: value for key, value in patch.items() if key != _DIRECTIVE}
-    if patch.get(_DIRECTIVE) == "delete":
-        return {}
     answer = dict(object_)
     for key, value in patch.items():
         old = answer.get(key)
-        if value is None:
+        if value is None or (isinstance(value, Mapping) and value.get(_DIRECTIVE) == "delete"):
             answer.pop(key, None)
         elif isinstance(value, Mapping):
             answer[key] = patched(old if isinstance(old, Mapping) else {}, value)

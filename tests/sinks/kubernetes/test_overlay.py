@@ -17,7 +17,7 @@ _C = [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name"
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
         ({"a": {"b": 1}}, {"a": {"b": None}}, {"a": {}}),
         ({"a": {"b": 1}}, {"a": {"$patch": "replace", "c": 2}}, {"a": {"c": 2}}),
-        ({"a": {"b": 1}}, {"a": {"$patch": "delete"}}, {"a": {}}),
+        ({"a": {"b": 1}, "c": 2}, {"a": {"$patch": "delete"}}, {"c": 2}),
         ({"args": [1, 2]}, {"args": [3]}, {"args": [3]}),
         ({}, {"a": {"b": None, "c": 1}}, {"a": {"c": 1}}),
         ({"containers": _C}, {"containers": [{"name": "b", "image": "2"}]}, {"containers": [_C[0], {"name": "b", "image": "2"}]}),
