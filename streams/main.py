@@ -201,7 +201,11 @@ async def run_deploy_cluster(settings: Settings, cluster: str, kubeconfig: Path 
         raise IdentityError(msg)
     secret = key(settings)
     host, _, port = settings.xds_address.rpartition(":")
-    authority = settings.xds_ca.read_text() if settings.xds_ca is not None else ""
+    try:
+        authority = settings.xds_ca.read_text() if settings.xds_ca is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"PENSTOCK_XDS_CA: {settings.xds_ca} cannot be read: {error}"
+        raise IdentityError(msg) from error
     template = Template(
         Publisher(host.strip("[]"), int(port), authority),
         lambda gateway: proxy_token(secret, gateway),
