@@ -15,7 +15,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from engine.resolve.proxy import label_value
+from engine.ref import parse_ref
+from engine.resolve.proxy import label_value, proxy_name
 from streams.backoff import Backoff
 from streams.codec import decode_object
 from streams.ports import Log, LogError
@@ -89,7 +90,7 @@ class Deployer:
     objects: Objects
     options: DeployOptions
     wanted: dict[Key, Proxy] = field(default_factory=dict)
-    seen: dict[Target, Json] = field(default_factory=dict)
+    seen: dict[Key, dict[Target, Json]] = field(default_factory=dict)
     listed: set[Kind] = field(default_factory=set)
     is_told: bool = False
     dirty: set[Key] = field(default_factory=set)
@@ -123,29 +124,35 @@ class Deployer:
     def _take(self, batch: Batch) -> None:
         if batch.progress < 0:
             return
-        of = {str(proxy.gateway): key for key, proxy in self.wanted.items()}
-        before, again = dict(self.wanted), set[Key]()
+        told = self._told(batch)
         if batch.snapshot:
-            self.wanted = {}
-            again |= {_key(one) for one in self.seen}
+            gone = self.wanted.keys() - told.keys()
+            told |= dict.fromkeys(gone | self.seen.keys() - told.keys())
+        for key, proxy in told.items():
+            # Marked though it is wanted as before: a row that went and came back may be of another Gateway of the name.
+            self.dirty.add(key)
+            if self.wanted.get(key) != proxy:
+                self.paces.pop(key, None)
+            if proxy is None:
+                self.wanted.pop(key, None)
+            else:
+                self.wanted[key] = proxy
+        self.is_told = True
+        self.wake.set()
+
+    def _told(self, batch: Batch) -> dict[Key, Proxy | None]:
+        """The proxies that a batch tells of, None for those not wanted any more; of this cluster, without garbage."""
+        told: dict[Key, Proxy | None] = {}
         for gateway, record in batch.rows.items():
-            if record is None:
-                self.wanted.pop(of.get(gateway, ("", "")), None)
-                continue
             try:
-                proxy = read_proxy(decode_object(record) or {})
+                ref = parse_ref(gateway)
+                proxy = read_proxy(decode_object(record) or {}) if record is not None else None
             except ValueError as error:
                 _LOG.error("a record of penstock.infra is left out", key=gateway[:200], reason=str(error))
                 continue
-            if proxy.gateway.cluster == self.options.cluster:
-                self.wanted[proxy.key] = proxy
-                # A row that went and came back may be of another Gateway of the name: it must be the owner.
-                again.add(proxy.key)
-        self.is_told = True
-        changed = {key for key in before.keys() | self.wanted.keys() if before.get(key) != self.wanted.get(key)}
-        for key in changed:
-            self.paces.pop(key, None)
-        self._mark(changed | again)
+            if ref.cluster == self.options.cluster:
+                told[ref.namespace, proxy_name(ref.name)] = proxy
+        return told
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -168,20 +175,31 @@ class Deployer:
     def _see(self, kind: Kind, event: Listed | Seen) -> None:
         if isinstance(event, Seen):
             target = target_of(event.object)
-            old = self.seen.pop(target, None)
-            if not event.is_gone:
-                self.seen[target] = event.object
-                if old is not None and _content(old) == _content(event.object):
-                    return  # Its status moved.
-            self._mark({_key(target)})
+            old = self._live(target)
+            self._remember(target, None if event.is_gone else event.object)
+            if event.is_gone or old is None or _content(old) != _content(event.object):
+                self._mark({_key(target)})  # Else its status moved.
             return
         found = {target_of(one): one for one in event.objects}
-        gone = {target for target in self.seen if target.kind == kind and target not in found}
+        gone = [one for there in self.seen.values() for one in there if one.kind == kind and one not in found]
         for target in gone:
-            del self.seen[target]
-        self.seen |= found
+            self._remember(target, None)
+        for target, object_ in found.items():
+            self._remember(target, object_)
         self.listed.add(kind)
-        self._mark({_key(one) for one in gone | found.keys()} | self.wanted.keys())
+        self._mark({_key(one) for one in (*gone, *found)} | self.wanted.keys())
+
+    def _live(self, target: Target) -> Json | None:
+        return self.seen.get(_key(target), {}).get(target)
+
+    def _remember(self, target: Target, object_: Json | None) -> None:
+        there = self.seen.setdefault(_key(target), {})
+        if object_ is not None:
+            there[target] = object_
+        else:
+            there.pop(target, None)
+        if not there:
+            del self.seen[_key(target)]
 
     def _mark(self, keys: Iterable[Key]) -> None:
         self.dirty |= set(keys)
@@ -222,7 +240,7 @@ class Deployer:
         if written:
             pace.slow_down(now, 0.1)
             _LOG.info("deployed proxies", gateway="/".join(key), written=written)
-        elif key not in self.wanted and not any(_key(one) == key for one in self.seen):
+        elif key not in self.wanted and key not in self.seen:
             self.paces.pop(key, None)
 
     async def _bring(self, key: Key) -> list[str]:
@@ -257,7 +275,7 @@ class Deployer:
 
     async def _apply(self, target: Target, manifest: Json, uid: str) -> bool:
         """Apply a manifest where its object differs; answers whether it did. Raises ObjectsError."""
-        live = self.seen.get(target) or await self.objects.find(target)
+        live = self._live(target) or await self.objects.find(target)
         if live is not None:
             if not self._is_ours(live, uid):
                 msg = "is somebody else's, it is left alone: delete it, or give the Gateway another name"
@@ -267,7 +285,7 @@ class Deployer:
         answer = await self.objects.apply(manifest)
         self.applied[target] = (_mark_of(manifest), _content(answer))
         if target.kind in WATCHED:
-            self.seen[target] = answer
+            self._remember(target, answer)
         return True
 
     def _is_ours(self, live: Json, uid: str) -> bool:
@@ -286,7 +304,7 @@ class Deployer:
 
     async def _remove(self, key: Key, keeping: Iterable[Target]) -> list[str]:
         """Delete what is not wanted of a Gateway's objects; answers what. Raises ObjectsError."""
-        there = {target: one for target, one in self.seen.items() if _key(target) == key}
+        there = dict(self.seen.get(key, {}))
         secret = Target(SECRET, *key)
         if self.options.template.token is not None and secret not in set(keeping):
             live = await self.objects.find(secret)
@@ -294,7 +312,7 @@ class Deployer:
         removed = []
         for target in sorted(there.keys() - set(keeping)):
             await self.objects.remove(there[target])
-            self.seen.pop(target, None)
+            self._remember(target, None)
             self.applied.pop(target, None)
             removed.append(f"-{target.kind.name}")
         return removed
