@@ -93,7 +93,7 @@ class ApiServerObjects:
             response = await self._call("GET", path, query, None, _SILENCE_SECONDS)
             try:
                 await _check(response)
-                async for line in response.content:
+                async for line in _lines(response):
                     event = orjson.loads(line)
                     if event["type"] == "ERROR":
                         if event["object"].get("code") == _GONE:
@@ -158,6 +158,15 @@ async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[A
     async with ApiClient(configuration) as client:
         client.user_agent = FIELD_MANAGER
         yield ApiServerObjects(client)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Lines until the end, or until the connection is lost: who asks again finds out what is the matter."""
+    try:
+        async for line in response.content:
+            yield line
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return
 
 
 def _check_file(kubeconfig: Path | None) -> None:

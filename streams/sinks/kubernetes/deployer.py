@@ -64,6 +64,7 @@ class _Pace:
     seconds: float = 0.0
     not_before: float = 0.0
     last: float = 0.0
+    failed: bool = False
 
     def slow_down(self, now: float, first: float) -> float:
         """One more failure, or repair; answers the pause."""
@@ -209,6 +210,7 @@ class Deployer:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
+        reminder, backoff = Reminder(), Backoff()
         while True:
             self.wake.clear()
             # Not before all is known: what is not listed yet would be written anew, what is not told yet removed.
@@ -217,7 +219,13 @@ class Deployer:
             if due:
                 now = due[:_AT_ONCE]
                 self.dirty -= set(now)
-                await asyncio.gather(*(self._attend(key) for key in now))
+                away = [one for one in await asyncio.gather(*(self._attend(key) for key in now)) if one is not None]
+                if away:
+                    if reminder.is_due(str(away[0])):
+                        _LOG.error("cannot deploy proxies, tried again until it can", reason=str(away[0]))
+                    await backoff.wait()
+                else:
+                    backoff.reset()
                 continue
             later = min(map(self._not_before, self.dirty), default=None) if is_ready else None
             with suppress(TimeoutError):
@@ -228,20 +236,28 @@ class Deployer:
         pace = self.paces.get(key)
         return pace.not_before if pace is not None else 0.0
 
-    async def _attend(self, key: Key) -> None:
+    async def _attend(self, key: Key) -> Away | None:
+        """See to a Gateway's objects; answers why nobody's can be seen to now."""
         now, pace = asyncio.get_running_loop().time(), self.paces.setdefault(key, _Pace())
         try:
             written = await self._bring(key)
+        except Away as error:
+            self.dirty.add(key)
+            return error
         except ObjectsError as error:
-            pause = pace.slow_down(now, 0.5 if isinstance(error, Away) else 2.0)
+            pause, pace.failed = pace.slow_down(now, 2.0), True
             self.dirty.add(key)
             _LOG.error("cannot deploy proxies", gateway="/".join(key), reason=str(error), again_in=pause)
-            return
+            return None
+        if pace.failed:
+            # What failed until now was nobody's doing that would be undone again.
+            pace = self.paces[key] = _Pace()
         if written:
             pace.slow_down(now, 0.1)
             _LOG.info("deployed proxies", gateway="/".join(key), written=written)
         elif key not in self.wanted and key not in self.seen:
             self.paces.pop(key, None)
+        return None
 
     async def _bring(self, key: Key) -> list[str]:
         """Write what differs; answers what was written. Raises ObjectsError."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.update import Delta, Update
 from streams.codec import encode_update
@@ -363,3 +364,33 @@ async def test_without_a_token_of_ours_there_is_no_secret(site: Site) -> None:
     async with site.deploying(replace(_OPTIONS, template=replace(_TEMPLATE, token=None))):
         await until(lambda: len(site.found()) == 4)
     assert str(Target(SECRET, "default", "gw")) not in site.found()
+
+
+async def test_what_failed_for_a_while_is_repaired_at_once_afterwards(site: Site) -> None:
+    """Neither the API server's absence nor a rejection counts as somebody's fight over a field."""
+    await site.gateway()
+    await site.wants(row())
+    async with site.deploying() as deployer:
+        await until(lambda: site.found() == _ALL)
+        site.objects.refused[Target(_SERVICE, "default", "gw")] = "no"
+        await site.wants(row(ports=[{"port": 81, "protocol": "TCP"}]))
+        await until(lambda: deployer.paces["default", "gw"].seconds >= 2)
+        site.objects.refused.clear()
+        await until(lambda: site.one("Service default/gw")["spec"]["ports"][0]["port"] == 81)
+        assert deployer.paces["default", "gw"].seconds < 1
+
+
+async def test_of_an_api_server_that_is_away_little_is_said(site: Site) -> None:
+    names = [f"gw{number}" for number in range(20)]
+    for name in names:
+        await site.gateway(name, f"uid-of-{name}")
+    with capture_logs() as logs:
+        async with site.deploying() as deployer:
+            await until(lambda: deployer.listed.issuperset(WATCHED))
+            site.objects.down = True
+            await site.wants(*(row(name) for name in names))
+            await until(lambda: any(one["log_level"] == "error" for one in logs))
+            await asyncio.sleep(1.2)
+            site.objects.down = False
+            await until(lambda: len(site.found()) == 100)
+    assert len([one for one in logs if one["log_level"] == "error"]) == 1
