@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import reduce
 from typing import Any, Final
 
@@ -75,6 +75,8 @@ def from_json(data: Any) -> Change:
     kind = _WORDS[word]
     values: dict[str, Any] = {}
     for item in fields(kind):
+        if item.name not in data and item.default is not MISSING:
+            continue  # A log of before there was such a field.
         if item.name not in data:
             msg = f"{word} lacks {item.name}"
             raise Garbage(msg)

@@ -73,7 +73,8 @@ class Derived:
         while changed := self._graph.settle():
             for query, key, answer in changed:
                 if isinstance(answer, QueryFailed):
-                    # Our own fault, never the user's: what it said last stays, and it is said aloud.
+                    # Our own fault, never the user's: what it said last stays until something that it reads changes,
+                    # and it is said aloud. A boot has nothing that was said last.
                     self.warnings.append(f"cannot compute {query.__name__} of {key}: {answer}")
                     continue
                 self._replace(query, key, answer)

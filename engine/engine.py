@@ -43,7 +43,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "19"
+VERSION = "20"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -70,8 +70,8 @@ class Engine:
         """The whole fold state: an engine that loads it is equal to this one."""
         return dict(self._fold.rows)
 
-    def load(self, state: Iterable[tuple[str, Any]]) -> None:
-        """Take a fold state into an engine that is still empty."""
+    def load(self, state: Iterable[tuple[str, Any]]) -> list[str]:
+        """Take a fold state into an engine that is still empty; answers the warnings."""
         self._fold.load((key, _kept(key, row)) for key, row in state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         self._refusals = Refusals(self._fold.under(REFUSED))
@@ -79,7 +79,7 @@ class Engine:
             self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
         self._hold()
         self._settle()
-        self._derived.clear()
+        return self._derived.clear()
 
     def everything(self) -> Update:
         """All that is wanted now, as one update with nothing removed."""
@@ -263,6 +263,7 @@ class Engine:
             "objects": [[str(ref), generation] for ref, generation in change.objects],
             "error": change.error,
             "envoy": change.envoy,
+            "address": change.address,
             "offset": self.offset,
         }
         self._fold.set(f"{QUARANTINE}{change.fragment}", row)

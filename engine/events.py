@@ -59,7 +59,8 @@ class Quarantine:
     """A proxy of `gateway` rejected a fragment: `objects` (ref, generation) are held at their last good revision.
 
     `fragment` is `str(FragmentKey)`, `version` the content hash that was rejected, `error` are Envoy's own
-    words, `envoy` Envoy's version. It ends when the fragment's provenance or Envoy's version changes.
+    words, `envoy` Envoy's version. It ends when the fragment's provenance or Envoy's version changes; a listener's also
+    when it is bound to another `address`, which is no object's ("" where it was not noted).
     """
 
     gateway: Ref
@@ -68,6 +69,7 @@ class Quarantine:
     objects: tuple[tuple[Ref, int], ...]
     error: str
     envoy: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

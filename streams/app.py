@@ -24,6 +24,7 @@ from streams.ports import Record, Unavailable
 from streams.topics import Topic, topic_name
 
 _LOG = structlog.get_logger()
+_STOP_SECONDS = 10.0
 # They repeat what reaches our log as Unavailable or as a crash, thousands of lines while the broker is away.
 logging.getLogger("faust").setLevel(logging.CRITICAL)
 logging.getLogger("mode").setLevel(logging.CRITICAL)
@@ -220,8 +221,9 @@ async def _started(app: faust.App, membership: Membership) -> AsyncIterator[None
     try:
         yield
     finally:
-        # A stop that hangs must not hold up the end of the process.
-        await asyncio.wait_for(app.stop(), 10)
+        # A stop that hangs must not hold up the end of the process, nor lose a cancellation that comes as it ends.
+        async with asyncio.timeout(_STOP_SECONDS):
+            await app.stop()
 
 
 def _crashed(app: faust.App) -> bool:

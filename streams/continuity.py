@@ -5,6 +5,7 @@ It must never mend: whether to bring the newer copy back or to go on from the ol
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ def refuse(known: int, end: int, remedy: str = BEGIN_ANEW) -> None:
 class ContinuedLog:
     """A log that is refused before anything is followed or written while it ends below what is known outside it.
 
-    `known` answers that offset, -1 when there is none; every call asks anew, for a broker may come back as another.
+    `known` answers that offset, -1 when there is none; every call asks anew, for a broker may come back as another. It
+    is asked in a thread: it may read a large file.
     """
 
     log: Log
@@ -44,7 +46,7 @@ class ContinuedLog:
 
     async def check(self) -> None:
         """Raises LogBehind, TopicMissing or Unavailable."""
-        known = self.known()
+        known = await asyncio.to_thread(self.known)
         if known >= 0:
             _, end = await self.log.ends(Topic.CHANGES, self.partition)
             refuse(known, end, self.remedy)

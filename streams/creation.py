@@ -36,6 +36,12 @@ async def create(admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec], broker
     await _check_topics(admin, wanted, brokers)
 
 
+async def check(admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec], brokers: str) -> None:
+    """Look at all that are there; makes none. Raises TopicMissing when one is not as it must be, and the client's."""
+    there = set(await admin.list_topics())
+    await _check_topics(admin, [one for one in wanted if one.name in there], brokers)
+
+
 def _check_created(answer: Any) -> None:
     """The client reports what went wrong with each topic only in the answer. Raises LogError."""
     for name, code, *said in answer.topic_errors:

@@ -55,7 +55,7 @@ class Fold(Protocol):
     offset: int
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update: ...
-    def load(self, state: Iterable[tuple[str, Any]]) -> None: ...
+    def load(self, state: Iterable[tuple[str, Any]]) -> list[str]: ...
     def everything(self) -> Update: ...
     def state(self) -> dict[str, Any]: ...
 
@@ -132,7 +132,8 @@ class Domain:
         await writer.write([Outgoing(topic, partition, key(name, OPENING), b"{}") for topic in OUTPUTS])
         engine = self._fold()
         state = await read_table(self._log, Topic.STATE, partition)
-        engine.load(_drained(state.rows))
+        for warning in engine.load(_drained(state.rows)):
+            _LOG.warning(warning)
         engine.offset = max(engine.offset, state.progress)
         self._check(engine.offset, *await self._log.ends(Topic.CHANGES, partition))
         rejected = await rejected_offsets(self._log, partition)

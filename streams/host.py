@@ -22,6 +22,8 @@ from streams.reminder import Reminder
 _LOG = structlog.get_logger()
 _BATCH = 200
 _QUEUE = 2000
+_QUEUE_BYTES = 32 << 20
+"""Of the records that wait: 2,000 of 900 KiB would be more memory than all of ours. One alone may be larger."""
 _RETRY_SECONDS = 0.2
 _DEFECT_SECONDS = 5.0
 
@@ -31,6 +33,8 @@ class _Owned:
     domain: Domain
     queue: asyncio.Queue[Record] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    """Bytes in the queue."""
     task: asyncio.Task[None] | None = None
     ready: bool = False
     behind: bool = False
@@ -38,6 +42,29 @@ class _Owned:
     generation: int = 0
     """The assignment at the last good write."""
     backoff: Backoff = field(default_factory=lambda: Backoff(_RETRY_SECONDS))
+
+    def offer(self, record: Record) -> None:
+        """Queue a record, or note that it has to be read from the log."""
+        size = len(record.value or b"")
+        if self.queue.full() or (self.waiting and self.waiting + size > _QUEUE_BYTES):
+            self.behind = True
+            return
+        self.waiting += size
+        self.queue.put_nowait(record)
+
+    async def batch(self) -> list[Record]:
+        """What waits, as many as share a transaction; waits for the first."""
+        found = [await self.queue.get()]
+        while len(found) < _BATCH and not self.queue.empty():
+            found.append(self.queue.get_nowait())
+        self.waiting -= sum(len(one.value or b"") for one in found)
+        return found
+
+    def clear(self) -> None:
+        """Let go of what waits."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.waiting = 0
 
 
 class Host:
@@ -85,10 +112,7 @@ class Host:
         one = self._owned.get(record.partition)
         if one is None or one.behind:
             return
-        try:
-            one.queue.put_nowait(record)
-        except asyncio.QueueFull:
-            one.behind = True
+        one.offer(record)
 
     async def stop(self) -> None:
         """Let go of everything."""
@@ -141,7 +165,9 @@ class Host:
 
     async def _wait_for_assignment(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._reassigned.wait(), self._session)
+            # Not wait_for: being let go in the moment of an assignment is lost in it, and waited for for ever.
+            async with asyncio.timeout(self._session):
+                await self._reassigned.wait()
 
     async def _serve(self, one: _Owned) -> None:
         await self._step(one, one.domain.take)
@@ -150,9 +176,7 @@ class Host:
         one.ready = True
         one.backoff.reset()
         while True:
-            batch = [await one.queue.get()]
-            while len(batch) < _BATCH and not one.queue.empty():
-                batch.append(one.queue.get_nowait())
+            batch = await one.batch()
             if one.behind:
                 await self._catch_up(one)
             else:
@@ -164,8 +188,7 @@ class Host:
         The queue is opened first: what comes before the log's end is read, lies in the log, and what comes later is
         queued, so nothing falls between.
         """
-        while not one.queue.empty():
-            one.queue.get_nowait()
+        one.clear()
         one.behind = False
         async for records in one.domain.missing():
             await self._step(one, one.domain.apply, records)

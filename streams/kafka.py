@@ -28,7 +28,7 @@ from aiokafka.errors import (
 
 from streams.clients import stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
-from streams.creation import create
+from streams.creation import check, create
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
 from streams.topics import Topic, topic_name, topic_specs
 
@@ -62,15 +62,13 @@ class KafkaLog:
 
     async def create_topics(self, domains: int = 1) -> None:
         """Create what is missing; raises TopicMissing when a topic is there but not as it must be, or Unavailable."""
-        wanted = topic_specs(domains, self.prefix)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10_000, **self.security)
-        try:
-            await admin.start()
-            await create(admin, wanted, self.brokers)
-        except (KafkaError, OSError) as error:
-            raise self._unavailable(error) from error
-        finally:
-            await admin.close()
+        async with self._admin() as admin:
+            await create(admin, topic_specs(domains, self.prefix), self.brokers)
+
+    async def check_topics(self, domains: int = 1) -> None:
+        """Look at the topics that are there; raises as `create_topics`: a limit may be set at any time."""
+        async with self._admin() as admin:
+            await check(admin, topic_specs(domains, self.prefix), self.brokers)
 
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """See `Log.ends`. Raises TopicMissing or Unavailable."""
@@ -135,6 +133,17 @@ class KafkaLog:
         producer = self._producer()
         async with self._started(producer, _KafkaAppender(producer, self)) as writer:
             yield writer
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.brokers, request_timeout_ms=10_000, **self.security)
+        try:
+            await admin.start()
+            yield admin
+        except (KafkaError, OSError) as error:
+            raise self._unavailable(error) from error
+        finally:
+            await admin.close()
 
     def _producer(self, **transactional: Any) -> AIOKafkaProducer:
         return AIOKafkaProducer(

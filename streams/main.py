@@ -15,7 +15,7 @@ from streams.identity import IdentityError, holder, is_proxy_token, proxy_token,
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
-from streams.xds.snapshot import load
+from streams.xds.snapshot import last_offset
 
 _SOCKET_BYTES = 100
 
@@ -76,9 +76,10 @@ def continued(settings: Settings, log: Log) -> ContinuedLog:
         version = (stat.st_mtime_ns, stat.st_ino)
         if version not in seen:
             # Opened once a version: it may be large, and a log that is refused is asked for again and again.
-            stored = load(path, opener)
+            found = last_offset(path, opener)
             seen.clear()
-            seen[version] = stored.offset if stored is not None else -1
+            seen[version] = found
+            return found
         return seen[version]
 
     remedy = (
@@ -169,6 +170,7 @@ async def run_publish(settings: Settings) -> None:
         settings.domain,
         settings.partition,
         str(settings.key_file),
+        engine_settings(settings).bind_address,
         tls,
     )
     await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)

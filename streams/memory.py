@@ -49,13 +49,15 @@ class MemoryLog:
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`."""
         records = self._records[topic, partition]
-        at = _index(records, start)
+        at = start
         while True:
             async with self._written:
-                while len(records) <= at or self.down:
+                while not records or records[-1].offset < at or self.down:
                     await self._written.wait()
-            batch = records[at : at + _BATCH]
-            at += len(batch)
+            # By offset: compaction takes records away before where it stands.
+            first = _index(records, at)
+            batch = records[first : first + _BATCH]
+            at = batch[-1].offset + 1
             yield batch
 
     @asynccontextmanager
@@ -70,6 +72,12 @@ class MemoryLog:
         """See `Log.appender`."""
         self._check()
         yield _MemoryAppender(self)
+
+    def compact(self, topic: Topic, partition: int) -> None:
+        """What a broker leaves of a compacted topic: of each key the last record, and of removals, in time, nothing."""
+        records = self._records[topic, partition]
+        last = {one.key: one.offset for one in records}
+        records[:] = [one for one in records if one.value is not None and last[one.key] == one.offset]
 
     async def resume(self) -> None:
         """The broker is back: followers go on."""

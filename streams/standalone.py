@@ -18,14 +18,16 @@ from streams.broker.jars import JarsMissing
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
 from streams.main import snapshot_file
-from streams.ports import Log, LogError, Unavailable
+from streams.ports import Log, LogError, TopicMissing, Unavailable
 from streams.reminder import Reminder
 from streams.settings import Settings
 from streams.sinks.local_envoy import stop_all
+from streams.sources.absent import absent, words
 from streams.supervisor import Role, Supervisor
 
 Say = Callable[[str, str], None]
 _WATCH_SECONDS = 0.5
+_LOOK_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
 _BACKOFF_SECONDS = (1.0, 2.0, 5.0)
 _SERVING = ("publish", "deploy")
@@ -74,6 +76,8 @@ class Standalone:
         await self._create_topics(log, is_patient=is_served)
         self._keep_roles(tasks, _FOLDING if is_served else _SERVING + _FOLDING, self.sources)
         tasks.create_task(self.show(log, self.settings.partition), name="view")
+        tasks.create_task(self._tell_absent(log), name="absent")
+        tasks.create_task(self._look_at_topics(log), name="topics")
         if not self.settings.brokers:
             back = asyncio.Event()
             tasks.create_task(self._keep_broker(address, back), name="broker")
@@ -116,6 +120,31 @@ class Standalone:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
+
+    async def _tell_absent(self, log: Log) -> None:
+        """Name clusters that are served though this run does not watch them: it was started with them before."""
+        backoff = Backoff(_RETRY_SECONDS)
+        while True:
+            try:
+                found = await absent(log, self.settings.partition, {cluster for cluster, _ in self.sources})
+            except LogError:
+                await backoff.wait()
+                continue
+            for cluster, objects in found.items():
+                self.say("run", f"warning: {words(cluster, objects)}")
+            return
+
+    async def _look_at_topics(self, log: KafkaLog) -> None:
+        """Name topics whose retention was limited since the start; what cannot be reached is told of by others."""
+        reminder = Reminder()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await log.check_topics(self.settings.partition + 1)
+            except TopicMissing as error:
+                self._remind(reminder, str(error))
+            except LogError:
+                continue
 
     async def _mend(self, log: KafkaLog, back: asyncio.Event) -> None:
         """After each start of the embedded broker: end transactions that it left hanging when it died."""

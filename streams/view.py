@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import cast
 
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
+
+_REMOVALS = 10_000
+"""Rows that are gone whose positions are remembered one by one; of older ones the latest position of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks the first, whole one.
+    """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks a whole one, such as the first.
 
     Who reads a large one lets go of each row that it has read: the batch is held until the next one comes.
     """
@@ -38,6 +43,11 @@ class _Fold:
     under: str = ""
     waiting: dict[str, Record | None] = field(default_factory=dict)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where each row that is there was last set."""
+    gone: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where each that is not was removed, the latest last."""
+    forgotten: tuple[int, int] = (-1, -1)
+    """Nothing up to here is news of a row that is in neither."""
     closed: tuple[int, int] = (-1, 0)
 
     def take(self, record: Record) -> bool:
@@ -57,11 +67,22 @@ class _Fold:
         if rest.startswith(CONTROL) or not rest.startswith(self.under):
             return False
         # A hung transaction made visible late repeats records: only a greater position counts.
-        if position <= self.seen.get(rest, (-1, -1)):
+        if position <= (self.seen.get(rest) or self.gone.get(rest, self.forgotten)):
             return False
-        self.seen[rest] = position
+        self._note(rest, position, is_there=record.value is not None)
         self.waiting[rest] = record if record.value is not None else None
         return False
+
+    def _note(self, rest: str, position: tuple[int, int], *, is_there: bool) -> None:
+        self.gone.pop(rest, None)
+        if is_there:
+            self.seen[rest] = position
+            return
+        self.seen.pop(rest, None)
+        self.gone[rest] = position
+        if len(self.gone) > _REMOVALS:
+            # Else a follower would know every row that ever was. What repeats it later stands at no greater position.
+            self.forgotten = max(self.forgotten, self.gone.pop(next(iter(self.gone))))
 
     def close(self, records: list[Record], rows: dict[str, Record | None]) -> bool:
         """Take records; rows of updates that are whole now go to `rows`. Answers whether any update closed."""
@@ -83,22 +104,53 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
     return Table({key: row for key, row in rows.items() if row is not None}, *fold.closed)
 
 
+@dataclass(slots=True)
+class _Sequence:
+    """Notices records that are missing from a topic: they were removed by compaction before they were read.
+
+    One offset may be missing behind what closes an update: the marker of its transaction. What dying writers leave
+    looks like a loss, too; the topic is then read once more than it had to be.
+    """
+
+    following: int
+    is_closed: bool = False
+
+    def misses(self, records: Iterable[Record]) -> bool:
+        """Whether anything is missing before or among the next records."""
+        missing = False
+        for record in records:
+            missing |= record.offset - self.following > int(self.is_closed)
+            self.following = record.offset + 1
+            self.is_closed = record.key is not None and f"/{CONTROL}".encode() in record.key
+        return missing
+
+
 async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
     """The table as it is, then every change of it, for ever.
 
-    What was handed over is not held here: a whole domain's records would be, until its next change.
+    Who was away for longer than the topic keeps removals (delete.retention.ms) gets the table as it is once more: that
+    a row is gone is then said by its absence only. What was handed over is not held here: a whole domain's records
+    would be, until its next change.
     """
-    # The end counts transaction markers too, which are never read: so not the last record's offset.
-    _, following = await log.ends(topic, partition)
-    fold = _Fold()
-    rows: dict[str, Record | None] = {}
-    async for records in log.read(topic, partition):
-        following = max(following, records[-1].offset + 1)
-        fold.close(records, rows)
-    yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
-    async for records in log.follow(topic, partition, following):
-        if fold.close(records, rows):
-            yield Batch(_taken(rows), fold.closed[0], snapshot=False)
+    while True:
+        # The end counts transaction markers too, which are never read: so not the last record's offset.
+        _, end = await log.ends(topic, partition)
+        fold = _Fold()
+        rows: dict[str, Record | None] = {}
+        sequence = _Sequence(0)
+        async for records in log.read(topic, partition):
+            sequence.misses(records)
+            fold.close(records, rows)
+        if sequence.following < end:
+            sequence = _Sequence(end)
+        yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
+        followed = cast("AsyncGenerator[list[Record]]", log.follow(topic, partition, sequence.following))
+        async with aclosing(followed):
+            async for records in followed:
+                if sequence.misses(records):
+                    break
+                if fold.close(records, rows):
+                    yield Batch(_taken(rows), fold.closed[0], snapshot=False)
 
 
 def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:

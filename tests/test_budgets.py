@@ -17,6 +17,7 @@ _PARAMETERS = 5
 _WIDE = {
     # Commands: typer makes an option of each parameter.
     "streams/cli/get.py:get",
+    "streams/cli/log.py:show_log",
     "streams/cli/replay.py:replay",
     "streams/cli/run.py:run",
     # All but the first two are named at every call.

@@ -6,6 +6,8 @@ import ipaddress
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
+    CircuitBreakers,
+    CircuitBreakersThresholds,
     Cluster,
     ClusterCommonLbConfig,
     ClusterCommonLbConfigLocalityWeightedLbConfig,
@@ -32,6 +34,9 @@ from engine.resolve.values import Backend, Endpoint, Protocol
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT = timedelta(seconds=5)
+_RETRIES = 1024
+"""Requests of one cluster that may wait for a retry, or be in one, at once: by default Envoy lets 3, and answers the
+others with what the first try was answered. As many as it lets requests."""
 
 
 def cluster(backend: Backend, name: str) -> Cluster:
@@ -48,6 +53,9 @@ def cluster(backend: Backend, name: str) -> Cluster:
         Cluster,
         name=name,
         connect_timeout=_CONNECT_TIMEOUT,
+        circuit_breakers=construct(
+            CircuitBreakers, thresholds=[construct(CircuitBreakersThresholds, max_retries=_RETRIES)]
+        ),
         ignore_health_on_host_removal=True,
         common_lb_config=construct(
             ClusterCommonLbConfig,

@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.extensions.filters.http.stateful_session.v3 import S
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
+    HttpConnectionManagerServerHeaderTransformation,
     HttpFilter,
     Rds,
 )
@@ -109,6 +110,8 @@ def _connection_manager(route_config: str) -> Filter:
         stat_prefix="http",
         rds=construct(Rds, route_config_name=route_config, config_source=ads()),
         http_filters=http_filters(),
+        # Else Envoy puts its own over what a ResponseHeaderModifier made of it, after all filters.
+        server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
         use_remote_address=True,
         normalize_path=True,
         merge_slashes=True,

@@ -41,6 +41,7 @@ from engine.envoy.route_filters import per_filter_config
 from engine.envoy.wire import construct
 from engine.resolve.values import (
     BackendKey,
+    Cors,
     Destination,
     HeaderChange,
     Match,
@@ -60,6 +61,7 @@ ClusterOf = Callable[[BackendKey], str]
 
 _WELL_KNOWN = {"http": 80, "https": 443}
 _WITH_PORT = StringMatch(":authority", ".*:[0-9]+", regex=True)
+_NAMES_HEADERS = StringMatch("access-control-request-headers", ".+", regex=True)
 _CODES = {
     301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
     302: RedirectActionRedirectResponseCode.FOUND,
@@ -90,21 +92,42 @@ class Place(NamedTuple):
 
 
 def variants(entry: RouteEntry, place: Place) -> tuple[RouteEntry, ...]:
-    """The entries that say in Envoy what one entry says.
+    """The entries that say in Envoy what one entry says: one, or a narrower one before the other."""
+    rule = entry.rule
+    if rule.replaced is not None:
+        return (entry,)
+    if rule.redirect is not None:
+        return _redirected(entry, rule.redirect, place)
+    if rule.cors is not None and rule.cors.credentials and "*" in rule.cors.headers:
+        return _reflected(entry, rule.cors)
+    return (entry,)
 
-    Envoy keeps the port of the Host header in Location where it is told no other. The specification wants the
-    well-known one or the listener's (HTTPRequestRedirectFilter.port). One host is written out, without port; where many
-    come, those who wrote a port get the right one in full.
+
+def _redirected(entry: RouteEntry, redirect: Redirect, place: Place) -> tuple[RouteEntry, ...]:
+    """Envoy keeps the port of the Host header in Location where it is told no other.
+
+    The specification wants the well-known one or the listener's (HTTPRequestRedirectFilter.port). One host is written
+    out, without port; where many come, those who wrote a port get the right one in full.
     """
-    redirect = entry.rule.redirect
-    if redirect is None or redirect.hostname or place.host or entry.rule.replaced is not None:
+    if redirect.hostname or place.host or not _is_well_known(redirect, place):
         return (entry,)
-    if not _is_well_known(redirect, place):
-        return (entry,)
-    with_port = replace(entry.match, headers=(*entry.match.headers, _WITH_PORT))
-    rule = replace(entry.rule, redirect=replace(redirect, port=_port(redirect, place), says_port=True))
-    other = replace(entry, match=with_port, rule=rule, variant="/port")
-    return other, replace(entry, order=f"{entry.order}+")
+    says_port = replace(entry.rule, redirect=replace(redirect, port=_port(redirect, place), says_port=True))
+    return _narrower(entry, _WITH_PORT, says_port, "/port"), replace(entry, order=f"{entry.order}+")
+
+
+def _reflected(entry: RouteEntry, cors: Cors) -> tuple[RouteEntry, ...]:
+    """Envoy answers "*" with the headers that a preflight names, and one that names none with an empty list.
+
+    With credentials such a list has to be omitted (HTTPCORSFilter.allowHeaders).
+    """
+    unnamed = replace(entry.rule, cors=replace(cors, headers=()))
+    named = _narrower(entry, _NAMES_HEADERS, entry.rule, "/named")
+    return named, replace(entry, rule=unnamed, order=f"{entry.order}+")
+
+
+def _narrower(entry: RouteEntry, header: StringMatch, rule: Rule, variant: str) -> RouteEntry:
+    match = replace(entry.match, headers=(*entry.match.headers, header))
+    return replace(entry, match=match, rule=rule, variant=variant)
 
 
 def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
@@ -299,9 +322,7 @@ def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
     if timeouts.backend_request:
         values["per_try_timeout"] = _millis(timeouts.backend_request)
     if retry.backoff:
-        base = _millis(retry.backoff)
-        longest = min(base * 10, _LONGEST)
-        values["retry_back_off"] = construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
+        values["retry_back_off"] = _backoff(_millis(retry.backoff))
     # HTTPRouteRetry: failed connections and tries that take too long ("reset" to Envoy) count whatever the codes.
     conditions = "connect-failure,refused-stream,reset,unavailable,cancelled"
     return construct(
@@ -311,6 +332,16 @@ def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
         retriable_status_codes=list(retry.codes),
         **values,
     )
+
+
+def _backoff(wanted: timedelta) -> RetryPolicyRetryBackOff:
+    """Envoy waits for anything between 0 and an interval that doubles with each retry: it knows no minimum.
+
+    Of twice what is wanted the half is what is wanted: that long the first wait is on average (HTTPRouteRetry.backoff
+    wants "approximately" that, and never less). Measured by tests/benchmarks/backoff.py.
+    """
+    base, longest = (min(wanted * times, _LONGEST) for times in (2, 10))
+    return construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
 
 
 def _mirror(mirror: Mirror, cluster_of: ClusterOf) -> RouteActionRequestMirrorPolicy:

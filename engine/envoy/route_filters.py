@@ -34,12 +34,14 @@ def per_filter_config(rule: Rule) -> dict[str, Any]:
 
 
 def _cors(cors: Cors) -> CorsPolicy:
+    # With credentials "*" means nothing there to a browser, and has to be left out (HTTPCORSFilter.exposeHeaders).
+    expose = [one for one in cors.expose if one != "*" or not cors.credentials]
     return construct(
         CorsPolicy,
         allow_origin_string_match=[_origin(origin) for origin in cors.origins],
         allow_methods=", ".join(cors.methods),
         allow_headers=", ".join(cors.headers),
-        expose_headers=", ".join(cors.expose),
+        expose_headers=", ".join(expose),
         max_age=str(cors.max_age),
         allow_credentials=cors.credentials,
         forward_not_matching_preflights=False,

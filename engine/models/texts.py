@@ -80,22 +80,31 @@ _HOST = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(\.{_HOST_LABEL})*\.?\Z")
 
 
 def regex_problem(pattern: str) -> str | None:
-    """Why Envoy would not take a regular expression (its dialect is RE2); None when it would."""
+    """Why Envoy would not take a regular expression; None when it would.
+
+    Its dialect is RE2, and it matches bytes: those of the pattern, and of what it matches, are Latin-1 to it.
+    """
     options = re2.Options()
     options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
     try:
-        compiled = re2.compile(pattern, options)
+        compiled = re2.compile(pattern.encode(), options)
     except re2.error as error:
         reason = error.args[0] if error.args else b""
         said = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        without = ": RE2 has no look-around and no back-references" if _PERL.search(said) else ""
-        return f"is no regular expression of RE2 ({said}){without}"
+        return f"is no regular expression of RE2 ({said}){_instead(said)}"
     if compiled.programsize > REGEX_PROGRAM_SIZE:
         return (
             f"is too large a regular expression (program size {compiled.programsize}, at most {REGEX_PROGRAM_SIZE}): "
-            "use fewer counted repetitions and Unicode classes"
+            "use fewer counted repetitions"
         )
     return None
+
+
+def _instead(said: str) -> str:
+    if "escape sequence: \\x{" in said:
+        return r": Envoy matches bytes: write a character as its bytes in UTF-8, as \xc4\x80 for \x{100}"
+    return ": RE2 has no look-around and no back-references" if _PERL.search(said) else ""
 
 
 def regex_problems(value: str, place: str = "value") -> tuple[tuple[str, str], ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway import gateway_of_set, named_gateway
+from engine.resolve.held import unnamed
 from engine.resolve.hostname import intersection, owner
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import GATEWAY_API, items, object_of, served_object, spec_of, texts
@@ -40,7 +42,10 @@ class Shared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What became of one parentRef of a Gateway of ours."""
+    """What became of one parentRef of a Gateway of ours.
+
+    `index` is its place in the route as it is written now; below 0 when only the revision that is served names it.
+    """
 
     index: int
     problem: Problem | None = None
@@ -82,18 +87,46 @@ def parent_gateways(graph: Reader, route: Ref) -> tuple[Ref, ...]:
 
 
 def attachments(graph: Reader, key: Served) -> tuple[Parent, ...]:
-    """What became of the parentRefs of a route that name one Gateway."""
+    """What became of the parentRefs of a route that name one Gateway, in the revision that it is served."""
     found = graph.get(listeners, key.gateway)
     object_ = served_object(graph, key.gateway, key.route)
     if found is None or object_ is None:
         return ()
     spec = spec_of(object_)
     hostnames = tuple(hostname.lower() for hostname in texts(spec.get("hostnames")))
-    return tuple(
-        _parent(graph, key, index, _Wanted(parent, found, hostnames))
-        for index, parent in enumerate(items(spec.get("parentRefs")))
+    named = [
+        (number, parent)
+        for number, parent in enumerate(items(spec.get("parentRefs")))
         if parent_gateway(graph, key.route, parent) == key.gateway
+    ]
+    written = object_of(graph, key.route)
+    places, more = ([number for number, _ in named], []) if written is object_ else _places(graph, key, named)
+    problem = unnamed(graph, key.gateway, key.route) if more else None
+    return (
+        *(
+            _parent(graph, key, place, _Wanted(parent, found, hostnames))
+            for place, (_, parent) in zip(places, named, strict=True)
+        ),
+        *(Parent(place, problem) for place in more),
     )
+
+
+def _places(graph: Reader, key: Served, named: list[tuple[int, Json]]) -> tuple[list[int], list[int]]:
+    """`Parent.index` of each parentRef that the served revision names, and of those that only the present one names."""
+    left: dict[Hashable, list[int]] = {}
+    for index, parent in enumerate(items(spec_of(object_of(graph, key.route)).get("parentRefs"))):
+        if parent_gateway(graph, key.route, parent) == key.gateway:
+            left.setdefault(_same(key.route, parent), []).append(index)
+    places = []
+    for number, parent in named:
+        same = left.get(_same(key.route, parent))
+        places.append(same.pop(0) if same else ~number)
+    return places, [index for same in left.values() for index in same]
+
+
+def _same(route: Ref, parent: Json) -> Hashable:
+    """What two parentRefs that mean the same have in common, however much of it is left to defaults."""
+    return parent_source(route, parent), parent.get("sectionName"), parent.get("port")
 
 
 class _Wanted(NamedTuple):

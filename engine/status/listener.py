@@ -26,6 +26,13 @@ class Reason(StrEnum):
     RESOLVED_REFS = "ResolvedRefs"
 
 
+_ACCEPTED = Reason.ACCEPTED, "the listener is accepted"
+_NO_CONFLICTS = Reason.NO_CONFLICTS, "no other listener stands in its way"
+_RESOLVED_REFS = Reason.RESOLVED_REFS, "all references are resolved"
+_PROGRAMMED = Reason.PROGRAMMED, "proxies run this configuration"
+"""Reason and message where nothing stands against it."""
+
+
 def told(one: Listener, broken: Mapping[str, str]) -> Listener:
     """The listener with what it breaks of Envoy's field rules, if it does."""
     if one.refused is not None or one.name not in broken:
@@ -52,40 +59,21 @@ def _problem(one: Listener, end: Termination | None) -> str | None:
     return None
 
 
+def _words(against: Problem | None, fine: tuple[str, str]) -> tuple[str, str]:
+    return fine if against is None else (against.reason, against.message)
+
+
 def entry(one: Listener, end: Termination | None, attached: int, generation: int) -> dict[str, Any]:
     """ListenerStatus, which is ListenerEntryStatus too."""
     unresolved = one.bad_kinds or (end.problems[0] if end is not None and end.problems else None)
     against = one.refused or one.conflict or (end.refused if end is not None else None)
-    broken = against.message if against is not None else _problem(one, end)
+    why = against.message if against is not None else _problem(one, end)
+    broken = Problem(one.conflict.reason if one.conflict else Reason.INVALID, why) if why is not None else None
     conditions = [
-        condition(
-            "Accepted",
-            against is None,
-            against.reason if against is not None else Reason.ACCEPTED,
-            against.message if against is not None else "the listener is accepted",
-            generation,
-        ),
-        condition(
-            "Conflicted",
-            one.conflict is not None,
-            one.conflict.reason if one.conflict is not None else Reason.NO_CONFLICTS,
-            one.conflict.message if one.conflict is not None else "no other listener stands in its way",
-            generation,
-        ),
-        condition(
-            "ResolvedRefs",
-            unresolved is None,
-            unresolved.reason if unresolved is not None else Reason.RESOLVED_REFS,
-            unresolved.message if unresolved is not None else "all references are resolved",
-            generation,
-        ),
-        condition(
-            "Programmed",
-            broken is None,
-            Reason.PROGRAMMED if broken is None else (one.conflict.reason if one.conflict else Reason.INVALID),
-            "proxies run this configuration" if broken is None else broken,
-            generation,
-        ),
+        condition("Accepted", against is None, *_words(against, _ACCEPTED), generation),
+        condition("Conflicted", one.conflict is not None, *_words(one.conflict, _NO_CONFLICTS), generation),
+        condition("ResolvedRefs", unresolved is None, *_words(unresolved, _RESOLVED_REFS), generation),
+        condition("Programmed", broken is None, *_words(broken, _PROGRAMMED), generation),
     ]
     if one.serves and end is not None and end.foreign is not None:
         conditions.append(condition(CERTIFICATE, False, end.foreign.reason, end.foreign.message, generation))

@@ -39,7 +39,7 @@ def route_status(graph: Reader, ref: Ref, parents: Mapping[int, tuple[Parent, Ve
             "conditions": _conditions(parent, verdict, generation, refusal),
         }
         for index, (parent, verdict) in sorted(parents.items())
-        if index < len(refs)
+        if 0 <= index < len(refs)
     ]
     return {"generation": generation, "status": {"parents": entries}, "programmed": {}}
 

@@ -15,7 +15,8 @@ import typer
 
 from streams.cli.output import fail
 
-_COMMANDS = {name: name for name in ("run", "check", "get", "graph", "status", "dump", "log", "replay", "crds")}
+_OWN = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "forget", "crds")
+_COMMANDS = {name: name for name in _OWN}
 _COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy"), "roles")
 """Command -> its module."""
 

@@ -34,13 +34,17 @@ def check(
     except MissingDirectory as error:
         fail(str(error), 3)
     problems = answer["refused"] + answer["conditions"]
+
+    def whose(row: dict[str, str]) -> str:
+        return f"{row['cluster']}: " if len(directories) > 1 else ""
+
     if output is not Format.TABLE:
         emit(answer, output)
     else:
         for one in answer["refused"]:
-            typer.echo(f"{one['location']}: {one['message']}")
+            typer.echo(f"{whose(one)}{one['location']}: {one['message']}")
         for one in answer["conditions"]:
-            typer.echo(f"{one['ref']}: {line(one)}")
+            typer.echo(f"{whose(one)}{one['ref']}: {line(one)}")
         for text in answer["warnings"]:
             typer.echo(f"warning: {text}")
         typer.echo(f"{answer['objects']} objects, {len(problems)} problems")
@@ -63,12 +67,14 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
             Put(ref, stamped(ref, one.object, None, time, sealer)) for ref, one in sorted(reading.objects.items())
         )
         engine.apply(ChangeSet("default", cluster, "check", "check", time, "check", puts), number)
-        refused += [{"location": one.location, "message": one.message} for one in reading.refused.values()]
+        refused += [
+            {"cluster": cluster, "location": one.location, "message": one.message} for one in reading.refused.values()
+        ]
         warnings += reading.warnings
         places |= {str(ref): one.location for ref, one in reading.objects.items()}
     engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
     found = [
-        {"ref": _short(key), "location": places.get(key, ""), **one}
+        {"cluster": parse_ref(key).cluster, "ref": _short(key), "location": places.get(key, ""), **one}
         for key, status in sorted(engine.everything().statuses.set.items())
         for one in conditions(status["status"])
         if not is_good(one)

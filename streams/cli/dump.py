@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from engine.ref import parse_ref
+from engine.ref import Ref, parse_ref
+from streams.cli.clusters import listed, one_of
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Data, Output, chosen
+from streams.cli.reading import Cluster, Data, Output, chosen
 
 
 def register(app: typer.Typer) -> None:
@@ -21,21 +22,27 @@ def register(app: typer.Typer) -> None:
 
 def dump(
     gateway: Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME of a Gateway.")],
+    cluster: Cluster = None,
     output: Output = Format.JSON,
     data: Data = None,
 ) -> None:
-    """Print the config dump of a gateway's local Envoy."""
+    """Print the config dump of a gateway's local Envoy. A name that is in several clusters needs --cluster."""
     from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
 
-    namespace, _, name = gateway.rpartition("/")
-    found = [
-        row
-        for _, row in remembered(chosen(data).data / "proxies")
-        if (ref := parse_ref(str(row["gateway"]))).name == name and namespace in ("", ref.namespace)
-    ]
+    settings = chosen(data, cluster=cluster)
+    found = {
+        ref: row
+        for _, row in remembered(settings.data / "proxies")
+        if _is_meant(ref := parse_ref(str(row["gateway"])), gateway, settings.cluster)
+    }
     if not found:
-        fail(f"no local proxy of Gateway {gateway} runs; see penstock status", 1)
-    address = admin_address(found[0])
+        where = f" in cluster {settings.cluster}" if settings.cluster else ""
+        fail(f"no local proxy of Gateway {gateway} runs{where}; see penstock status", 1)
+    one_of(f"Gateway {gateway}", (ref.cluster for ref in found))
+    if len(found) > 1:
+        namespaces = listed(sorted(ref.namespace for ref in found))
+        fail(f"Gateway {gateway} is in namespaces {namespaces}: write NAMESPACE/NAME", 2)
+    address = admin_address(next(iter(found.values())))
     if address is None:
         fail(f"the proxy of Gateway {gateway} is still starting; try again", 3)
     try:
@@ -44,3 +51,8 @@ def dump(
     except (urllib.error.URLError, OSError, ValueError) as error:
         fail(f"the proxy of Gateway {gateway} does not answer on {address}: {error}", 3)
     emit(config, Format.YAML if output is Format.YAML else Format.JSON)
+
+
+def _is_meant(ref: Ref, gateway: str, cluster: str) -> bool:
+    namespace, _, name = gateway.rpartition("/")
+    return ref.name == name and namespace in ("", ref.namespace) and cluster in ("", ref.cluster)

@@ -9,9 +9,11 @@ import typer
 from engine.models.kinds import KINDS, find_kind
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
+from streams.cli.clusters import one_of, several
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import (
     Brokers,
+    Cluster,
     Data,
     Namespace,
     Output,
@@ -23,7 +25,10 @@ from streams.cli.reading import (
     with_log,
 )
 from streams.ports import Log
+from streams.sources.stamp import CLUSTER
 from streams.topics import Topic
+
+_HEADS = ("cluster", "namespace", "name", "generation", "state")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,37 +39,49 @@ def register(app: typer.Typer) -> None:
 def get(  # noqa: PLR0913  the options of the command
     kind: Annotated[str, typer.Argument(help="A kind: its name, plural or short name.")],
     name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
+    *,
     namespace: Namespace = None,
-    all_namespaces: Annotated[  # noqa: FBT002
+    all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Of every namespace: the default.")
     ] = False,
+    cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print objects with their status: what the log says of them, and what proxies run."""
+    """Print objects with their status: what the log says of them, and what proxies run.
+
+    As JSON or YAML each has its cluster in the annotation penstock.dev/cluster. A name that is in several clusters
+    needs --cluster.
+    """
     found = find_kind(kind)
     if found is None:
         fail(f"unknown kind {kind}; known: {', '.join(one.plural for one in KINDS)}", 2)
     if all_namespaces and namespace is not None:
         fail("-n and -A contradict one another", 2)
     wanted = (found.group, found.name)
-    settings = chosen(data, brokers)
+    settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
         await resolved(settings, log)
         return await objects_of(log, partition)
 
     objects = with_log(settings, work)
+    named = several((ref.cluster for ref, _ in objects), settings.cluster)
     picked = [
         (ref, object_)
         for ref, object_ in objects
-        if (ref.group, ref.kind) == wanted and name in (None, ref.name) and namespace in (None, ref.namespace)
+        if (ref.group, ref.kind) == wanted
+        and name in (None, ref.name)
+        and namespace in (None, ref.namespace)
+        and settings.cluster in ("", ref.cluster)
     ]
     if name is not None and not picked:
         fail(f"{found.plural} {name} is not there", 1)
+    if name is not None:
+        one_of(f"{found.plural} {name}", (ref.cluster for ref, _ in picked))
     if output is Format.TABLE:
-        table(("cluster", "namespace", "name", "generation", "state"), [_row(*one) for one in picked])
+        table(_HEADS[not named :], [_row(*one)[not named :] for one in picked])
     elif name is not None and len(picked) == 1:
         emit(picked[0][1], output)
     else:
@@ -81,7 +98,7 @@ async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]
         if not key.startswith("resource/"):
             continue
         ref = parse_ref(key.removeprefix("resource/"))
-        object_ = dict(row["object"])
+        object_ = _noted(row["object"], ref.cluster)
         if ref.kind == "Secret":
             object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
         status = statuses.get(str(ref))
@@ -89,6 +106,12 @@ async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]
             object_["status"] = programmed(status, converged)
         found.append((ref, object_))
     return found
+
+
+def _noted(object_: dict[str, Any], cluster: str) -> dict[str, Any]:
+    metadata = object_["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), CLUSTER: cluster}
+    return {**object_, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _row(ref: Ref, object_: dict[str, Any]) -> tuple[object, ...]:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.cli.clusters import several
 from streams.cli.output import Format, emit, table
-from streams.cli.reading import Brokers, Data, Output, chosen, rows, with_log
+from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
 from streams.topics import Topic
 
 
@@ -28,18 +29,27 @@ def register(app: typer.Typer) -> None:
 
 def graph(
     what: Annotated[What, typer.Argument(help="Which nodes.")],
+    cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
     """Print nodes of the resolved routing graph."""
-    found = with_log(chosen(data, brokers), lambda log, partition: rows(log, Topic.GRAPH, partition))
-    nodes = {key: node for key, node in found.items() if key.startswith(what.value.removesuffix("s") + "/")}
+    settings = chosen(data, brokers, cluster)
+    found = with_log(settings, lambda log, partition: rows(log, Topic.GRAPH, partition))
+    # A node's key is its kind, then the ref that it belongs to.
+    owners = {key: key.split("/")[1] for key in found}
+    named = several(owners.values(), settings.cluster)
+    nodes = [
+        {"cluster": owners[key], **node}
+        for key, node in found.items()
+        if key.startswith(what.value.removesuffix("s") + "/") and settings.cluster in ("", owners[key])
+    ]
     if output is not Format.TABLE:
-        emit(list(nodes.values()), output)
+        emit(nodes, output)
         return
-    heads = list(dict.fromkeys(name for node in nodes.values() for name in node))
-    table(heads, [[_cell(node.get(head)) for head in heads] for node in nodes.values()])
+    heads = [one for one in dict.fromkeys(name for node in nodes for name in node) if named or one != "cluster"]
+    table(heads, [[_cell(node.get(head)) for head in heads] for node in nodes])
 
 
 def _cell(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import orjson
@@ -12,7 +12,7 @@ import yaml
 
 from streams.cli.following import follow as going_on
 from streams.cli.output import Format, emit, fail, table
-from streams.cli.reading import Brokers, Data, Output, chosen, with_log
+from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
 from streams.ports import Log
 from streams.topics import Topic
 from streams.updates import Whole
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
 def show_log(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,  # noqa: FBT002
     limit: Annotated[int, typer.Option(help="How many of the latest.")] = 50,
+    cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
@@ -39,22 +40,26 @@ def show_log(
     """
     if limit < 0:
         fail(f"--limit {limit} is less than none: give 0 or more", 2)
-    settings = chosen(data, brokers)
+    settings = chosen(data, brokers, cluster)
+    wanted = settings.cluster
 
     async def work(log: Log, partition: int) -> None:
-        found, end = await latest(log, partition, limit)
+        found, end = await latest(log, partition, limit, wanted)
         if not follow:
             _print(found, output)
             return
         _show(found, output)
         whole = Whole()
-        await going_on(settings, Topic.UPDATES, end, lambda records: _show(whole.take(records), output))
+        await going_on(settings, Topic.UPDATES, end, lambda records: _show(_of(whole.take(records), wanted), output))
 
     with_log(settings, work)
 
 
-async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The last `limit` updates, and the offset behind them; only the end of the topic is read where that is enough."""
+async def latest(log: Log, partition: int, limit: int, cluster: str = "") -> tuple[list[dict[str, Any]], int]:
+    """The last `limit` updates of a cluster, or of all, and the offset behind them.
+
+    Only the end of the topic is read where that is enough.
+    """
     first, end = await log.ends(Topic.UPDATES, partition)
     limit = min(limit, end)
     start = max(first, end - _OFFSETS_AN_UPDATE * limit)
@@ -62,10 +67,14 @@ async def latest(log: Log, partition: int, limit: int) -> tuple[list[dict[str, A
         found: deque[dict[str, Any]] = deque(maxlen=limit)
         whole = Whole()
         async for records in log.read(Topic.UPDATES, partition, start):
-            found.extend(whole.take(one for one in records if one.offset < end))
+            found.extend(_of(whole.take(one for one in records if one.offset < end), cluster))
         if len(found) == limit or start <= first:
             return list(found), end
         start = first
+
+
+def _of(updates: Iterable[dict[str, Any]], cluster: str) -> Iterator[dict[str, Any]]:
+    return (one for one in updates if cluster in ("", one.get("cluster")))
 
 
 def _print(found: list[dict[str, Any]], output: Format) -> None:

@@ -27,14 +27,15 @@ T = TypeVar("T")
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory of `penstock run`.")]
 Brokers = Annotated[str | None, typer.Option("--brokers", help="A Kafka of yours, host:port.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")]
+Cluster = Annotated[str | None, typer.Option("--cluster", help="Only this cluster; or PENSTOCK_CLUSTER.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace.")]
 
 
-def chosen(data: Path | None = None, brokers: str | None = None) -> Settings:
+def chosen(data: Path | None = None, brokers: str | None = None, cluster: str | None = None) -> Settings:
     """The settings, with what the command's options say on top; a value that is off is exit code 2."""
     from streams.cli.roles import load_settings  # noqa: PLC0415  slow to import; --help must not wait for it
 
-    return load_settings({"data": data, "brokers": brokers})
+    return load_settings({"data": data, "brokers": brokers, "cluster": cluster})
 
 
 def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, T]]) -> T:

@@ -64,13 +64,16 @@ def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dic
     from streams.identity import lock  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
+    from streams.sources.absent import note  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
 
     configure_logs()
     envoy_binary(settings.envoy)
     with lock(settings.data):
         key(settings)
-        screen = Screen(settings.data / "logs", live=live)
+        note(settings.data, [cluster for cluster, _ in sources])
+        only = sources[0][0] if len(sources) == 1 else None
+        screen = Screen(settings.data / "logs", only, live=live)
         standalone = Standalone(settings, sources, environment, screen.say, screen.show)
         try:
             asyncio.run(_until_signal(standalone.up(), lambda: screen.say("run", "ending")))

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from engine.ref import Ref, parse_ref
+from streams.cli.clusters import several
 from streams.cli.get import conditions, is_good, line, objects_of
 from streams.cli.output import Format, emit, fail
-from streams.cli.reading import Brokers, Data, Output, chosen, convergence, resolved, rows, trouble_of, with_log
+from streams.cli.reading import (
+    Brokers,
+    Cluster,
+    Data,
+    Output,
+    chosen,
+    convergence,
+    resolved,
+    rows,
+    trouble_of,
+    with_log,
+)
 from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
+from streams.sources.absent import noted, words
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.address import REMEDY, taken
 
 _LOOK_BACK = 64
+_ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
+"""What the answer lists, each with its cluster."""
 _NAMED = 5
 """Objects of a quarantine: a virtual host may have thousands of routes."""
 
@@ -30,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     ref: Annotated[str | None, typer.Argument(help="Only this object: KIND/NAME or KIND/NAMESPACE/NAME.")] = None,
+    cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
@@ -40,7 +58,7 @@ def status(
     not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
     nothing is resolved yet; standard error says why, and what to do.
     """
-    settings = chosen(data, brokers)
+    settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> dict[str, Any]:
         lost = await missing_topics(log, partition)
@@ -63,10 +81,14 @@ def status(
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, ref)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
+    answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None else []
+    named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
+    for kind in _ROWS:
+        answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
     if ref is not None and not answer["objects"] and not answer["refused"]:
         fail(f"{ref} is not there", 1)
     if output is Format.TABLE:
-        _print(answer, whole=ref is not None)
+        _print(answer, whole=ref is not None, named=named)
     else:
         emit(answer, output)
     sys.exit(3 if found["trouble"] is not None else int(_is_amiss(answer)))
@@ -82,16 +104,18 @@ def _is_amiss(answer: dict[str, Any]) -> bool:
 
 def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
     """What sources could not take, and objects of the log that their models refuse."""
-    found = [row for key, row in state.items() if key.startswith("refused/")]
+    found = [{"cluster": key.split("/")[1], **row} for key, row in state.items() if key.startswith("refused/")]
     for key, row in state.items():
         if key.startswith("resource/") and row.get("refusal"):
             ref = key.removeprefix("resource/")
-            found.append({"location": ref, "ref": ref, "message": row["refusal"], "time": row["time"]})
+            said = {"location": ref, "ref": ref, "message": row["refusal"], "time": row["time"]}
+            found.append({"cluster": parse_ref(ref).cluster, **said})
     return found
 
 
 def _quarantined(state: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row for key, row in state.items() if key.startswith("quarantine/")]
+    found = [row for key, row in state.items() if key.startswith("quarantine/")]
+    return [{"cluster": parse_ref(row["gateway"]).cluster, **row} for row in found]
 
 
 def _concerns(row: dict[str, Any], wanted: str | None) -> bool:
@@ -111,7 +135,7 @@ def _chosen(ref: Ref, wanted: str | None) -> bool:
 
 
 def _object(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:
-    return {"ref": str(ref), "conditions": conditions(object_.get("status") or {})}
+    return {"cluster": ref.cluster, "ref": str(ref), "conditions": conditions(object_.get("status") or {})}
 
 
 async def _progress(log: Log, partition: int) -> dict[str, Any]:
@@ -135,36 +159,57 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
         wanted = int((state.get(f"changed/{gateway}") or {}).get("offset", -1))
         for name, proxy in row["proxies"].items():
             behind = proxy["offset"] < wanted
-            shown.append({"proxy": name, "gateway": gateway, "admin": admins.get(gateway), "behind": behind, **proxy})
+            at = {"cluster": gateway.split("/")[0], "proxy": name, "gateway": gateway}
+            shown.append({**at, "admin": admins.get(gateway), "behind": behind, **proxy})
     return shown
 
 
-def _print(answer: dict[str, Any], *, whole: bool) -> None:
+def _clusters(state: dict[str, Any], proxies: Iterable[str]) -> set[str]:
+    """Whose objects, refusals and proxies there are."""
+    found = {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))}
+    return found | {gateway.split("/")[0] for gateway in proxies}
+
+
+def _absent(state: dict[str, Any], watched: frozenset[str] | None) -> list[dict[str, Any]]:
+    """Clusters that the run of this data directory does not watch, as far as it is known which it does."""
+    counted = Counter(key.split("/")[1] for key in state if key.startswith("resource/"))
+    there = [] if watched is None else sorted(counted.keys() - watched)
+    return [{"cluster": one, "objects": counted[one]} for one in there]
+
+
+def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
+    """Lines for a person; each says whose it is where they are of several clusters, `named`."""
     log = answer["log"]
+
+    def whose(row: dict[str, Any]) -> str:
+        return f"{row['cluster']}: " if named else ""
+
     if log["behind"]:
         typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
+    for row in answer["absent"]:
+        typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
     for row in answer["refused"]:
-        typer.echo(f"refused     {row['location']}: {row['message']}")
+        typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:
         objects = ", ".join(text for text, _ in row["objects"][:_NAMED])
         more = len(row["objects"]) - _NAMED
         objects += f" and {more} more" if more > 0 else ""
         typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
-    found = [(row["ref"], one) for row in answer["objects"] for one in row["conditions"]]
-    shown = [(ref, one) for ref, one in found if whole or not is_good(one)]
-    for ref, one in shown:
-        typer.echo(f"{'/'.join(ref.split('/')[2:])}  {line(one)}")
+    found = [(row, one) for row in answer["objects"] for one in row["conditions"]]
+    shown = [(row, one) for row, one in found if whole or not is_good(one)]
+    for row, one in shown:
+        typer.echo(f"{whose(row)}{'/'.join(row['ref'].split('/')[2:])}  {line(one)}")
     for row in answer["proxies"]:
-        _print_proxy(row)
+        _print_proxy(row, whose(row))
     if not whole and not shown and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")
 
 
-def _print_proxy(row: dict[str, Any]) -> None:
+def _print_proxy(row: dict[str, Any], whose: str = "") -> None:
     state = "connected" if row["connected"] else "gone"
     state += ", behind" if row["behind"] else ""
     name = "/".join(row["gateway"].split("/")[3:])
-    typer.echo(f"proxy       {name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
+    typer.echo(f"proxy       {whose}{name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
     if row["error"]:
         typer.echo(f"            {_rejected(row)}: {row['error'][:300].strip()}")
         if taken(row["error"]):

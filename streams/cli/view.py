@@ -37,6 +37,7 @@ class _Seen:
     nodes: dict[str, Any] = field(default_factory=dict)
     last: str = "no change yet"
     convergence: dict[str, Any] = field(default_factory=dict)
+    only: str | None = ""
 
     def changed(self, words: str) -> None:
         self.last = f"last change: {words}"
@@ -45,16 +46,17 @@ class _Seen:
 class Screen:
     """What a person sees of a run: a table that refreshes itself with the last lines below it, or lines only.
 
-    Every line also goes to a file of its role in `directory`.
+    Every line also goes to a file of its role in `directory`. A cluster is named unless it is the `only` one watched.
     """
 
-    def __init__(self, directory: Path, *, live: bool) -> None:
+    def __init__(self, directory: Path, only: str | None = "", *, live: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._live = live
         self._is_shown = False
         self._is_lost = False
         self._faults: set[str] = set()
+        self._only = only
         self._seen = _Seen()
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
@@ -103,18 +105,18 @@ class Screen:
     async def _lines(self, log: Log, partition: int) -> None:
         """A line for each update, and for each change of what proxies run."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_updates(log, partition, lambda words: self.say("update", words)))
-            tasks.create_task(_convergence(log, partition, lambda row: self.say("proxies", _proxies(row))))
+            tasks.create_task(_updates(log, partition, lambda words: self.say("update", words), self._only))
+            tasks.create_task(_convergence(log, partition, lambda row: self.say("proxies", _proxies(row, self._only))))
 
     async def _table(self, log: Log, partition: int) -> None:
         """Gateways, routes, the last change, convergence, and the last lines."""
-        seen = self._seen = _Seen()
+        seen = self._seen = _Seen(only=self._only)
         self._is_shown = True
         try:
             with Live(_table(seen), refresh_per_second=4, transient=False) as live:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_nodes(log, partition, seen))
-                    tasks.create_task(_updates(log, partition, seen.changed))
+                    tasks.create_task(_updates(log, partition, seen.changed, seen.only))
                     tasks.create_task(
                         _convergence(log, partition, lambda row: seen.convergence.update({row["gateway"]: row}), 0)
                     )
@@ -127,7 +129,7 @@ class Screen:
             self._is_shown = False
 
 
-async def _updates(log: Log, partition: int, seen: Callable[[str], None]) -> None:
+async def _updates(log: Log, partition: int, seen: Callable[[str], None], only: str | None = "") -> None:
     """Each update in words as it comes; itself it is not held: the first one names a whole domain."""
     backoff = Backoff(1.0)
     while True:
@@ -137,7 +139,7 @@ async def _updates(log: Log, partition: int, seen: Callable[[str], None]) -> Non
             async for records in log.follow(Topic.UPDATES, partition, end):
                 backoff.reset()
                 for update in whole.take(records):
-                    seen(_words(update))
+                    seen(_words(update, only))
         except LogError:
             await backoff.wait()
 
@@ -163,6 +165,8 @@ async def _nodes(log: Log, partition: int, seen: _Seen) -> None:
         try:
             async for batch in follow_table(log, Topic.GRAPH, partition):
                 backoff.reset()
+                if batch.snapshot:
+                    seen.nodes.clear()
                 for name, record in batch.rows.items():
                     if record is None:
                         seen.nodes.pop(name, None)
@@ -182,13 +186,18 @@ def _node(name: str, record: Record) -> dict[str, Any] | None:
     return node if is_gateway and isinstance(listeners, list) else None
 
 
-def _words(update: dict[str, Any]) -> str:
+def _whose(cluster: str, only: str | None) -> str:
+    """Whose it is, where that is not plain: of no cluster are the resolver's own updates."""
+    return f"{cluster}: " if cluster and only not in ("", cluster) else ""
+
+
+def _words(update: dict[str, Any], only: str | None) -> str:
     changes = update["changes"]
     shown = ", ".join(f"{one['verb']} {_name(one)}".rstrip() for one in changes[:3])
     more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
     fragments = update["downstream"]["fragments"]
     return (
-        f"offset {update['offset']}: {shown}{more} -> "
+        f"offset {update['offset']}: {_whose(str(update.get('cluster', '')), only)}{shown}{more} -> "
         f"{len(fragments['set'])} fragments set, {len(fragments['removed'])} removed"
     )
 
@@ -205,11 +214,12 @@ def _name(change: dict[str, Any]) -> str:
     return f"{parts[2]} {parts[3]}/{parts[4]}" if len(parts) == 5 else ref
 
 
-def _proxies(row: dict[str, Any]) -> str:
+def _proxies(row: dict[str, Any], only: str | None) -> str:
     parts = row["gateway"].split("/")
     connected = [one for one in row["proxies"].values() if one["connected"]]
     errors = "".join(f"; rejected: {one['error'][:200]}" for one in connected if one["error"])
-    return f"{parts[3]}/{parts[4]}: {len(connected)} connected, run offset {row['lowest']}{errors}"
+    name = f"{_whose(parts[0], only)}{parts[3]}/{parts[4]}"
+    return f"{name}: {len(connected)} connected, run offset {row['lowest']}{errors}"
 
 
 def _table(seen: _Seen) -> Table:
@@ -224,7 +234,11 @@ def _table(seen: _Seen) -> Table:
         connected = sum(1 for one in row.get("proxies", {}).values() if one["connected"])
         lowest = row.get("lowest")
         parts = node["gateway"].split("/")
-        first = [f"{parts[3]}/{parts[4]}", str(connected), "" if lowest is None else str(lowest)]
+        first = [
+            f"{_whose(parts[0], seen.only)}{parts[3]}/{parts[4]}",
+            str(connected),
+            "" if lowest is None else str(lowest),
+        ]
         for listener in [seen.nodes.get(f"listener/{node['gateway']}/{one}", {}) for one in node["listeners"]] or [{}]:
             shown = [str(listener.get(key, "")) for key in ("name", "port", "attachedRoutes")]
             table.add_row(*(escape(one) for one in (first[0], *shown, *first[1:])))

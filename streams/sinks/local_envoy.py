@@ -82,6 +82,8 @@ class Deployer:
     running: dict[str, _Proxy] = field(default_factory=dict)
     stopping: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    stays: dict[str, str] = field(default_factory=dict)
+    """Why a proxy that is not wanted cannot be ended, as far as it was told."""
 
     async def follow(self, log: Log) -> None:
         """Follow the log and keep proxies running, for ever. Until the log answers, what ran before is wanted."""
@@ -130,7 +132,9 @@ class Deployer:
             for gateway in sorted(self.wanted - self.stopping.keys()):
                 self._ensure(gateway, self.running.setdefault(gateway, _Proxy()))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), _WATCH_SECONDS)
+                # Not wait_for: being cancelled in the moment of a change is lost in it, and the deployer would go on.
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    await self.wake.wait()
             self.wake.clear()
 
     def _ensure(self, gateway: str, proxy: _Proxy) -> None:
@@ -191,8 +195,23 @@ class Deployer:
                 await found[0].stop()
                 _LOG.info("stopped an Envoy", gateway=_short(gateway))
             self._file(gateway).unlink(missing_ok=True)
+            self.stays.pop(gateway, None)
+        except OSError as error:
+            self._stays(gateway, found, str(error))
         finally:
             del self.stopping[gateway]
+
+    def _stays(self, gateway: str, found: tuple[Process, object] | None, reason: str) -> None:
+        """It is tried again four times a second, and said once."""
+        if self.stays.get(gateway) == reason:
+            return
+        self.stays[gateway] = reason
+        _LOG.error(
+            "an Envoy that is not wanted any more cannot be ended, tried again until it can: end it yourself",
+            gateway=_short(gateway),
+            pid=found[0].pid if found is not None else None,
+            reason=reason,
+        )
 
     def _directory(self, gateway: str) -> Path:
         ref = parse_ref(gateway)

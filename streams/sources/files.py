@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
 import structlog
 from watchfiles import awatch
 
-from engine.changes import Garbage, from_json
-from engine.document import Document, document
+from engine.document import document
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.events import Refused as RefusedEvent
-from engine.fold import PART, PENDING
-from engine.ref import Ref, parse_ref
+from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
 from streams.backoff import Backoff
-from streams.codec import NewerSchema, decode_change_set, encode_change_set
-from streams.continuity import refuse
+from streams.codec import encode_change_set
 from streams.ports import Fenced, Log, LogError, Writer
 from streams.reminder import Reminder
 from streams.sources.directory import Directory
+from streams.sources.logged import SOURCE, Logged, logged, writer_of
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
-from streams.topics import Topic
-from streams.view import read_table
 
 _LOG = structlog.get_logger()
-_SOURCE = "files"
 _DEBOUNCE_MS = 20
 # How often it is looked whether events came, and whether more come. Measured: an event is heard after 4 ms instead of
 # 8 with 5, and waiting costs 15 ms of CPU a second instead of 10.
@@ -54,29 +48,6 @@ class FilesOptions:
     partition: int = 0
 
 
-@dataclass(slots=True)
-class _Logged:
-    """What the log says of our cluster: objects, refusals by location, and that we synced."""
-
-    objects: dict[Ref, Document] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    synced: bool = False
-
-    def take(self, changes: Iterable[Change]) -> None:
-        """Follow our cluster's changes."""
-        for change in changes:
-            if isinstance(change, Put):
-                self.objects[change.ref] = document(change.object)
-            elif isinstance(change, Delete):
-                self.objects.pop(change.ref, None)
-            elif isinstance(change, RefusedEvent):
-                self.refused[change.location] = change.message
-            elif isinstance(change, Admitted):
-                self.refused.pop(change.location, None)
-            elif isinstance(change, SyncEnd):
-                self.synced = True
-
-
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     """Watch for ever. Raises MissingDirectory at the start when there is no such directory."""
     if not options.directory.is_dir():
@@ -85,8 +56,9 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     reminder, backoff = Reminder(), Backoff()
     while True:
         try:
-            async with log.writer(f"source-{options.domain}-{options.cluster}") as writer:
-                source = _Source(options, sealer, directory, writer, await _logged(log, options))
+            async with log.writer(writer_of(options.domain, options.cluster)) as writer:
+                known = await logged(log, options.cluster, options.partition)
+                source = _Source(options, sealer, directory, writer, known)
                 backoff.reset()
                 await source.run()
         except Fenced as error:
@@ -111,7 +83,7 @@ class _Source:
     sealer: Sealer
     directory: Directory
     writer: Writer
-    logged: _Logged
+    logged: Logged
     told: set[str] = field(default_factory=set)
     number: int = 0
 
@@ -150,7 +122,7 @@ class _Source:
         change_set = ChangeSet(
             options.domain,
             options.cluster,
-            _SOURCE,
+            SOURCE,
             f"{options.cluster}-{time}-{self.number}",
             time,
             self._actor(changes),
@@ -194,48 +166,6 @@ class _Source:
         for text in sorted(texts - self.told):
             _LOG.warning(text)
         self.told = texts
-
-
-async def _logged(log: Log, options: FilesOptions) -> _Logged:
-    """What the log says: the resolver's state, then the change sets behind it.
-
-    Raises LogBehind when the log ends before that state: what is appended there would take offsets that are taken.
-    """
-    state = await read_table(log, Topic.STATE, options.partition)
-    _, end = await log.ends(Topic.CHANGES, options.partition)
-    refuse(state.progress, end)
-    logged = _Logged()
-    for name, record in state.rows.items():
-        value = orjson.loads(record.value or b"null")
-        kind, _, rest = name.partition("/")
-        if kind == "resource" and value and (ref := parse_ref(rest)).cluster == options.cluster:
-            logged.objects[ref] = document(value["object"])
-        elif kind == "refused" and value and rest.partition("/")[0] == options.cluster:
-            logged.refused[value["location"]] = value["message"]
-        elif kind == "sync" and rest == options.cluster:
-            logged.synced = value is not None and value.get("state") == "done"
-    logged.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, options.cluster))
-    async for records in log.read(Topic.CHANGES, options.partition, state.progress + 1):
-        for record in records:
-            try:
-                change_set = decode_change_set(record)
-            except (Garbage, NewerSchema):
-                continue
-            if change_set.cluster == options.cluster and change_set.source == _SOURCE:
-                logged.take(change_set.changes)
-    return logged
-
-
-def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
-    """What our cluster said that has not taken effect yet: until its first listing ends, or parts of it come.
-
-    Said once more it would get another creationTimestamp.
-    """
-    for name in sorted(rows, key=lambda one: (not one.startswith(PENDING), one)):
-        if name.startswith(f"{PENDING}{cluster}/"):
-            yield from_json(orjson.loads(rows[name])["change"])
-        elif name.startswith(f"{PART}{cluster}~{_SOURCE}~"):
-            yield from map(from_json, orjson.loads(rows[name])["changes"])
 
 
 async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:

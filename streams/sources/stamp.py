@@ -15,6 +15,8 @@ Json = Mapping[str, Any]
 _NOISE = {"managedFields", "resourceVersion", "uid", "selfLink"}
 _SECRET_FIELDS = {"apiVersion", "kind", "metadata", "type", "immutable"}
 _SECRET_METADATA = {"name", "namespace", "labels", "annotations", "creationTimestamp", "generation", "ownerReferences"}
+CLUSTER = "penstock.dev/cluster"
+"""The annotation by which commands say whose an object is; it is theirs alone."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -64,8 +66,11 @@ def _metadata(object_: Json) -> dict[str, Any]:
     metadata = {key: value for key, value in dict(object_.get("metadata") or {}).items() if key not in _NOISE}
     annotations = metadata.get("annotations")
     # The annotation of kubectl carries the whole object in clear, secrets too.
-    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
-        metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    if isinstance(annotations, dict) and annotations.keys() & {_LAST_APPLIED, CLUSTER}:
+        kept = {key: value for key, value in annotations.items() if key not in {_LAST_APPLIED, CLUSTER}}
+        metadata["annotations"] = kept
+        if not kept and CLUSTER in annotations:
+            del metadata["annotations"]
     return metadata
 
 

@@ -1,25 +1,29 @@
-"""Which quarantines have outlived the Envoy that they speak of; it reads the log's state and judges no config."""
+"""Which quarantines have outlived the Envoy or the address that they speak of; it judges no config."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 import orjson
 
 from engine.events import Lift
 from engine.fold import QUARANTINE
 from engine.ref import parse_ref
+from engine.update import FragmentKind, parse_fragment_key
 from streams.ports import Log
 from streams.topics import Topic
 from streams.view import read_table
 
 
-async def lifts(log: Log, partition: int, running: Mapping[str, AbstractSet[str]]) -> list[Lift]:
-    """What to lift, given the Envoy versions of each gateway's connected proxies. Raises LogError.
+async def lifts(log: Log, partition: int, running: Mapping[str, AbstractSet[str]], address: str = "") -> list[Lift]:
+    """What to lift, given the Envoy versions of each gateway's connected proxies, and where listeners are bound.
+
+    Raises LogError.
 
     While one proxy still runs the version that rejected, a quarantine stays: lifting would only bring its rejection
-    again. A version that is not known, on either side, lifts nothing.
+    again. A version or an address that is not known, on either side, lifts nothing.
     """
     # Read when proxies come, not followed: all of the state is on that topic, and it changes with every object.
     rows = (await read_table(log, Topic.STATE, partition, under=QUARANTINE)).rows
@@ -27,6 +31,14 @@ async def lifts(log: Log, partition: int, running: Mapping[str, AbstractSet[str]
     for _, record in sorted(rows.items()):
         row = orjson.loads(record.value or b"{}")
         versions = running.get(row["gateway"], frozenset())
-        if versions and row["envoy"] and not versions & {"", row["envoy"]}:
+        is_gone = row["envoy"] and not versions & {"", row["envoy"]}
+        if versions and (is_gone or _has_moved(row, address)):
             found.append(Lift(parse_ref(row["gateway"]), row["fragment"]))
     return found
+
+
+def _has_moved(row: Mapping[str, Any], address: str) -> bool:
+    """Whether it is of a listener that is bound elsewhere now."""
+    noted = row.get("address", "")
+    is_listener = parse_fragment_key(row["fragment"]).kind is FragmentKind.LISTENER
+    return bool(is_listener and address and noted and address != noted)

@@ -6,7 +6,8 @@ Kafka may come and go: what was last seen stays served, from memory or from the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class PublishOptions:
     partition: int = 0
     key_file: str = ""
     """Where the sealing key is, for what is told of one that does not fit."""
+    bind: str = ""
+    """The address of listeners: what was rejected for another one is tried again."""
     tls: ServerTls | None = None
 
 
@@ -62,7 +65,7 @@ async def publish(
 
     publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
-    judge = Judge(Bench(log, court, options.now, options.domain, options.partition), publication)
+    judge = Judge(Bench(log, court, options.now, options.domain, options.partition, options.bind), publication)
     publication.on_rejection = judge.heard
     async with (
         serve(publication, options.address, options.authorised, options.tls) as port,
@@ -99,7 +102,7 @@ async def _follow(log: Log, sealer: Sealer, publication: Publication, options: P
 def _take(batch: Batch, publication: Publication) -> Rows:
     """Hand a batch to the publication; answers what it changes. What cannot be served is left out, and told of."""
     rows: dict[FragmentKey, Fragment | None] = {}
-    kept: set[str] = set()
+    kept: dict[str, str] = {}
     while batch.rows:
         name, record = batch.rows.popitem()
         try:
@@ -110,14 +113,23 @@ def _take(batch: Batch, publication: Publication) -> Rows:
             rows[key] = fragment
         except ValueError as error:
             # Somebody else wrote into our topic, or with another key: what is served of that key stays.
-            kept.add(name)
-            _LOG.error("a record of penstock.xds cannot be served", key=name, reason=str(error))
+            kept[name] = str(error)
+    _tell(kept)
     if batch.snapshot:
         rows |= {key: None for key in publication.keys() - rows.keys() if str(key) not in kept}
         if batch.progress < 0:
             return {}
     publication.apply(rows, batch.progress)
     return rows
+
+
+def _tell(kept: Mapping[str, str]) -> None:
+    """Name what cannot be served, by key and reason: a line a reason, for another sealing key fits no record at all."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for name, reason in sorted(kept.items()):
+        by_reason[reason].append(name)
+    for reason, names in by_reason.items():
+        _LOG.error("records of penstock.xds cannot be served", records=len(names), key=names[0], reason=reason)
 
 
 class Saver:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -47,6 +47,8 @@ class Bench:
     now: Callable[[], str]
     domain: str = "default"
     partition: int = 0
+    bind: str = ""
+    """The address of listeners."""
 
 
 @dataclass(slots=True)
@@ -136,7 +138,8 @@ class Judge:
         fresh = [one for one in guilty if not self._is_told(one, stream.node.version)]
         if fresh:
             fragments = self.publication.assembly(stream.node.gateway).fragments.values()
-            await self._append([_quarantine(one, fragments, stream, rejection) for one in fresh])
+            found = [_quarantine(one, fragments, stream, rejection) for one in fresh]
+            await self._append([replace(one, address=self.bench.bind) for one in found])
             self._judged |= {one.key: (one, stream.node.version) for one in fresh}
 
     def _is_told(self, guilty: Fragment, version: str) -> bool:
@@ -188,12 +191,12 @@ class Judge:
         return found
 
     async def _review(self) -> None:
-        """Lift quarantines of an Envoy that no proxy of theirs runs any more; its successor judges anew."""
+        """Lift quarantines of an Envoy that no proxy of theirs runs any more, or of an address; proxies judge anew."""
         await asyncio.sleep(0)  # Proxies that come together are looked at together.
         gateways, self._moved = self._moved, set()
         running = {one: self.publication.versions(one) for one in gateways}
         try:
-            found = await lifts(self.bench.log, self.bench.partition, running)
+            found = await lifts(self.bench.log, self.bench.partition, running, self.bench.bind)
         except LogError as error:
             _LOG.debug("a look at quarantines waits for the log", reason=str(error))
             self._moved |= gateways
@@ -201,7 +204,7 @@ class Judge:
             return
         self._backoff.reset()
         for one in found:
-            _LOG.info("a quarantine is lifted: its proxies run another Envoy now", fragment=one.fragment)
+            _LOG.info("a quarantine is lifted: its proxies run another Envoy or address now", fragment=one.fragment)
         if found:
             await self._append(found)
         for one in found:

@@ -128,6 +128,17 @@ def load(path: Path, sealer: Sealer) -> Snapshot | None:
     return Snapshot(fragments, offset) if offset >= 0 else None
 
 
+def last_offset(path: Path, sealer: Sealer) -> int:
+    """The offset of `load`, at a fraction of its cost: no fragment is made. -1 when there is none."""
+    offset = -1
+    try:
+        for piece in _unsealed(path.read_bytes(), sealer):
+            offset = int(piece.get("offset", offset))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return -1
+    return offset
+
+
 def _pieces(rows: Rows, offset: int) -> Iterator[bytes]:
     """All rows in pieces, in their order; the last, an empty one, says the offset."""
     left = iter(rows.items())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.cli.view import Screen, _nodes, _Seen, _table, _updates
+from streams.cli.view import Screen, _nodes, _proxies, _Seen, _table, _updates, _words
 from streams.codec import dumps
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
@@ -59,6 +59,17 @@ async def test_the_last_change_is_told_in_words() -> None:
         task.cancel()
     told = "last change: offset 7: put Gateway default/gw, tick -> 2 fragments set, 0 removed"
     assert _table(seen).caption == told
+
+
+@pytest.mark.parametrize(("only", "whose"), [("c", ""), ("d", "c: "), (None, "c: ")])
+async def test_it_says_whose_it_is_unless_there_is_one_cluster_only(only: str | None, whose: str) -> None:
+    """One that is watched no more is served, too."""
+    nodes = {f"gateway/{GATEWAY}": {"gateway": GATEWAY, "listeners": []}}
+    assert list(_table(_Seen(nodes, only=only)).columns[0].cells) == [f"{whose}default/gw"]
+    assert _proxies({"gateway": GATEWAY, "proxies": {}, "lowest": 1}, only) == f"{whose}default/gw: 0 connected, run offset 1"
+    update = {"offset": 7, "changes": [{"verb": "tick"}], "downstream": {"fragments": {"set": [], "removed": []}}}
+    for cluster, said in (("c", whose), ("", "")):
+        assert _words({**update, "cluster": cluster}, only).startswith(f"offset 7: {said}tick -> ")
 
 
 _PROXY = {"connected": True, "error": "", "offset": 9}

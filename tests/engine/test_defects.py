@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from engine import derived
 from engine.deadlines import Deadlines
+from engine.engine import Engine
 from engine.events import Quarantine, SyncBegin, SyncEnd, Tick
+from engine.graph.reader import Outputs, Reader
+from engine.outputs.route import route_outputs
+from engine.ref import Ref
+from engine.resolve.manifest import object_of
 from engine.update import FragmentKind
 from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
-from tests.support.story import Story
+from tests.support.story import SEALER, Story
 
 _LATE = "2126-01-01T00:00:00.000Z"
 
@@ -153,3 +161,24 @@ def test_a_backend_timeout_shorter_than_the_request_timeout_counts_without_retri
     found = [story.one(FragmentKind.ROUTE, f"/{name}/") for name in "xy"]
     payloads = [one.payload.replace(b"y", b"x") for one in found if one is not None]
     assert payloads[0] == payloads[1]
+
+
+def _defective(graph: Reader, ref: Ref) -> Outputs:
+    if "/defect" in str(object_of(graph, ref)):
+        msg = "a fault of ours"
+        raise RuntimeError(msg)
+    return route_outputs(graph, ref)
+
+
+def test_a_defect_costs_no_good_revision_and_is_said_at_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(derived.ROOTS, (API, "HTTPRoute"), (_defective,))
+    engine = Engine(SEALER)
+    engine.apply(change_set(gateway(), service(), endpoints(), route("r", path="/a")), 0)
+    good = engine.everything().fragments
+    update = engine.apply(change_set(route("r", path="/defect", generation=2)), 1)
+    assert engine.everything().fragments == good
+    assert "cannot compute _defective of local/gateway.networking.k8s.io/HTTPRoute/default/r" in str(update.warnings)
+    assert Engine(SEALER).load(engine.state().items()) == list(update.warnings)
+    mended = engine.apply(change_set(route("r", path="/b", generation=3)), 2)
+    assert mended.warnings == ()
+    assert engine.everything().fragments != good

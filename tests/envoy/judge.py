@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Bootstrap,
     BootstrapDynamicResources,
     BootstrapStaticResources,
+    LayeredRuntime,
 )
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -31,6 +32,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from engine.envoy.listener import _connection_manager, address
 from engine.envoy.typed import packed, unpacked
 from engine.envoy.wire import construct, encode
+from streams.sinks.bootstrap import bootstrap
 from streams.sinks.local_envoy import envoy_binary
 from tests.envoy.breaking import changed
 
@@ -79,6 +81,7 @@ def _bootstrap(message: Message) -> Bootstrap:
         node=construct(Node, id="judge", cluster="judge"),
         dynamic_resources=construct(BootstrapDynamicResources, ads_config=ads),
         static_resources=construct(BootstrapStaticResources, **found),
+        layered_runtime=LayeredRuntime.from_dict(bootstrap("judge", "judge", "", "")["layered_runtime"]),
     )
 
 

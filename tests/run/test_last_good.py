@@ -13,7 +13,8 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.codec import decode_change_set
 from streams.memory import MemoryLog
 from streams.sources.directory import Directory
-from streams.sources.files import FilesOptions, _logged, _Source
+from streams.sources.files import FilesOptions, _Source
+from streams.sources.logged import logged
 from streams.topics import Topic
 from tests.run.test_files import service
 
@@ -41,7 +42,8 @@ async def _played(root: Path, texts: Iterable[str | None], *, restart: bool = Fa
             else:
                 path.write_text(text)
             touched = directory.look()
-            source = _Source(options, Sealer(bytes(KEY_BYTES)), directory, writer, await _logged(log, options))
+            known = await logged(log, options.cluster, options.partition)
+            source = _Source(options, Sealer(bytes(KEY_BYTES)), directory, writer, known)
             directory.compare(source.logged.objects.keys())
             await source._append(touched | source.logged.objects.keys())
     return (await _changes(log))[before:]

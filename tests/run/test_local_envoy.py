@@ -17,6 +17,7 @@ import pytest
 from engine.update import Delta, Update
 from streams.codec import encode_update
 from streams.memory import MemoryLog
+from streams.process import Process, remember, spawn
 from streams.sinks.local_envoy import (
     Deployer,
     DeployOptions,
@@ -193,3 +194,46 @@ def test_an_envoy_path_that_is_not_there_names_the_remedy(tmp_path: Path) -> Non
     (tmp_path / "text").write_text("")
     with pytest.raises(EnvoyMissing, match="make it executable"):
         envoy_binary(tmp_path / "text")
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_it_ends_when_it_is_cancelled_in_the_moment_of_a_change(options: DeployOptions, steps: int) -> None:
+    deployer = Deployer(options)
+    task = asyncio.create_task(deployer._keep())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    deployer.wake.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)
+    ended = task.done()
+    task.cancel()
+    await asyncio.wait({task})
+    assert ended
+
+
+async def test_a_proxy_that_may_not_be_ended_is_told_of_once(
+    options: DeployOptions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is tried again all the same: the process may be another user's only for now."""
+    tries: list[int] = []
+
+    async def refused(_: Process, seconds: float = 0) -> None:  # noqa: ARG001
+        tries.append(1)
+        raise PermissionError(1, "Operation not permitted")
+
+    deployer, process = Deployer(options), spawn(["sleep", "60"], options.directory / "log")
+    try:
+        remember(deployer._file(_ONE), process, gateway=_ONE, admin_file="")
+        monkeypatch.setattr(Process, "stop", refused)
+        task = asyncio.create_task(deployer._keep())
+        await until(lambda: len(tries) > 3)
+        task.cancel()
+        await asyncio.wait({task})
+    finally:
+        monkeypatch.undo()
+        process.kill()
+    said = [line for line in capsys.readouterr().out.splitlines() if "cannot be ended" in line]
+    assert len(said) == 1
+    assert str(process.pid) in said[0]

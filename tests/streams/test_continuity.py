@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,19 @@ async def test_it_is_refused_until_the_log_goes_beyond_what_is_known() -> None:
     async with guarded.writer("w") as writer:
         await writer.write([Outgoing(Topic.CHANGES, 0, b"k", b"v")])
     assert (await anext(follow_table(guarded, Topic.CHANGES, 0))).snapshot
+
+
+async def test_what_is_known_is_read_beside_the_loop() -> None:
+    """A snapshot of a large domain takes seconds to open: meanwhile proxies are served."""
+    asked: list[int] = []
+
+    def known() -> int:
+        asked.append(threading.get_ident())
+        return -1
+
+    await ContinuedLog(MemoryLog(), known, "").check()
+    assert len(asked) == 1
+    assert asked != [threading.get_ident()]
 
 
 async def test_nothing_known_asks_nothing() -> None:

@@ -247,3 +247,44 @@ async def test_an_assignment_waits_for_the_ends_of_its_partitions() -> None:
     async with hosted(MemoryLog()) as host:
         await _Listener(host, _Ends()).on_partitions_assigned({TopicPartition("penstock.changes", 0)})
         await ready(host)
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_fenced_owner_that_is_let_go_while_it_is_assigned_ends(steps: int) -> None:
+    """Whenever its assignment comes: a cancellation that is lost there would be waited for for ever."""
+    log = MemoryLog()
+    async with hosted(log, session=3600) as host:
+        await host.assigned({0})
+        await ready(host)
+        await append(log, change_set(put("a", 1)))
+        async with log.writer("resolver-default"):
+            await Delivery(log).go(host)
+            await until(lambda: _gone(host))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        host._reassigned.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await host.stop()
+
+
+async def test_what_waits_in_memory_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few large change sets weigh as much as many small ones: what is too much is read from the log again."""
+    monkeypatch.setattr("streams.host._QUEUE_BYTES", 10_000)
+    log = MemoryLog()
+    async with hosted(log) as host:
+        await host.assigned({0})
+        await ready(host)
+        await host.pause()
+        await append(log, *(change_set(put(str(number), "x" * 1_000)) for number in range(50)))
+        await Delivery(log).go(host)
+        assert host._owned[0].waiting <= 10_000
+        assert host._owned[0].queue.qsize() < 10
+        await host.assigned({0})
+        await shows(log, {str(number): "x" * 1_000 for number in range(50)})
+        assert host._owned[0].waiting == 0
+        # And then as before: one that alone weighs more is taken, too.
+        await append(log, change_set(put("last", "x" * 20_000)))
+        await Delivery(log).go(host)
+        await shows(log, {**{str(number): "x" * 1_000 for number in range(50)}, "last": "x" * 20_000})

@@ -18,7 +18,9 @@ from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Fenced, Log, LogError, Outgoing, TopicMissing, Unavailable
 from streams.topics import Topic, topic_name
-from tests.streams.toy import kafka_log, records, until
+from streams.view import follow_table, read_table
+from tests.streams.test_domain import resolved
+from tests.streams.toy import append, change_set, kafka_log, put, records, until
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -343,3 +345,23 @@ async def test_followers_whose_broker_is_away_can_be_left(tmp_path: Path) -> Non
         assert [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
     finally:
         await node.stop()
+
+
+async def test_a_table_that_is_followed_is_read_once_as_long_as_nothing_is_missing(log: Log) -> None:
+    """Markers of transactions, batches of updates and a new owner leave no holes that look like a loss."""
+    changes = [change_set(put(str(number), number)) for number in range(4)]
+    await append(log, changes[0])
+    await resolved(log)
+    batches = follow_table(log, Topic.XDS, 0)
+    found = [await anext(batches)]
+    try:
+        for change in changes[1:]:
+            await append(log, change, change_set(put("often", change.id)))
+            await resolved(log)
+            last = (await read_table(log, Topic.XDS, 0)).progress
+            async with asyncio.timeout(20):
+                while found[-1].progress < last:
+                    found.append(await anext(batches))
+    finally:
+        await batches.aclose()  # type: ignore[attr-defined]
+    assert [batch.snapshot for batch in found] == [True] + [False] * (len(found) - 1)

@@ -53,9 +53,10 @@ class ToyEngine:
         self._flavour = flavour
         self._rows: dict[str, Any] = {}
 
-    def load(self, state: Iterable[tuple[str, Any]]) -> None:
+    def load(self, state: Iterable[tuple[str, Any]]) -> list[str]:
         self._rows = dict(state)
         self.offset = int(self._rows.get("clock", {}).get("offset", -1))
+        return []
 
     def state(self) -> dict[str, Any]:
         return dict(self._rows)

@@ -203,4 +203,4 @@ async def _body(fields: dict[str, str], reader: asyncio.StreamReader) -> None:
 
 
 def _fields(name: str) -> list[str]:
-    return ["content-type: application/json", f"x-backend: {name}"]
+    return ["content-type: application/json", "server: echo", f"x-backend: {name}"]

@@ -38,8 +38,8 @@ _SECONDS = 60.0
 class Leaky(Engine):
     """Fragments of a kind that were derived from a second generation, or a later one, slip through as no Envoy takes them."""
 
-    def __init__(self, kind: FragmentKind | None, *, shared_address: bool) -> None:
-        super().__init__(SEALER, EngineSettings(bind_address="127.0.0.1", shared_address=shared_address))
+    def __init__(self, kind: FragmentKind | None, bind: str = "127.0.0.1", *, shared_address: bool) -> None:
+        super().__init__(SEALER, EngineSettings(bind_address=bind, shared_address=shared_address))
         self._kind = kind
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
@@ -75,6 +75,7 @@ class Plane:
     folder: Path
     kind: FragmentKind | None = None
     shared_address: bool = True
+    bind: str = "127.0.0.1"
     log: MemoryLog = field(default_factory=MemoryLog)
     number: int = 0
 
@@ -91,7 +92,7 @@ class Plane:
 
     @asynccontextmanager
     async def resolving(self) -> AsyncIterator[None]:
-        domain = Domain(self.log, lambda: Leaky(self.kind, shared_address=self.shared_address))
+        domain = Domain(self.log, lambda: Leaky(self.kind, self.bind, shared_address=self.shared_address))
         await domain.acquire()
 
         async def follow() -> None:
@@ -107,7 +108,12 @@ class Plane:
         self.socket.unlink(missing_ok=True)
         ready = asyncio.Event()
         options = PublishOptions(
-            f"unix:{self.socket}", self.folder / "snapshot", lambda *_: True, lambda: TIME, envoy_binary(envoy)
+            f"unix:{self.socket}",
+            self.folder / "snapshot",
+            lambda *_: True,
+            lambda: TIME,
+            envoy_binary(envoy),
+            bind=self.bind,
         )
         async with _task(publish(self.log, SEALER, options, lambda _: ready.set())):
             async with asyncio.timeout(_SECONDS):

@@ -170,3 +170,38 @@ async def test_what_is_withheld_is_served_again_once_its_quarantine_is_lifted(tm
                     await new.answer()
                     sent = await new.read()
                 assert b"misdirected" in sent
+
+
+async def test_a_listener_held_for_its_address_is_lifted_when_that_is_another(tmp_path: Path) -> None:
+    """The address is the operator's, and stands in no object: no revision of a Gateway would end it."""
+    plane = Plane(tmp_path, bind="fe80::1%nosuch")
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+        async with plane.publishing(), plane.envoy():
+            told = await condemned(plane, 2)
+            assert all("malformed IP address" in one.error for one in told)
+            assert [one.address for one in told] == ["fe80::1%nosuch"] * 2
+            await resolved(plane)
+        assert set((await plane.quarantines()).values()) == {"1.40.0"}
+    # As long as the address is the same, a restart changes nothing.
+    async with plane.resolving(), plane.publishing(), plane.envoy("1"):
+        await condemned(plane, 4)
+        await resolved(plane)
+        assert len(await plane.quarantines()) == 2
+        assert not await plane.said(Lift)
+    plane.bind = "127.0.0.1"
+    async with plane.resolving(), plane.publishing(), plane.envoy("2"):
+
+        async def free() -> bool:
+            return not await plane.quarantines()
+
+        await until(free)
+        await plane.converges()
+    assert len(await plane.said(Lift)) == 2
+
+
+async def test_what_was_held_before_addresses_were_noted_is_not_lifted_for_one(tmp_path: Path) -> None:
+    plane = Plane(tmp_path)
+    await held_by_another_envoy(plane)
+    assert not await lifts(plane.log, 0, {GATEWAY: {_RAN}}, "127.0.0.2")

@@ -159,3 +159,17 @@ def test_a_fragment_that_cannot_be_served_is_left_out_and_told_of(bad: Fragment,
     assert {one.key for one in publication.fragments()} == {one.key for one in good} - {bad.key}
     assert [one["key"] for one in told] == [str(bad.key)]
     assert re.search(reason, told[0]["reason"])
+
+
+def test_what_another_key_sealed_is_told_of_in_one_line() -> None:
+    """A publisher with another sealing key would say the same of every certificate there is."""
+    publication = Publication(Sealer(bytes(KEY_BYTES)), lambda _: None, "/keys/mine")
+    sealed = [
+        replace(one, payload=OTHER.seal(b"x", str(one.key).encode()), sealed=True)
+        for one in (piece(FragmentKind.SECRET, f"s{number}", b"") for number in range(50))
+    ]
+    bad = piece(FragmentKind.ROUTE, "r", b"\xff\xff", parent="h")
+    with capture_logs() as told:
+        _take(Batch({str(one.key): record(one) for one in (*sealed, bad)}, 2, snapshot=True), publication)
+    assert sorted(one["records"] for one in told) == [1, 50]
+    assert {one["key"] for one in told} == {str(sealed[0].key), str(bad.key)}

@@ -13,7 +13,7 @@ from engine.envoy.wire import frame
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.xds.publisher import Saver
-from streams.xds.snapshot import Snapshot, SnapshotFile, load
+from streams.xds.snapshot import Snapshot, SnapshotFile, last_offset, load
 from streams.xds.stream import Publication
 from tests.xds.test_session import piece
 
@@ -55,6 +55,21 @@ async def test_what_was_written_is_read(tmp_path: Path) -> None:
     wanted = clusters(_MANY + 1) | {cluster(3).key: cluster(3, "second")}
     del wanted[cluster(4).key]
     assert load(tmp_path / "folder" / "s", _SEALER) == Snapshot(wanted, 6)
+
+
+async def test_its_offset_is_read_without_its_fragments(tmp_path: Path) -> None:
+    """What every role asks of it at its start, however it was cut short."""
+    path, cut = tmp_path / "s", tmp_path / "cut"
+    file = await begun(path, _MANY)
+    await file.append({cluster(3).key: None}, 7)
+    data = path.read_bytes()
+    for size in range(0, len(data) + 1, 101):
+        cut.write_bytes(data[:size])
+        whole = load(cut, _SEALER)
+        assert last_offset(cut, _SEALER) == (whole.offset if whole is not None else -1)
+    assert last_offset(path, _SEALER) == 7
+    assert last_offset(path, Sealer(b"\1" * KEY_BYTES)) == -1
+    assert last_offset(tmp_path / "none", _SEALER) == -1
 
 
 async def test_a_change_costs_what_changed(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""Clusters of the log that a run does not watch: it finds them, and forgets one when a person says so.
+
+Never by itself: a log has other writers, and a cluster that cannot be seen from here may be watched from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from engine.events import Admitted, Change, ChangeSet, Delete, SyncBegin, SyncEnd
+from engine.fold import RESOURCE
+from streams.codec import encode_change_set
+from streams.ports import Log
+from streams.sources.logged import SOURCE, logged, writer_of
+from streams.topics import Topic
+from streams.view import read_table
+
+_FILE: Final = "clusters.json"
+
+
+def note(data: Path, clusters: Collection[str]) -> None:
+    """Note in the data directory which clusters its run watches; on a full disk nothing is noted."""
+    with suppress(OSError):
+        (data / _FILE).write_bytes(orjson.dumps(sorted(clusters)))
+
+
+def noted(data: Path) -> frozenset[str] | None:
+    """The clusters that the last run watched; None when it is not known."""
+    try:
+        return frozenset(map(str, orjson.loads((data / _FILE).read_bytes())))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def words(cluster: str, objects: int) -> str:
+    """What a person is told of a cluster that is not watched, with the remedy."""
+    return (
+        f"cluster {cluster} is not watched by this run: {objects} objects of it are served as the log last had them. "
+        f"Start `penstock run` with {cluster}=DIR, too, or, when nobody else watches it, `penstock forget {cluster}`"
+    )
+
+
+async def absent(log: Log, partition: int, watched: Collection[str]) -> dict[str, int]:
+    """Clusters with Gateways that nobody here watches, and how many objects of each there are. Raises LogError.
+
+    What proxies are wanted is a small table: the whole state is read only for a cluster that is found there.
+    """
+    wanted = (await read_table(log, Topic.INFRA, partition)).rows
+    found = sorted({key.partition("/")[0] for key in wanted} - set(watched))
+    return {one: len((await read_table(log, Topic.STATE, partition, under=f"{RESOURCE}{one}/")).rows) for one in found}
+
+
+async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tuple[str, str]) -> int:
+    """Append that all objects of a cluster are gone; answers how many. `signed` is the time and the actor.
+
+    Written as the cluster's source, which it fences: one that still lives compares anew, and brings them back. Raises
+    LogError.
+    """
+    time, actor = signed
+    async with log.writer(writer_of(domain, cluster)) as writer:
+        known = await logged(log, cluster, partition)
+        changes: list[Change] = [Delete(ref) for ref in sorted(known.objects)]
+        changes += [Admitted(location) for location in sorted(known.refused)]
+        if changes and not known.synced:
+            changes = [SyncBegin(), *changes, SyncEnd()]
+        if changes:
+            one = ChangeSet(domain, cluster, SOURCE, f"{cluster}-{time}-forgotten", time, actor, tuple(changes))
+            await writer.write(encode_change_set(one, partition))
+    return len(known.objects)

@@ -1,0 +1,91 @@
+"""What the log says of one cluster, as its source has to know it to append what differs; it appends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from engine.changes import Garbage, from_json
+from engine.document import Document, document
+from engine.events import Admitted, Change, Delete, Put, Refused, SyncEnd
+from engine.fold import PART, PENDING
+from engine.ref import Ref, parse_ref
+from streams.codec import NewerSchema, decode_change_set
+from streams.continuity import refuse
+from streams.ports import Log
+from streams.topics import Topic
+from streams.view import read_table
+
+SOURCE = "files"
+
+
+def writer_of(domain: str, cluster: str) -> str:
+    """The transactional id of a cluster's one writer: who takes it fences the one before."""
+    return f"source-{domain}-{cluster}"
+
+
+@dataclass(slots=True)
+class Logged:
+    """What the log says of our cluster: objects, refusals by location, and that we synced."""
+
+    objects: dict[Ref, Document] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    synced: bool = False
+
+    def take(self, changes: Iterable[Change]) -> None:
+        """Follow our cluster's changes."""
+        for change in changes:
+            if isinstance(change, Put):
+                self.objects[change.ref] = document(change.object)
+            elif isinstance(change, Delete):
+                self.objects.pop(change.ref, None)
+            elif isinstance(change, Refused):
+                self.refused[change.location] = change.message
+            elif isinstance(change, Admitted):
+                self.refused.pop(change.location, None)
+            elif isinstance(change, SyncEnd):
+                self.synced = True
+
+
+async def logged(log: Log, cluster: str, partition: int) -> Logged:
+    """What the log says: the resolver's state, then the change sets behind it.
+
+    Raises LogBehind when the log ends before that state: what is appended there would take offsets that are taken.
+    """
+    state = await read_table(log, Topic.STATE, partition)
+    _, end = await log.ends(Topic.CHANGES, partition)
+    refuse(state.progress, end)
+    found = Logged()
+    for name, record in state.rows.items():
+        value = orjson.loads(record.value or b"null")
+        kind, _, rest = name.partition("/")
+        if kind == "resource" and value and (ref := parse_ref(rest)).cluster == cluster:
+            found.objects[ref] = document(value["object"])
+        elif kind == "refused" and value and rest.partition("/")[0] == cluster:
+            found.refused[value["location"]] = value["message"]
+        elif kind == "sync" and rest == cluster:
+            found.synced = value is not None and value.get("state") == "done"
+    found.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, cluster))
+    async for records in log.read(Topic.CHANGES, partition, state.progress + 1):
+        for record in records:
+            try:
+                change_set = decode_change_set(record)
+            except (Garbage, NewerSchema):
+                continue
+            if change_set.cluster == cluster and change_set.source == SOURCE:
+                found.take(change_set.changes)
+    return found
+
+
+def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
+    """What our cluster said that has not taken effect yet: until its first listing ends, or parts of it come.
+
+    Said once more it would get another creationTimestamp.
+    """
+    for name in sorted(rows, key=lambda one: (not one.startswith(PENDING), one)):
+        if name.startswith(f"{PENDING}{cluster}/"):
+            yield from_json(orjson.loads(rows[name])["change"])
+        elif name.startswith(f"{PART}{cluster}~{SOURCE}~"):
+            yield from map(from_json, orjson.loads(rows[name])["changes"])
