@@ -20,6 +20,7 @@ from engine.outputs.gateway import (
     secret_outputs,
 )
 from engine.outputs.listener_set import listener_set_outputs
+from engine.outputs.proxy import proxy_outputs
 from engine.outputs.route import route_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
 from engine.ref import Ref
@@ -35,7 +36,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     },
     (GATEWAY_API, "BackendTLSPolicy"): (policy_outputs,),
     (GATEWAY_API, "ListenerSet"): (listener_set_outputs,),
-    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs),
+    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs, proxy_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),
 }

@@ -11,7 +11,7 @@ from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now
 from streams.continuity import ContinuedLog
-from streams.identity import holder, is_proxy_token, proxy_token, sealing_key
+from streams.identity import IdentityError, holder, is_proxy_token, proxy_token, sealing_key
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
@@ -95,8 +95,15 @@ def key(settings: Settings) -> bytes:
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """What the operator decides for the engine."""
-    return EngineSettings(bind_address=settings.bind)
+    """What the operator decides for the engine. In Kubernetes each Gateway has pods of its own, behind its Service."""
+    if settings.proxies == "local":
+        return EngineSettings(bind_address=settings.bind)
+    from streams.sinks.kubernetes.bootstrap import RESERVED_PORTS  # noqa: PLC0415
+
+    bind = settings.bind if "bind" in settings.model_fields_set else "0.0.0.0"  # noqa: S104  the pod's own addresses
+    return EngineSettings(
+        bind_address=bind, shared_address=False, service_addresses=True, reserved_ports=RESERVED_PORTS
+    )
 
 
 def ads_socket(settings: Settings) -> Path:
@@ -145,12 +152,17 @@ async def run_publish(settings: Settings) -> None:
     """The publisher role; with Kafka away it serves its snapshot."""
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
     from streams.xds.publisher import PublishOptions, publish  # noqa: PLC0415
+    from streams.xds.server import ServerTls  # noqa: PLC0415
 
     secret = key(settings)
     socket = ads_socket(settings)
-    socket.unlink(missing_ok=True)
+    if not settings.xds_listen:
+        socket.unlink(missing_ok=True)
+    tls = None
+    if settings.xds_certificate is not None and settings.xds_key is not None:
+        tls = ServerTls(settings.xds_certificate, settings.xds_key)
     options = PublishOptions(
-        f"unix:{socket}",
+        settings.xds_listen or f"unix:{socket}",
         snapshot_file(settings),
         lambda gateway, token: is_proxy_token(secret, gateway, token),
         now,
@@ -158,7 +170,8 @@ async def run_publish(settings: Settings) -> None:
         settings.domain,
         settings.partition,
         str(settings.key_file),
-        settings.bind,
+        engine_settings(settings).bind_address,
+        tls,
     )
     await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)
 
@@ -177,6 +190,33 @@ async def run_deploy(settings: Settings) -> None:
         settings.partition,
     )
     await Deployer(options).follow(continued(settings, _log_to_come(settings)))
+
+
+async def run_deploy_cluster(settings: Settings, cluster: str, kubeconfig: Path | None, context: str) -> None:
+    """The Kubernetes deployer role, for one cluster. Raises KubeconfigError, IdentityError or OSError."""
+    from streams.sinks.kubernetes.client import connect  # noqa: PLC0415
+    from streams.sinks.kubernetes.deployer import Deployer, DeployOptions  # noqa: PLC0415
+    from streams.sinks.kubernetes.proxy import IMAGE, Publisher, Template  # noqa: PLC0415
+
+    if not settings.xds_address:
+        msg = "PENSTOCK_XDS_ADDRESS is not set: proxies must be told where they get their config, as host:port"
+        raise IdentityError(msg)
+    secret = key(settings)
+    host, _, port = settings.xds_address.rpartition(":")
+    try:
+        authority = settings.xds_ca.read_text() if settings.xds_ca is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"PENSTOCK_XDS_CA: {settings.xds_ca} cannot be read: {error}"
+        raise IdentityError(msg) from error
+    template = Template(
+        Publisher(host.strip("[]"), int(port), authority),
+        lambda gateway: proxy_token(secret, gateway),
+        image=settings.proxy_image or IMAGE,
+        domain=settings.domain,
+    )
+    options = DeployOptions(cluster, template, settings.partition)
+    async with connect(kubeconfig, context) as objects:
+        await Deployer(objects, options).follow(continued(settings, _log_to_come(settings)))
 
 
 async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:

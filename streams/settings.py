@@ -18,6 +18,8 @@ _NAMED = r"^[a-zA-Z0-9._-]{1,200}$"
 _CLUSTER = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
 _DOMAIN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
 
+_ENDPOINT: Final = f"host:port, with a port from 1 to {_LAST_PORT}"
+
 ALLOWED: Final = {
     "data": "a directory, or one that can be made",
     "brokers": f"host:port[,host:port], with ports from 1 to {_LAST_PORT}",
@@ -33,6 +35,9 @@ ALLOWED: Final = {
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "allow_empty": "true or false",
+    "proxies": "local or kubernetes",
+    "xds_listen": _ENDPOINT,
+    "xds_address": _ENDPOINT,
 }
 """What each setting may be, in words; one that is not here may be anything."""
 
@@ -44,6 +49,13 @@ def _brokers(value: str) -> str:
         if parts is None or not 1 <= int(parts[3] or 1) <= _LAST_PORT:
             raise ValueError(ALLOWED["brokers"])
     return ",".join(found)
+
+
+def _endpoint(value: str) -> str:
+    parts = _BROKER.fullmatch(value)
+    if value and (parts is None or parts[3] is None or not 1 <= int(parts[3]) <= _LAST_PORT):
+        raise ValueError(_ENDPOINT)
+    return value
 
 
 def _address(value: str) -> str:
@@ -70,6 +82,7 @@ Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Before
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Address = Annotated[str, AfterValidator(_address)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Folder = Annotated[Path, AfterValidator(_directory)]
 
 
@@ -99,6 +112,15 @@ class Settings(BaseSettings):
     allow_empty: bool = Field(default=False, description="Let a directory without any manifest delete what it said.")
     log_json: bool = Field(default=False, description="Log as JSON lines.")
     sealing_key: Path | None = Field(None, description="File with the sealing key; empty: DATA/keys/sealing.key.")
+    proxies: Literal["local", "kubernetes"] = Field(
+        "local", description="Where proxies run, for the resolver: local or kubernetes."
+    )
+    proxy_image: str = Field("", description="Image of proxies in Kubernetes; empty: the Envoy that is tested with.")
+    xds_listen: Endpoint = Field("", description="host:port on which config is served; empty: a unix socket.")
+    xds_address: Endpoint = Field("", description="host:port where proxies in Kubernetes get their config.")
+    xds_certificate: Path | None = Field(None, description="Certificate chain with which config is served.")
+    xds_key: Path | None = Field(None, description="Key of that certificate.")
+    xds_ca: Path | None = Field(None, description="CA certificates that proxies in Kubernetes trust for it.")
 
     @property
     def key_file(self) -> Path:
@@ -117,6 +139,8 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         if self.ssl_key is not None and self.ssl_certificate is None:
             raise ValueError("PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE: set that too")
+        if (self.xds_key is None) != (self.xds_certificate is None):
+            raise ValueError("PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_KEY go together: set both")
         return self
 
     def security(self) -> dict[str, Any]:

@@ -20,7 +20,15 @@ def crds() -> dict[str, dict[str, Any]]:
 
 def text(crd: dict[str, Any]) -> str:
     """A CRD as YAML, as it is checked in."""
-    return HEADER + "---\n" + yaml.safe_dump(crd, sort_keys=False, width=120, allow_unicode=True)
+    written: str = yaml.dump(crd, Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
+    return HEADER + "---\n" + written
+
+
+class _Plain(yaml.SafeDumper):
+    """Equal lists are written out each time."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the library's signature
+        return True
 
 
 def _crd(kind: Kind, resource: CustomResource) -> dict[str, Any]:

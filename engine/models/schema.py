@@ -46,6 +46,14 @@ def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
         beside = {key: value for key, value in node.items() if key != "anyOf"}
         return _inlined({**some[0], **beside}, definitions)
     answer: Schema = {}
+    patterns = node.get("patternProperties")
+    if patterns:
+        # OpenAPI 3.0 says nothing of keys: what the values must be holds for all of them.
+        (values,) = patterns.values()
+        node = {
+            **{key: value for key, value in node.items() if key != "patternProperties"},
+            "additionalProperties": values,
+        }
     for key, value in node.items():
         if key not in _DROPPED and not _is_noise(key, value, node):
             answer[key] = _kept(key, value, definitions)

@@ -1,4 +1,4 @@
-"""What a Gateway puts out: its listeners, empty route configurations, certificates, the proxy it wants, its status."""
+"""What a Gateway puts out: its listeners, empty route configurations, certificates, its status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from engine.outputs.channels import (
     EXPIRY,
     FRAGMENT,
     HOST,
-    INFRA,
     NODE,
     SECRET,
     SETS,
@@ -54,7 +53,7 @@ _CHAIN: Final = re.compile(r"filter_chains\[(\d+)\]")
 
 
 def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
-    """Listeners, route configurations and the proxy; nothing that a route or a certificate's content changes."""
+    """Listeners and route configurations; nothing that a route or a certificate's content changes."""
     found = graph.get(listeners, gateway)
     if found is None:
         return Outputs()
@@ -66,7 +65,6 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     counts: dict[tuple[str, Hashable], None] = {
         (EXPIRY, Wanted(gateway, ref)): None for ref in named if isinstance(ref, Ref)
     }
-    ports: dict[str, list[int]] = {"TCP": [], "UDP": []}
     for carrier, port in sorted({(one.transport, one.port) for one in serving}):
         mine = [one for one in serving if (one.transport, one.port) == (carrier, port)]
         port_ = (_udp_port if carrier == "UDP" else _port)(mine, ends, settings(graph))
@@ -75,7 +73,6 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
             counts[BROKEN, gateway] = None
         if port_.message is None:
             continue
-        ports[carrier].append(port)
         sources = sorted({gateway, *(one.source for one in port_.served)})
         provenance = tuple((one, graph.get(generation, one)) for one in sources)
         at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
@@ -87,8 +84,6 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     client = graph.get(client_certificate, gateway)
     if isinstance(client, Ref):
         counts[SECRET, Wanted(gateway, client)] = None
-    infra = {"gateway": str(gateway), "name": gateway.name, "namespace": gateway.namespace, "ports": ports["TCP"]}
-    items.append((INFRA, str(gateway), infra | ({"udpPorts": ports["UDP"]} if ports["UDP"] else {})))
     return Outputs(tuple(items), tuple(counts))
 
 

@@ -83,7 +83,10 @@ def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
     if found is None:
         return None
     made = [_listener(one) for one in found]
-    made = [one if one.refused else replace(one, refused=_port_clash(graph, gateway, one)) for one in made]
+    made = [
+        one if one.refused else replace(one, refused=_reserved(graph, one) or _port_clash(graph, gateway, one))
+        for one in made
+    ]
     result: list[Listener] = []
     for _, group in groupby(made, lambda one: one.source):
         alike = list(group)
@@ -181,6 +184,12 @@ def conflict(listener: Listener, every: Iterable[Listener]) -> Problem | None:
 def _told(listener: Listener, other: Listener) -> str:
     """The other one; of another object than the listener's own only that there is one (ListenerSetSpec.listeners)."""
     return f"listener {other.section}" if other.source == listener.source else f"a listener of the {other.source.kind}"
+
+
+def _reserved(graph: Reader, listener: Listener) -> Problem | None:
+    if listener.transport != "TCP" or listener.port not in settings(graph).reserved_ports:
+        return None
+    return Problem("PortUnavailable", f"port {listener.port} is the proxies' own: use another port")
 
 
 def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | None:

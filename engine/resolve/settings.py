@@ -13,13 +13,16 @@ class EngineSettings:
 
     `gateway_classes` are class names that are ours though no GatewayClass object of that name exists.
     `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them, and no
-    other process may listen on it beside its proxy.
+    other process may listen on it beside its proxy. `service_addresses`: a Gateway is where the Service before its
+    proxies is (Kubernetes), not on `bind_address`. `reserved_ports` (TCP) are taken by the proxies themselves.
     """
 
     controller_name: str = "penstock.dev/gateway-controller"
     bind_address: str = "127.0.0.1"
     gateway_classes: tuple[str, ...] = ("penstock",)
     shared_address: bool = True
+    service_addresses: bool = False
+    reserved_ports: tuple[int, ...] = ()
 
 
 FACT = "settings"

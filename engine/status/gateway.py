@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
@@ -12,6 +12,8 @@ from engine.resolve.client_certificate import client_certificate
 from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import items, object_of, refused_from_the_start, spec_of
+from engine.resolve.parameters import parameters
+from engine.resolve.proxy import Address, service_addresses
 from engine.resolve.settings import settings
 from engine.resolve.termination import terminations
 from engine.resolve.values import Problem
@@ -32,6 +34,7 @@ class Reason(StrEnum):
     INVALID = "Invalid"
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
     ADDRESS_NOT_USABLE = "AddressNotUsable"
+    ADDRESS_NOT_ASSIGNED = "AddressNotAssigned"
 
 
 def gateway_status(
@@ -50,13 +53,11 @@ def gateway_status(
     entries = [entry(one, ends.get(one.name), attached[one.name], generation) for one in found]
     good = [one for one in found if is_good(one, ends.get(one.name))]
     served = [one for one in every if is_served(one, ends.get(one.name))]
+    against = _odd_address(object_, generation) or _bad_parameters(graph, gateway, generation)
+    accepted = _refused(refusal, generation) if refusal else against or _accepted(len(found), len(good), generation)
+    places = _places(graph, gateway, object_)
     status: dict[str, Any] = {
-        "conditions": [
-            _refused(refusal, generation)
-            if refusal
-            else _odd_address(object_, generation) or _accepted(len(found), len(good), generation),
-            _programmed(graph, object_, bool(served), generation),
-        ],
+        "conditions": [accepted, _programmed(object_, places, bool(served), generation)],
         "listeners": entries,
     }
     client = graph.get(client_certificate, gateway)
@@ -68,8 +69,8 @@ def gateway_status(
         status["conditions"].append(insecure)
     if sets or spec_of(object_).get("allowedListeners"):
         status["attachedListenerSets"] = sets
-    if served:
-        status["addresses"] = _addresses(graph, object_)
+    if served and places.told:
+        status["addresses"] = [one._asdict() for one in places.told]
     return {"generation": generation, "status": status, "programmed": [str(gateway)]}
 
 
@@ -85,33 +86,53 @@ def _asked(object_: Json | None) -> list[tuple[str, str]]:
     return [(str(one.get("type", "IPAddress")), str(one.get("value") or "")) for one in found]
 
 
-def _addresses(graph: Reader, object_: Json | None) -> list[dict[str, str]]:
-    """Those that were asked for, where Envoy listens on every address; else the one that it listens on."""
+class _Places(NamedTuple):
+    """The addresses that a Gateway has, where it is in words; `any_`: whatever IP address it asks for is its own."""
+
+    told: tuple[Address, ...]
+    words: str
+    any_: bool = False
+
+
+def _places(graph: Reader, gateway: Ref, object_: Json | None) -> _Places:
+    """Its Service's addresses, or where Envoy listens: on every address, then those that were asked for are its own."""
+    if settings(graph).service_addresses:
+        found = graph.get(service_addresses, gateway)
+        return _Places(found, f"its Service has {', '.join(one.value for one in found) or 'none yet'}")
     bind = settings(graph).bind_address
-    asked = [value for type_, value in _asked(object_) if value and type_ == "IPAddress"] if bind in _EVERY else []
-    return [{"type": "IPAddress", "value": one} for one in asked or [bind]]
+    asked = [Address(*one) for one in _asked(object_) if one[1] and one[0] == "IPAddress"] if bind in _EVERY else []
+    return _Places(tuple(asked) or (Address("IPAddress", bind),), f"it listens on {bind}", bind in _EVERY)
 
 
 def _odd_address(object_: Json | None, generation: int) -> dict[str, Any] | None:
-    odd = sorted({type_ for type_, _ in _asked(object_) if type_ != "IPAddress"})
+    odd = sorted({type_ for type_, _ in _asked(object_) if type_ not in ("IPAddress", "Hostname")})
     if not odd:
         return None
     text = f"spec.addresses has {', '.join(odd)}, which is not served: use IPAddress"
     return condition("Accepted", False, Reason.UNSUPPORTED_ADDRESS, text, generation)
 
 
-def _programmed(graph: Reader, object_: Json | None, served: bool, generation: int) -> dict[str, Any]:  # noqa: FBT001
-    """False too while an address is asked for that Envoy does not listen on: it serves on its own all the same."""
-    bind = settings(graph).bind_address
+def _bad_parameters(graph: Reader, gateway: Ref, generation: int) -> dict[str, Any] | None:
+    _, problem = graph.get(parameters, gateway)
+    return condition("Accepted", False, problem.reason, problem.message, generation) if problem is not None else None
+
+
+def _programmed(object_: Json | None, places: _Places, served: bool, generation: int) -> dict[str, Any]:  # noqa: FBT001
+    """False too while it has no address, or asks for one that it does not get: it serves on its own all the same."""
+    if not served:
+        return condition("Programmed", False, Reason.INVALID, "no listener can be served", generation)
+    has = set(places.told)
     wrong = [
         value
         for type_, value in _asked(object_)
-        if value and (type_ != "IPAddress" or (value != bind and bind not in _EVERY))
+        if value and Address(type_, value) not in has and not (places.any_ and type_ == "IPAddress")
     ]
-    if not served:
-        return condition("Programmed", False, Reason.INVALID, "no listener can be served", generation)
+    # Before there is an address at all, one that was asked of the Service may still come; a name is never asked of it.
+    if not has and not any(type_ != "IPAddress" for type_, value in _asked(object_) if value):
+        text = "the Service before its proxies has no address yet"
+        return condition("Programmed", False, Reason.ADDRESS_NOT_ASSIGNED, text, generation)
     if wrong:
-        text = f"spec.addresses has {', '.join(wrong)}, which the Gateway cannot have: it listens on {bind}"
+        text = f"spec.addresses has {', '.join(wrong)}, which the Gateway cannot have: {places.words}"
         return condition("Programmed", False, Reason.ADDRESS_NOT_USABLE, text, generation)
     return condition("Programmed", True, Reason.PROGRAMMED, "proxies run this configuration", generation)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from engine.graph.reader import Outputs, Reader
 from engine.ref import Ref
+from engine.resolve.gateway_class import ClassKey
 from engine.resolve.manifest import object_of, refused_from_the_start, spec_of
+from engine.resolve.parameters import class_parameters
 from engine.resolve.settings import settings
 from engine.status.condition import condition, not_taken, present
 
@@ -19,10 +21,11 @@ def gateway_class_status(graph: Reader, ref: Ref) -> Outputs:
     if object_ is None or spec_of(object_).get("controllerName") != settings(graph).controller_name:
         return Outputs()
     generation, refusal = present(graph, ref)
-    parameters = spec_of(object_).get("parametersRef")
-    text = "parametersRef is not served: remove it" if parameters else "Gateways of this class are served"
+    found = graph.get(class_parameters, ClassKey(ref.cluster, ref.name))
+    problem = found.problem if found is not None else None
+    text = problem.message if problem is not None else "Gateways of this class are served"
     text = f"{refusal}; until it is mended, the last good revision counts" if refusal else text
-    bad = bool(parameters or refusal)
+    bad = bool(problem or refusal)
     accepted = condition("Accepted", not bad, "InvalidParameters" if bad else "Accepted", text, generation)
     status = {"generation": generation, "status": {"conditions": [accepted]}, "programmed": {}}
     return Outputs((("status", str(ref), status),))

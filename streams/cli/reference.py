@@ -20,6 +20,15 @@ A value is JSON: `offset`, `time`, `cluster`, `source`, `actor` and `engine` of 
 `statuses`. A large update is several records one behind the other in one transaction, each under 900 KiB: `part`
 counts from 0 to below `parts`, the header `offset` is the same in all, the header `index` grows. Their lists, one after
 the other in this order, are the whole update's. Most updates have one part.
+
+## penstock.infra
+
+A value is JSON: the proxies that a Gateway wants. `gateway` (as in every key), `name`, `namespace`, `class`; `proxy`,
+the name of their objects; `ports`, each a `port` with its `protocol`; `labels` and `annotations` of
+`spec.infrastructure`; `addresses`, the IP addresses that it asks for; `parameters`, `spec.kube` of the
+GatewayParameters of the Gateway over its class's, and `overlays`, their patches in order. With `held` (text) nothing
+about the proxies may be changed, and none begun: their parameters cannot be resolved. A Gateway whose proxies somebody
+else runs has no row.
 """
 
 

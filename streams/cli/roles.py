@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command(help="Resolve the log into config: one at a time is active.")(resolve)
     app.command(help="Keep convergence: which proxy runs which offset.")(project)
     app.command(help="Serve config to proxies.")(publish)
-    app.command(help="Run a local Envoy for each Gateway.")(deploy)
+    app.command(help="Run proxies for each Gateway: a local Envoy, or pods of a Kubernetes cluster.")(deploy)
 
 
 def watch(
@@ -84,11 +84,24 @@ def publish() -> None:
     _run(run_publish, alone="publish")
 
 
-def deploy() -> None:
-    """The local deployer."""
-    from streams.main import run_deploy  # noqa: PLC0415
+def deploy(
+    cluster: Annotated[str | None, typer.Option(help="Deploy in the Kubernetes cluster of this name.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="How to reach it; without one, as the service account of this pod.")
+    ] = None,
+    context: Annotated[str, typer.Option(help="Context of the kubeconfig; empty: its current one.")] = "",
+) -> None:
+    """The local deployer, or the Kubernetes deployer."""
+    from streams.main import run_deploy, run_deploy_cluster  # noqa: PLC0415
 
-    _run(run_deploy, alone="deploy")
+    if cluster is None:
+        if kubeconfig is not None or context:
+            fail("name the cluster with --cluster NAME, as its `penstock watch` does", 2)
+        _run(run_deploy, alone="deploy")
+        return
+    if not _CLUSTER.fullmatch(cluster):
+        fail(f"{cluster!r} is no name for a cluster: use at most 63 of a-z, 0-9 and -", 2)
+    _run(lambda settings: run_deploy_cluster(settings, cluster, kubeconfig, context), alone=f"deploy-{cluster}")
 
 
 def named(source: str) -> tuple[str, Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import grpc
 import structlog
@@ -24,8 +25,17 @@ Authorised = Callable[[str, str], bool]
 """(gateway ref, bearer token) -> whether that proxy may have that gateway's config."""
 
 
+class ServerTls(NamedTuple):
+    """PEM files of the publisher's certificate chain and key; read again when they change, for they are renewed."""
+
+    certificate: Path
+    key: Path
+
+
 @asynccontextmanager
-async def serve(publication: Publication, address: str, authorised: Authorised) -> AsyncIterator[int]:
+async def serve(
+    publication: Publication, address: str, authorised: Authorised, tls: ServerTls | None = None
+) -> AsyncIterator[int]:
     """Serve delta ADS on `address` ("127.0.0.1:0", "unix:/path"); yields the port. Raises OSError."""
     server = grpc.aio.server(
         options=[
@@ -41,7 +51,7 @@ async def serve(publication: Publication, address: str, authorised: Authorised) 
     method = grpc.stream_stream_rpc_method_handler(handler.stream)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: method}),))
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
         msg = f"the publisher cannot listen on {address}: {error}"
         raise OSError(msg) from error
@@ -50,6 +60,30 @@ async def serve(publication: Publication, address: str, authorised: Authorised) 
         yield port
     finally:
         await server.stop(_STOP_SECONDS)
+
+
+def _credentials(tls: ServerTls) -> Any:
+    """The credentials of the files as they are at each handshake. Raises OSError for files that cannot be read now."""
+    now = _pair(tls)
+    known = [now]
+
+    def renewed() -> Any:
+        try:
+            found = _pair(tls)
+        except OSError as error:
+            _LOG.error("the publisher's certificate cannot be read, the last one stays", reason=str(error))
+            return None
+        if found == known[0]:
+            return None
+        known[0] = found
+        return grpc.ssl_server_certificate_configuration([found])
+
+    first = grpc.ssl_server_certificate_configuration([now])
+    return grpc.dynamic_ssl_server_credentials(first, renewed)
+
+
+def _pair(tls: ServerTls) -> tuple[bytes, bytes]:
+    return tls.key.read_bytes(), tls.certificate.read_bytes()
 
 
 class SlowReader(RuntimeError):  # noqa: N818

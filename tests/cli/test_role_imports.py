@@ -30,6 +30,7 @@ _MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC = (
     [
         ("run {tmp}", "streams.standalone", {_MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC}),
         ("deploy", "streams.sinks.local_envoy", {_MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC}),
+        ("deploy --cluster east --kubeconfig {tmp}/none", "streams.sinks.kubernetes.deployer", {_ENGINE, _ENVOY, _FAUST, _GRPC}),
         ("project", "streams.projections.convergence", {_MODELS, _ENGINE, _ENVOY, _GRPC}),
         ("publish", "streams.xds.publisher", {_MODELS, _ENGINE, _ENVOY, _FAUST}),
         ("watch {tmp}", "streams.sources.files", {_ENGINE, _ENVOY, _FAUST, _GRPC}),
@@ -41,7 +42,7 @@ def test_a_role_imports_what_it_needs(tmp_path: Path, words: str, needed: str, f
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, *words.format(tmp=tmp_path).split()],
         capture_output=True, text=True, timeout=60, check=True,
-        env={**os.environ, "PENSTOCK_DATA": str(tmp_path / "data"), "PENSTOCK_ENVOY": str(tmp_path / "none")},
+        env={**os.environ, "PENSTOCK_DATA": str(tmp_path / "data"), "PENSTOCK_ENVOY": str(tmp_path / "none"), "PENSTOCK_XDS_ADDRESS": "xds:1"},
     )  # fmt: skip
     code, *held = done.stdout.split()
     assert code == "3", done.stderr

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.main import engine_settings
 from streams.settings import Settings
 
 SECRET = "canary-7f3a"
@@ -54,6 +55,10 @@ def tells(environment: dict[str, str], *words: str) -> str:
         ("HOST", "kafka", "give faust or group"),
         ("LOG_LEVEL", "loud", "give debug, info, warning or error"),
         ("LOG_JSON", "perhaps", "give true or false"),
+        ("PROXIES", "cloud", "give local or kubernetes"),
+        ("XDS_LISTEN", "host", "give host:port"),
+        ("XDS_LISTEN", "host:0", "give host:port"),
+        ("XDS_ADDRESS", "https://host:1", "give host:port"),
     ],
 )
 def test_a_value_that_is_none_of_its_values(name: str, value: str, allowed: str) -> None:
@@ -97,6 +102,7 @@ def test_all_that_is_off_is_said_at_once() -> None:
         ({"SECURITY_PROTOCOL": "SASL_SSL"}, "needs PENSTOCK_SASL_USERNAME and PENSTOCK_SASL_PASSWORD"),
         ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_USERNAME": "a"}, "needs PENSTOCK_SASL_USERNAME and"),
         ({"SECURITY_PROTOCOL": "SSL", "BROKERS": ""}, "the embedded Kafka speaks PLAINTEXT: name yours with PENSTOCK_B"),
+        ({"XDS_KEY": "k.pem"}, "PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_KEY go together"),
         ({"SECURITY_PROTOCOL": "SSL", "SSL_KEY": "k.pem"}, "PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE"),
     ],
 )
@@ -154,3 +160,11 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, name: str, c
     assert result.exit_code == 3
     assert result.stderr.startswith(f"penstock: PENSTOCK_{name.upper()}: {path} cannot be used")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_in_kubernetes_a_gateway_is_where_its_service_is() -> None:
+    given = engine_settings(Settings(proxies="kubernetes"))
+    assert (given.bind_address, given.shared_address, given.service_addresses) == ("0.0.0.0", False, True)
+    assert 19000 in given.reserved_ports
+    assert engine_settings(Settings(proxies="kubernetes", bind="::")).bind_address == "::"
+    assert engine_settings(Settings()).bind_address == "127.0.0.1"

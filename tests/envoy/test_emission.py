@@ -121,7 +121,7 @@ def test_a_listener_that_breaks_a_rule_is_not_served(plant: Plant) -> None:
     update = _resolved(gateway("gw", *both), route("a"), service())
     assert set(_emitted(update, FragmentKind.LISTENER)) == {"listener~8080"}
     (infra,) = update.infra.set.values()
-    assert infra["ports"] == [8080]
+    assert infra["ports"] == [{"port": one, "protocol": "TCP"} for one in (8080, 8081)]
     status = next(one for key, one in update.statuses.set.items() if "/Gateway/" in key)["status"]
     good, bad = ({c["type"]: c for c in one["conditions"]} for one in status["listeners"])
     assert good["Programmed"]["status"] == "True"

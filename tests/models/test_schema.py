@@ -34,6 +34,9 @@ def _wanted() -> dict[str, dict[str, str]]:
             wanted[kind][path] = OTHERWISE.get((kind, path), limits)
     return wanted
 
+PARAMETERS = Path(__file__).parent / "gateway_parameters_fields.txt"
+"""Fields of kgateway v2.4.0's GatewayParameters. Those of Kubernetes' own types are not told apart further."""
+
 
 @pytest.mark.parametrize(("name", "wanted"), _wanted().items())
 def test_a_model_has_the_fields_and_limits_of_its_crd(name: str, wanted: dict[str, str]) -> None:
@@ -51,7 +54,14 @@ def test_the_list_of_fields_is_whole() -> None:
 
 def test_every_kind_of_the_two_apis_is_compared() -> None:
     ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
-    assert ours == set(_wanted())
+    assert ours == {*_wanted(), "GatewayParameters"}
+
+
+def test_gateway_parameters_have_the_fields_of_kgateways() -> None:
+    model = next(kind.model for kind in KINDS if kind.name == "GatewayParameters")
+    found = {path for path in flattened(structural(model)["properties"]["spec"]) if not path.endswith("{}")}
+    lists = {path.removesuffix("[]") for path in found if path.endswith("[]")}
+    assert found - lists == set(PARAMETERS.read_text().split())
 
 
 def test_field_names_follow_a_path() -> None:

@@ -48,7 +48,8 @@ def _namespaced(base: Put, namespace: str) -> Put:
 
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
-    "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap",
+    "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
+    "GatewayClass",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
@@ -116,6 +117,35 @@ def _authorities(draw: Any, number: int, generation: int) -> Put:
     return put("", "v1", "ConfigMap", f"ca{number % 2}", {"data": {"ca.crt": text}}, generation)
 
 
+@st.composite
+def _parameters(draw: Any, number: int, generation: int) -> Put:
+    specs = [
+        {"kube": {"deployment": {"replicas": 2}}},
+        {"kube": {"service": {"type": "ExternalName"}}},
+        {"kube": {"istio": {}}},
+        {"selfManaged": {}},
+    ]
+    spec = draw(st.sampled_from(specs))
+    return put("gateway.kgateway.dev", "v1alpha1", "GatewayParameters", f"gwp{number % 2}", {"spec": spec}, generation)
+
+
+@st.composite
+def _classes(draw: Any, number: int, generation: int) -> Put:
+    named = {"group": "gateway.kgateway.dev", "kind": "GatewayParameters", "namespace": "default", "name": f"gwp{number % 2}"}
+    refs = draw(st.sampled_from([{}, {"parametersRef": named}]))
+    controller = draw(st.sampled_from([*["penstock.dev/gateway-controller"] * 3, "example.com/other"]))
+    return put(API, "v1", "GatewayClass", "penstock", {"spec": {"controllerName": controller, **refs}}, generation)
+
+
+_INFRASTRUCTURES = [
+    {},
+    *(
+        {"infrastructure": {"parametersRef": {"group": group, "kind": kind, "name": "gwp0"}}}
+        for group, kind in (("gateway.kgateway.dev", "GatewayParameters"), ("", "ConfigMap"))
+    ),
+]
+
+
 def _streams(kind: str) -> Any:
     @st.composite
     def made(draw: Any, number: int, generation: int) -> Put:
@@ -140,6 +170,8 @@ _ROUTES = {
     "ListenerSet": _sets,
     "BackendTLSPolicy": _policies,
     "ConfigMap": _authorities,
+    "GatewayParameters": _parameters,
+    "GatewayClass": _classes,
 }
 
 
@@ -152,7 +184,8 @@ def _puts(draw: Any) -> Put:
         chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=4, unique_by=lambda one: one["name"]))
         made = gateway(f"gw{number or ''}", *chosen, generation=generation)
         lets_in = draw(st.sampled_from([{}, {"allowedListeners": {"namespaces": {"from": "Same"}}}]))
-        return Put(made.ref, {**made.object, "spec": {**made.object["spec"], **lets_in}})
+        how = draw(st.sampled_from(_INFRASTRUCTURES))
+        return Put(made.ref, {**made.object, "spec": {**made.object["spec"], **lets_in, **how}})
     if kind in _ROUTES:
         return draw(_ROUTES[kind](number, generation))
     if kind == "service":

@@ -1,0 +1,353 @@
+"""Brings one cluster to the proxies that penstock.infra wants, and keeps it there; what they serve it does not know.
+
+It writes what differs, and touches nothing that is neither labelled as its own nor owned by one of its Gateways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from engine.ref import parse_ref
+from engine.resolve.proxy import label_value, proxy_name
+from streams.backoff import Backoff
+from streams.codec import decode_object
+from streams.ports import Log, LogError
+from streams.reminder import Reminder
+from streams.sinks.kubernetes.manifests import APPLIED, manifests
+from streams.sinks.kubernetes.objects import (
+    GATEWAY,
+    SECRET,
+    WATCHED,
+    Away,
+    Kind,
+    Listed,
+    NotServed,
+    Objects,
+    ObjectsError,
+    Rejected,
+    Seen,
+    Target,
+    target_of,
+)
+from streams.sinks.kubernetes.overlay import contains
+from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy
+from streams.topics import Topic
+from streams.view import Batch, follow_table
+
+_LOG = structlog.get_logger()
+_AT_ONCE: Final = 8
+_SLOWEST_SECONDS: Final = 30.0
+_MISSING_SECONDS: Final = 30.0
+_CALM_SECONDS: Final = 60.0
+
+Json = Mapping[str, Any]
+Key = tuple[str, str]
+"""Namespace and name of a Gateway's objects."""
+
+
+class NotOurs(ObjectsError):  # noqa: N818
+    """An object of that name is somebody else's."""
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When a Gateway may be attended to again: later and later while that fails, or somebody undoes it."""
+
+    seconds: float = 0.0
+    not_before: float = 0.0
+    last: float = 0.0
+    failed: bool = False
+
+    def slow_down(self, now: float, first: float) -> float:
+        """One more failure, or repair; answers the pause."""
+        if now - self.last > _CALM_SECONDS:
+            self.seconds = 0.0
+        self.seconds = min(self.seconds * 2 or first, _SLOWEST_SECONDS)
+        self.last, self.not_before = now, now + self.seconds
+        return self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """Gateways of `cluster` only are deployed."""
+
+    cluster: str
+    template: Template
+    partition: int = 0
+
+
+@dataclass(slots=True)
+class Deployer:
+    """The objects that there are, against those wanted."""
+
+    objects: Objects
+    options: DeployOptions
+    wanted: dict[Key, Proxy] = field(default_factory=dict)
+    seen: dict[Key, dict[Target, Json]] = field(default_factory=dict)
+    listed: set[Kind] = field(default_factory=set)
+    is_told: bool = False
+    dirty: set[Key] = field(default_factory=set)
+    paces: dict[Key, _Pace] = field(default_factory=dict)
+    applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
+    """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def follow(self, log: Log) -> None:
+        """Follow the log and the cluster, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._wants(log), name="deployer-wants")
+            for kind in WATCHED:
+                tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
+            tasks.create_task(self._keep(), name="deployer-keep")
+
+    # -- what is wanted ---------------------------------------------------------------------------------------------
+
+    async def _wants(self, log: Log) -> None:
+        reminder, backoff = Reminder(), Backoff()
+        while True:
+            try:
+                async for batch in follow_table(log, Topic.INFRA, self.options.partition):
+                    backoff.reset()
+                    self._take(batch)
+            except LogError as error:
+                if reminder.is_due(str(error)):
+                    _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
+                await backoff.wait()
+
+    def _take(self, batch: Batch) -> None:
+        if batch.progress < 0:
+            return
+        told = self._told(batch)
+        if batch.snapshot:
+            gone = self.wanted.keys() - told.keys()
+            told |= dict.fromkeys(gone | self.seen.keys() - told.keys())
+        for key, proxy in told.items():
+            # Marked though it is wanted as before: a row that went and came back may be of another Gateway of the name.
+            self.dirty.add(key)
+            if self.wanted.get(key) != proxy:
+                self.paces.pop(key, None)
+            if proxy is None:
+                self.wanted.pop(key, None)
+            else:
+                self.wanted[key] = proxy
+        self.is_told = True
+        self.wake.set()
+
+    def _told(self, batch: Batch) -> dict[Key, Proxy | None]:
+        """The proxies that a batch tells of, None for those not wanted any more; of this cluster, without garbage."""
+        told: dict[Key, Proxy | None] = {}
+        for gateway, record in batch.rows.items():
+            try:
+                ref = parse_ref(gateway)
+                proxy = read_proxy(decode_object(record) or {}) if record is not None else None
+            except ValueError as error:
+                _LOG.error("a record of penstock.infra is left out", key=gateway[:200], reason=str(error))
+                continue
+            if ref.cluster == self.options.cluster:
+                told[ref.namespace, proxy_name(ref.name)] = proxy
+        return told
+
+    # -- what is there ----------------------------------------------------------------------------------------------
+
+    async def _watch(self, kind: Kind) -> None:
+        """Follow the objects of a kind, begin anew when that ends; a kind that is not served has none."""
+        reminder, backoff = Reminder(), Backoff()
+        while True:
+            try:
+                async for event in self.objects.follow(kind, f"{DOMAIN}={label_value(self.options.template.domain)}"):
+                    backoff.reset()
+                    self._see(kind, event)
+            except NotServed:
+                self._see(kind, Listed(()))
+                await asyncio.sleep(_MISSING_SECONDS)
+            except ObjectsError as error:
+                if reminder.is_due(str(error)):
+                    _LOG.warning("cannot follow what is deployed", kind=kind.name, reason=str(error))
+                await backoff.wait()
+
+    def _see(self, kind: Kind, event: Listed | Seen) -> None:
+        if isinstance(event, Seen):
+            target = target_of(event.object)
+            old = self._live(target)
+            self._remember(target, None if event.is_gone else event.object)
+            if event.is_gone or old is None or _content(old) != _content(event.object):
+                self._mark({_key(target)})  # Else its status moved.
+            return
+        found = {target_of(one): one for one in event.objects}
+        gone = [one for there in self.seen.values() for one in there if one.kind == kind and one not in found]
+        for target in gone:
+            self._remember(target, None)
+        for target, object_ in found.items():
+            self._remember(target, object_)
+        self.listed.add(kind)
+        self._mark({_key(one) for one in (*gone, *found)} | self.wanted.keys())
+
+    def _live(self, target: Target) -> Json | None:
+        return self.seen.get(_key(target), {}).get(target)
+
+    def _remember(self, target: Target, object_: Json | None) -> None:
+        there = self.seen.setdefault(_key(target), {})
+        if object_ is not None:
+            there[target] = object_
+        else:
+            there.pop(target, None)
+        if not there:
+            del self.seen[_key(target)]
+
+    def _mark(self, keys: Iterable[Key]) -> None:
+        self.dirty |= set(keys)
+        self.wake.set()
+
+    # -- bringing one to the other ----------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop().time
+        reminder, backoff = Reminder(), Backoff()
+        while True:
+            self.wake.clear()
+            # Not before all is known: what is not listed yet would be written anew, what is not told yet removed.
+            is_ready = self.is_told and self.listed.issuperset(WATCHED)
+            due = sorted(key for key in self.dirty if self._not_before(key) <= clock()) if is_ready else []
+            if due:
+                now = due[:_AT_ONCE]
+                self.dirty -= set(now)
+                away = [one for one in await asyncio.gather(*(self._attend(key) for key in now)) if one is not None]
+                if away:
+                    if reminder.is_due(str(away[0])):
+                        _LOG.error("cannot deploy proxies, tried again until it can", reason=str(away[0]))
+                    await backoff.wait()
+                else:
+                    backoff.reset()
+                continue
+            later = min(map(self._not_before, self.dirty), default=None) if is_ready else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(later):
+                    await self.wake.wait()
+
+    def _not_before(self, key: Key) -> float:
+        pace = self.paces.get(key)
+        return pace.not_before if pace is not None else 0.0
+
+    async def _attend(self, key: Key) -> Away | None:
+        """See to a Gateway's objects; answers why nobody's can be seen to now."""
+        now, pace = asyncio.get_running_loop().time(), self.paces.setdefault(key, _Pace())
+        try:
+            written = await self._bring(key)
+        except Away as error:
+            self.dirty.add(key)
+            return error
+        except ObjectsError as error:
+            pause, pace.failed = pace.slow_down(now, 2.0), True
+            self.dirty.add(key)
+            _LOG.error("cannot deploy proxies", gateway="/".join(key), reason=str(error), again_in=pause)
+            return None
+        if pace.failed:
+            # What failed until now was nobody's doing that would be undone again.
+            pace = self.paces[key] = _Pace()
+        if written:
+            pace.slow_down(now, 0.1)
+            _LOG.info("deployed proxies", gateway="/".join(key), written=written)
+        elif key not in self.wanted and key not in self.seen:
+            self.paces.pop(key, None)
+        return None
+
+    async def _bring(self, key: Key) -> list[str]:
+        """Write what differs; answers what was written. Raises ObjectsError."""
+        proxy = self.wanted.get(key)
+        if proxy is None:
+            return await self._remove(key, keeping=set())
+        if proxy.held:
+            return []
+        gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))
+        if gateway is None:
+            return []  # Its row goes as soon as that is in the log; its objects go with it.
+        uid = str(gateway["metadata"]["uid"])
+        try:
+            wanted = {target_of(one): one for one in manifests(proxy, self.options.template, uid)}
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            # Patches are of any form.
+            msg = f"its parameters fit no object ({type(error).__name__}: {error}): look at the overlays"
+            raise Rejected(msg) from None
+        written, refused = [], []
+        for target, manifest in wanted.items():
+            try:
+                if await self._apply(target, manifest, uid):
+                    written.append(target.kind.name)
+            except (Rejected, NotServed, NotOurs) as error:
+                # One that is not taken is no reason to leave the others as they are.
+                refused.append(f"{target}: {error}")
+        written += await self._remove(key, keeping=wanted.keys())
+        if refused:
+            raise Rejected("; ".join(refused))
+        return written
+
+    async def _apply(self, target: Target, manifest: Json, uid: str) -> bool:
+        """Apply a manifest where its object differs; answers whether it did. Raises ObjectsError."""
+        live = self._live(target) or await self.objects.find(target)
+        if live is not None:
+            if not self._is_ours(live, uid):
+                msg = "is somebody else's, it is left alone: delete it, or give the Gateway another name"
+                raise NotOurs(msg)
+            if self._is_settled(target, live, manifest):
+                return False
+        answer = await self.objects.apply(manifest)
+        self.applied[target] = (_mark_of(manifest), _content(answer))
+        if target.kind in WATCHED:
+            self._remember(target, answer)
+        return True
+
+    def _is_ours(self, live: Json, uid: str) -> bool:
+        """Labelled as ours, or owned by the Gateway: what another controller of it has left."""
+        owners = live["metadata"].get("ownerReferences") or ()
+        return self._is_labelled(live) or any(one.get("uid") == uid for one in owners)
+
+    def _is_labelled(self, live: Json) -> bool:
+        labels = live["metadata"].get("labels") or {}
+        domain = label_value(self.options.template.domain)
+        return bool(labels.get(MANAGED_BY) == "penstock" and labels.get(DOMAIN) == domain)
+
+    def _is_settled(self, target: Target, live: Json, manifest: Json) -> bool:
+        """Its mark, which stands in the manifest, tells of a field that is not wanted any more."""
+        return contains(live, manifest) or self.applied.get(target) == (_mark_of(manifest), _content(live))
+
+    async def _remove(self, key: Key, keeping: Iterable[Target]) -> list[str]:
+        """Delete what is not wanted of a Gateway's objects; answers what. Raises ObjectsError."""
+        there = dict(self.seen.get(key, {}))
+        secret = Target(SECRET, *key)
+        if self.options.template.token is not None and secret not in set(keeping):
+            live = await self.objects.find(secret)
+            there |= {secret: live} if live is not None and self._is_labelled(live) else {}
+        removed = []
+        for target in sorted(there.keys() - set(keeping)):
+            await self.objects.remove(there[target])
+            self._remember(target, None)
+            self.applied.pop(target, None)
+            removed.append(f"-{target.kind.name}")
+        return removed
+
+
+def _key(target: Target) -> Key:
+    return target.namespace, target.name
+
+
+def _mark_of(object_: Json) -> str:
+    return str((object_["metadata"].get("annotations") or {}).get(APPLIED, ""))
+
+
+_MOVING: Final = {"managedFields", "resourceVersion", "generation"}
+
+
+def _content(object_: Json) -> str:
+    """A hash of all but its status and what the API server counts."""
+    metadata = {key: value for key, value in object_["metadata"].items() if key not in _MOVING}
+    rest = {key: value for key, value in object_.items() if key != "status"}
+    text = orjson.dumps({**rest, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -1,0 +1,134 @@
+"""What a deployer relies on of a cluster: the same of the twin in memory and, beside it, of an API server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from streams.sinks.kubernetes.memory import MemoryObjects
+from streams.sinks.kubernetes.objects import WATCHED, Listed, NotServed, Objects, Rejected, Seen, Target
+
+_CONFIG, _SERVICE = WATCHED[0], WATCHED[2]
+_SECONDS = 20.0
+SERVER = os.environ.get("PENSTOCK_TEST_APISERVER", "")
+"""A kubeconfig of an API server that may be written to; without it the twin alone is tested."""
+
+
+@pytest.fixture(params=["memory", *(["server"] if SERVER else [])])
+async def objects(request: pytest.FixtureRequest) -> AsyncIterator[Objects]:
+    if request.param == "memory":
+        yield MemoryObjects()
+        return
+    from kubernetes_asyncio import config
+    from kubernetes_asyncio.client.api_client import ApiClient
+    from kubernetes_asyncio.client.configuration import Configuration
+
+    from streams.sinks.kubernetes.client import ApiServerObjects
+
+    configuration = Configuration()
+    await config.load_kube_config(SERVER, client_configuration=configuration)
+    async with ApiClient(configuration) as client:
+        yield ApiServerObjects(client)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def config(name: str, **data: str) -> dict[str, Any]:
+    labels = {"penstock.dev/domain": name}
+    return {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default", "labels": labels},
+        "data": data,
+    }  # fmt: skip
+
+
+def service(name: str, *ports: int) -> dict[str, Any]:
+    given = [{"name": f"p{one}", "port": one, "protocol": "TCP", "targetPort": one} for one in ports]
+    metadata = {"name": name, "namespace": "default", "labels": {"penstock.dev/domain": name}}
+    spec = {"type": "ClusterIP", "selector": {"a": "b"}, "ports": given}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+async def test_what_is_not_there_is_not_found(objects: Objects, name: str) -> None:
+    assert await objects.find(Target(_CONFIG, "default", name)) is None
+
+
+async def test_what_is_applied_is_there(objects: Objects, name: str) -> None:
+    applied = await objects.apply(config(name, a="1"))
+    found = await objects.find(Target(_CONFIG, "default", name))
+    assert found is not None
+    assert applied["data"] == found["data"] == {"a": "1"}
+    assert found["metadata"]["uid"]
+
+
+async def test_a_field_that_is_applied_no_longer_goes(objects: Objects, name: str) -> None:
+    await objects.apply(config(name, a="1", b="2"))
+    applied = await objects.apply(config(name, b="3"))
+    assert applied["data"] == {"b": "3"}
+
+
+async def test_items_of_lists_come_and_go(objects: Objects, name: str) -> None:
+    await objects.apply(service(name, 1, 2))
+    applied = await objects.apply(service(name, 2, 3))
+    assert sorted(one["port"] for one in applied["spec"]["ports"]) == [2, 3]
+
+
+async def test_applying_the_same_again_changes_nothing(objects: Objects, name: str) -> None:
+    one = await objects.apply(service(name, 1))
+    other = await objects.apply(service(name, 1))
+    assert one["metadata"]["resourceVersion"] == other["metadata"]["resourceVersion"]
+
+
+async def test_only_the_object_that_was_seen_is_removed(objects: Objects, name: str) -> None:
+    applied = await objects.apply(config(name, a="1"))
+    metadata = {**applied["metadata"], "uid": "00000000-0000-0000-0000-000000000000"}
+    await objects.remove({**applied, "metadata": metadata})
+    assert await objects.find(Target(_CONFIG, "default", name)) is not None
+    await objects.remove(applied)
+    assert await objects.find(Target(_CONFIG, "default", name)) is None
+    await objects.remove(applied)
+
+
+async def test_labelled_objects_are_followed(objects: Objects, name: str) -> None:
+    """Those that lose the label are gone."""
+    await objects.apply(config(name, a="1"))
+    async with asyncio.timeout(_SECONDS), aclosing(objects.follow(_CONFIG, f"penstock.dev/domain={name}")) as events:  # type: ignore[type-var]
+        first = await anext(events)
+        assert isinstance(first, Listed)
+        assert [(one["kind"], one["metadata"]["name"]) for one in first.objects] == [("ConfigMap", name)]
+        await objects.apply(config(f"{name}-other", a="1"))
+        await objects.apply(config(name, a="2"))
+        second = await anext(events)
+        assert isinstance(second, Seen)
+        assert (second.object["kind"], second.object["data"], second.is_gone) == ("ConfigMap", {"a": "2"}, False)
+        unlabelled = config(name, a="2")
+        del unlabelled["metadata"]["labels"]
+        await objects.apply(unlabelled)
+        third = await anext(events)
+        assert isinstance(third, Seen)
+        assert third.is_gone
+
+
+async def test_what_cannot_be_is_rejected_with_words(objects: Objects, name: str) -> None:
+    if isinstance(objects, MemoryObjects):
+        objects.refused[Target(_SERVICE, "default", name)] = "spec.ports: Required value"
+    with pytest.raises(Rejected, match=r"spec\.ports"):
+        await objects.apply(service(name))
+
+
+async def test_a_kind_that_is_not_served(objects: Objects, name: str) -> None:
+    if isinstance(objects, MemoryObjects):
+        objects.unserved.add("VerticalPodAutoscaler")
+    async with aclosing(objects.follow(WATCHED[-1], "a=b")) as events:  # type: ignore[type-var]
+        with pytest.raises(NotServed):
+            await anext(events)
+
+
