@@ -7,11 +7,12 @@ from collections.abc import Hashable
 from typing import Any
 
 from engine.deadlines import Deadlines
-from engine.graph.graph import AnyQuery, Graph
+from engine.graph.cell import AnyQuery
+from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
-from engine.outputs.channels import BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, SECRET
+from engine.outputs.channels import BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, INFRA, LOOKUP, SECRET
 from engine.outputs.gateway import (
     expiry_outputs,
     gateway_outputs,
@@ -78,6 +79,13 @@ class Derived:
                     self.warnings.append(f"cannot compute {query.__name__} of {key}: {answer}")
                     continue
                 self._replace(query, key, answer)
+        for ref, is_read in sorted(self._graph.asked().items()):
+            name = f"{LOOKUP}{ref}"
+            self._note(INFRA, name)
+            if is_read:
+                self.items[INFRA][name] = {"lookup": str(ref)}
+            else:
+                self.items[INFRA].pop(name, None)
 
     def delta(self, channel: str) -> Delta:
         """What differs in a channel since the last `clear`."""

@@ -31,7 +31,7 @@ from engine.fold import CHANGED, CLOCK, ENGINE, PART, PENDING, QUARANTINE, REFUS
 from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
-from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
+from engine.outputs.channels import FRAGMENT, INFRA, NODE, ON_REQUEST, STATUS
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
@@ -55,7 +55,7 @@ class Engine:
 
     def __init__(self, sealer: Sealer, settings: EngineSettings | None = None) -> None:
         self.offset = -1
-        self.graph = Graph(INDEXES)
+        self.graph = Graph(INDEXES, ON_REQUEST)
         self.graph.state_fact(FACT, settings or EngineSettings())
         self.graph.state_fact(SEALER, sealer)
         self._fold = Fold()

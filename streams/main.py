@@ -11,7 +11,7 @@ from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now
 from streams.continuity import ContinuedLog
-from streams.identity import IdentityError, holder, is_proxy_token, proxy_token, sealing_key
+from streams.identity import holder, is_proxy_token, proxy_token, sealing_key
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
@@ -52,7 +52,7 @@ def kafka_log(settings: Settings) -> KafkaLog:
     return KafkaLog(broker_address(settings), settings.topic_prefix, settings.security())
 
 
-def _log_to_come(settings: Settings) -> KafkaLog:
+def log_to_come(settings: Settings) -> KafkaLog:
     """The log for roles that go on without it: where it was last, or will be."""
     address = settings.brokers or Broker(settings.data / "broker").address()
     return KafkaLog(address, settings.topic_prefix, settings.security())
@@ -97,13 +97,22 @@ def key(settings: Settings) -> bytes:
 def engine_settings(settings: Settings) -> EngineSettings:
     """What the operator decides for the engine. In Kubernetes each Gateway has pods of its own, behind its Service."""
     if settings.proxies == "local":
-        return EngineSettings(bind_address=settings.bind)
+        return EngineSettings(settings.controller_name, settings.bind, _classes(settings))
     from streams.sinks.kubernetes.bootstrap import RESERVED_PORTS  # noqa: PLC0415
 
     bind = settings.bind if "bind" in settings.model_fields_set else "0.0.0.0"  # noqa: S104  the pod's own addresses
     return EngineSettings(
-        bind_address=bind, shared_address=False, service_addresses=True, reserved_ports=RESERVED_PORTS
+        settings.controller_name,
+        bind,
+        _classes(settings),
+        shared_address=False,
+        service_addresses=True,
+        reserved_ports=RESERVED_PORTS,
     )
+
+
+def _classes(settings: Settings) -> tuple[str, ...]:
+    return (settings.gateway_class,) if settings.gateway_class else ()
 
 
 def ads_socket(settings: Settings) -> Path:
@@ -173,7 +182,7 @@ async def run_publish(settings: Settings) -> None:
         engine_settings(settings).bind_address,
         tls,
     )
-    await publish(continued(settings, _log_to_come(settings)), Sealer(secret), options)
+    await publish(continued(settings, log_to_come(settings)), Sealer(secret), options)
 
 
 async def run_deploy(settings: Settings) -> None:
@@ -189,34 +198,7 @@ async def run_deploy(settings: Settings) -> None:
         settings.envoy_concurrency,
         settings.partition,
     )
-    await Deployer(options).follow(continued(settings, _log_to_come(settings)))
-
-
-async def run_deploy_cluster(settings: Settings, cluster: str, kubeconfig: Path | None, context: str) -> None:
-    """The Kubernetes deployer role, for one cluster. Raises KubeconfigError, IdentityError or OSError."""
-    from streams.sinks.kubernetes.client import connect  # noqa: PLC0415
-    from streams.sinks.kubernetes.deployer import Deployer, DeployOptions  # noqa: PLC0415
-    from streams.sinks.kubernetes.proxy import IMAGE, Publisher, Template  # noqa: PLC0415
-
-    if not settings.xds_address:
-        msg = "PENSTOCK_XDS_ADDRESS is not set: proxies must be told where they get their config, as host:port"
-        raise IdentityError(msg)
-    secret = key(settings)
-    host, _, port = settings.xds_address.rpartition(":")
-    try:
-        authority = settings.xds_ca.read_text() if settings.xds_ca is not None else ""
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"PENSTOCK_XDS_CA: {settings.xds_ca} cannot be read: {error}"
-        raise IdentityError(msg) from error
-    template = Template(
-        Publisher(host.strip("[]"), int(port), authority),
-        lambda gateway: proxy_token(secret, gateway),
-        image=settings.proxy_image or IMAGE,
-        domain=settings.domain,
-    )
-    options = DeployOptions(cluster, template, settings.partition)
-    async with connect(kubeconfig, context) as objects:
-        await Deployer(objects, options).follow(continued(settings, _log_to_come(settings)))
+    await Deployer(options).follow(continued(settings, log_to_come(settings)))
 
 
 async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
@@ -225,14 +207,3 @@ async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
 
     options = FilesOptions(cluster, directory, now, settings.domain, settings.partition, settings.allow_empty)
     await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)
-
-
-async def run_watch_cluster(settings: Settings, cluster: str, kubeconfig: Path | None, context: str) -> None:
-    """The Kubernetes source role, for one cluster. Raises KubeconfigError."""
-    from streams.sources.kubernetes.client import connect  # noqa: PLC0415
-    from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster  # noqa: PLC0415
-
-    log, sealer = continued(settings, kafka_log(settings)), Sealer(key(settings))
-    options = KubernetesOptions(cluster, now, settings.domain, settings.partition)
-    async with connect(kubeconfig, context) as server:
-        await watch_cluster(log, sealer, server, options)

@@ -20,6 +20,9 @@ _DOMAIN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
 
 _ENDPOINT: Final = f"host:port, with a port from 1 to {_LAST_PORT}"
 
+_CONTROLLER = r"^[a-z0-9.-]{1,253}/[A-Za-z0-9/._~%!$&'()*+,;=:-]+$"
+_CLASS = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+
 ALLOWED: Final = {
     "data": "a directory, or one that can be made",
     "brokers": f"host:port[,host:port], with ports from 1 to {_LAST_PORT}",
@@ -35,6 +38,9 @@ ALLOWED: Final = {
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "allow_empty": "true or false",
+    "controller_name": "a domain, / and a path, such as penstock.dev/gateway-controller",
+    "gateway_class": "a name of a-z, 0-9, - and .",
+    "lease_namespace": "a name of a-z, 0-9 and -",
     "proxies": "local or kubernetes",
     "xds_listen": _ENDPOINT,
     "xds_address": _ENDPOINT,
@@ -112,6 +118,15 @@ class Settings(BaseSettings):
     allow_empty: bool = Field(default=False, description="Let a directory without any manifest delete what it said.")
     log_json: bool = Field(default=False, description="Log as JSON lines.")
     sealing_key: Path | None = Field(None, description="File with the sealing key; empty: DATA/keys/sealing.key.")
+    controller_name: str = Field(
+        "penstock.dev/gateway-controller", pattern=_CONTROLLER, description="What GatewayClasses of ours name."
+    )
+    gateway_class: str = Field(
+        "penstock", pattern=_CLASS, description="GatewayClass made in Kubernetes when it is not there; empty: none."
+    )
+    lease_namespace: str = Field(
+        "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."
+    )
     proxies: Literal["local", "kubernetes"] = Field(
         "local", description="Where proxies run, for the resolver: local or kubernetes."
     )

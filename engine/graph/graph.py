@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.graph.cell import AnyQuery, Cell, Failure
 from engine.graph.reader import IndexKeys, K, QueryFailed, Reader, Resource, V
 from engine.ref import Ref
-
-AnyQuery = Callable[[Any, Any], Any]
 
 
 @dataclass(slots=True)
@@ -28,79 +27,26 @@ class Work:
     """Things read by reruns: one a read, and one for every ref that a find answered."""
 
 
-class _Failure:
-    """A query's exception as its answer; equal by text, so that failing the same way again stops there."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Failure) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-
-_FEW = 4
-
-
-class _Cell:
-    """An input or a query's answer, with its readers. Compared by identity.
-
-    There are twenty a route, most with one reader: a tuple until they are many, as are the reads. As dictionaries they
-    were half of all that a domain held (counted: 38 of 74 a route).
-    """
-
-    __slots__ = ("height", "identity", "query", "readers", "reads", "root", "running", "stale", "value")
-
-    def __init__(self, identity: tuple[Any, Any], query: AnyQuery | None, value: Any = None) -> None:
-        self.identity = identity
-        self.query = query
-        self.value = value
-        self.readers: tuple[_Cell, ...] | dict[_Cell, None] = ()
-        self.reads: tuple[_Cell, ...] = ()
-        self.height = 0
-        self.stale = False
-        self.running: dict[_Cell, None] | None = None
-        self.root = False
-
-    def add_reader(self, reader: _Cell) -> None:
-        """One more, if it is not one already."""
-        readers = self.readers
-        if type(readers) is dict:
-            readers[reader] = None
-        elif reader not in readers:
-            more = (*readers, reader)
-            self.readers = more if len(more) <= _FEW else dict.fromkeys(more)
-
-    def drop_reader(self, reader: _Cell) -> None:
-        """One less, if it was one."""
-        readers = self.readers
-        if type(readers) is dict:
-            readers.pop(reader, None)
-        else:
-            self.readers = tuple([one for one in readers if one is not reader])
-
-
 class Graph:
     """Inputs, indexes over them, and the answers of queries. Implements `Reader` for the queries it runs."""
 
-    def __init__(self, indexes: Mapping[str, IndexKeys]) -> None:
+    def __init__(self, indexes: Mapping[str, IndexKeys], on_request: Container[tuple[str, str]] = ()) -> None:
+        """Of the kinds `on_request`, (group, name), it tells which objects are read."""
         self.work = Work()
         self._indexes = indexes
+        self._on_request = on_request
+        self._asked: dict[Ref, bool] = {}
         self._resources: dict[Ref, Resource] = {}
         self._facts: dict[str, Any] = {}
         self._members: dict[tuple[str, Hashable], dict[Ref, None]] = {}
         self._counts: dict[tuple[str, Hashable], int] = {}
         self._claims: dict[tuple[str, Hashable], list[Any]] = {}
-        self._cells: dict[tuple[Any, Any], _Cell] = {}
-        self._current: dict[_Cell, None] = {}
-        self._queue: list[tuple[int, int, _Cell]] = []
+        self._cells: dict[tuple[Any, Any], Cell] = {}
+        self._current: dict[Cell, None] = {}
+        self._queue: list[tuple[int, int, Cell]] = []
         self._serial = 0
-        self._orphans: dict[_Cell, None] = {}
-        self._changed: dict[_Cell, None] = {}
+        self._orphans: dict[Cell, None] = {}
+        self._changed: dict[Cell, None] = {}
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
@@ -247,7 +193,7 @@ class Graph:
         self.work.items += 1
         cell = self._cells.get((query, key))
         if cell is None:
-            cell = self._cells[query, key] = _Cell((query, key), query)
+            cell = self._cells[query, key] = Cell((query, key), query)
             self._run(cell)
         elif cell.running is not None:
             msg = f"{_name(query)} reads itself: {key!r}"
@@ -255,14 +201,20 @@ class Graph:
         elif cell.stale:
             self._run(cell)
         self._current[cell] = None
-        if type(cell.value) is _Failure:
+        if type(cell.value) is Failure:
             raise QueryFailed(cell.value.text)
         answer: V = cell.value
         return answer
 
-    def _input(self, identity: tuple[Any, Any], value: Any) -> _Cell:
-        cell = self._cells[identity] = _Cell(identity, None, value)
+    def _input(self, identity: tuple[Any, Any], value: Any) -> Cell:
+        cell = self._cells[identity] = Cell(identity, None, value)
+        if identity[0] == "read":
+            self._ask(identity[1], is_read=True)
         return cell
+
+    def _ask(self, ref: Ref, *, is_read: bool) -> None:
+        if (ref.group, ref.kind) in self._on_request:
+            self._asked[ref] = is_read
 
     # -- outputs --------------------------------------------------------------------------------------------------
 
@@ -270,7 +222,7 @@ class Graph:
         """Keep the answer of a query up to date from now on."""
         cell = self._cells.get((query, key))
         if cell is None:
-            cell = self._cells[query, key] = _Cell((query, key), query)
+            cell = self._cells[query, key] = Cell((query, key), query)
             cell.stale = True
         if not cell.root:
             cell.root = True
@@ -302,12 +254,12 @@ class Graph:
         self._forget()
         changed = [(cell.query, cell.identity[1], cell.value) for cell in self._changed if cell.query is not None]
         self._changed = {}
-        return [(q, key, QueryFailed(v.text) if type(v) is _Failure else v) for q, key, v in changed]
+        return [(q, key, QueryFailed(v.text) if type(v) is Failure else v) for q, key, v in changed]
 
     def sources(self, query: AnyQuery, key: Hashable) -> tuple[Ref, ...]:
         """Every resource that an answer depends on, transitively, absent ones too; sorted."""
         start = self._cells.get((query, key))
-        seen: dict[_Cell, None] = {}
+        seen: dict[Cell, None] = {}
         todo = [start] if start is not None else []
         while todo:
             cell = todo.pop()
@@ -316,9 +268,14 @@ class Graph:
                 todo.extend(cell.reads)
         return tuple(sorted(cell.identity[1] for cell in seen if cell.identity[0] == "read"))
 
+    def asked(self) -> dict[Ref, bool]:
+        """Objects on request that are read now, or (False) no more, since it was asked last."""
+        asked, self._asked = self._asked, {}
+        return asked
+
     # -- recomputing ----------------------------------------------------------------------------------------------
 
-    def _mark(self, cell: _Cell) -> None:
+    def _mark(self, cell: Cell) -> None:
         for reader in cell.readers:
             if reader.running is not None and cell not in reader.running:
                 continue  # it will read, or has no more need of, the new answer in the run that is under way
@@ -327,17 +284,17 @@ class Graph:
                 reader.height = max(reader.height, cell.height + 1)
                 self._push(reader)
 
-    def _push(self, cell: _Cell) -> None:
+    def _push(self, cell: Cell) -> None:
         self._serial += 1
         heapq.heappush(self._queue, (cell.height, self._serial, cell))
 
-    def _run(self, cell: _Cell) -> None:
+    def _run(self, cell: Cell) -> None:
         outer, self._current = self._current, {}
         cell.stale, cell.running = False, self._current
         try:
             value = cell.query(self, cell.identity[1])  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001  a query that fails is data: it must not stop the others
-            value = _Failure(_failure(cell, error))
+            value = Failure(_failure(cell, error))
         finally:
             reads, self._current = self._current, outer
             cell.running = None
@@ -349,7 +306,7 @@ class Graph:
                 self._changed[cell] = None
             self._mark(cell)
 
-    def _link(self, cell: _Cell, reads: dict[_Cell, None]) -> None:
+    def _link(self, cell: Cell, reads: dict[Cell, None]) -> None:
         old, new = cell.reads, tuple(reads)
         if new != old:
             before = dict.fromkeys(old)
@@ -374,13 +331,15 @@ class Graph:
             if cell.readers or cell.root or self._cells.get(cell.identity) is not cell:
                 continue
             del self._cells[cell.identity]
+            if cell.identity[0] == "read":
+                self._ask(cell.identity[1], is_read=False)
             for other in cell.reads:
                 other.drop_reader(cell)
                 if not other.readers:
                     self._orphans[other] = None
 
 
-def _failure(cell: _Cell, error: Exception) -> str:
+def _failure(cell: Cell, error: Exception) -> str:
     return str(error) if isinstance(error, QueryFailed) else f"{_name(cell.query)}: {type(error).__name__}: {error}"
 
 

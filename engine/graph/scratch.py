@@ -30,9 +30,12 @@ class Scratch:
         self._resources = resources
         self._facts = facts
         self._held = held
+        self.seen: set[Ref] = set()
+        """Every resource that was read, absent ones too."""
 
     def read(self, ref: Ref) -> Resource | None:
         """See `Reader.read`."""
+        self.seen.add(ref)
         return self._resources.get(ref)
 
     def fact(self, name: str) -> Any:

@@ -11,6 +11,10 @@ FRAGMENT = "fragment"
 NODE = "node"
 STATUS = "status"
 INFRA = "infra"
+"""What is wanted of the world: a proxy, by its Gateway's ref, and objects that are read, by LOOKUP and theirs."""
+LOOKUP = "lookup/"
+ON_REQUEST = frozenset({("", "Secret")})
+"""Kinds, (group, name), of which a source may bring only the objects that are asked for."""
 DEADLINE = "deadline"
 """key -> RFC 3339: a Tick is wanted then."""
 

@@ -9,7 +9,7 @@ from betterproto2 import Message
 
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.pgv import violation
-from engine.graph.graph import AnyQuery
+from engine.graph.cell import AnyQuery
 from engine.graph.reader import Reader
 from engine.outputs.channels import BROKEN, FRAGMENT
 from engine.seal import Sealer

@@ -19,7 +19,7 @@ from streams.cli.pipe import end_with_the_reader, flush
 
 _OWN = ("run", "check", "get", "graph", "status", "dump", "log", "replay", "forget", "crds")
 _COMMANDS = {name: name for name in _OWN}
-_COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy"), "roles")
+_COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy", "write-status"), "roles")
 """Command -> its module."""
 
 

@@ -27,6 +27,12 @@ _BEHIND = 5
 _CLUSTER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
+Kubeconfig = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="How to reach it; without one, as the service account of this pod.")
+]
+Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; empty: its current one.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(help="Append what a directory of manifests, or a Kubernetes cluster, says to the log.")(watch)
@@ -34,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command(help="Keep convergence: which proxy runs which offset.")(project)
     app.command(help="Serve config to proxies.")(publish)
     app.command(help="Run proxies for each Gateway: a local Envoy, or pods of a Kubernetes cluster.")(deploy)
+    app.command("write-status", help="Write statuses to a Kubernetes cluster.")(write_status)
 
 
 def watch(
@@ -41,13 +48,12 @@ def watch(
         str | None, typer.Argument(help="CLUSTER=DIR, or DIR for cluster local; none for a Kubernetes cluster.")
     ] = None,
     cluster: Annotated[str | None, typer.Option(help="Watch a Kubernetes cluster, under this name.")] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="How to reach it; without one, as the service account of this pod.")
-    ] = None,
-    context: Annotated[str, typer.Option(help="Context of the kubeconfig; empty: its current one.")] = "",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
 ) -> None:
     """The file source, or the Kubernetes source."""
-    from streams.main import run_watch, run_watch_cluster  # noqa: PLC0415
+    from streams.controller import Access, run_watch_cluster  # noqa: PLC0415
+    from streams.main import run_watch  # noqa: PLC0415
 
     if source is not None:
         if cluster is not None or kubeconfig is not None:
@@ -58,7 +64,8 @@ def watch(
     if cluster is None:
         fail("name a directory, or a Kubernetes cluster with --cluster NAME (and --kubeconfig PATH outside of it)", 2)
     check_cluster(cluster)
-    _run(lambda settings: run_watch_cluster(settings, cluster, kubeconfig, context))
+    access = Access(cluster, kubeconfig, context)
+    _run(lambda settings: run_watch_cluster(settings, access))
 
 
 def resolve() -> None:
@@ -86,22 +93,35 @@ def publish() -> None:
 
 def deploy(
     cluster: Annotated[str | None, typer.Option(help="Deploy in the Kubernetes cluster of this name.")] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="How to reach it; without one, as the service account of this pod.")
-    ] = None,
-    context: Annotated[str, typer.Option(help="Context of the kubeconfig; empty: its current one.")] = "",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
 ) -> None:
     """The local deployer, or the Kubernetes deployer."""
-    from streams.main import run_deploy, run_deploy_cluster  # noqa: PLC0415
-
     if cluster is None:
+        from streams.main import run_deploy  # noqa: PLC0415
+
         if kubeconfig is not None or context:
             fail("name the cluster with --cluster NAME, as its `penstock watch` does", 2)
         _run(run_deploy, alone="deploy")
         return
-    if not _CLUSTER.fullmatch(cluster):
-        fail(f"{cluster!r} is no name for a cluster: use at most 63 of a-z, 0-9 and -", 2)
-    _run(lambda settings: run_deploy_cluster(settings, cluster, kubeconfig, context), alone=f"deploy-{cluster}")
+    from streams.controller import Access, run_deploy_cluster  # noqa: PLC0415
+
+    check_cluster(cluster)
+    access = Access(cluster, kubeconfig, context)
+    _run(lambda settings: run_deploy_cluster(settings, access), alone=f"deploy-{cluster}")
+
+
+def write_status(
+    cluster: Annotated[str, typer.Option(help="The Kubernetes cluster's name, as its `penstock watch` has it.")],
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+) -> None:
+    """The status writer."""
+    from streams.controller import Access, run_write_status  # noqa: PLC0415
+
+    check_cluster(cluster)
+    access = Access(cluster, kubeconfig, context)
+    _run(lambda settings: run_write_status(settings, access), alone=f"write-status-{cluster}")
 
 
 def named(source: str) -> tuple[str, Path]:

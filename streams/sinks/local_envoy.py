@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from engine.outputs.channels import LOOKUP
 from engine.ref import parse_ref
 from streams.backoff import Backoff
 from streams.ports import Log, LogError
@@ -142,6 +143,8 @@ class Deployer:
         if batch.snapshot:
             self.wanted = set()
         for gateway, row in batch.rows.items():
+            if gateway.startswith(LOOKUP):
+                continue
             if not _is_gateway(gateway):
                 _LOG.error(
                     "a record of penstock.infra names no Gateway, it is left out: find out who writes there",

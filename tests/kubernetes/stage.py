@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from engine.models.kinds import KINDS
 from streams.clock import now
-from streams.sources.kubernetes.client import connect
-from streams.sources.kubernetes.cluster import Cluster, Served
-from streams.sources.kubernetes.memory import MemoryCluster
+from streams.kubernetes.client import connect
+from streams.kubernetes.cluster import Cluster, Served
+from streams.kubernetes.memory import MemoryCluster
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.relay import Relay
 from tests.kubernetes.bed.server import ApiServerProcess

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.sources.kubernetes.client import KubeconfigError, connect
-from streams.sources.kubernetes.cluster import Forbidden, Target
+from streams.kubernetes.client import KubeconfigError, connect
+from streams.kubernetes.cluster import Forbidden, Target
 from tests.kubernetes.bed.server import TOKEN, ApiServerProcess
 
 _MAPS = Target("", "ConfigMap", "configmaps", "v1")

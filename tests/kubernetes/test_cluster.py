@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.sources.kubernetes.cluster import Away, Event, Gone, NotServed, Page, Served, Target, Verb
+from streams.kubernetes.cluster import Away, Event, Gone, NotServed, Page, Served, Target, Verb
 from tests.kubernetes.objects import config_map, secret, tcp_route
 from tests.kubernetes.stage import Stage
 

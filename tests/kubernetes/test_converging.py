@@ -12,11 +12,11 @@ from engine.events import Delete, Put
 from engine.models.kinds import BY_NAME
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.sources.kubernetes.cluster import Event, Page, Target, Verb
+from streams.kubernetes.cluster import Event, Page, Target, Verb
+from streams.kubernetes.reflector import ListRequest, Reflector
 from streams.sources.kubernetes.mirror import Mirror
-from streams.sources.kubernetes.observed import observe
+from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.kubernetes.order import CHURN_SECONDS, WAIT_SECONDS
-from streams.sources.kubernetes.reflector import ListRequest, Reflector
 from streams.sources.logged import Logged
 from tests.kubernetes.objects import GATEWAY_API, endpoints, route, service
 
@@ -39,7 +39,7 @@ class Shop:
     def start(self) -> None:
         """The source starts: it knows what the log says."""
         self.mirror = Mirror(self.logged, "c", [BY_NAME[one] for one in _KINDS], _SEALER)
-        self.reflectors: dict[str, Reflector] = {}
+        self.reflectors: dict[str, Reflector[Observed]] = {}
         self.targets: dict[str, Target] = {}
         for group, kind in _KINDS:
             found = BY_NAME[group, kind]
@@ -78,7 +78,8 @@ class Shop:
             if of == kind and version > int(request.version):
                 said = reflector.event(event)
                 assert said is not None
-                self.mirror.seen(*said, self.now)
+                ref, value = said
+                self.mirror.seen(ref, value or Observed(), self.now)
                 return
 
     def tell(self) -> None:

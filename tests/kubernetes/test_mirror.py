@@ -8,10 +8,10 @@ from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.models.kinds import KINDS
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.sources.kubernetes.cluster import Served, Target
+from streams.kubernetes.cluster import Served, Target
+from streams.kubernetes.following import version_of
 from streams.sources.kubernetes.mirror import ON_REQUEST, Mirror
 from streams.sources.kubernetes.observed import Observed, observe
-from streams.sources.kubernetes.source import version_of
 from streams.sources.logged import Logged
 from tests.kubernetes.objects import config_map, route, secret, service
 

@@ -9,7 +9,7 @@ from engine.engine import Engine
 from engine.events import ChangeSet, Put
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.sources.kubernetes.cluster import Target
+from streams.kubernetes.cluster import Target
 from streams.sources.kubernetes.observed import Observed, actor, author, entering, observe
 from tests.kubernetes.objects import config_map, route, secret, service
 

@@ -9,7 +9,7 @@ import pytest
 from engine.events import Delete, Put
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.sources.kubernetes.cluster import Target
+from streams.kubernetes.cluster import Target
 from streams.sources.kubernetes.neighbours import Neighbours
 from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.kubernetes.order import CHURN_SECONDS, WAIT_SECONDS, Order

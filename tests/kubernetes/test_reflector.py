@@ -7,13 +7,13 @@ from typing import Any
 
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from streams.sources.kubernetes.cluster import Event, Page, Target, Verb
-from streams.sources.kubernetes.observed import observe
-from streams.sources.kubernetes.reflector import ListRequest, Reflector, WatchRequest
+from streams.kubernetes.cluster import Event, Page, Target, Verb
+from streams.kubernetes.reflector import ListRequest, Reflector, WatchRequest
+from streams.sources.kubernetes.observed import Observed, observe
 from tests.kubernetes.objects import service
 
 
-def reflector() -> Reflector:
+def reflector() -> Reflector[Observed]:
     target = Target("", "Service", "services", "v1")
     return Reflector(partial(observe, target, "c", sealer=Sealer(bytes(KEY_BYTES))), 2)
 
@@ -48,7 +48,7 @@ def test_events_and_bookmarks_move_the_version() -> None:
     assert one.request == WatchRequest("12")
     gone = one.event(Event(Verb.DELETED, at("13")))
     assert gone is not None
-    assert gone[1].object is None
+    assert gone[1] is None
 
 
 def test_a_listing_that_expires_between_its_pages_is_begun_anew_in_one_page() -> None:

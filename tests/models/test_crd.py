@@ -15,7 +15,9 @@ from tests.models.fields import flattened
 FOLDER = Path(__file__).parents[2] / "deploy" / "crds"
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 """Rewrites the files (`make golden`)."""
-FORBIDDEN = {"$ref", "$defs", "title", "const", "anyOf", "oneOf", "allOf", "examples", "prefixItems", "deprecated", "patternProperties"}
+FORBIDDEN = {
+    "$ref", "$defs", "title", "const", "anyOf", "oneOf", "allOf", "examples", "prefixItems", "deprecated", "patternProperties",
+}  # fmt: skip
 
 
 def test_the_files_are_what_the_models_say() -> None:

@@ -16,7 +16,7 @@ from engine.events import Change, Put
 from engine.graph.reader import Outputs, Reader, Resource
 from engine.graph.scratch import Held, Scratch
 from engine.models.admission import Refusal, admit
-from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
+from engine.outputs.channels import FRAGMENT, INFRA, LOOKUP, NODE, ON_REQUEST, STATUS
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER
 from engine.resolve.indexes import INDEXES
@@ -71,6 +71,8 @@ def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
                     if channel in items:
                         assert key not in items[channel], f"two outputs say {key}"
                         items[channel][key] = value
+            secrets = sorted(str(one) for one in graph.seen if (one.group, one.kind) in ON_REQUEST)
+            items[INFRA] |= {f"{LOOKUP}{one}": {"lookup": one} for one in secrets}
             return items
         held = found
 

@@ -6,16 +6,12 @@ Objects are plain JSON: the library's models cost more and lose fields that they
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final
 
 import aiohttp
 import orjson
-from kubernetes_asyncio import config
 from kubernetes_asyncio.client.api_client import ApiClient
-from kubernetes_asyncio.client.configuration import Configuration
-from kubernetes_asyncio.config.config_exception import ConfigException
 
 from streams.sinks.kubernetes.objects import (
     FIELD_MANAGER,
@@ -40,12 +36,8 @@ _REJECTED: Final = {400, 409, 422}
 _GONE: Final = 410
 
 
-class KubeconfigError(ValueError):
-    """The kubeconfig, or the service account of the pod, cannot be used; the message says why."""
-
-
 class ApiServerObjects:
-    """See `Objects`. Made by `connect`."""
+    """See `Objects`."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -136,30 +128,6 @@ class ApiServerObjects:
         return response
 
 
-@asynccontextmanager
-async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[ApiServerObjects]:
-    """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError."""
-    configuration = Configuration()
-    _check_file(kubeconfig)
-    try:
-        if kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await config.load_kube_config(
-                str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
-            )
-    except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
-        what = kubeconfig or "no --kubeconfig is given, and the service account of a pod"
-        why = str(error) if isinstance(error, ConfigException | OSError) else "it is no kubeconfig"
-        msg = f"{what} cannot be used: {why}"
-        raise KubeconfigError(msg) from None
-    # Each watch keeps a connection.
-    configuration.connection_pool_maxsize = 0
-    async with ApiClient(configuration) as client:
-        client.user_agent = FIELD_MANAGER
-        yield ApiServerObjects(client)
-
-
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Lines until the end, or until the connection is lost: who asks again finds out what is the matter."""
     try:
@@ -167,13 +135,6 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield line
     except (aiohttp.ClientError, TimeoutError, OSError):
         return
-
-
-def _check_file(kubeconfig: Path | None) -> None:
-    # Of one that is missing the library would print words of its own.
-    if kubeconfig is not None and not kubeconfig.is_file():
-        msg = f"{kubeconfig} is not there: name the kubeconfig of the cluster"
-        raise KubeconfigError(msg)
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:

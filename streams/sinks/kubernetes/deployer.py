@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from engine.outputs.channels import LOOKUP
 from engine.ref import parse_ref
 from engine.resolve.proxy import label_value, proxy_name
 from streams.backoff import Backoff
@@ -145,6 +146,8 @@ class Deployer:
         """The proxies that a batch tells of, None for those not wanted any more; of this cluster, without garbage."""
         told: dict[Key, Proxy | None] = {}
         for gateway, record in batch.rows.items():
+            if gateway.startswith(LOOKUP):
+                continue
             try:
                 ref = parse_ref(gateway)
                 proxy = read_proxy(decode_object(record) or {}) if record is not None else None

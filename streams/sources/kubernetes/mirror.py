@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Final
 
 from engine.document import Document
 from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.models.kind import Kind
+from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import Sealer
+from streams.kubernetes.cluster import Target
 from streams.sources.journal import Group
-from streams.sources.kubernetes.cluster import Target
 from streams.sources.kubernetes.neighbours import Neighbours
 from streams.sources.kubernetes.observed import Observed, actor, entering
 from streams.sources.kubernetes.order import Order
 from streams.sources.logged import Logged
-
-ON_REQUEST: Final = frozenset({("", "Secret")})
-"""Kinds of which only those objects are read that the graph asks for."""
 
 
 class Mirror:

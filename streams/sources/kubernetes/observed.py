@@ -17,7 +17,7 @@ from engine.models.canonical import NotJson
 from engine.models.kinds import BY_NAME
 from engine.ref import Ref
 from engine.seal import Sealer
-from streams.sources.kubernetes.cluster import Json, Target
+from streams.kubernetes.cluster import Json, Target
 from streams.sources.stamp import sealed, stamped
 
 _NOISE: Final = (

@@ -8,34 +8,31 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 
 import structlog
 
 from engine.models.kind import Kind
 from engine.models.kinds import BY_NAME, KINDS
+from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
-from streams.backoff import Backoff
+from streams.kubernetes.cluster import Cluster, Json, Target
+from streams.kubernetes.following import Following
+from streams.kubernetes.reflector import PAGE
 from streams.ports import Log
-from streams.reminder import Reminder
 from streams.sources.journal import Journal, keep_writing
-from streams.sources.kubernetes.cluster import Cluster, ClusterError, Gone, Json, NotServed, Served, Target
-from streams.sources.kubernetes.mirror import ON_REQUEST, Mirror
+from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
-from streams.sources.kubernetes.reflector import PAGE, ListRequest, Reflector, WatchRequest
 from streams.sources.logged import Place
 
-_LOG = structlog.get_logger()
 SOURCE = "kubernetes"
 _NUMBER = re.compile(r"\[\d+]")
-_BUILT_IN = ("", "discovery.k8s.io")
-"""Groups without a CRD: where they are not served, there is no API server."""
+_LOG = structlog.get_logger()
 
 Wanted = Callable[[], AsyncIterator[frozenset[Ref]]]
 """The Secrets that the graph asks for, whole each time, whenever it asks for others."""
@@ -83,16 +80,20 @@ class _Source:
     sealer: Sealer
     mirror: Mirror
     journal: Journal
+    following: Following[Observed] = field(init=False)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
     left_out: set[tuple[str, str]] = field(default_factory=set)
-    reminders: dict[str, Reminder] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.following = Following(options.cluster, self.cluster, self, options.poll_seconds, options.limit)
 
     async def run(self, kinds: tuple[Kind, ...]) -> None:
         """Raises an ExceptionGroup with the log's error."""
         async with asyncio.TaskGroup() as tasks:
             for kind in kinds:
-                tasks.create_task(self._follow_kind(kind))
+                tasks.create_task(self.following.kind(kind))
             if self.options.wanted is not None:
                 tasks.create_task(self._ask(tasks, self.options.wanted()))
             await self._write()
@@ -117,101 +118,8 @@ class _Source:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    async def _follow_kind(self, kind: Kind) -> None:
-        """Follow a kind as one of its versions serves it; wait while none does."""
-        served = await self._discover()
-        while True:
-            target = Target(kind.group, kind.name, kind.plural, version_of(kind, served))
-            with suppress(NotServed):
-                await self._follow(target)
-            served = await self._discover()
-            if version_of(kind, served) == target.version and await self._is_missing(target):
-                _LOG.info("waiting for the CRD of a kind", cluster=self.options.cluster, kind=kind.name)
-                self.mirror.listed(target, {}, self.options.clock())
-                self.changed.set()
-                served = await self._until_served(kind)
-
-    async def _is_missing(self, target: Target) -> bool:
-        """Listed, a kind was not there: whether that is so. Of one that had objects it is asked again after a while.
-
-        Of discovery alone one cannot tell: it comes late after a restart. And to be wrong would delete them all.
-        """
-        if not self.mirror.has_any(target):
-            return True
-        await asyncio.sleep(self.options.poll_seconds)
-        backoff = Backoff()
-        while True:
-            try:
-                await self.cluster.page(target, "", 1)
-            except NotServed:
-                return True
-            except ClusterError as error:
-                self._complain(error)
-                await backoff.wait()
-            else:
-                return False
-
-    async def _until_served(self, kind: Kind) -> frozenset[Served]:
-        while True:
-            await asyncio.sleep(self.options.poll_seconds)
-            served = await self._discover()
-            if any((kind.group, version, kind.plural) in served for version in kind.versions):
-                return served
-
-    async def _discover(self) -> frozenset[Served]:
-        """What is served now, as soon as the cluster answers."""
-        backoff = Backoff()
-        while True:
-            try:
-                return await self.cluster.served()
-            except ClusterError as error:
-                self._complain(error)
-                await backoff.wait()
-
-    async def _follow(self, target: Target) -> None:
-        """List and watch for ever. Raises NotServed, of a kind that a CRD defines."""
-        reflector = Reflector(partial(self._read, target), self.options.limit)
-        backoff, expired = Backoff(), 0
-        while True:
-            is_watch = isinstance(reflector.request, WatchRequest)
-            try:
-                came = await self._answer(target, reflector)
-            except Gone:
-                reflector.gone()
-                expired += 1
-                came = expired == 1
-            except ClusterError as error:
-                if isinstance(error, NotServed) and target.group not in _BUILT_IN:
-                    raise
-                self._complain(error)
-                came = False
-            else:
-                expired = 0 if is_watch and came else expired
-            if came:
-                backoff.reset()
-            else:
-                await backoff.wait()
-
-    async def _answer(self, target: Target, reflector: Reflector) -> bool:
-        """Ask once; whether something came of it."""
-        request, came = reflector.request, False
-        if isinstance(request, ListRequest):
-            found = reflector.page(await self.cluster.page(target, request.token, request.limit))
-            if found is not None:
-                self.mirror.listed(target, found, self.options.clock())
-                self.changed.set()
-            return True
-        async for event in self.cluster.watch(target, request.version):
-            came = True
-            said = reflector.event(event)
-            if said is not None:
-                self.mirror.seen(*said, self.options.clock())
-                self.changed.set()
-            if reflector.request != request and isinstance(reflector.request, ListRequest):
-                break
-        return came
-
-    def _read(self, target: Target, object_: Json) -> tuple[Ref, Observed]:
+    def read(self, target: Target, object_: Json) -> tuple[Ref, Observed]:
+        """See `Hearer`."""
         ref, observed = observe(target, self.options.cluster, object_, self.sealer)
         if observed.left_out:
             # Said once for a field: a CRD that is newer than we are is in every object of its kind.
@@ -223,11 +131,24 @@ class _Source:
             self.left_out.update(fields)
         return ref, observed
 
-    def _complain(self, error: ClusterError) -> None:
-        """Once for all kinds, as one trouble mostly concerns all, and now and then again."""
-        if self.reminders.setdefault(str(error), Reminder()).is_due(str(error)):
-            unread = {"not_read_yet": ", ".join(self.mirror.unread)} if self.mirror.unread else {}
-            _LOG.warning("the cluster does not answer", cluster=self.options.cluster, reason=str(error), **unread)
+    def listed(self, target: Target, found: Mapping[Ref, Observed]) -> None:
+        """See `Hearer`."""
+        self.mirror.listed(target, found, self.options.clock())
+        self.changed.set()
+
+    def seen(self, ref: Ref, value: Observed | None) -> None:
+        """See `Hearer`."""
+        self.mirror.seen(ref, value or Observed(), self.options.clock())
+        self.changed.set()
+
+    def has_any(self, target: Target) -> bool:
+        """See `Hearer`."""
+        return self.mirror.has_any(target)
+
+    @property
+    def unread(self) -> list[str]:
+        """See `Hearer`."""
+        return self.mirror.unread
 
     # -- objects on request -----------------------------------------------------------------------------------------
 
@@ -243,15 +164,8 @@ class _Source:
 
     async def _follow_object(self, ref: Ref) -> None:
         kind = BY_NAME[ref.group, ref.kind]
-        await self._follow(Target(ref.group, ref.kind, kind.plural, kind.versions[0], ref.namespace, ref.name))
-
-
-def version_of(kind: Kind, served: frozenset[Served] | None) -> str:
-    """The version in which to read a kind: the first of ours that is served, our first while nothing is known."""
-    for version in kind.versions:
-        if served is not None and (kind.group, version, kind.plural) in served:
-            return version
-    return kind.versions[0]
+        target = Target(ref.group, ref.kind, kind.plural, kind.versions[0], ref.namespace, ref.name)
+        await self.following.target(target)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

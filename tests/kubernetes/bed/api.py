@@ -84,6 +84,24 @@ class Api:
         path = f"{_path(object_)}{subresource}?fieldManager={manager}&force=true"
         return await self.call("PATCH", path, dict(object_), "application/apply-patch+yaml")
 
+    async def get(self, object_: Mapping[str, Any]) -> Any:
+        """The object as it is now."""
+        return await self.call("GET", _path(object_))
+
+    async def replace_status(self, object_: Mapping[str, Any], status: Any) -> None:
+        """As a controller that knows nothing of others."""
+        await self.call("PATCH", _path(object_) + "/status", {"status": status}, "application/merge-patch+json")
+
+    async def edit_status(self, object_: Mapping[str, Any], field: str, entry: Mapping[str, Any]) -> bool:
+        """As a controller that replaces its own entry in a list: read, changed, written; False for a conflict."""
+        whole = await self.get(object_)
+        status = whole.setdefault("status", {"parents": []})
+        others = [one for one in status[field] if one["controllerName"] != entry["controllerName"]]
+        status[field] = [*others, dict(entry)]
+        async with self._session.put(self._base + _path(object_) + "/status", json=whole) as answer:
+            assert answer.status in {200, 409}, await answer.json()
+            return answer.status == 200
+
     async def delete(self, object_: Mapping[str, Any]) -> None:
         """Delete; what is not there is no fault."""
         await self.call("DELETE", _path(object_))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from engine.ref import Ref
-from streams.sources.kubernetes.cluster import Event, Json, Page, Verb
-from streams.sources.kubernetes.observed import Observed
+from streams.kubernetes.cluster import Event, Json, Page, Verb
 
 PAGE: Final = 500
+V = TypeVar("V")
 
 
 class ListRequest(NamedTuple):
@@ -31,14 +31,14 @@ class WatchRequest(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reflector:
+class Reflector(Generic[V]):
     """`read` makes of an object what is kept of it; a page's objects are not held as they came."""
 
-    read: Callable[[Json], tuple[Ref, Observed]]
+    read: Callable[[Json], tuple[Ref, V]]
     limit: int = PAGE
     _version: str = ""
     _token: str = ""
-    _found: dict[Ref, Observed] = field(default_factory=dict)
+    _found: dict[Ref, V] = field(default_factory=dict)
     _is_whole: bool = False
     """Whether the next listing is one page: one in pages takes longer, and expired before its end."""
 
@@ -49,7 +49,7 @@ class Reflector:
             return WatchRequest(self._version)
         return ListRequest(self._token, 0 if self._is_whole else self.limit)
 
-    def page(self, page: Page) -> dict[Ref, Observed] | None:
+    def page(self, page: Page) -> dict[Ref, V] | None:
         """Take a page; with the last one answers all that there is."""
         self._found.update(map(self.read, page.objects))
         self._token = page.token
@@ -59,8 +59,8 @@ class Reflector:
         self._version, self._is_whole = page.version, False
         return found
 
-    def event(self, event: Event) -> tuple[Ref, Observed] | None:
-        """Take an event; answers what it says of an object, None for nothing."""
+    def event(self, event: Event) -> tuple[Ref, V | None] | None:
+        """Take an event; answers what it says of an object, without a value that it is gone; None for nothing."""
         version = _version(event.object)
         if _is_older(version, self._version):
             # The API server was brought back from a copy: what it says after our version may be another history.
@@ -69,8 +69,8 @@ class Reflector:
         self._version = version or self._version
         if event.verb is Verb.BOOKMARK:
             return None
-        ref, observed = self.read(event.object)
-        return ref, Observed() if event.verb is Verb.DELETED else observed
+        ref, value = self.read(event.object)
+        return ref, None if event.verb is Verb.DELETED else value
 
     def gone(self) -> None:
         """410: begin a listing from its first page."""

@@ -5,11 +5,11 @@ Objects are read as plain JSON: the library's models cost more and lose fields t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import orjson
@@ -18,7 +18,20 @@ from kubernetes_asyncio.client.api_client import ApiClient
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
 
-from streams.sources.kubernetes.cluster import Away, Event, Forbidden, Gone, NotServed, Page, Served, Target, Verb
+from streams.kubernetes.cluster import (
+    Away,
+    Conflict,
+    Event,
+    Forbidden,
+    Gone,
+    Invalid,
+    Json,
+    NotServed,
+    Page,
+    Served,
+    Target,
+    Verb,
+)
 
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
@@ -28,24 +41,36 @@ _SILENCE_SECONDS: Final = 90.0
 """Without an event: bookmarks come every minute, so the connection is dead."""
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _AGENT: Final = "penstock"
+_JSON: Final = {"Content-Type": "application/json"}
+_APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 
 
 class KubeconfigError(ValueError):
     """The kubeconfig, or the service account of the pod, cannot be used; the message says why."""
 
 
+class _Request(NamedTuple):
+    """What is asked of the API server."""
+
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    verb: str = "GET"
+    headers: Mapping[str, str] = {}
+    body: Json | None = None
+
+
 class ApiServer:
     """See `Cluster`. Made by `connect`."""
 
     def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
-        self._client = client
+        self.client = client
         self._renew = renew
         """Takes the credentials anew: those of a plugin end after a while."""
 
     async def page(self, target: Target, token: str, limit: int) -> Page:
         """See `Cluster.page`."""
         query = _selection(target) + [("limit", str(limit))] * bool(limit) + [("continue", token)] * bool(token)
-        answer = await self._json(_path(target), query)
+        answer = await self._json(_Request(_path(target), query))
         metadata = answer.get("metadata") or {}
         items = tuple(answer.get("items") or ())
         return Page(items, str(metadata.get("resourceVersion") or ""), str(metadata.get("continue") or ""))
@@ -60,7 +85,7 @@ class ApiServer:
             ("timeoutSeconds", str(_WATCH_SECONDS)),
         ]
         with _translated():
-            response = await self._get(_path(target), query, _SILENCE_SECONDS)
+            response = await self._ask(_Request(_path(target), query), _SILENCE_SECONDS)
             try:
                 await self._check(response)
                 async for line in _lines(response):
@@ -70,7 +95,7 @@ class ApiServer:
 
     async def served(self) -> frozenset[Served]:
         """See `Cluster.served`."""
-        answer = await self._json("/apis", [], {"Accept": _DISCOVERY})
+        answer = await self._json(_Request("/apis", headers={"Accept": _DISCOVERY}))
         if answer.get("kind") != "APIGroupDiscoveryList":
             raise Away("the API server does not tell what it serves in one answer: Kubernetes 1.30 or newer is needed")
         return frozenset(
@@ -80,9 +105,32 @@ class ApiServer:
             for resource in version.get("resources") or ()
         )
 
-    async def _json(self, path: str, query: list[tuple[str, str]], headers: dict[str, str] | None = None) -> Any:
+    async def apply(self, target: Target, object_: Json, manager: str, subresource: str = "") -> Json:
+        """See `Writable.apply`."""
+        named = {"apiVersion": target.api_version, "kind": target.kind, **object_}
+        named["metadata"] = {**(object_.get("metadata") or {}), "name": target.name}
+        path = f"{_path(target)}/{target.name}" + (f"/{subresource}" if subresource else "")
+        query = [("fieldManager", manager), ("force", "true")]
+        found: Json = await self._json(_Request(path, query, "PATCH", _APPLY, named))
+        return found
+
+    async def write(self, target: Target, object_: Json) -> Json:
+        """See `Writable.write`."""
+        named = {"apiVersion": target.api_version, "kind": target.kind, **object_}
+        metadata = named["metadata"] = {**(object_.get("metadata") or {}), "name": target.name}
+        is_there = bool(metadata.get("resourceVersion"))
+        path, verb = (f"{_path(target)}/{target.name}", "PUT") if is_there else (_path(target), "POST")
+        found: Json = await self._json(_Request(path, (), verb, _JSON, named))
+        return found
+
+    async def delete(self, target: Target, uid: str) -> None:
+        """See `Writable.delete`."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        await self._json(_Request(f"{_path(target)}/{target.name}", (), "DELETE", _JSON, options))
+
+    async def _json(self, request: _Request) -> Any:
         with _translated():
-            response = await self._get(path, query, _ANSWER_SECONDS, headers)
+            response = await self._ask(request, _ANSWER_SECONDS)
             try:
                 await self._check(response)
                 return orjson.loads(await response.read())
@@ -101,14 +149,13 @@ class ApiServer:
             message = response.reason or "no reason given"
         _raise(response.status, message)
 
-    async def _get(
-        self, path: str, query: list[tuple[str, str]], silence: float, headers: dict[str, str] | None = None
-    ) -> aiohttp.ClientResponse:
-        response: aiohttp.ClientResponse = await self._client.call_api(
-            path,
-            "GET",
-            query_params=query,
-            header_params={"Accept": "application/json", **(headers or {})},
+    async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
+        response: aiohttp.ClientResponse = await self.client.call_api(
+            request.path,
+            request.verb,
+            query_params=list(request.query),
+            header_params={"Accept": "application/json", **request.headers},
+            body=request.body,
             auth_settings=["BearerToken"],
             _preload_content=False,
             _request_timeout=aiohttp.ClientTimeout(
@@ -182,8 +229,12 @@ def _raise(code: int, message: str) -> None:
         raise Gone(message)
     if code == 404:
         raise NotServed(message)
+    if code == 409:
+        raise Conflict(message)
+    if code in {400, 422}:
+        raise Invalid(message)
     if code in {401, 403}:
-        msg = f"{message} (HTTP {code}): grant get, list and watch of what is read"
+        msg = f"{message} (HTTP {code}): grant what is refused to the role that asks"
         raise Forbidden(msg)
     msg = f"{message} (HTTP {code})"
     raise Away(msg)

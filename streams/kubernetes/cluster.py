@@ -76,6 +76,14 @@ class Forbidden(ClusterError):  # noqa: N818
     """The API server does not let us (HTTP 401, 403); the message says what."""
 
 
+class Conflict(ClusterError):  # noqa: N818
+    """The object is not, or no longer, as the write takes it to be (HTTP 409): read it again."""
+
+
+class Invalid(ClusterError):  # noqa: N818
+    """The API server does not take this object (HTTP 400, 422): the same again is in vain; the message says why."""
+
+
 class Away(ClusterError):  # noqa: N818
     """The API server cannot be reached, or cannot answer now."""
 
@@ -94,3 +102,23 @@ class Cluster(Protocol):
 
     async def served(self) -> frozenset[Served]:
         """The resources of all groups but the core one."""
+
+
+class Writable(Protocol):
+    """A cluster that is written to. Every call may raise NotServed, when there is no such object, Forbidden or Away."""
+
+    async def apply(self, target: Target, object_: Json, manager: str, subresource: str = "") -> Json:
+        """Server-side apply to the object that the target names, as the field manager; answers what it is then.
+
+        What others manage is taken over. With `metadata.resourceVersion` only while the object has it. Raises Conflict
+        or Invalid.
+        """
+
+    async def write(self, target: Target, object_: Json) -> Json:
+        """Replace the object that the target names, or without `metadata.resourceVersion` create it; answers it.
+
+        Raises Conflict or Invalid.
+        """
+
+    async def delete(self, target: Target, uid: str) -> None:
+        """Delete the object that the target names, if it is still the one with that uid. Raises Conflict."""

@@ -7,7 +7,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
-from streams.sources.kubernetes.cluster import Away, Event, Gone, NotServed, Page, Served, Target, Verb
+from streams.kubernetes.cluster import Away, Event, Gone, NotServed, Page, Served, Target, Verb
 
 _EPOCH = "2026-11-24T10:00:00Z"
 

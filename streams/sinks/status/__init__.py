@@ -1,0 +1,1 @@
+"""The status writer: wanted statuses, joined with what proxies acknowledged, written to the objects of a cluster."""

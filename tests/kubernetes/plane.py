@@ -1,0 +1,106 @@
+"""A control plane in one process before a real API server: the watch, the resolver's domain and the status writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.engine import Engine
+from engine.resolve.settings import EngineSettings
+from engine.seal import KEY_BYTES, Sealer
+from streams.clock import now
+from streams.codec import dumps
+from streams.domain import Domain
+from streams.memory import MemoryLog
+from streams.ports import Outgoing
+from streams.sinks.status.role import StatusOptions, write_statuses
+from streams.sources.kubernetes.lookups import lookups
+from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
+from streams.topics import Topic, key
+from tests.kubernetes.stage import RealStage
+
+CONTROLLER = "penstock.dev/gateway-controller"
+_SEALER = Sealer(bytes(range(KEY_BYTES)))
+
+
+class Counting:
+    """A cluster whose writes are counted."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.applied: list[tuple[str, str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cluster, name)
+
+    async def apply(self, target: Any, object_: Any, manager: str, subresource: str = "") -> Any:
+        found = await self.cluster.apply(target, object_, manager, subresource)
+        self.applied.append((target.kind, target.name))
+        return found
+
+
+@dataclass
+class Plane:
+    """All roles but the proxies' side: `acknowledge` says what they would."""
+
+    stage: RealStage
+    log: MemoryLog = field(default_factory=MemoryLog)
+
+    def __post_init__(self) -> None:
+        self.cluster = Counting(self.stage.cluster)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        options = KubernetesOptions("east", now, wanted=lambda: lookups(self.log))
+        async with _task(watch_cluster(self.log, _SEALER, self.stage.cluster, options)):
+            yield
+
+    @asynccontextmanager
+    async def resolving(self) -> AsyncIterator[None]:
+        domain = Domain(self.log, lambda: Engine(_SEALER, EngineSettings()))
+        await domain.acquire()
+
+        async def follow() -> None:
+            async for records in self.log.follow(Topic.CHANGES, 0, domain.offset + 1):
+                await domain.apply(records)
+
+        async with _task(follow()):
+            yield
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        options = StatusOptions(
+            "east", frozenset({CONTROLLER}), lambda: datetime.now(UTC).isoformat(timespec="seconds")[:19] + "Z"
+        )
+        async with _task(write_statuses(self.log, self.cluster, options)):
+            yield
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[None]:
+        async with self.watching(), self.resolving(), self.writing():
+            yield
+
+    async def acknowledge(self, gateway: str, offset: int) -> None:
+        """All proxies of a Gateway of the test's namespace run everything up to an offset."""
+        name = f"east/gateway.networking.k8s.io/Gateway/{self.stage.namespace}/{gateway}"
+        row = {"gateway": name, "proxies": {}, "lowest": offset, "acknowledged": offset}
+        async with self.log.writer("convergence") as writer:
+            await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", name), dumps(row))])
+
+
+@asynccontextmanager
+async def _task(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

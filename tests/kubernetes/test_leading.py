@@ -1,0 +1,86 @@
+"""Replicas of a role before a real API server: one works, and another takes over when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streams.kubernetes import lease
+from streams.kubernetes.leading import Candidate, lead
+from tests.kubernetes.bed.server import ApiServerProcess
+from tests.kubernetes.stage import RealStage, real_stage
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+async def stage(api_server: ApiServerProcess) -> AsyncIterator[RealStage]:
+    async with real_stage(api_server) as found:
+        yield found
+
+
+@asynccontextmanager
+async def replica(stage: RealStage, name: str, active: list[str]) -> AsyncIterator[asyncio.Task[None]]:
+    """`active` holds who works now."""
+
+    async def work() -> None:
+        active.append(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            active.remove(name)
+
+    task = asyncio.create_task(lead(stage.cluster, Candidate(stage.namespace, "role", name), work))  # type: ignore[arg-type]
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def becomes(active: list[str], *names: str) -> None:
+    async with asyncio.timeout(60):
+        while active != list(names):
+            assert len(active) <= 1
+            await asyncio.sleep(0.05)
+
+
+async def test_the_next_one_works_at_once_when_the_first_ends_in_good_order(stage: RealStage) -> None:
+    active: list[str] = []
+    async with replica(stage, "a", active) as first:
+        await becomes(active, "a")
+        async with replica(stage, "b", active):
+            await asyncio.sleep(2 * lease.RETRY)
+            assert active == ["a"]
+            first.cancel()
+            async with asyncio.timeout(3 * lease.RETRY):
+                await becomes(active, "b")
+
+
+async def test_one_that_cannot_renew_stops_before_the_next_one_works(stage: RealStage) -> None:
+    active: list[str] = []
+    async with real_stage(stage._server) as other:  # noqa: SLF001
+        other.namespace = stage.namespace
+        async with replica(stage, "a", active):
+            await becomes(active, "a")
+            async with replica(other, "b", active):
+                await stage.cut()
+                await becomes(active)
+                await becomes(active, "b")
+                await stage.mend()
+                await asyncio.sleep(2 * lease.RETRY)
+                assert active == ["b"]
+
+
+async def test_work_that_fails_ends_the_role(stage: RealStage) -> None:
+    async def work() -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        async with asyncio.timeout(30):
+            await lead(stage.cluster, Candidate(stage.namespace, "role", "a"), work)  # type: ignore[arg-type]

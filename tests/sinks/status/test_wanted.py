@@ -1,0 +1,60 @@
+"""Programmed after acknowledgement, and an acknowledgement that concerns those that wait for it only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.ref import Ref
+from streams.sinks.status.wanted import Wanted
+
+GATEWAY = Ref("east", "gateway.networking.k8s.io", "Gateway", "default", "gw")
+OTHER = GATEWAY._replace(name="other")
+
+
+def status(offset: int, gateway: Ref = GATEWAY) -> dict[str, Any]:
+    condition = {"type": "Programmed", "status": "True", "reason": "Programmed", "message": "", "observedGeneration": 1}
+    return {"generation": 1, "status": {"conditions": [condition]}, "programmed": {str(gateway): offset}}
+
+
+def shown(wanted: Wanted, ref: Ref) -> str:
+    found = wanted[ref]
+    assert found is not None
+    return str(found["conditions"][0]["status"])
+
+
+def test_programmed_once_it_is_acknowledged() -> None:
+    wanted = Wanted("east")
+    assert wanted.put(GATEWAY, status(7))
+    assert shown(wanted, GATEWAY) == "False"
+    assert wanted.acknowledge(str(GATEWAY), 6) == [GATEWAY]  # The words change: a proxy is there.
+    assert shown(wanted, GATEWAY) == "False"
+    assert wanted.acknowledge(str(GATEWAY), 7) == [GATEWAY]
+    assert shown(wanted, GATEWAY) == "True"
+    assert wanted.acknowledge(str(GATEWAY), 8) == []
+
+
+def test_an_acknowledgement_concerns_who_waits_for_it() -> None:
+    wanted = Wanted("east")
+    wanted.put(GATEWAY, status(7))
+    wanted.put(OTHER, status(7, OTHER))
+    assert wanted.acknowledge(str(OTHER), 9) == [OTHER]
+    wanted.put(OTHER, status(8, OTHER))
+    assert shown(wanted, OTHER) == "True"
+    wanted.put(OTHER, status(10, OTHER))
+    assert shown(wanted, OTHER) == "False"
+    assert wanted.acknowledge(str(OTHER), 10) == [OTHER]
+
+
+def test_what_is_wanted_no_more_waits_for_nothing() -> None:
+    wanted = Wanted("east")
+    wanted.put(GATEWAY, status(7))
+    wanted.put(GATEWAY, None)
+    assert wanted[GATEWAY] is None
+    assert wanted.acknowledge(str(GATEWAY), 9) == []
+    assert list(wanted.refs()) == []
+
+
+def test_other_clusters_are_somebody_elses() -> None:
+    wanted = Wanted("west")
+    assert not wanted.put(GATEWAY, status(7))
+    assert list(wanted.refs()) == []
