@@ -23,7 +23,7 @@ $(VENV)/.ready: deploy/requirements.lock pyproject.toml
 test: setup ## run every test; those against a real API server when `make kubernetes-bed` was run, else it says so
 	@if $(BIN)/python -m tests.kubernetes.bed ready; then $(BIN)/pytest -q; else $(BIN)/pytest -q -m "not kubernetes"; fi
 
-kubernetes-bed: setup ## build etcd and kube-apiserver from their Go modules into the cache: needs go, 12 minutes once
+kubernetes-bed: setup ## build etcd, kube-apiserver and the conformance suite into the cache: needs go, 15 minutes once
 	$(BIN)/python -m tests.kubernetes.bed
 
 test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API server's too; KUBERNETES_OBJECTS sets how many
