@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-kubernetes kubernetes-bed lint bench chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,12 @@ kubernetes-bed: setup ## build etcd, kube-apiserver and the conformance suite in
 
 test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API server's too; KUBERNETES_OBJECTS sets how many
 	$(BIN)/pytest -q tests/kubernetes
+
+conformance: setup ## the Gateway API's conformance suite, all features; REPORT is where its report goes; needs root, ip, go
+	$(BIN)/python -m tests.conformance --report $${REPORT:-docs/conformance/report.yaml}
+
+conformance-core: setup ## the suite's core tests alone: about two minutes
+	$(BIN)/python -m tests.conformance --core
 
 demo: setup ## the main job with real Kafka and real Envoy; ends by itself
 	$(BIN)/python deploy/demo/demo.py
