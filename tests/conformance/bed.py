@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from streams.sinks.local_envoy import envoy_binary
 from tests.conformance import binaries
-from tests.conformance.network import Network
+from tests.conformance.network import Network, is_allowed
 from tests.conformance.node.client import Client
 from tests.conformance.node.node import fake_node
 from tests.conformance.penstock import Roles, penstock
@@ -23,7 +22,7 @@ from tests.kubernetes.bed.server import ApiServerProcess
 
 CLASS = "penstock"
 _ACCEPTED_SECONDS = 60.0
-_TOOLS = {"ip": "iproute2", "chroot": "coreutils"}
+_TOOLS = {"ip": "iproute2", "unshare": "util-linux", "chroot": "coreutils"}
 
 
 class BedError(RuntimeError):
@@ -40,10 +39,9 @@ class Bed:
 
 def missing() -> list[str]:
     """What this machine lacks for a bed, each with the remedy; empty when it can be brought up."""
-    found = []
-    if os.geteuid():
-        found.append("the bed makes network namespaces: run it as root")
-    found += [f"there is no `{name}` on the PATH: install {of}" for name, of in _TOOLS.items() if not shutil.which(name)]
+    found = [f"there is no `{name}` on the PATH: install {of}" for name, of in _TOOLS.items() if not shutil.which(name)]
+    if not found and not is_allowed():
+        found.append("the bed makes network namespaces: run it as root, in a container with CAP_SYS_ADMIN and CAP_NET_ADMIN")
     if not _is_built() and not shutil.which("go"):
         found.append(f"{cluster.NEEDED} and the conformance suite, once, and there is none on the PATH")
     return found

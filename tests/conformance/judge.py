@@ -13,8 +13,9 @@ from tests.conformance.bed import CLASS
 from tests.conformance.binaries import Inventory, binary
 
 PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP")
-CORE = ("Gateway", "ReferenceGrant", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-"""Core features of these profiles."""
+_MODES = ("TLSRouteModeTerminate", "TLSRouteModeMixed")
+CORE = ("Gateway", "ReferenceGrant", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", *_MODES)
+"""Core features of these profiles, and the modes of TLS: who does not claim them must refuse such listeners."""
 
 _USABLE = "10.200.0.250"
 _UNUSABLE = "unusable.example.com"
@@ -24,6 +25,8 @@ _ABOUT = ("-organization", "penstock", "-project", "penstock", "-url", "https://
 _NOW = re.compile(r"=== (?:RUN|NAME|CONT)\s+TestConformance(?:/([^/\s]+))?")
 _ENDED = re.compile(r"--- (PASS|FAIL|SKIP): TestConformance/([^/\s]+) \((\d+(?:\.\d+)?)s\)")
 _SAID = re.compile(r"^\s*(?:Error|Messages):\s+(.+)$")
+_UNEXPECTED = "unexpected error:"
+_LABEL = re.compile(r"^\s*[A-Z][A-Za-z ]+:\s")
 _STOP_SECONDS = 10.0
 
 
@@ -59,6 +62,9 @@ class Reading:
             said = self._said.setdefault(self._test, [])
             if match[1].strip() not in said:
                 said.append(match[1].strip())
+        elif (said := self._said.get(self._test)) and said[-1].endswith(_UNEXPECTED) and not _LABEL.match(text):
+            # The error itself is the line below.
+            said[-1] = f"{said[-1]} {text.strip()}"
         return None
 
     def failed(self) -> list[Verdict]:

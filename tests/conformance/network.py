@@ -24,6 +24,14 @@ _HERE = Path("/proc/self/ns/net")
 _A_NET = 250
 
 
+def is_allowed() -> bool:
+    """Whether this process may make network namespaces: root may, but not in every container."""
+    try:
+        return not subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode
+    except OSError:
+        return False
+
+
 class NetworkError(RuntimeError):
     """The network cannot be made; the message is what `ip` said."""
 
