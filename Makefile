@@ -32,7 +32,7 @@ test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API s
 conformance: setup ## the Gateway API's conformance suite, all features; REPORT is where its report goes; needs root, ip, go
 	$(BIN)/python -m tests.conformance --report $${REPORT:-docs/conformance/report.yaml}
 
-conformance-core: setup ## the suite's core tests alone: about two minutes
+conformance-core: setup ## the suite's core tests alone: about 90 seconds
 	$(BIN)/python -m tests.conformance --core
 
 demo: setup ## the main job with real Kafka and real Envoy; ends by itself

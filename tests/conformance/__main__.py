@@ -16,11 +16,11 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.cli.roles import said
 from tests.conformance.bed import bed, build, missing
-from tests.conformance.binaries import Inventory, inventory
+from tests.conformance.binaries import inventory
 from tests.conformance.judge import Order, Reading, Verdict, judge, words
 from tests.conformance.network import Network, node_network
 
@@ -76,10 +76,10 @@ def main(
     root = (keep or Path(tempfile.mkdtemp(prefix="penstock-conformance-"))).absolute()
     root.mkdir(parents=True, exist_ok=True)
     told, order = _Told(), Order(version("penstock"), core, run, report)
-    code, reading = _NO_VERDICT, Reading()
+    code, reading = _NO_VERDICT, Reading(told.hear)
     try:
         with node_network() as network:
-            code, reading = asyncio.run(_judged(network, root, (order, asks), told))
+            code = asyncio.run(_judged(network, root, words(order, asks), reading, told))
     except KeyboardInterrupt:
         told.say("stopped")
     except asyncio.CancelledError:
@@ -94,7 +94,7 @@ def main(
     raise typer.Exit(code)
 
 
-async def _judged(network: Network, root: Path, what: tuple[Order, Inventory], told: _Told) -> tuple[int, Reading]:
+async def _judged(network: Network, root: Path, flags: list[str], reading: Reading, told: _Told) -> int:
     """Until it is judged, or a signal comes, or a role ends."""
     task = asyncio.current_task()
     assert task is not None
@@ -102,13 +102,13 @@ async def _judged(network: Network, root: Path, what: tuple[Order, Inventory], t
     told.say("bringing up the cluster and penstock")
     async with bed(network, root) as found:
         told.say("penstock's class is accepted; the suite starts")
-        judging = asyncio.create_task(judge(words(*what), found.kubeconfig, root / "suite.log", told.hear))
+        judging = asyncio.create_task(judge(flags, found.kubeconfig, root / "suite.log", reading))
         ended = asyncio.create_task(found.roles.ended())
         try:
             await asyncio.wait({judging, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not judging.done():
                 await ended
-            code, reading = await judging
+            code = await judging
         finally:
             judging.cancel()
             ended.cancel()
@@ -116,8 +116,8 @@ async def _judged(network: Network, root: Path, what: tuple[Order, Inventory], t
     if code and not reading.failed():
         lines = (root / "suite.log").read_text(errors="replace").splitlines()[-_TAIL:]
         told.say("the suite ended before its tests:\n" + "\n".join(lines))
-        return _NO_VERDICT, reading
-    return (1 if code else 0), reading
+        return _NO_VERDICT
+    return 1 if code else 0
 
 
 def _print(reading: Reading, seconds: float, output: Output) -> None:
@@ -132,7 +132,7 @@ def _print(reading: Reading, seconds: float, output: Output) -> None:
         return
     console = Console(highlight=False)
     if failed:
-        table = Table("failed test", "seconds", "what it said")
+        table = Table(Column("failed test", no_wrap=True), "seconds", "what it said")
         for one in failed:
             table.add_row(one.test, f"{one.seconds:.1f}", "\n".join(one.said))
         console.print(table)

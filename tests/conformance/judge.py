@@ -42,14 +42,15 @@ class Verdict:
 
 @dataclass(slots=True)
 class Reading:
-    """The suite's output, line by line."""
+    """The suite's output, line by line; each verdict is told to `hear`."""
 
+    hear: Callable[[Verdict], None]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     _test: str = ""
     _said: dict[str, list[str]] = field(default_factory=dict)
 
-    def line(self, line: str) -> Verdict | None:
-        """Take a line; the verdict that it is, when it is one."""
+    def line(self, line: str) -> None:
+        """Take a line."""
         # What is the framework's own starts with a mark (`-test.v=test2json`), perhaps behind a line without an end.
         text = line.rpartition("\x16")[2]
         if match := _NOW.match(text):
@@ -57,7 +58,7 @@ class Reading:
         elif match := _ENDED.search(text):
             verdict = Verdict(match[2], match[1], float(match[3]), tuple(self._said.get(match[2], ())[:3]))
             self.verdicts[verdict.test] = verdict
-            return verdict
+            self.hear(verdict)
         elif match := _SAID.match(text):
             said = self._said.setdefault(self._test, [])
             if match[1].strip() not in said:
@@ -65,7 +66,6 @@ class Reading:
         elif (said := self._said.get(self._test)) and said[-1].endswith(_UNEXPECTED) and not _LABEL.match(text):
             # The error itself is the line below.
             said[-1] = f"{said[-1]} {text.strip()}"
-        return None
 
     def failed(self) -> list[Verdict]:
         """Those that failed, as they ended."""
@@ -95,22 +95,20 @@ def words(order: Order, inventory: Inventory) -> list[str]:
     return found
 
 
-async def judge(flags: Sequence[str], kubeconfig: Path, log: Path, hear: Callable[[Verdict], None]) -> tuple[int, Reading]:
-    """Run the suite to its end; answers its exit code. Cancelled, it is stopped. All that it says is in `log`."""
+async def judge(flags: Sequence[str], kubeconfig: Path, log: Path, reading: Reading) -> int:
+    """Run the suite to its end; answers its exit code. Cancelled, it is stopped. All that it says is in `log`, and read."""
     process = await asyncio.create_subprocess_exec(
         str(binary("suite")), "-test.v=test2json", "-test.run", "^TestConformance$", "-test.timeout", f"{_MINUTES}m", *flags,
         env={**os.environ, "KUBECONFIG": str(kubeconfig)}, cwd=log.parent, limit=_LINE_BYTES,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    reading = Reading()
     assert process.stdout is not None
     try:
         with log.open("wb") as file:
             async for raw in process.stdout:
                 file.write(raw)
-                if (verdict := reading.line(raw.decode(errors="replace").rstrip("\n"))) is not None:
-                    hear(verdict)
-        return await process.wait(), reading
+                reading.line(raw.decode(errors="replace").rstrip("\n"))
+        return await process.wait()
     finally:
         if process.returncode is None:
             process.terminate()

@@ -30,8 +30,10 @@ _ASKS = Inventory("v1.6.3", ("Gateway", "HTTPRoute", "HTTPRouteRetry"), {"HTTPRo
 
 
 def test_a_verdict_is_heard_when_its_test_ends_with_what_it_said() -> None:
-    reading = Reading()
-    heard = [found for line in _OUTPUT.splitlines() if (found := reading.line(line)) is not None]
+    heard: list[Verdict] = []
+    reading = Reading(heard.append)
+    for line in _OUTPUT.splitlines():
+        reading.line(line)
     failed = Verdict(
         "TLSRouteListener", "FAIL", 60.03,
         ("Received unexpected error: context deadline exceeded", "error waiting for Gateway status"),
