@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-kubernetes kubernetes-bed lint bench chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,11 +23,17 @@ $(VENV)/.ready: deploy/requirements.lock pyproject.toml
 test: setup ## run every test; those against a real API server when `make kubernetes-bed` was run, else it says so
 	@if $(BIN)/python -m tests.kubernetes.bed ready; then $(BIN)/pytest -q; else $(BIN)/pytest -q -m "not kubernetes"; fi
 
-kubernetes-bed: setup ## build etcd and kube-apiserver from their Go modules into the cache: needs go, 12 minutes once
+kubernetes-bed: setup ## build etcd, kube-apiserver and the conformance suite into the cache: needs go, 15 minutes once
 	$(BIN)/python -m tests.kubernetes.bed
 
 test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API server's too; KUBERNETES_OBJECTS sets how many
 	$(BIN)/pytest -q tests/kubernetes
+
+conformance: setup ## the Gateway API's conformance suite, all features; REPORT is where its report goes; needs root, ip, go
+	$(BIN)/python -m tests.conformance --report $${REPORT:-docs/conformance/report.yaml}
+
+conformance-core: setup ## the suite's core tests alone: about 90 seconds
+	$(BIN)/python -m tests.conformance --core
 
 demo: setup ## the main job with real Kafka and real Envoy; ends by itself
 	$(BIN)/python deploy/demo/demo.py

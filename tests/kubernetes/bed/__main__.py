@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.conformance import binaries as conformance
 from tests.kubernetes.bed.binaries import NEEDED, MissingBedError, build, folder, is_built
 
 
@@ -15,10 +16,11 @@ def main() -> int:
         return 0 if is_built() else 1
     try:
         build()
+        conformance.build()
     except (MissingBedError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"{error}\n")
         return 3
-    sys.stdout.write(f"the Kubernetes test bed is in {folder()}\n")
+    sys.stdout.write(f"the Kubernetes test bed is in {folder()}, the conformance suite in {conformance.folder()}\n")
     return 0
 
 

@@ -1,0 +1,62 @@
+"""What is read of the suite's output, and what it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conformance.binaries import Inventory
+from tests.conformance.judge import Order, Reading, Verdict, words
+
+_OUTPUT = """\
+\x16=== RUN   TestConformance
+    suite.go:395: Test Setup: Applying base manifests
+\x16=== RUN   TestConformance/TLSRouteListener
+\x16=== RUN   TestConformance/TLSRouteListener/must_be_refused
+    helpers.go:1: no end of line\x16=== NAME  TestConformance/TLSRouteListener/must_be_refused
+        \tError Trace:\thelpers.go:1
+        \tError:      \tReceived unexpected error:
+        \t            \tcontext deadline exceeded
+        \tTest:       \tTestConformance/TLSRouteListener/must_be_refused
+        \tMessages:   \terror waiting for Gateway status
+\x16--- FAIL: TestConformance/TLSRouteListener/must_be_refused (60.00s)
+\x16--- FAIL: TestConformance/TLSRouteListener (60.03s)
+\x16=== NAME  TestConformance
+\x16=== RUN   TestConformance/MeshBasic
+\x16--- SKIP: TestConformance/MeshBasic (0.00s)
+\x16--- PASS: TestConformance/UDPRoute (0.82s)
+\x16--- FAIL: TestConformance (110.99s)
+"""
+_ASKS = Inventory("v1.6.3", ("Gateway", "HTTPRoute", "HTTPRouteRetry"), {"HTTPRouteRetry": ("HTTPRoute", "HTTPRouteRetry")})
+
+
+def test_a_verdict_is_heard_when_its_test_ends_with_what_it_said() -> None:
+    heard: list[Verdict] = []
+    reading = Reading(heard.append)
+    for line in _OUTPUT.splitlines():
+        reading.line(line)
+    failed = Verdict(
+        "TLSRouteListener", "FAIL", 60.03,
+        ("Received unexpected error: context deadline exceeded", "error waiting for Gateway status"),
+    )  # fmt: skip
+    assert heard == [failed, Verdict("MeshBasic", "SKIP", 0.0), Verdict("UDPRoute", "PASS", 0.82)]
+    assert reading.failed() == [failed]
+
+
+def _flag(found: list[str], name: str) -> str:
+    return found[found.index(name) + 1]
+
+
+def test_all_is_every_feature_and_core_is_not(tmp_path: Path) -> None:
+    everything = words(Order("1", report=tmp_path / "report.yaml"), _ASKS)
+    assert _flag(everything, "-supported-features") == "Gateway,HTTPRoute,HTTPRouteRetry"
+    assert _flag(everything, "-report-output") == str(tmp_path / "report.yaml")
+    core = words(Order("1", core=True), _ASKS)
+    assert "HTTPRouteRetry" not in _flag(core, "-supported-features")
+    assert _flag(core, "-conformance-profiles") == _flag(everything, "-conformance-profiles")
+    assert "-report-output" not in core
+
+
+def test_one_test_is_run_whatever_its_features() -> None:
+    found = words(Order("1", only="HTTPRouteRetry"), _ASKS)
+    assert _flag(found, "-run-test") == "HTTPRouteRetry"
+    assert "-conformance-profiles" not in found
