@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engine.status.features import FEATURES
 from tests.e2e.site import GATEWAY, route
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import ApiServerProcess
@@ -68,6 +69,8 @@ def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(api_server: ApiSe
             env={"PENSTOCK_XDS_ADDRESS": address, "PENSTOCK_XDS_LISTEN": address, "HERE": str(tmp_path)},
         )  # fmt: skip
         until(lambda: conditions(api_server, _CLASS).get("Accepted") == "Accepted", START_SECONDS, run.text)
+        features = [one["name"] for one in _called(api_server, "GET", _CLASS)["status"]["supportedFeatures"]]
+        assert features == list(FEATURES)
         applied(api_server, GATEWAY.format(name="gw", port=80), route("one"))
         until(lambda: conditions(api_server, _GATEWAY).get("Accepted") == "Accepted", says=run.text)
         until(lambda: conditions(api_server, _ROUTE) == {"Accepted": "Accepted", "ResolvedRefs": "BackendNotFound"}, says=run.text)
