@@ -1,4 +1,4 @@
-"""Which features of the Gateway API penstock serves, by the names of its conformance suite; nothing is derived from it."""
+"""Which features of the Gateway API penstock serves, by the names of its conformance suite; nothing derives from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`penstock controller` as people use it: one process to start, and a real API server gets its class, statuses and proxies."""
+"""`penstock controller` as people use it: a real API server gets its class, statuses and proxies, by RBAC's leave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,40 @@ import pytest
 
 from engine.status.features import FEATURES
 from tests.e2e.site import GATEWAY, route
+from tests.kubernetes.authorized import AuthorizingServer
 from tests.kubernetes.bed.api import Api
-from tests.kubernetes.bed.server import ApiServerProcess
-from tests.kubernetes.test_served import applied, emptied
+from tests.kubernetes.test_served import applied
 from tests.support.running import START_SECONDS, Running, free_port, pid_of, processes, tidy, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.timeout(300)]
-_CLASS = "/apis/gateway.networking.k8s.io/v1/gatewayclasses/penstock"
-_GATEWAY = "/apis/gateway.networking.k8s.io/v1/namespaces/default/gateways/gw"
-_ROUTE = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/r"
-_DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/gw"
+_API = "/apis/gateway.networking.k8s.io/v1"
+_CLASS = f"{_API}/gatewayclasses/penstock"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/penstock-system/leases"
+_HTTPS = GATEWAY.replace(
+    "protocol: HTTP", "protocol: HTTPS, hostname: a.example, tls: {{certificateRefs: [{{name: none}}]}}"
+)
 _ROLES = ("watch", "resolve", "project", "publish", "write-status", "deploy", r"kafka\.Kafka")
 
 
-def conditions(server: ApiServerProcess, path: str) -> dict[str, str]:
-    """Type -> reason of what stands in an object's status, of a route's in its parents; empty when it is not there."""
-    status = _called(server, "GET", path).get("status") or {}
-    owners = status.get("parents") or [status]
-    return {one["type"]: one["reason"] for owner in owners for one in owner.get("conditions") or ()}
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthorizingServer]:
+    found = AuthorizingServer(tmp_path_factory.mktemp("authorizing"), "penstock-system", "penstock")
+
+    async def start() -> None:
+        await found.start()
+        async with Api(found) as api:
+            await api.ready()
+            await api.install()
+            await found.grant(api)
+
+    try:
+        asyncio.run(start())
+        yield found
+    finally:
+        asyncio.run(found.stop())
 
 
-def _called(server: ApiServerProcess, method: str, path: str) -> Mapping[str, Any]:
+def called(server: AuthorizingServer, method: str, path: str) -> Mapping[str, Any]:
     """The answer; empty for what is not there."""
 
     async def call() -> Any:
@@ -48,41 +60,64 @@ def _called(server: ApiServerProcess, method: str, path: str) -> Mapping[str, An
     return found
 
 
-@contextmanager
-def cleared(server: ApiServerProcess) -> Iterator[None]:
-    """What was made in the cluster is taken away again: other tests share it, and it has no garbage collector."""
-    try:
-        yield
-    finally:
-        core = [f"/api/v1/namespaces/default/{kind}/gw" for kind in ("services", "serviceaccounts", "configmaps")]
-        for path in (_CLASS, _DEPLOYMENT, *core):
-            _called(server, "DELETE", path)
+def of(kind: str, name: str, root: str = _API) -> str:
+    """The path of an object in namespace default."""
+    return f"{root}/namespaces/default/{kind}/{name}"
 
 
-def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(api_server: ApiServerProcess, tmp_path: Path) -> None:
+def conditions(server: AuthorizingServer, path: str) -> dict[str, str]:
+    """Type -> reason of what stands in a status, its parents and its listeners; empty when it is not there."""
+    status = called(server, "GET", path).get("status") or {}
+    owners = [*(status.get("listeners") or ()), *(status.get("parents") or ()), status]
+    return {one["type"]: one["reason"] for owner in owners for one in owner.get("conditions") or ()}
+
+
+def started(server: AuthorizingServer, tmp_path: Path) -> Running:
     address = f"127.0.0.1:{free_port()}"
-    with tidy(tmp_path), emptied(api_server), cleared(api_server):
-        run = Running(
-            "--cluster", "east", "--kubeconfig", str(api_server.kubeconfig(api_server.port)),
-            "--data", str(tmp_path / "data"), "--plain",
-            command="controller", out=tmp_path / "out",
-            env={"PENSTOCK_XDS_ADDRESS": address, "PENSTOCK_XDS_LISTEN": address, "HERE": str(tmp_path)},
-        )  # fmt: skip
-        until(lambda: conditions(api_server, _CLASS).get("Accepted") == "Accepted", START_SECONDS, run.text)
-        features = [one["name"] for one in _called(api_server, "GET", _CLASS)["status"]["supportedFeatures"]]
-        assert features == list(FEATURES)
-        applied(api_server, GATEWAY.format(name="gw", port=80), route("one"))
-        until(lambda: conditions(api_server, _GATEWAY).get("Accepted") == "Accepted", says=run.text)
-        until(lambda: conditions(api_server, _ROUTE) == {"Accepted": "Accepted", "ResolvedRefs": "BackendNotFound"}, says=run.text)
-        until(lambda: _called(api_server, "GET", _DEPLOYMENT), says=run.text)
+    return Running(
+        "--cluster", "east", "--kubeconfig", str(server.restricted()), "--data", str(tmp_path / "data"), "--plain",
+        command="controller", out=tmp_path / "out",
+        env={
+            "PENSTOCK_XDS_ADDRESS": address, "PENSTOCK_XDS_LISTEN": address, "HERE": str(tmp_path),
+            "PENSTOCK_LEASE_NAMESPACE": "penstock-system",
+        },
+    )  # fmt: skip
+
+
+def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: AuthorizingServer, tmp_path: Path) -> None:
+    deployment = of("deployments", "gw", "/apis/apps/v1")
+    with tidy(tmp_path):
+        run = started(server, tmp_path)
+        until(lambda: conditions(server, _CLASS).get("Accepted") == "Accepted", START_SECONDS, run.text)
+        found = called(server, "GET", _CLASS)["status"]["supportedFeatures"]
+        assert [one["name"] for one in found] == list(FEATURES)
+        applied(server, GATEWAY.format(name="gw", port=80), _HTTPS.format(name="gw2", port=443), route("one"))
+        until(lambda: conditions(server, of("gateways", "gw")).get("Accepted") == "Accepted", says=run.text)
+        wanted = {"Accepted": "Accepted", "ResolvedRefs": "BackendNotFound"}
+        until(lambda: conditions(server, of("httproutes", "r")) == wanted, says=run.text)
+        # Pending until the watcher has asked for the Secret, and was let.
+        secret = of("gateways", "gw2")
+        until(lambda: conditions(server, secret).get("ResolvedRefs") == "InvalidCertificateRef", says=run.text)
+        _gone_with_its_gateway(server, run)
+        until(lambda: called(server, "GET", deployment), says=run.text)
         # Nobody runs its pods here, so no proxy acknowledges anything.
-        assert conditions(api_server, _GATEWAY)["Programmed"] != "Programmed"
+        assert conditions(server, of("gateways", "gw"))["Programmed"] != "Programmed"
         running = {role: pid_of(tmp_path, rf"{role}( |$)") for role in _ROLES}
         assert all(running.values()), running
-        os.kill(running["write-status"], signal.SIGKILL)
-        applied(api_server, GATEWAY.format(name="gw2", port=80))
-        until(lambda: conditions(api_server, _GATEWAY + "2").get("Accepted") == "Accepted", says=run.text)
+        os.kill(running["deploy"], signal.SIGKILL)
+        until(lambda: pid_of(tmp_path, "cli deploy") not in (0, running["deploy"]), says=run.text)
+        held = [one["spec"]["holderIdentity"] for one in called(server, "GET", _LEASES)["items"]]
+        assert len(held) == 3, held
         assert run.ends(signal.SIGTERM) == 0
         assert processes(tmp_path) == {}
         assert "everything has ended" in run.text()
-        assert _called(api_server, "GET", _DEPLOYMENT), "proxies serve on"
+        assert "forbidden" not in run.text().lower(), run.text()
+        assert called(server, "GET", deployment), "proxies serve on"
+
+
+def _gone_with_its_gateway(server: AuthorizingServer, run: Running) -> None:
+    """What the deployer made it may take away."""
+    deployment = of("deployments", "gw2", "/apis/apps/v1")
+    until(lambda: called(server, "GET", deployment), says=run.text)
+    called(server, "DELETE", of("gateways", "gw2"))
+    until(lambda: not called(server, "GET", deployment), says=run.text)
