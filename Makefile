@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,8 +20,17 @@ $(VENV)/.ready: deploy/requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup ## run every test; those against a real API server when `make kubernetes-bed` was run, else it says so
-	@if $(BIN)/python -m tests.kubernetes.bed ready; then $(BIN)/pytest -q; else $(BIN)/pytest -q -m "not kubernetes"; fi
+test: setup ## run every test; those that need a real API server or helm when `make kubernetes-bed helm` was run, else it says so
+	@without=""; \
+	$(BIN)/python -m tests.kubernetes.bed ready || without="not kubernetes"; \
+	$(BIN)/python -m tests.chart ready || without="$${without:+$$without and }not helm"; \
+	$(BIN)/pytest -q -m "$$without"
+
+helm: setup ## build helm from its Go module into the cache: needs go, a minute once
+	$(BIN)/python -m tests.chart
+
+test-chart: helm ## the tests of the Helm chart
+	$(BIN)/pytest -q tests/chart
 
 kubernetes-bed: setup ## build etcd, kube-apiserver and the conformance suite into the cache: needs go, 15 minutes once
 	$(BIN)/python -m tests.kubernetes.bed
@@ -48,7 +57,7 @@ lint: setup ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 golden: setup ## rewrite what the golden cases say; read the difference
-	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/sinks/kubernetes -k "not played"
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/sinks/kubernetes tests/models/test_crd.py tests/streams/test_permissions.py tests/chart/test_files.py -k "not played"
 
 mutants: setup ## every seeded mutant of the translation against the goldens; the list is printed
 	$(BIN)/pytest -q -s tests/mutants

@@ -1,4 +1,4 @@
-"""One standalone run: broker, topics, roles and proxies come up in this order and go down in the other.
+"""All roles together: broker, topics, roles and local proxies come up in this order and go down in the other.
 
 It does none of their work. What outlives a killed run (broker, Envoys) is adopted by the next.
 """
@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from streams.backoff import Backoff
@@ -30,9 +29,9 @@ _WATCH_SECONDS = 0.5
 _LOOK_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
 _BACKOFF_SECONDS = (1.0, 2.0, 5.0)
-_SERVING = ("publish", "deploy")
-"""Roles that go on without Kafka."""
-_FOLDING = ("resolve", "project")
+_PUBLISH = Role("publish", ("publish",))
+"""Goes on without Kafka, as sinks do."""
+_FOLDING = (Role("resolve", ("resolve",)), Role("project", ("project",)))
 
 
 class _Moved(Exception):  # noqa: N818
@@ -40,11 +39,19 @@ class _Moved(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What is read and written: the role that watches each cluster, by its name, and roles that go on without Kafka."""
+
+    sources: Mapping[str, Role]
+    sinks: tuple[Role, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standalone:
     """`environment` is what roles get beside ours; `show` displays the log while it runs."""
 
     settings: Settings
-    sources: Sequence[tuple[str, Path]]
+    outside: Outside
     environment: Mapping[str, str]
     say: Say
     show: Callable[[Log, int], Coroutine[Any, Any, None]]
@@ -63,10 +70,11 @@ class Standalone:
 
     async def _bring_up(self, tasks: asyncio.TaskGroup) -> None:
         is_served = snapshot_file(self.settings).exists()
+        serving = (_PUBLISH, *self.outside.sinks)
         address = self.settings.brokers or self._broker.address()
         if is_served:
             # First what serves: proxies that start get the last state, whatever becomes of Kafka.
-            self._keep_roles(tasks, _SERVING)
+            self._keep_roles(tasks, serving)
         if not self.settings.brokers:
             before, address = address, await self._start_broker(is_patient=is_served)
             if is_served and address != before:
@@ -74,7 +82,7 @@ class Standalone:
         self.say("broker", f"Kafka at {address}")
         log = KafkaLog(address, self.settings.topic_prefix, self.settings.security())
         await self._create_topics(log, is_patient=is_served)
-        self._keep_roles(tasks, _FOLDING if is_served else _SERVING + _FOLDING, self.sources)
+        self._keep_roles(tasks, (*(() if is_served else serving), *_FOLDING, *self.outside.sources.values()))
         tasks.create_task(self.show(log, self.settings.partition), name="view")
         tasks.create_task(self._tell_absent(log), name="absent")
         tasks.create_task(self._look_at_topics(log), name="topics")
@@ -84,7 +92,10 @@ class Standalone:
             tasks.create_task(self._mend(log, back), name="mend")
 
     async def down(self) -> None:
-        """End the proxies, then the embedded broker; what cannot be ended keeps nothing else alive. Raises OSError."""
+        """End the local proxies, then the embedded broker; what cannot be ended keeps nothing else alive.
+
+        Proxies in a cluster serve on. Raises OSError.
+        """
         try:
             await stop_all(self.settings.data.resolve() / "proxies")
         finally:
@@ -95,13 +106,7 @@ class Standalone:
     def _broker(self) -> Broker:
         return Broker(self.settings.data / "broker", lambda text: self.say("broker", text))
 
-    def _keep_roles(
-        self, tasks: asyncio.TaskGroup, names: Sequence[str], sources: Sequence[tuple[str, Path]] = ()
-    ) -> None:
-        roles = [Role(name, (name,)) for name in names]
-        roles += [
-            Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}")) for cluster, directory in sources
-        ]
+    def _keep_roles(self, tasks: asyncio.TaskGroup, roles: Sequence[Role]) -> None:
         tasks.create_task(Supervisor(roles, self.environment, self.say).run(), name="supervisor")
 
     async def _create_topics(self, log: KafkaLog, *, is_patient: bool) -> None:
@@ -126,7 +131,7 @@ class Standalone:
         backoff = Backoff(_RETRY_SECONDS)
         while True:
             try:
-                found = await absent(log, self.settings.partition, {cluster for cluster, _ in self.sources})
+                found = await absent(log, self.settings.partition, self.outside.sources)
             except LogError:
                 await backoff.wait()
                 continue
@@ -149,7 +154,7 @@ class Standalone:
     async def _mend(self, log: KafkaLog, back: asyncio.Event) -> None:
         """After each start of the embedded broker: end transactions that it left hanging when it died."""
         backoff = Backoff(_RETRY_SECONDS)
-        found = writers(self.settings.domain, [cluster for cluster, _ in self.sources])
+        found = writers(self.settings.domain, self.outside.sources)
         while True:
             try:
                 await mend(log, found, self.settings.domain, self.settings.partition)

@@ -16,6 +16,7 @@ _PARAMETERS = 5
 
 _WIDE = {
     # Commands: typer makes an option of each parameter.
+    "streams/cli/controller.py:controller",
     "streams/cli/get.py:get",
     "streams/cli/log.py:show_log",
     "streams/cli/replay.py:replay",

@@ -9,10 +9,11 @@ from engine.resolve.manifest import object_of, refused_from_the_start, spec_of
 from engine.resolve.parameters import class_parameters
 from engine.resolve.settings import settings
 from engine.status.condition import condition, not_taken, present
+from engine.status.features import FEATURES
 
 
 def gateway_class_status(graph: Reader, ref: Ref) -> Outputs:
-    """Accepted when it names our controller; other controllers' classes are not written to."""
+    """Accepted when it names our controller, with what we serve; other controllers' classes are not written to."""
     object_ = object_of(graph, ref)
     never = refused_from_the_start(graph, ref)
     if never is not None:
@@ -27,5 +28,6 @@ def gateway_class_status(graph: Reader, ref: Ref) -> Outputs:
     text = f"{refusal}; until it is mended, the last good revision counts" if refusal else text
     bad = bool(problem or refusal)
     accepted = condition("Accepted", not bad, "InvalidParameters" if bad else "Accepted", text, generation)
-    status = {"generation": generation, "status": {"conditions": [accepted]}, "programmed": {}}
+    told = {"conditions": [accepted], "supportedFeatures": [{"name": one} for one in FEATURES]}
+    status = {"generation": generation, "status": told, "programmed": {}}
     return Outputs((("status", str(ref), status),))

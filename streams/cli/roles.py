@@ -1,4 +1,4 @@
-"""The roles of `penstock run` as commands of their own: watch, resolve, project, publish, deploy."""
+"""The roles of `penstock run` and `penstock controller` as commands of their own."""
 
 from __future__ import annotations
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from streams.cli.logs import configure_logs
 from streams.cli.output import fail
-from streams.cli.pipe import outlive_the_reader
-from streams.cli.roles import load_settings, named, said
+from streams.cli.roles import load_settings, named
+from streams.cli.together import is_live, serve
 from streams.data_directory import inside
-
-if TYPE_CHECKING:
-    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -50,11 +41,15 @@ def run(  # noqa: PLR0913  the options of the command
     for _, directory in sources:
         if (words := inside(directory, settings.data)) is not None:
             fail(words, 3)
-    os.environ.update(environment)
-    try:
-        _serve(settings, sources, environment, live=sys.stdout.isatty() and not plain)
-    except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
-        fail(said(error), 3)
+    from streams.standalone import Outside  # noqa: PLC0415  heavy imports only once the words were right
+    from streams.supervisor import Role  # noqa: PLC0415
+
+    watches = {
+        cluster: Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}"))
+        for cluster, directory in sources
+    }
+    outside = Outside(watches, (Role("deploy", ("deploy",)),))
+    serve(settings, outside, environment, live=is_live(plain=plain))
 
 
 def _sources(directories: list[str]) -> list[tuple[str, Path]]:
@@ -65,53 +60,3 @@ def _sources(directories: list[str]) -> list[tuple[str, Path]]:
         if not directory.is_dir():
             fail(f"{directory} is not a directory: name the directory that holds your manifests", 3)
     return sources
-
-
-def _serve(settings: Settings, sources: list[tuple[str, Path]], environment: dict[str, str], *, live: bool) -> None:
-    """Hold the data directory and run until a signal; whatever was started is ended, however far it came."""
-    from streams.cli.view import Screen  # noqa: PLC0415  heavy imports only once the words were right
-    from streams.identity import lock  # noqa: PLC0415
-    from streams.main import key  # noqa: PLC0415
-    from streams.sinks.local_envoy import checked, envoy_binary  # noqa: PLC0415
-    from streams.sources.absent import note  # noqa: PLC0415
-    from streams.standalone import Standalone  # noqa: PLC0415
-
-    outlive_the_reader()
-    configure_logs()
-    if settings.envoy is not None:
-        checked(envoy_binary(settings.envoy))
-    with lock(settings.data):
-        key(settings)
-        note(settings.data, [cluster for cluster, _ in sources])
-        only = sources[0][0] if len(sources) == 1 else None
-        screen = Screen(settings.data / "logs", only, live=live)
-        standalone = Standalone(settings, sources, environment, screen.say, screen.show)
-        try:
-            asyncio.run(_until_signal(standalone.up(), lambda: screen.say("run", "ending")))
-        finally:
-            # In a loop of its own: a broker that was just being started is there by now, and a second Ctrl-C waits.
-            asyncio.run(_undisturbed(standalone.down()))
-        screen.say("run", "everything has ended")
-
-
-async def _until_signal(work: Coroutine[Any, Any, None], ending: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work)
-
-    def end() -> None:
-        ending()
-        task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
-
-
-async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: None)
-    await work

@@ -17,6 +17,8 @@ from streams.kubernetes.lease import RETRY, Election
 from streams.reminder import Reminder
 
 _LOG = structlog.get_logger()
+LEASE: Final = Target("coordination.k8s.io", "Lease", "leases", "v1")
+"""What is read and written here: of the kind, the one that a role has."""
 _RELEASE_SECONDS: Final = 2.0
 
 
@@ -35,7 +37,7 @@ class Candidate:
     @property
     def target(self) -> Target:
         """The Lease."""
-        return Target("coordination.k8s.io", "Lease", "leases", "v1", self.namespace, self.name)
+        return LEASE._replace(namespace=self.namespace, name=self.name)
 
 
 async def lead(cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]]) -> None:

@@ -29,7 +29,8 @@ from streams.process import remember, running
 from streams.settings import Settings
 from streams.sources.absent import note, words
 from streams.sources.stamp import CLUSTER, stamped
-from streams.standalone import Standalone
+from streams.standalone import Outside, Standalone
+from streams.supervisor import Role
 from streams.topics import Topic, key
 from tests.cli.log import TIME, Place
 
@@ -255,7 +256,8 @@ async def test_a_run_names_what_it_serves_and_does_not_watch(broker: str, tmp_pa
     place = await asyncio.to_thread(place_of, broker, tmp_path)
     log = KafkaLog(place.brokers, place.prefix)
     said: list[tuple[str, str]] = []
-    for sources in ([("east", tmp_path), ("west", tmp_path)], [("east", tmp_path)]):
-        run = Standalone(Settings(data=tmp_path), sources, {}, lambda *one: said.append(one), lambda *_: asyncio.sleep(0))
+    for sources in (("east", "west"), ("east",)):
+        outside = Outside({one: Role("watch", ("watch", one)) for one in sources})
+        run = Standalone(Settings(data=tmp_path), outside, {}, lambda *one: said.append(one), lambda *_: asyncio.sleep(0))
         await run._tell_absent(log)
     assert said == [("run", f"warning: {words('west', 3)}")]

@@ -29,6 +29,11 @@ _MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC = (
     ("words", "needed", "foreign"),
     [
         ("run {tmp}", "streams.standalone", {_MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC}),
+        (
+            "controller --cluster east --kubeconfig /proc/self/status",
+            "streams.standalone",
+            {_MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC, "kubernetes_asyncio"},
+        ),
         ("deploy", "streams.sinks.local_envoy", {_MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC}),
         ("deploy --cluster east --kubeconfig {tmp}/none", "streams.sinks.kubernetes.deployer", {_ENGINE, _ENVOY, _FAUST, _GRPC}),
         ("project", "streams.projections.convergence", {_MODELS, _ENGINE, _ENVOY, _GRPC}),

@@ -15,7 +15,7 @@ import pytest
 from streams.broker import Broker
 from streams.process import Process, remember, spawn
 from streams.settings import Settings
-from streams.standalone import Standalone
+from streams.standalone import Outside, Standalone
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def test_what_cannot_be_ended_keeps_nothing_else_alive(tmp_path: Path, monkeypat
             kill(pid, number)
 
         monkeypatch.setattr(os, "kill", refused)
-        run = Standalone(Settings(data=tmp_path), (), {}, lambda *_: None, lambda *_: asyncio.sleep(0))
+        run = Standalone(Settings(data=tmp_path), Outside({}), {}, lambda *_: None, lambda *_: asyncio.sleep(0))
         with pytest.raises(OSError, match=f"end process {stubborn.pid} yourself: .*not permitted"):
             asyncio.run(run.down())
         monkeypatch.undo()

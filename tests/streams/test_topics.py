@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from streams.kafka import KafkaLog
 from streams.ports import TopicMissing
 from streams.settings import Settings
-from streams.standalone import Standalone
+from streams.standalone import Outside, Standalone
 from streams.topics import Topic, topic_name
 from tests.streams.toy import kafka_log, until
 
@@ -36,7 +36,7 @@ async def test_a_retention_that_is_limited_later_is_told_while_it_runs(
         await log.check_topics(1)
         admin = AIOKafkaAdminClient(bootstrap_servers=broker)
         await admin.start()
-        run = Standalone(Settings(data=tmp_path), (), {}, lambda _, text: said.append(text), lambda *_: asyncio.sleep(0))
+        run = Standalone(Settings(data=tmp_path), Outside({}), {}, lambda _, text: said.append(text), lambda *_: asyncio.sleep(0))
         task = asyncio.create_task(run._look_at_topics(log))
         try:
             name = topic_name(Topic.CHANGES, log.prefix)

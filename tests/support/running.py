@@ -35,13 +35,15 @@ def until(question: Callable[[], object], seconds: float = SECONDS, says: Callab
 
 
 class Running:
-    """A `penstock run` in a process of its own."""
+    """A `penstock run`, or another `command` that does not end by itself, in a process of its own."""
 
-    def __init__(self, *arguments: str, out: Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
+    def __init__(
+        self, *arguments: str, out: Path, env: dict[str, str] | None = None, cwd: Path | None = None, command: str = "run"
+    ) -> None:
         self._out = out
         with out.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "run", *arguments],
+                [sys.executable, "-m", "streams.cli", command, *arguments],
                 stdout=file,
                 stderr=file,
                 env={**os.environ, **(env or {})},

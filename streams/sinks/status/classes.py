@@ -11,6 +11,8 @@ from streams.kubernetes.cluster import Cluster, ClusterError, Conflict, Target, 
 from streams.reminder import Reminder
 
 _LOG = structlog.get_logger()
+CLASS: Final = Target("gateway.networking.k8s.io", "GatewayClass", "gatewayclasses", "v1")
+"""What is made here."""
 _DESCRIPTION: Final = "Gateways served by penstock"
 
 
@@ -25,7 +27,7 @@ async def ensure_class(cluster: ClassCluster, name: str, controller: str) -> Non
     """
     if not name:
         return
-    target = Target("gateway.networking.k8s.io", "GatewayClass", "gatewayclasses", "v1", "", name)
+    target = CLASS._replace(name=name)
     spec = {"controllerName": controller, "description": _DESCRIPTION}
     reminder, backoff = Reminder(), Backoff()
     while True:

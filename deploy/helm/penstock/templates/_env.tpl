@@ -1,0 +1,70 @@
+{{/* Every setting that the chart makes. */}}
+{{- define "penstock.env" -}}
+{{- $kafka := .Values.kafka -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: PENSTOCK_DATA
+  value: /var/lib/penstock/data
+- name: PENSTOCK_SEALING_KEY
+  value: {{ printf "/etc/penstock/sealing/%s" .Values.sealingKey.key | quote }}
+- name: PENSTOCK_LEASE_NAMESPACE
+  value: {{ .Release.Namespace | quote }}
+- name: PENSTOCK_DOMAIN
+  value: {{ .Values.domain | quote }}
+- name: PENSTOCK_PARTITION
+  value: {{ .Values.partition | quote }}
+- name: PENSTOCK_GATEWAY_CLASS
+  value: {{ .Values.gatewayClass | quote }}
+- name: PENSTOCK_CONTROLLER_NAME
+  value: {{ .Values.controllerName | quote }}
+- name: PENSTOCK_LOG_LEVEL
+  value: {{ .Values.logLevel | quote }}
+{{- with .Values.proxyImage }}
+- name: PENSTOCK_PROXY_IMAGE
+  value: {{ . | quote }}
+{{- end }}
+- name: PENSTOCK_XDS_LISTEN
+  value: {{ printf "0.0.0.0:%v" .Values.xds.port | quote }}
+- name: PENSTOCK_XDS_ADDRESS
+  value: {{ printf "%s.%s.svc:%v" (include "penstock.name" .) .Release.Namespace .Values.xds.port | quote }}
+{{- if .Values.xds.tls.secretName }}
+- name: PENSTOCK_XDS_CERTIFICATE
+  value: /etc/penstock/xds/tls.crt
+- name: PENSTOCK_XDS_KEY
+  value: /etc/penstock/xds/tls.key
+- name: PENSTOCK_XDS_CA
+  value: /etc/penstock/xds/ca.crt
+{{- end }}
+- name: PENSTOCK_BROKERS
+  value: {{ $kafka.brokers | quote }}
+- name: PENSTOCK_TOPIC_PREFIX
+  value: {{ $kafka.topicPrefix | quote }}
+- name: PENSTOCK_SECURITY_PROTOCOL
+  value: {{ $kafka.securityProtocol | quote }}
+{{- if $kafka.tls.secretName }}
+- name: PENSTOCK_SSL_CA
+  value: /etc/penstock/kafka/ca.crt
+{{- end }}
+{{- if $kafka.tls.clientCertificate }}
+- name: PENSTOCK_SSL_CERTIFICATE
+  value: /etc/penstock/kafka/tls.crt
+- name: PENSTOCK_SSL_KEY
+  value: /etc/penstock/kafka/tls.key
+{{- end }}
+{{- with $kafka.sasl.secretName }}
+- name: PENSTOCK_SASL_MECHANISM
+  value: {{ $kafka.sasl.mechanism | quote }}
+- name: PENSTOCK_SASL_USERNAME
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: username
+- name: PENSTOCK_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: password
+{{- end }}
+{{- end }}

@@ -1,0 +1,56 @@
+"""A kube-apiserver that authorizes by RBAC, and a kubeconfig with no other rights than penstock's service account has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from streams.permissions import manifests
+from tests.kubernetes.bed.api import Api
+from tests.kubernetes.bed.server import ApiServerProcess
+
+_TOKEN = "penstock-token"
+_GROUPS = "system:serviceaccounts,system:authenticated"
+_ALL, _RBAC = "--authorization-mode=AlwaysAllow", "--authorization-mode=RBAC"
+_PLURALS = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+}
+
+
+class AuthorizingServer(ApiServerProcess):
+    """The bed's admin is of system:masters, which may do all; the service account has what it is granted."""
+
+    def __init__(self, root: Path, namespace: str, account: str) -> None:
+        super().__init__(root)
+        self.namespace, self.account = namespace, account
+
+    def _spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        if name == "apiserver":
+            assert _ALL in words, "the bed says it in another way now"
+            words = tuple(_RBAC if one == _ALL else one for one in words)
+            user = f"system:serviceaccount:{self.namespace}:{self.account}"
+            tokens = self.root / "tokens.csv"
+            tokens.write_text(f'{tokens.read_text()}{_TOKEN},{user},account,"{_GROUPS}"\n')
+        return super()._spawn(name, *words)
+
+    def restricted(self) -> Path:
+        """The service account's kubeconfig."""
+        found = json.loads(self.kubeconfig(self.port).read_text())
+        found["users"][0]["user"]["token"] = _TOKEN
+        path = self.root / "kubeconfig-restricted"
+        path.write_text(json.dumps(found))
+        return path
+
+    async def grant(self, api: Api) -> None:
+        """What `penstock rbac` prints."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await api.apply(namespace, "tests")
+        for one in manifests(self.namespace, self.account):
+            metadata = one["metadata"]
+            within = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+            path = f"/apis/{one['apiVersion']}{within}/{_PLURALS[one['kind']]}/{metadata['name']}"
+            await api.call("PATCH", f"{path}?fieldManager=tests&force=true", one, "application/apply-patch+yaml")
