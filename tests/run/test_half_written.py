@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from engine.events import Delete, Put
@@ -109,6 +111,21 @@ def test_where_no_file_can_be_told_none_is_waited_for(tmp_path: Path) -> None:
         file.write(service("a"))
         file.flush()
         assert Writers(lambda: 0.0).is_whole("a.yaml", path)
+
+
+def test_a_writer_that_comes_while_it_is_asked_ends_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("a"))
+    asking = f"""if True:
+        import subprocess, time
+        from pathlib import Path
+        from streams.sources.writing import Writers
+        writers, path = Writers(time.monotonic), Path({str(path)!r})
+        writer = subprocess.Popen(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do : > $0; i=$((i+1)); done", path])
+        while writer.poll() is None:
+            writers.is_whole("a.yaml", path)
+    """
+    assert subprocess.run([sys.executable, "-c", asking], check=False).returncode == 0
 
 
 async def test_a_directory_that_fills_up_again_deletes_nothing_meanwhile(tmp_path: Path) -> None:
