@@ -98,10 +98,7 @@ class Standalone:
     def _keep_roles(
         self, tasks: asyncio.TaskGroup, names: Sequence[str], sources: Sequence[tuple[str, Path]] = ()
     ) -> None:
-        roles = [Role(name, (name,)) for name in names]
-        roles += [
-            Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}")) for cluster, directory in sources
-        ]
+        roles = [Role(name, (name,)) for name in names] + [watcher(*one) for one in sources]
         tasks.create_task(Supervisor(roles, self.environment, self.say).run(), name="supervisor")
 
     async def _create_topics(self, log: KafkaLog, *, is_patient: bool) -> None:
@@ -191,3 +188,8 @@ class Standalone:
     def _remind(self, reminder: Reminder, text: str) -> None:
         if reminder.is_due(text):
             self.say("broker", text)
+
+
+def watcher(cluster: str, directory: Path) -> Role:
+    """The role that watches a directory; a link is named as it is, for it may be switched to another one."""
+    return Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.absolute()}"))
