@@ -196,3 +196,8 @@ class Standalone:
     def _remind(self, reminder: Reminder, text: str) -> None:
         if reminder.is_due(text):
             self.say("broker", text)
+
+
+def watcher(cluster: str, directory: Path) -> Role:
+    """The role that watches a directory; a link is named as it is, for it may be switched to another one."""
+    return Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.absolute()}"))

@@ -41,13 +41,10 @@ def run(  # noqa: PLR0913  the options of the command
     for _, directory in sources:
         if (words := inside(directory, settings.data)) is not None:
             fail(words, 3)
-    from streams.standalone import Outside  # noqa: PLC0415  heavy imports only once the words were right
+    from streams.standalone import Outside, watcher  # noqa: PLC0415  heavy imports only once the words were right
     from streams.supervisor import Role  # noqa: PLC0415
 
-    watches = {
-        cluster: Role(f"watch-{cluster}", ("watch", f"{cluster}={directory.resolve()}"))
-        for cluster, directory in sources
-    }
+    watches = {cluster: watcher(cluster, directory) for cluster, directory in sources}
     outside = Outside(watches, (Role("deploy", ("deploy",)),))
     serve(settings, outside, environment, live=is_live(plain=plain))
 

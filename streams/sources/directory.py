@@ -6,6 +6,7 @@ It reads files and nothing else: no watching, no log. One file changed costs tha
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,23 +16,30 @@ from engine.ref import Ref
 from streams.data_directory import is_data
 from streams.sources.content import EMPTY_FOLDER, shown
 from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
+from streams.sources.writing import Writers
 
 Signature = tuple[int, int, int, int]
 _BLOCK = 4096
 _LOOKS = 5
 _NAMED = 3
+_FILLING_SECONDS = 2.5
+_FILLED_SECONDS = 30.0
 
 
 class Directory:
     """The files below `root`, as one cluster's. Names that begin with a dot are ignored, links are followed.
 
-    Without any manifest it says nothing, unless it may be empty (`allow_empty`): what the log has of it stays.
+    Without any manifest it says nothing, unless it may be empty (`allow_empty`): what the log has of it stays. With
+    `writers` files are read when nobody writes them; without, as they are.
     """
 
-    def __init__(self, root: Path, cluster: str, *, allow_empty: bool = False) -> None:
+    def __init__(self, root: Path, cluster: str, *, allow_empty: bool = False, writers: Writers | None = None) -> None:
         self.root = root.absolute()
         self._cluster = cluster
         self._allow_empty = allow_empty
+        self._writers = writers
+        self._filling: tuple[float, float] | None = None
+        """Since it took the place of another: when that was, and when a file was last new in it, in seconds."""
         self._files: dict[str, File] = {}
         self._odd: dict[str, File] = {}
         """Those that something is to be told of: all others need not be looked through for a change of one."""
@@ -68,8 +76,27 @@ class Directory:
 
     @property
     def is_partial(self) -> bool:
-        """Whether something was broken from the start: what it said before cannot be told from what is gone."""
-        return any(file.broken and file.blind for file in self._odd.values()) or bool(self._closed)
+        """Whether what was said before cannot be told from what is gone.
+
+        Something was broken from the start, or a new file or the directory itself is still being filled.
+        """
+        waited = self._writers.unfinished - self._files.keys() if self._writers is not None else ()
+        is_blind = any(file.broken and file.blind for file in self._odd.values())
+        return is_blind or bool(self._closed or waited) or self.is_filling
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether it took the place of another a moment ago, and more may come: look again in a second."""
+        return self._filling is not None
+
+    def unfinished(self) -> list[str]:
+        """The paths (for `look`) of files that somebody writes: look again soon, nothing tells when he is done."""
+        names = self._writers.unfinished if self._writers is not None else set()
+        return [str(self.root / name) for name in sorted(names)]
+
+    def late(self) -> list[str]:
+        """Names of files that were read though somebody has them open for writing: he has had them for too long."""
+        return sorted(self._writers.late) if self._writers is not None else []
 
     def identity(self) -> tuple[int, int] | None:
         """Which directory it is: another one when it was replaced, or a link to it moved. None when missing."""
@@ -90,15 +117,28 @@ class Directory:
         if names is not None:
             for name in sorted(names):
                 touched |= self._read(name, signature(self.root / name))
+            self._fill(is_more=bool(touched))
             return touched
         # Files move while others are read: only a listing that held still is a state of the directory.
         for _ in range(_LOOKS):
             changed = self._changed() if self.root.is_dir() else {}
+            if self._writers is not None:
+                self._writers.learn(self.root / name for name in sorted(changed))
             for name in sorted(changed):
                 touched |= self._read(name, changed[name])
             if not changed:
                 break
+        self._fill(is_more=bool(touched))
         return touched
+
+    def _fill(self, *, is_more: bool) -> None:
+        """Note whether one that took the place of another may be whole now: nothing came for a while."""
+        if self._filling is None:
+            return
+        now, (since, last) = time.monotonic(), self._filling
+        last = now if is_more else last
+        is_filled = now - last >= _FILLING_SECONDS or now - since >= _FILLED_SECONDS
+        self._filling = None if is_filled else (since, last)
 
     def moved(self) -> list[str]:
         """The paths (for `look`) of those that are reached by a link and are others now than they were read."""
@@ -205,12 +245,16 @@ class Directory:
         self._is_vacant = is_owing and not listed and not self._closed and identity != self._home
         if self._is_vacant:
             return {}
+        if listed and self._home not in (None, identity) and not _is_link(self.root):
+            # Another directory, which is filled file by file; a link is switched to one that is whole.
+            self._filling = (time.monotonic(), time.monotonic())
         self._home, self._owed = (identity, 0) if listed else (self._home, self._owed)
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
         }
         closed = tuple(f"{folder}/" for folder in self._closed if folder != ".")
-        gone = [name for name in self._files.keys() - listed.keys() if not name.startswith(closed)]
+        known = self._files.keys() | (self._writers.unfinished if self._writers is not None else set())
+        gone = [name for name in known - listed.keys() if not name.startswith(closed)]
         return changed | dict.fromkeys(() if "." in self._closed else gone)
 
     def _walk(self) -> Iterator[tuple[str, Signature]]:
@@ -256,14 +300,19 @@ class Directory:
 
     def _read(self, name: str, signature: Signature | None) -> set[Ref]:
         """Take a file anew, None for one that is gone; answers what it touches."""
-        before = self._files.pop(name, None)
-        self._odd.pop(name, None)
+        before = self._files.get(name)
         after = None
-        self._signatures.pop(name, None)
         if signature is not None:
             if _is_link(self.root / name):
                 self._linked.add(name)
-            after = read_file(self.root / name, shown(name), self._cluster, before)
+            after = self._whole(name, signature, before)
+            if after is None:
+                return set()
+        elif self._writers is not None:
+            self._writers.forget(name)
+        for known in (self._files, self._odd, self._signatures):
+            known.pop(name, None)
+        if after is not None and signature is not None:
             self._files[name] = after
             if after.refused or after.unread:
                 self._odd[name] = after
@@ -274,6 +323,16 @@ class Directory:
         for ref in touched:
             self._own(ref, name, is_owner=ref in said)
         return touched
+
+    def _whole(self, name: str, stands: Signature, before: File | None) -> File | None:
+        """What the file says; None while somebody writes it, before it was read or meanwhile."""
+        path, writers = self.root / name, self._writers
+        if writers is not None and not writers.is_whole(name, path):
+            return None
+        after = read_file(path, shown(name), self._cluster, before)
+        if writers is not None and not writers.is_whole(name, path, moved=signature(path) != stands):
+            return None
+        return after
 
     def _own(self, ref: Ref, name: str, *, is_owner: bool) -> None:
         owners = [one for one in self._owners.get(ref, ()) if one != name]

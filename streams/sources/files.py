@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from streams.sources.journal import Journal, keep_writing
 from streams.sources.logged import SOURCE, Logged, Place
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
+from streams.sources.writing import PATIENCE_SECONDS, Writers
 
 _LOG = structlog.get_logger()
 _DEBOUNCE_MS = 20
@@ -32,9 +34,12 @@ _DEBOUNCE_MS = 20
 _STEP_MS = 2
 _IDLE_MS = 1_000
 _RESCAN_SECONDS = 5.0
+_FILLING_SECONDS = 1.0
 _LINKS_SECONDS = 1.0
 """How often it is looked where links lead: that costs one stat a link."""
 _SECOND_LOOK_SECONDS = 0.15
+_UNFINISHED_SECONDS = 0.02
+"""How often it is looked whether a file that was being written is whole: 3 us each, and no event tells of it."""
 _NAMED_FILES = 3
 
 
@@ -59,7 +64,8 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
         raise MissingDirectory(missing(options.directory))
     if (words := inside(options.directory)) is not None:
         raise MissingDirectory(words)
-    directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty)
+    writers = Writers(time.monotonic)
+    directory = Directory(options.directory, options.cluster, allow_empty=options.allow_empty, writers=writers)
     place = Place(SOURCE, options.cluster, options.domain, options.partition, shown(options.directory))
 
     async def stretch(journal: Journal) -> None:
@@ -142,6 +148,10 @@ class _Source:
 
     def _warn(self) -> None:
         texts = {f"{one.name}:{one.line}: {one.message}" for one in self.directory.unread()}
+        late = (
+            f"has been open for writing for {PATIENCE_SECONDS:g} s and is read as it is now: close it, or rename it in"
+        )
+        texts |= {f"{shown(name)}: {late}" for name in self.directory.late()}
         for text in sorted(texts - self.told):
             _LOG.warning(text)
         self.told = texts
@@ -163,30 +173,50 @@ async def _events(directory: Directory) -> AsyncIterator[Iterable[str] | None]:
         yield None
         everything = links = clock()
         try:
-            async for events in awatch(
-                directory.root,
-                watch_filter=None,
-                debounce=_DEBOUNCE_MS,
-                step=_STEP_MS,
-                rust_timeout=_IDLE_MS,
-                yield_on_timeout=True,
-                recursive=True,
-            ):
+            async for paths in _heard(directory):
                 if directory.identity() != identity:
                     break
-                paths = {path for _, path in events}
                 if clock() - links >= _LINKS_SECONDS:
                     paths.update(await asyncio.to_thread(directory.moved))
                     links = clock()
                 if paths:
                     yield paths
-                if clock() - everything >= _RESCAN_SECONDS:
+                if clock() - everything >= (_FILLING_SECONDS if directory.is_filling else _RESCAN_SECONDS):
                     yield None
                     everything = clock()
         except (OSError, RuntimeError, ExceptionGroup) as error:
             # The library tells of a name that is no text so, in a group.
             _LOG.warning("the directory cannot be watched now", directory=str(directory.root), reason=_first(error))
             await asyncio.sleep(_IDLE_MS / 1000)
+
+
+async def _heard(directory: Directory) -> AsyncIterator[set[str]]:
+    """Paths of which events came, and of files that are being written; nothing every second, whatever happens."""
+    watch = awatch(
+        directory.root,
+        watch_filter=None,
+        debounce=_DEBOUNCE_MS,
+        step=_STEP_MS,
+        rust_timeout=_IDLE_MS,
+        yield_on_timeout=True,
+        recursive=True,
+    )
+    waiting = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(watch))
+            unfinished = directory.unfinished()
+            await asyncio.wait({waiting}, timeout=_UNFINISHED_SECONDS if unfinished else None)
+            paths = set(unfinished)
+            if waiting.done():
+                heard, waiting = waiting, None
+                paths |= {path for _, path in heard.result()}
+            yield paths
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+        await watch.aclose()
 
 
 def _first(error: Exception) -> str:

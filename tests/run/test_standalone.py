@@ -15,7 +15,7 @@ import pytest
 from streams.broker import Broker
 from streams.process import Process, remember, spawn
 from streams.settings import Settings
-from streams.standalone import Outside, Standalone
+from streams.standalone import Outside, Standalone, watcher
 
 
 @contextmanager
@@ -51,3 +51,10 @@ def test_what_cannot_be_ended_keeps_nothing_else_alive(tmp_path: Path, monkeypat
         monkeypatch.undo()
         assert [process.alive() for process in (one, stubborn, other)] == [False, True, False]
         assert broker.running() is None
+
+
+def test_a_link_to_a_directory_is_watched_as_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "now").symlink_to("v1")
+    monkeypatch.chdir(tmp_path)
+    assert watcher("east", Path("now")).arguments == ("watch", f"east={tmp_path}/now")
