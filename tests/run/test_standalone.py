@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from streams.broker import Broker
-from streams.process import Process, remember, spawn
+from streams.process import Process, recall, remember, spawn
 from streams.settings import Settings
+from streams.sinks.local_envoy import remembered, stop_all
 from streams.standalone import Standalone
 
 
@@ -51,3 +53,15 @@ def test_what_cannot_be_ended_keeps_nothing_else_alive(tmp_path: Path, monkeypat
         monkeypatch.undo()
         assert [process.alive() for process in (one, stubborn, other)] == [False, True, False]
         assert broker.running() is None
+
+
+def test_a_copied_directory_ends_no_proxy_of_its_original(tmp_path: Path) -> None:
+    with sleeping(tmp_path / "one", "a") as process:
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        asyncio.run(stop_all(tmp_path / "two" / "proxies"))
+        assert remembered(tmp_path / "two" / "proxies") == []
+        assert process.alive()
+        (tmp_path / "one").rename(tmp_path / "three")
+        found = recall(tmp_path / "three" / "proxies" / "a" / "process.json")
+        assert found is not None
+        assert found[0] == process
