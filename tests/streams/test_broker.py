@@ -121,7 +121,7 @@ async def test_a_directory_of_any_name_keeps_its_log(
         assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after"]
     finally:
         await node.stop()
-    assert os.listdir(tmp_path) == [directory.name]
+    assert [one.name for one in tmp_path.iterdir()] == [directory.name]  # noqa: ASYNC240
 
 
 def _formatters(directory: Path) -> set[int]:
