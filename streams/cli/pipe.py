@@ -1,4 +1,4 @@
-"""Standard output and error of a process whose reader may go, whose disk may be full; it knows nothing of what is printed."""
+"""Standard output and error of a process whose reader may go or disk be full; it knows nothing of what is printed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def flush() -> None:
 def _guarded(stream: Any) -> Any:
     if stream is None:
         # It was closed before we began: nobody wants to read it, and its number is not for a file or a connection.
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
     if stream.isatty():
         return stream
     raw = _Pipe(stream.fileno(), "wb", closefd=False)
