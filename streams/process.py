@@ -90,18 +90,59 @@ def remember(path: Path, process: Process, **more: object) -> None:
     """Write a process to a file, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps({"pid": process.pid, "started": process.started, **more}))
+    known = {"pid": process.pid, "started": process.started, "directory": _identity(path.parent)}
+    temporary.write_text(json.dumps({**known, **more}))
     temporary.replace(path)
 
 
 def recall(path: Path) -> tuple[Process, dict[str, object]] | None:
-    """The living process of a file; None when there is none."""
+    """The living process of a file; None when there is none, or when the file was copied from another's directory."""
+    data = noted(path)
     try:
-        data = json.loads(path.read_text())
-        process = Process(int(data["pid"]), str(data["started"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        process = Process(int(str(data["pid"])), str(data["started"]))
+    except (ValueError, KeyError):
         return None
     return (process, data) if process.alive() else None
+
+
+def noted(path: Path) -> dict[str, object]:
+    """What a file says of its process, a dead one too; nothing when it says nothing of one of this directory.
+
+    A copy of a directory is none of its processes' business: whoever took them for its own would end another's.
+    """
+    try:
+        data = json.loads(path.read_text())
+        # Written by an earlier version it names no directory.
+        is_ours = isinstance(data, dict) and data.get("directory") in (None, _identity(path.parent))
+    except (OSError, ValueError):
+        return {}
+    return data if is_ours else {}
+
+
+def _identity(directory: Path) -> str:
+    """Device and inode: they stay when it is renamed, and are others for a copy, wherever that lies."""
+    found = directory.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def locker(path: Path) -> int | None:
+    """The process that holds a lock on a file; None when nobody does, or nobody that can be seen from here."""
+    try:
+        file = path.stat()
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return None
+    # Inodes of other devices may have the same number, and the kernel's word for a device is not always ours.
+    held = [int(one[4]) for one in locks if one[1] == "POSIX" and one[5].rpartition(":")[2] == str(file.st_ino)]
+    return next((pid for pid in held if _has_open(pid, file)), None)
+
+
+def _has_open(pid: int, file: os.stat_result) -> bool:
+    for one in Path(f"/proc/{pid}/fd").iterdir() if os.access(f"/proc/{pid}/fd", os.R_OK | os.X_OK) else ():
+        with suppress(OSError):
+            if os.path.samestat(one.stat(), file):
+                return True
+    return False
 
 
 def words(code: int) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.broker.jars import class_path, java
-from streams.process import Process, recall, remember, running
+from streams.process import Process, locker, noted, recall, remember, running
 
 _LOGGER = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 _JVM = ("-Xmx400m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_LOGGER)
@@ -26,6 +26,7 @@ _NO_SPACE = "No space left"
 _TELLING = ("ERROR", "Exception", _NO_SPACE)
 _SAID_BYTES = 64 * 1024
 _FREE_BYTES = 200 * 1024 * 1024
+_FORMATTING = ".format-"
 
 
 class BrokerError(RuntimeError):
@@ -55,8 +56,8 @@ class Broker:
     def address(self) -> str:
         """`host:port` where the node is or was last; port 1, where nobody answers, when it never ran."""
         try:
-            return f"127.0.0.1:{int(json.loads(self._file.read_text())['port'])}"
-        except (OSError, ValueError, KeyError):
+            return f"127.0.0.1:{int(str(noted(self._file)['port']))}"
+        except (ValueError, KeyError):
             return "127.0.0.1:1"
 
     def full(self) -> str | None:
@@ -116,21 +117,23 @@ class Broker:
         self._directory.mkdir(parents=True, exist_ok=True)
         if (full := self.full()) is not None:
             raise BrokerError(full)
+        self._check_unheld()
         self._say("starting Apache Kafka (the first time fetches 44 MB)")
         path = class_path()
         port, controller = self._ports()
-        properties = self._directory / "server.properties"
-        properties.write_text(_properties(self._directory / "log", port, controller))
+        properties = _properties(port, controller)
+        (self._directory / "server.properties").write_text(properties)
         if not (self._directory / "log" / "meta.properties").exists():
             self._format(path, properties)
         with (self._directory / "broker.log").open("ab") as log:
             said = log.tell()
             self._process = child = subprocess.Popen(  # noqa: S603  our own arguments
-                [java(), *_JVM, "-cp", path, "kafka.Kafka", properties],
+                [java(), *_JVM, "-cp", path, "kafka.Kafka", "server.properties"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
+                env=_environment(),
                 start_new_session=True,
             )
         found = _Running(running(child.pid), port)
@@ -141,17 +144,40 @@ class Broker:
         # The same port as last time when it is free: clients that wait for the broker find it again.
         port, controller = _free_ports()
         try:
-            before = int(json.loads(self._file.read_text())["port"])
-        except (OSError, ValueError, KeyError):
+            before = int(str(noted(self._file)["port"]))
+        except (ValueError, KeyError):
             return port, controller
         return (before if _free(before) else port), controller
 
-    def _format(self, path: str, properties: Path) -> None:
-        tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
-        done = subprocess.run([java(), *_JVM, *tool], capture_output=True, text=True, check=False)  # noqa: S603
+    def _check_unheld(self) -> None:
+        """Raises BrokerError while a process that nobody remembers writes the log."""
+        pid = locker(self._directory / "log" / ".lock")
+        if pid is not None:
+            msg = (
+                f"{self._directory / 'log'} is held by process {pid}, a broker that {self._file.name} does not name: "
+                f"end it (kill {pid}), then start again"
+            )
+            raise BrokerError(msg)
+
+    def _format(self, path: str, properties: str) -> None:
+        """Give the log its identity, elsewhere first: whoever formatted for a start that was killed may still do so."""
+        for old in self._directory.glob(f"{_FORMATTING}*"):
+            shutil.rmtree(old, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(prefix=_FORMATTING, dir=self._directory))
+        (place / "server.properties").write_text(properties)
+        tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", "server.properties"]
+        done = subprocess.run(  # noqa: S603  our own arguments
+            [java(), *_JVM, *tool], cwd=place, env=_environment(), capture_output=True, text=True, check=False
+        )
         if done.returncode:
             msg = f"the log directory cannot be formatted: {done.stdout[-800:]}{done.stderr[-800:]}"
             raise BrokerError(msg)
+        log = self._directory / "log"
+        log.mkdir(exist_ok=True)
+        # Last the file that says that it is formatted.
+        for made in sorted((place / "log").iterdir(), key=lambda one: one.name == "meta.properties"):
+            made.replace(log / made.name)
+        shutil.rmtree(place, ignore_errors=True)
 
     def _read(self) -> _Running | None:
         found = recall(self._file)
@@ -168,7 +194,7 @@ class Broker:
     def _said(self) -> list[str]:
         """The last lines of the node that was started last."""
         try:
-            begin = int(json.loads(self._file.read_text()).get("said", 0))
+            begin = int(str(noted(self._file).get("said", 0)))
             with (self._directory / "broker.log").open("rb") as log:
                 log.seek(max(begin, log.seek(0, os.SEEK_END) - _SAID_BYTES))
                 return log.read().decode(errors="replace").splitlines()
@@ -187,7 +213,12 @@ def _cluster_id() -> str:
     return found
 
 
-def _properties(log: Path, port: int, controller: int) -> str:
+def _environment() -> dict[str, str]:
+    """Ours, in a locale in which Java can say every path."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
+def _properties(port: int, controller: int) -> str:
     lines = {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -196,7 +227,8 @@ def _properties(log: Path, port: int, controller: int) -> str:
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-        "log.dirs": str(log),
+        # Below the working directory: a path of the user's may hold commas, which part a list, and what Java escapes.
+        "log.dirs": "log",
         # After a kill the node may come back only when its last session is over: 9 s by default.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",

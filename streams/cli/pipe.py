@@ -1,4 +1,4 @@
-"""Standard output and error of a process whose reader may go; it knows nothing of what is printed."""
+"""Standard output and error of a process whose reader may go or disk be full; it knows nothing of what is printed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, Final
 
 CODE: Final = 141
 """What a shell answers for a command that a closed pipe ended: 128 and SIGPIPE."""
+_UNWRITTEN: Final = 3
+"""What is printed cannot be written: the code of whatever is needed and not there."""
 
 
 class _Pipe(io.FileIO):
@@ -27,12 +29,27 @@ class _Pipe(io.FileIO):
         try:
             return super().write(data)
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+            self._leave()
             if self.is_needed:
                 raise SystemExit(CODE) from None
             return len(data)
+        except OSError as error:
+            if self.is_needed:
+                self._leave()
+                self._tell(error)
+                raise SystemExit(_UNWRITTEN) from None
+            # A disk has room again some time.
+            return len(data)
+
+    def _leave(self) -> None:
+        """What is still kept back, and whatever the interpreter's end adds, goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+    def _tell(self, error: OSError) -> None:
+        if self.fileno() != sys.stderr.fileno():
+            sys.stderr.write(f"penstock: what is printed cannot be written: {error.strerror}\n")
 
 
 def end_with_the_reader() -> None:
@@ -74,7 +91,10 @@ def flush() -> None:
 
 
 def _guarded(stream: Any) -> Any:
-    if stream is None or stream.isatty():
+    if stream is None:
+        # It was closed before we began: nobody wants to read it, and its number is not for a file or a connection.
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+    if stream.isatty():
         return stream
     raw = _Pipe(stream.fileno(), "wb", closefd=False)
     is_error = stream is sys.stderr

@@ -115,8 +115,11 @@ def digest_of(fragments: Iterable[Fragment]) -> str:
 
 
 def _write(directory: Path, update: Any) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
     fragments = {key: one.version for key, one in sorted(update.fragments.set.items())}
-    (directory / "fragments.json").write_bytes(dumps(fragments))
-    (directory / "statuses.json").write_bytes(dumps(dict(update.statuses.set)))
-    (directory / "nodes.json").write_bytes(dumps(dict(update.nodes.set)))
+    found = {"fragments": fragments, "statuses": dict(update.statuses.set), "nodes": dict(update.nodes.set)}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, values in found.items():
+            (directory / f"{name}.json").write_bytes(dumps(values))
+    except OSError as error:
+        fail(f"{directory} cannot be written ({error.strerror}): name a directory with --out", 3)

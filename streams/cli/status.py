@@ -76,6 +76,7 @@ def status(
         }
 
     found = with_log(settings, work)
+    found["convergence"] = _present(found["convergence"], found["state"])
     answer = {
         "log": {**found["log"], "trouble": found["trouble"]},
         "refused": [one for one in _refused(found["state"]) if _names(one["ref"], meant)],
@@ -145,6 +146,15 @@ async def _progress(log: Log, partition: int) -> dict[str, Any]:
         last = records[-1].offset
     resolved = (await read_table(log, Topic.STATUS, partition)).progress
     return {"last": last, "resolved": resolved, "behind": last > resolved}
+
+
+def _present(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """Rows of gateways that are there, or have a proxy still: what a deleted one's did last is nobody's concern."""
+    return {
+        gateway: row
+        for gateway, row in found.items()
+        if f"resource/{gateway}" in state or any(one["connected"] for one in row["proxies"].values())
+    }
 
 
 def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> list[dict[str, Any]]:

@@ -83,6 +83,29 @@ def test_nobody_reads_what_it_says_on_standard_error(tmp_path: Path) -> None:
     assert done.returncode == 141
 
 
+@pytest.mark.parametrize("words", ["--version", "crds", "check {tmp}", "check {tmp} -o json"])
+def test_what_cannot_be_written_is_told_in_a_line(tmp_path: Path, words: str) -> None:
+    (tmp_path / "a.yaml").write_text("kind: [")
+    told = "penstock: what is printed cannot be written: No space left on device\n"
+    assert _into(words.format(tmp=tmp_path), "> /dev/full") == (3, told)
+    assert _into(words.format(tmp=tmp_path), "> /dev/full 2>&1") == (3, "")
+
+
+@pytest.mark.parametrize("words", ["--version", "--help", "crds", "check {tmp}", "check {tmp} -o json"])
+def test_a_closed_standard_output_is_quiet(tmp_path: Path, words: str) -> None:
+    assert _into(words.format(tmp=tmp_path), ">&-") == (0, "")
+    assert _into(words.format(tmp=tmp_path), ">&- 2>&-") == (0, "")
+
+
+def _into(words: str, where: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """The code of a command whose output goes there, as a shell says it, and what it says on standard error."""
+    done = subprocess.run(
+        ["bash", "-c", f"exec {sys.executable} -m streams.cli {words} {where}"],
+        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
 @pytest.fixture(scope="module")
 def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with resolved(broker, tmp_path_factory.mktemp("d")) as found:
@@ -112,6 +135,20 @@ def test_nobody_reads_the_log(place: Place, words: str, lines: int) -> None:
     }  # fmt: skip
     # What is read before it goes may be all that there was to say.
     assert closed(words.split(), environment, lines) in ({(141, "")} | ({(0, "")} if words == "log" else set()))
+
+
+@pytest.mark.kafka
+def test_what_is_read_of_the_log_cannot_be_written(place: Place) -> None:
+    environment = {
+        "PENSTOCK_TOPIC_PREFIX": place.prefix, "PENSTOCK_DATA": str(place.data), "PENSTOCK_BROKERS": place.brokers,
+    }  # fmt: skip
+    told = "penstock: what is printed cannot be written: No space left on device\n"
+    for words in ("get httproutes", "get httproutes -o yaml", "status", "log"):
+        assert _into(words, "> /dev/full", environment) == (3, told)
+    for words in ("get httproutes", "graph routes", "log"):
+        assert _into(words, ">&-", environment) == (0, "")
+    code, told = _into("replay --out /dev/full", "", environment)
+    assert (code, told) == (3, "penstock: /dev/full cannot be written (File exists): name a directory with --out\n")
 
 
 def test_ctrl_c_in_the_background_stays_ignored(tmp_path: Path) -> None:

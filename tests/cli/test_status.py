@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.cli.status import _print_proxy
+from streams.codec import dumps
 from streams.identity import holder, lock
 from streams.kafka import KafkaLog
+from streams.ports import Outgoing
+from streams.projections.convergence import summary
+from streams.topics import Topic
 from tests.cli.log import Place, resolved
 from tests.support.running import free_port
 
@@ -130,3 +134,24 @@ def test_who_holds_a_directory_is_known_without_taking_it(tmp_path: Path) -> Non
     with lock(tmp_path):
         assert holder(tmp_path) == os.getpid()
     assert holder(tmp_path) is None
+
+
+def test_a_deleted_gateway_is_listed_as_long_as_a_proxy_of_it_is_connected(place: Place) -> None:
+    """One that is there is listed with its proxy gone, too."""
+    kind = "local/gateway.networking.k8s.io/Gateway/default"
+    rows = [
+        Outgoing(
+            Topic.CONVERGENCE, 0, f"default/{kind}/{name}".encode(),
+            dumps(summary(f"default/{kind}/{name}", {f"default/{kind}/{name}/0": dumps({"offset": 1, "connected": on, "error": ""})})),
+        )
+        for name, on in (("left", False), ("leaving", True), ("gw", False))
+    ]  # fmt: skip
+
+    async def write() -> None:
+        async with KafkaLog(place.brokers, place.prefix).writer("convergence-test") as writer:
+            await writer.write(rows)
+
+    asyncio.run(write())
+    answer: Any = place.tells("status")
+    shown = {one["gateway"].rpartition("/")[2]: one["connected"] for one in answer["proxies"]}
+    assert shown == {"leaving": True, "gw": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from streams.broker import Broker
-from streams.process import Process, remember, spawn
+from streams.process import Process, recall, remember, spawn
 from streams.settings import Settings
+from streams.sinks.local_envoy import remembered, stop_all
 from streams.standalone import Outside, Standalone, watcher
 
 
@@ -58,3 +60,15 @@ def test_a_link_to_a_directory_is_watched_as_a_link(tmp_path: Path, monkeypatch:
     (tmp_path / "now").symlink_to("v1")
     monkeypatch.chdir(tmp_path)
     assert watcher("east", Path("now")).arguments == ("watch", f"east={tmp_path}/now")
+
+
+def test_a_copied_directory_ends_no_proxy_of_its_original(tmp_path: Path) -> None:
+    with sleeping(tmp_path / "one", "a") as process:
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        asyncio.run(stop_all(tmp_path / "two" / "proxies"))
+        assert remembered(tmp_path / "two" / "proxies") == []
+        assert process.alive()
+        (tmp_path / "one").rename(tmp_path / "three")
+        found = recall(tmp_path / "three" / "proxies" / "a" / "process.json")
+        assert found is not None
+        assert found[0] == process

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,98 @@ async def test_what_was_written_survives_a_kill_and_clients_go_on(tmp_path: Path
         assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after"]
     finally:
         await node.stop()
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+async def test_a_directory_of_any_name_keeps_its_log(
+    tmp_path: Path, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java properties are Latin-1 with escapes, and the directories of a log a list with commas."""
+    monkeypatch.setenv("LC_ALL", locale)
+    directory = tmp_path / "dä y,x\\n #\t\n"
+    node = Broker(directory)
+    for value in (b"before", b"after"):
+        log = KafkaLog(await node.start())
+        try:
+            await log.create_topics(1)
+            await write(log, value)
+            assert (directory / "log" / "meta.properties").exists()
+        finally:
+            await node.stop()
+    log = KafkaLog(await node.start())
+    try:
+        assert [row.value for row in await records(log, Topic.CHANGES)] == [b"before", b"after"]
+    finally:
+        await node.stop()
+    assert [one.name for one in tmp_path.iterdir()] == [directory.name]  # noqa: ASYNC240
+
+
+def _formatters(directory: Path) -> set[int]:
+    """Processes that format a log, by their working directory or their words."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_bytes()
+            here = str(directory) in f"{(path / 'cwd').readlink()} {words.decode(errors='replace')}"
+            if here and b"kafka.tools.StorageTool" in words:
+                found.add(int(path.name))
+    return found
+
+
+async def test_a_start_that_was_killed_while_it_formatted_is_followed_by_one_that_works(tmp_path: Path) -> None:
+    code = "import asyncio, pathlib, sys; from streams.broker import Broker; asyncio.run(Broker(pathlib.Path(sys.argv[1])).start())"
+    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, tmp_path, cwd=ROOT)
+
+    async def formats() -> bool:
+        return bool(_formatters(tmp_path))
+
+    await until(formats, 60)
+    starter.kill()
+    await starter.wait()
+    # At once: whoever formats for the one that was killed goes on.
+    assert _formatters(tmp_path)
+    node = Broker(tmp_path)
+    try:
+        await node.start()
+        assert node.running() is not None
+    finally:
+        await node.stop()
+
+
+async def test_a_log_that_a_forgotten_node_holds_is_told_with_the_process(tmp_path: Path) -> None:
+    node = Broker(tmp_path)
+    await node.start()
+    pid = node.pid
+    file = tmp_path / "broker.json"
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        with pytest.raises(BrokerError, match=rf"log is held by process {pid}.*kill {pid}"):
+            await Broker(tmp_path).start()
+        assert not file.exists()
+    finally:
+        file.write_bytes(kept)
+        await node.stop()
+
+
+async def test_a_copied_directory_is_not_taken_for_its_original(tmp_path: Path) -> None:
+    one = Broker(tmp_path / "one")
+    address = await one.start()
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    two = Broker(tmp_path / "two")
+    try:
+        assert (two.running(), two.address(), two.pid) == (None, "127.0.0.1:1", None)
+        await two.stop()
+        assert one.running() == address
+        assert await two.start() != address
+        await two.stop()
+        assert one.running() == address
+        (tmp_path / "one").rename(tmp_path / "three")
+        assert Broker(tmp_path / "three").running() == address  # the same log
+        (tmp_path / "three").rename(tmp_path / "one")
+    finally:
+        await two.stop()
+        await one.stop()
 
 
 def _ended(node: Broker):
