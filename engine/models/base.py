@@ -13,7 +13,7 @@ from engine.models.texts import AnnotationKey, LabelKey, LabelValue, NamespaceNa
 class Model(BaseModel):
     """A block of a manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, strict=True)
 
 
 class Loose(Model):

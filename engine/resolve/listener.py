@@ -77,7 +77,7 @@ class Listener:
 def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
     """The Gateway's listeners in order, those of its ListenerSets behind, conflicts marked; None when it is not ours.
 
-    What cannot be told apart within one object is refused there; else what comes first by precedence stays.
+    What comes first by precedence stays; what cannot be told apart of what is left within one object is refused there.
     """
     found = graph.get(entries, gateway)
     if found is None:
@@ -89,9 +89,9 @@ def listeners(graph: Reader, gateway: Ref) -> tuple[Listener, ...] | None:
     ]
     result: list[Listener] = []
     for _, group in groupby(made, lambda one: one.source):
-        alike = list(group)
-        told = [replace(one, conflict=conflict(one, alike) or conflict(one, serving(result))) for one in alike]
-        result += told
+        told = [replace(one, conflict=conflict(one, serving(result))) for one in group]
+        left = serving(told)
+        result += [replace(one, conflict=one.conflict or conflict(one, left)) for one in told]
     return tuple(result)
 
 

@@ -87,7 +87,7 @@ def yaml_documents(text: str) -> list[tuple[int, Any]]:
 
 def json_documents(text: str) -> list[tuple[int, Any]]:
     """The documents of a JSON text, one behind the other. Raises Unreadable."""
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    decoder = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_once)
     documents: list[tuple[int, Any]] = []
     at = 0
     while True:
@@ -141,6 +141,16 @@ def _name(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
     return "null" if key is None else str(key)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping; the library lets the last one of a key win. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if any(key == other for other, _ in pairs[:at]))
+        msg = f"the key{_name_of(twice)} stands twice"
+        raise ValueError(msg)
+    return found
 
 
 def _no_constant(name: str) -> Any:

@@ -46,6 +46,13 @@ def test_bad_yaml_is_refused_with_its_line(text: str, line: int, words: str) -> 
         assert refusal.value.line == line
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '{"x": [{"a": 1, "a": 1}]}'])
+def test_a_key_that_stands_twice_in_json_is_refused_too(text: str) -> None:
+    """The library lets the last one win."""
+    with pytest.raises(Unreadable, match="the key a stands twice"):
+        json_documents(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
