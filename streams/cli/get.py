@@ -9,7 +9,7 @@ import typer
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.clusters import one_of, several
-from streams.cli.naming import Wanted, known
+from streams.cli.naming import Wanted, known, wanted
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import (
     Brokers,
@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def get(  # noqa: PLR0913  the options of the command
-    kind: Annotated[str, typer.Argument(help="A kind: its name, plural or short name.")],
+    kind: Annotated[
+        str, typer.Argument(help="A kind: its name, plural or short name; or KIND/NAME, KIND/NAMESPACE/NAME.")
+    ],
     name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
     *,
     namespace: Namespace = None,
@@ -54,10 +56,10 @@ def get(  # noqa: PLR0913  the options of the command
     As JSON or YAML each has its cluster in the annotation penstock.dev/cluster. A name that is in several clusters
     needs --cluster.
     """
-    found = known(kind)
     if all_namespaces and namespace is not None:
         fail("-n and -A contradict one another", 2)
-    meant = Wanted(found, namespace, name)
+    meant = _wanted(kind, name, namespace, everywhere=all_namespaces)
+    name = meant.name
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
@@ -71,13 +73,27 @@ def get(  # noqa: PLR0913  the options of the command
     if name is not None and not picked:
         fail(meant.absent(ref for ref, _ in within), 1)
     if name is not None:
-        one_of(f"{found.plural} {name}", (ref.cluster for ref, _ in picked))
+        one_of(f"{meant.kind.plural} {name}", (ref.cluster for ref, _ in picked))
     if output is Format.TABLE:
         table(_HEADS[not named :], [_row(*one)[not named :] for one in picked])
     elif name is not None and len(picked) == 1:
         emit(picked[0][1], output)
     else:
         emit({"apiVersion": "v1", "kind": "List", "items": [object_ for _, object_ in picked]}, output)
+
+
+def _wanted(kind: str, name: str | None, namespace: str | None, *, everywhere: bool) -> Wanted:
+    """What the arguments name; those that contradict one another end the command with code 2."""
+    if "/" not in kind:
+        return Wanted(known(kind), namespace, name)
+    found = wanted(kind)
+    if name is not None:
+        fail(f"{kind!r} names an object already: leave out {name}", 2)
+    if found.namespace is not None and everywhere:
+        fail(f"{kind!r} and -A contradict one another", 2)
+    if found.namespace is not None and namespace not in (None, found.namespace):
+        fail(f"{kind!r} and -n {namespace} contradict one another", 2)
+    return found._replace(namespace=found.namespace or namespace)
 
 
 async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:

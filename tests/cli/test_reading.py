@@ -45,6 +45,28 @@ def test_a_gateway_is_not_programmed_while_no_proxy_is_there(place: Place) -> No
     assert shown["Programmed"] == ("False", "Pending")
 
 
+@pytest.mark.parametrize("words", [("httproute/bad",), ("HTTPRoute/other/bad",), ("httproute/bad", "-n", "other")])
+def test_an_object_is_named_as_status_takes_it(place: Place, words: tuple[str, ...]) -> None:
+    object_: Any = place.tells("get", *words)
+    assert (object_["kind"], object_["metadata"]["namespace"], object_["metadata"]["name"]) == ("HTTPRoute", "other", "bad")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("httproute/default/bad",), "HTTPRoute default/bad is not there; of a name like that there is other/bad"),
+        (("httproute/other/bad", "bad"), "'httproute/other/bad' names an object already: leave out bad"),
+        (("httproute/other/bad", "-n", "default"), "'httproute/other/bad' and -n default contradict one another"),
+        (("httproute/other/bad", "-A"), "'httproute/other/bad' and -A contradict one another"),
+        (("httproute/",), "write KIND/NAME or KIND/NAMESPACE/NAME"),
+    ],
+)
+def test_a_name_that_is_none(place: Place, words: tuple[str, ...], said: str) -> None:
+    result = place.run("get", *words)
+    assert said in result.stderr
+    assert result.exit_code == (1 if "is not there" in said else 2)
+
+
 def test_a_list_holds_every_namespace_or_one(place: Place) -> None:
     items: Any = place.tells("get", "httproutes", "-A")
     assert [one["metadata"]["name"] for one in items["items"]] == ["good", "twice", "bad"]
