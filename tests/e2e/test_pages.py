@@ -98,7 +98,7 @@ def test_every_command_of_the_pages_exists() -> None:
                 )  # fmt: skip
                 assert done.returncode == 0, f"{page.name}: penstock {name}: {done.stderr}"
                 helps[name] = done.stdout
-            for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest.partition("#")[0]):
+            for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", re.split(r" [#|] ", rest)[0]):
                 assert option in helps[name], f"{page.name}: penstock {name} has no {option}"
 
 
