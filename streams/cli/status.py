@@ -32,7 +32,7 @@ from streams.ports import Log, TopicMissing
 from streams.sources.absent import noted, words
 from streams.topics import Topic
 from streams.view import read_table
-from streams.xds.address import REMEDY, taken
+from streams.xds.address import remedy, taken
 
 _LOOK_BACK = 64
 _ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
@@ -211,7 +211,7 @@ def _print_proxy(row: dict[str, Any], whose: str = "") -> None:
     if row["error"]:
         typer.echo(f"            {_rejected(row)}: {row['error'][:300].strip()}")
         if taken(row["error"]):
-            typer.echo(f"            {REMEDY}")
+            typer.echo(f"            {remedy(row['error'])}")
 
 
 def _rejected(row: dict[str, Any]) -> str:

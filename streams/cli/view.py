@@ -217,7 +217,7 @@ def _name(change: dict[str, Any]) -> str:
 def _proxies(row: dict[str, Any], only: str | None) -> str:
     parts = row["gateway"].split("/")
     connected = [one for one in row["proxies"].values() if one["connected"]]
-    errors = "".join(f"; rejected: {one['error'][:200]}" for one in connected if one["error"])
+    errors = "".join(f"; rejected: {one['error'].strip()[:200]}" for one in connected if one["error"])
     name = f"{_whose(parts[0], only)}{parts[3]}/{parts[4]}"
     return f"{name}: {len(connected)} connected, run offset {row['lowest']}{errors}"
 

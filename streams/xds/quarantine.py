@@ -19,7 +19,7 @@ from streams.backoff import Backoff
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
-from streams.xds.address import REMEDY, taken
+from streams.xds.address import remedy, taken
 from streams.xds.court import Court, Table
 from streams.xds.lift import lifts
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node
@@ -93,7 +93,7 @@ class Judge:
         pause = min(pause * 2, _BIND_SECONDS[1]) if loop.time() - last < 2 * _BIND_SECONDS[1] else _BIND_SECONDS[0]
         self._waits[place] = (loop.time(), pause)
         _LOG.error(
-            f"a proxy cannot listen: {REMEDY}",
+            f"a proxy cannot listen: {remedy(rejection.error)}",
             gateway="/".join(stream.node.gateway.split("/")[-2:]),
             address=", ".join(taken(rejection.error)),
             proxy=stream.node.id,

@@ -80,6 +80,19 @@ def test_a_rejected_removal_is_worded_as_one(capsys: pytest.CaptureFixture[str])
         assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("Address already in use", "end what holds the address, or give the listener another port"),
+        ("Cannot assign requested address", "the address is none of this machine's: name another one with --bind"),
+    ],
+)
+def test_an_address_that_is_not_to_be_had(capsys: pytest.CaptureFixture[str], why: str, said: str) -> None:
+    row = {"gateway": "c/g/Gateway/default/gw", "connected": True, "behind": False, "offset": 1, "admin": None}
+    _print_proxy({**row, "error": f"Error adding/updating listener(s) a: cannot bind '10.255.255.1:80': {why}\n"})
+    assert f"{why}\n            {said}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [("status",), ("get", "gateways"), ("log",), ("status", "Gateway/gw")])
 def test_a_kafka_of_ones_own_that_does_not_answer(tmp_path: Path, words: tuple[str, ...]) -> None:
     port = free_port()

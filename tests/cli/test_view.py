@@ -133,3 +133,9 @@ async def test_a_view_that_fails_is_told_of_once_and_goes_on(tmp_path: Path, mon
         assert "what nobody thought of" in told[0]
         task.cancel()
         await asyncio.wait({task})
+
+
+def test_a_rejection_ends_no_line() -> None:
+    proxy = {"connected": True, "error": "Error adding listener: no\n"}
+    row = {"gateway": GATEWAY, "proxies": {"a": proxy}, "lowest": 1}
+    assert _proxies(row, "c") == "default/gw: 1 connected, run offset 1; rejected: Error adding listener: no"
