@@ -138,4 +138,4 @@ async def test_a_view_that_fails_is_told_of_once_and_goes_on(tmp_path: Path, mon
 def test_a_rejection_ends_no_line() -> None:
     proxy = {"connected": True, "error": "Error adding listener: no\n"}
     row = {"gateway": GATEWAY, "proxies": {"a": proxy}, "lowest": 1}
-    assert _proxies(row, "local") == "default/gw: 1 connected, run offset 1; rejected: Error adding listener: no"
+    assert _proxies(row, "c") == "default/gw: 1 connected, run offset 1; rejected: Error adding listener: no"

@@ -90,7 +90,7 @@ def test_every_command_of_the_pages_exists() -> None:
     """Words and options that a page writes in code are the command line's."""
     helps: dict[str, str] = {}
     for page in [*_PAGES, _ROOT / "README.md", _ROOT / "docs/concepts.md"]:
-        for name, rest in re.findall(r"penstock ([a-z-]+)([^`\n]*)", "\n".join(_code(page.read_text()))):
+        for name, rest in re.findall(r"(?<!-n )(?<!install )(?<!namespace )penstock ([a-z][a-z-]*)([^`\n]*)", "\n".join(_code(page.read_text()))):
             if name not in helps:
                 done = subprocess.run(
                     [sys.executable, "-m", "streams.cli", name, "--help"],
