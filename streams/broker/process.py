@@ -128,7 +128,7 @@ class Broker:
         with (self._directory / "broker.log").open("ab") as log:
             said = log.tell()
             self._process = child = subprocess.Popen(  # noqa: S603  our own arguments
-                [java(), *_JVM, "-cp", path, "kafka.Kafka", "server.properties"],
+                [java(), *_JVM, _within(self._directory), "-cp", path, "kafka.Kafka", "server.properties"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -167,7 +167,12 @@ class Broker:
         (place / "server.properties").write_text(properties)
         tool = ["-cp", path, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", "server.properties"]
         done = subprocess.run(  # noqa: S603  our own arguments
-            [java(), *_JVM, *tool], cwd=place, env=_environment(), capture_output=True, text=True, check=False
+            [java(), *_JVM, _within(place), *tool],
+            cwd=place,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             msg = f"the log directory cannot be formatted: {done.stdout[-800:]}{done.stderr[-800:]}"
@@ -200,6 +205,11 @@ class Broker:
                 return log.read().decode(errors="replace").splitlines()
         except (OSError, ValueError):
             return []
+
+
+def _within(directory: Path) -> str:
+    """Java makes paths whole with the name that the system has for its directory, which may lead nowhere for us."""
+    return f"-Duser.dir={directory.absolute()}"
 
 
 def _is_telling(line: str) -> bool:
