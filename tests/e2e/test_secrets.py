@@ -90,10 +90,8 @@ def populate(site: Site, canaries: Canaries) -> int:
     as_text = {"tls.crt": chain.decode(), "tls.key": canaries.pair("key as text")[1].decode()}
     site.write("text.json", secret("text", stringData=as_text))
     binary = canaries.planted["binary"] = os.urandom(24)
-    site.write(
-        "opaque.yaml",
-        secret("opaque", data={"b": base64.b64encode(binary).decode(), "t": canaries.text("no base64") + "!"}),
-    )
+    site.write("opaque.yaml", secret("opaque", data={"b": base64.b64encode(binary).decode()}))
+    site.write("no-base64.yaml", secret("coarse", data={"t": canaries.text("no base64") + "!"}))
     applied = json.dumps({"stringData": {"password": canaries.text("last applied")}})
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": applied}
     site.write("applied.yaml", secret("applied", metadata={"name": "applied", "annotations": annotations}))
@@ -167,6 +165,7 @@ def _everything_refused_says_so(site: Site) -> None:
     silent = [path.name for path in sorted(site.manifests.glob("refused-*")) if path.name not in said]
     assert silent == ["refused-5.yaml"], said
     assert "list.json" in said
+    assert "no-base64.yaml" in said
     assert "broken.json" in said
 
 
@@ -228,7 +227,7 @@ def _the_search_can_find(site: Site, canaries: Canaries) -> None:
     }
     unsealed = [(one.decode()[:30], sealer.unseal_text(one.decode())) for one in sorted(sealed)]
     accepted = {"good key", "broken key", "key of another certificate", "key as text", "renewed key"}
-    wanted = {name for name in canaries.planted if name.partition(":")[0] in accepted} | {"binary", "no base64"}
+    wanted = {name for name in canaries.planted if name.partition(":")[0] in accepted} | {"binary"}
     assert {one.partition(" in ")[0] for one in leaks(canaries.planted, unsealed)} == wanted
     fragments = [
         (name, sealer.unseal(row.value or b"", name.encode()))
