@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from streams.cli import app
 from streams.identity import IdentityError, sealing_key
 from streams.sinks.local_envoy import EnvoyMissing, checked, envoy_binary
 
@@ -15,10 +15,12 @@ _REMEDY = "name another one with --data, or let the user that runs penstock writ
 
 
 def told(*words: str) -> str:
-    result = CliRunner().invoke(app, [*words])
-    assert result.exit_code == 3, result.output
-    assert len(result.stderr.splitlines()) == 1
-    return result.stderr.removeprefix("penstock: ").strip()
+    # A process of its own: `run` sets the environment of its roles.
+    command = [sys.executable, "-m", "streams.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    return done.stderr.removeprefix("penstock: ").strip()
 
 
 def test_a_data_directory_that_cannot_be_made(tmp_path: Path) -> None:
