@@ -89,7 +89,7 @@ async def run_deploy_cluster(settings: Settings, access: Access) -> None:
         DeployOptions(access.cluster, template, settings.partition),
     )
     async with access.server() as server:
-        deployer = Deployer(ApiServerObjects(server.client), options)
+        deployer = Deployer(ApiServerObjects(server), options)
         await _led(settings, access, server, "deploy", partial(deployer.follow, log))
 
 

@@ -63,7 +63,7 @@ class ApiServer:
     """See `Cluster`. Made by `connect`."""
 
     def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
-        self.client = client
+        self._client = client
         self._renew = renew
         """Takes the credentials anew: those of a plugin end after a while."""
 
@@ -104,6 +104,11 @@ class ApiServer:
             for version in group.get("versions") or ()
             for resource in version.get("resources") or ()
         )
+
+    async def get(self, target: Target) -> Json:
+        """See `Writable.get`."""
+        found: Json = await self._json(_Request(f"{_path(target)}/{target.name}"))
+        return found
 
     async def apply(self, target: Target, object_: Json, manager: str, subresource: str = "") -> Json:
         """See `Writable.apply`."""
@@ -150,7 +155,7 @@ class ApiServer:
         _raise(response.status, message)
 
     async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
-        response: aiohttp.ClientResponse = await self.client.call_api(
+        response: aiohttp.ClientResponse = await self._client.call_api(
             request.path,
             request.verb,
             query_params=list(request.query),
@@ -214,7 +219,8 @@ def _path(target: Target) -> str:
 
 
 def _selection(target: Target) -> list[tuple[str, str]]:
-    return [("fieldSelector", f"metadata.name={target.name}")] if target.name else []
+    by_name = [("fieldSelector", f"metadata.name={target.name}")] * bool(target.name)
+    return by_name + [("labelSelector", target.labels)] * bool(target.labels)
 
 
 def _event(line: bytes) -> Event:

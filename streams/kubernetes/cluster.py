@@ -21,6 +21,8 @@ class Target(NamedTuple):
     version: str
     namespace: str = ""
     name: str = ""
+    labels: str = ""
+    """A label selector; empty: whatever labels."""
 
     @property
     def api_version(self) -> str:
@@ -106,6 +108,9 @@ class Cluster(Protocol):
 
 class Writable(Protocol):
     """A cluster that is written to. Every call may raise NotServed, when there is no such object, Forbidden or Away."""
+
+    async def get(self, target: Target) -> Json:
+        """The object that the target names."""
 
     async def apply(self, target: Target, object_: Json, manager: str, subresource: str = "") -> Json:
         """Server-side apply to the object that the target names, as the field manager; answers what it is then.

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,14 +62,7 @@ def build() -> None:
         raise MissingBedError(msg)
     folder().mkdir(parents=True, exist_ok=True)
     for name, words in _BUILDS.items():
-        target = folder() / name
-        if not target.exists():
-            sys.stdout.write(f"building {name} of the conformance suite (minutes)\n")
-            sys.stdout.flush()
-            # Renamed into place: one that was interrupted is no binary.
-            partial = target.with_suffix(".partial")
-            subprocess.run(["go", *words, str(partial), _PACKAGES[name]], cwd=HERE, check=True)
-            partial.rename(target)
+        cluster.compile_into(folder() / name, words, _PACKAGES[name], HERE)
 
 
 def inventory() -> Inventory:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -56,15 +57,20 @@ def build() -> None:
         raise MissingBedError(msg)
     folder().mkdir(parents=True, exist_ok=True)
     for name, package in _PACKAGES.items():
-        target = folder() / name
-        if not target.exists():
-            sys.stdout.write(f"building {name} from {package} (minutes)\n")
-            sys.stdout.flush()
-            # Renamed into place: one that was interrupted is no binary.
-            partial = target.with_suffix(".partial")
-            subprocess.run(["go", "build", "-o", str(partial), package], cwd=HERE / "cluster", check=True)
-            partial.rename(target)
+        compile_into(folder() / name, ("build", "-o"), package, HERE / "cluster")
     _fetch_crds(folder() / "crds")
+
+
+def compile_into(target: Path, words: Sequence[str], package: str, module: Path) -> None:
+    """Let go make `target` of a package of a module, unless it is there. Raises CalledProcessError."""
+    if target.exists():
+        return
+    sys.stdout.write(f"building {target.name} from {package} (minutes)\n")
+    sys.stdout.flush()
+    # Renamed into place: one that was interrupted is no binary.
+    partial = target.with_suffix(".partial")
+    subprocess.run(["go", *words, str(partial), package], cwd=module, check=True)
+    partial.rename(target)
 
 
 def _fetch_crds(target: Path) -> None:

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.kubernetes.client import connect
+from streams.sinks.kubernetes.client import ApiServerObjects
 from streams.sinks.kubernetes.memory import MemoryObjects
 from streams.sinks.kubernetes.objects import WATCHED, Listed, NotServed, Objects, Rejected, Seen, Target
+from tests.kubernetes.bed.server import ApiServerProcess
+from tests.kubernetes.conftest import api_server  # noqa: F401  a fixture
 
 _CONFIG, _SERVICE = WATCHED[0], WATCHED[2]
 _SECONDS = 20.0
-SERVER = os.environ.get("PENSTOCK_TEST_APISERVER", "")
-"""A kubeconfig of an API server that may be written to; without it the twin alone is tested."""
 
 
-@pytest.fixture(params=["memory", *(["server"] if SERVER else [])])
-async def objects(request: pytest.FixtureRequest) -> AsyncIterator[Objects]:
+@pytest.fixture(params=["memory", pytest.param("server", marks=pytest.mark.kubernetes)])
+def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
+    """Of the real API server; None for the twin."""
     if request.param == "memory":
+        return None
+    server: ApiServerProcess = request.getfixturevalue("api_server")
+    return server.kubeconfig(server.port)
+
+
+@pytest.fixture
+async def objects(kubeconfig: Path | None) -> AsyncIterator[Objects]:
+    if kubeconfig is None:
         yield MemoryObjects()
         return
-    from kubernetes_asyncio import config
-    from kubernetes_asyncio.client.api_client import ApiClient
-    from kubernetes_asyncio.client.configuration import Configuration
-
-    from streams.sinks.kubernetes.client import ApiServerObjects
-
-    configuration = Configuration()
-    await config.load_kube_config(SERVER, client_configuration=configuration)
-    async with ApiClient(configuration) as client:
-        yield ApiServerObjects(client)
+    async with connect(kubeconfig) as server:
+        yield ApiServerObjects(server)
 
 
 @pytest.fixture
