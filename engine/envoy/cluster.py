@@ -67,6 +67,20 @@ def cluster(backend: Backend, name: str) -> Cluster:
     )
 
 
+def nobody(name: str) -> Cluster:
+    """A cluster in which nothing can be reached: what is sent to it is answered with 503.
+
+    Without any cluster of the name a proxy would keep the one that it has, as long as its routes name it.
+    """
+    return construct(
+        Cluster,
+        name=name,
+        connect_timeout=_CONNECT_TIMEOUT,
+        type=ClusterDiscoveryType.STATIC,
+        load_assignment=construct(ClusterLoadAssignment, cluster_name=name),
+    )
+
+
 def _http2() -> dict[str, object]:
     options = construct(
         HttpProtocolOptions,

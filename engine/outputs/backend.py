@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.document import document
-from engine.envoy.cluster import assignment, cluster
+from engine.envoy.cluster import assignment, cluster, nobody
 from engine.envoy.names import cluster_name, secret_name
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import BROKEN, NODE, POLICY, STATUS, Used
@@ -71,8 +71,9 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
     claims = tuple((POLICY, one, rank) for one in graph.get(policies, key.backend))
     tls = graph.get(backend_tls, At(key.gateway, key.backend))
     if isinstance(tls, Problem):
-        # Never in clear instead: without its cluster it is answered with an error.
-        return Outputs(claims=claims)
+        # Never in clear instead.
+        of = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
+        return Outputs(*emission(Target(at, key, of), nobody(name)), claims)
     if tls is not None:
         sources.append(tls.policy)
         client = graph.get(client_certificate, key.gateway)
@@ -99,7 +100,9 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "protocol": value.protocol.value,
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
-    items, counts = emission(Target(at, key, provenance), assignment(value, name))
+    # Nobody would ask for the endpoints of a cluster that has none.
+    is_closed = isinstance(graph.get(backend_tls, At(key.gateway, key.backend)), Problem)
+    items, counts = ((), ()) if is_closed else emission(Target(at, key, provenance), assignment(value, name))
     over = f"/{key.backend.over}" if key.backend.over else ""
     name = f"backend/{key.backend.ref}/{key.backend.port}{over}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
