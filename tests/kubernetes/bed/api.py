@@ -128,25 +128,30 @@ class Api:
                     await self._established(name)
 
     async def uninstall(self, name: str) -> None:
-        """Remove a CRD, and wait until it is gone."""
+        """Remove a CRD, and wait until neither it nor what it served is there: the one goes before the other."""
+        found = await self.call("GET", f"{_CRDS}/{name}")
         await self.call("DELETE", f"{_CRDS}/{name}")
-        until = deadline()
-        while True:
-            async with self._session.get(f"{self._base}{_CRDS}/{name}") as answer:
-                if answer.status == 404:
-                    return
-            assert time.monotonic() < until, f"{name} is still there"
-            await asyncio.sleep(0.05)
+        for path in [f"{_CRDS}/{name}", *_resources(found)]:
+            await self._answers(path, 404)
 
     async def _established(self, name: str) -> None:
+        for path in _resources(await self.call("GET", f"{_CRDS}/{name}")):
+            await self._answers(path, 200)
+
+    async def _answers(self, path: str, status: int) -> None:
         until = deadline()
         while True:
-            found = await self.call("GET", f"{_CRDS}/{name}")
-            conditions = (found.get("status") or {}).get("conditions") or []
-            if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
-                return
-            assert time.monotonic() < until, f"{name} is not served"
+            async with self._session.get(f"{self._base}{path}?limit=1") as answer:
+                if answer.status == status:
+                    return
+            assert time.monotonic() < until, f"{path} does not answer {status}"
             await asyncio.sleep(0.05)
+
+
+def _resources(definition: Mapping[str, Any]) -> list[str]:
+    spec = definition["spec"]
+    versions = [one["name"] for one in spec["versions"] if one["served"]]
+    return [f"/apis/{spec['group']}/{version}/{spec['names']['plural']}" for version in versions]
 
 
 def _path(object_: Mapping[str, Any]) -> str:
