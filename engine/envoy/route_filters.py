@@ -49,6 +49,8 @@ def _cors(cors: Cors) -> CorsPolicy:
 
 
 def _origin(origin: str) -> StringMatcher:
+    # Clients write origins in lower case (RFC 6454 section 4), whatever the manifest has.
+    origin = origin.lower()
     if "*" not in origin:
         return construct(StringMatcher, exact=origin)
     pattern = ".*".join(re.escape(part) for part in origin.split("*"))
