@@ -5,20 +5,17 @@ It reads files and nothing else: no watching, no log. One file changed costs tha
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISDIR
 
 from engine.ref import Ref
-from streams.data_directory import is_data
 from streams.sources.content import EMPTY_FOLDER, shown
-from streams.sources.manifests import SUFFIXES, File, Found, Refused, Unread, read_file
+from streams.sources.listing import Listing, Signature, is_link
+from streams.sources.manifests import File, Found, Refused, Unread, read_file
 from streams.sources.writing import Writers
 
-Signature = tuple[int, int, int, int]
 _BLOCK = 4096
 _LOOKS = 5
 _NAMED = 3
@@ -35,6 +32,7 @@ class Directory:
 
     def __init__(self, root: Path, cluster: str, *, allow_empty: bool = False, writers: Writers | None = None) -> None:
         self.root = root.absolute()
+        self._listing = Listing(root)
         self._cluster = cluster
         self._allow_empty = allow_empty
         self._writers = writers
@@ -47,16 +45,6 @@ class Directory:
         self._owners: dict[Ref, list[str]] = {}
         self._shared: set[Ref] = set()
         """Objects that stand in more than one place."""
-        self._closed: dict[str, str] = {}
-        """Folders that cannot be listed, and why: what was below them stays."""
-        self._empty: set[str] = set()
-        """Folders with the name of a manifest and nothing in them."""
-        self._folders: set[str] = set()
-        """Folders, and links to some, at the last look at everything, hidden ones too."""
-        self._passed: set[str] = set()
-        """Data directories of runs: they change all the time, and nothing in them is a manifest."""
-        self._linked: set[str] = set()
-        """Files that are links, or below one: nobody tells when what they lead to changes."""
         self.held: set[Ref] = set()
         """Objects of the log that no file had when the two were first compared."""
         self._is_compared = False
@@ -82,7 +70,7 @@ class Directory:
         """
         waited = self._writers.unfinished - self._files.keys() if self._writers is not None else ()
         is_blind = any(file.broken and file.blind for file in self._odd.values())
-        return is_blind or bool(self._closed or waited) or self.is_filling
+        return is_blind or bool(self._listing.closed or waited) or self.is_filling
 
     @property
     def is_filling(self) -> bool:
@@ -100,11 +88,7 @@ class Directory:
 
     def identity(self) -> tuple[int, int] | None:
         """Which directory it is: another one when it was replaced, or a link to it moved. None when missing."""
-        try:
-            stat = self.root.stat()
-        except OSError:
-            return None
-        return stat.st_dev, stat.st_ino
+        return self._listing.identity()
 
     def look(self, paths: Iterable[str] | None = None) -> set[Ref]:
         """Read what changed: the files at `paths` (absolute), or all whose time, size or inode changed.
@@ -113,10 +97,10 @@ class Directory:
         """
         self.is_doubtful = False
         touched: set[Ref] = set()
-        names = None if paths is None or self.identity() != self._home else self._names(paths)
+        names = None if paths is None or self.identity() != self._home else self._listing.names(paths)
         if names is not None:
             for name in sorted(names):
-                touched |= self._read(name, signature(self.root / name))
+                touched |= self._read(name, self._listing.signature(name))
             self._fill(is_more=bool(touched))
             return touched
         # Files move while others are read: only a listing that held still is a state of the directory.
@@ -142,8 +126,7 @@ class Directory:
 
     def moved(self) -> list[str]:
         """The paths (for `look`) of those that are reached by a link and are others now than they were read."""
-        found = ((self.root / name, self._signatures.get(name)) for name in sorted(self._linked))
-        return [str(path) for path, known in found if signature(path) != known]
+        return self._listing.moved(self._signatures)
 
     def object(self, ref: Ref) -> Found | None:
         """The object that counts: the one of the first path, and the first of its documents there."""
@@ -155,7 +138,7 @@ class Directory:
 
     def compare(self, logged: Collection[Ref]) -> None:
         """Note what the log has and no file; once, for what a file said since is known, and may go with its words."""
-        if not (self._is_compared or self._allow_empty or self._files or self._closed):
+        if not (self._is_compared or self._allow_empty or self._files or self._listing.closed):
             self._owed, self._is_vacant = len(logged), bool(logged)
         gone = set(logged) - self._owners.keys()
         self.held = self.held & gone if self._is_compared else gone
@@ -178,8 +161,9 @@ class Directory:
             refused[one.location] = (
                 one if before is None else replace(before, message=f"{before.message}; {one.message}")
             )
-        folders = {folder: f"cannot be listed: {why}; what it said stays" for folder, why in self._closed.items()}
-        folders |= dict.fromkeys(self._empty, EMPTY_FOLDER)
+        closed = self._listing.closed.items()
+        folders = {folder: f"cannot be listed: {why}; what it said stays" for folder, why in closed}
+        folders |= dict.fromkeys(self._listing.empty, EMPTY_FOLDER)
         for folder, message in sorted(folders.items()):
             refused.setdefault(shown(folder), Refused(shown(folder), 0, message))
         if self.missing:
@@ -220,91 +204,30 @@ class Directory:
             message = f"{_named(ref)} stands in {first.location} already, which counts: remove one of the two"
             yield Refused(one.name, one.line, message)  # the object itself is as it should be
 
-    def _names(self, paths: Iterable[str]) -> set[str] | None:
-        """The names of manifests at these paths; None when something else changed, such as a folder or a link."""
-        names = set()
-        for path in map(Path, paths):
-            name = os.path.relpath(path, self.root)
-            if not self._passed.isdisjoint((name, *map(str, Path(name).parents))):
-                continue
-            hidden = any(part.startswith(".") for part in Path(name).parts)
-            # Mounted ConfigMaps switch a link named ..data, which is looked into.
-            if path.is_dir() or (hidden and path.is_symlink()) or (name in self._folders and not path.exists()):
-                return None
-            # What else is hidden or no manifest says nothing: an editor's own file, a name that was renamed into place.
-            if not hidden and path.suffix.lower() in SUFFIXES:
-                names.add(name)
-        return names
-
     def _changed(self) -> dict[str, Signature | None]:
         """Names whose file is new, another, or gone (None)."""
-        self._closed, self._folders, self._empty, self._passed = {}, set(), set(), set()
-        identity, listed = self.identity(), dict(self._walk())
-        self._linked = self._reached(listed)
+        identity, listed = self.identity(), self._listing.take()
         is_owing = not self._allow_empty and (bool(self._files) or self._owed > 0)
-        self._is_vacant = is_owing and not listed and not self._closed and identity != self._home
+        self._is_vacant = is_owing and not listed and not self._listing.closed and identity != self._home
         if self._is_vacant:
             return {}
-        if listed and self._home not in (None, identity) and not _is_link(self.root):
+        if listed and self._home not in (None, identity) and not is_link(self.root):
             # Another directory, which is filled file by file; a link is switched to one that is whole.
             self._filling = (time.monotonic(), time.monotonic())
         self._home, self._owed = (identity, 0) if listed else (self._home, self._owed)
         changed: dict[str, Signature | None] = {
             name: signature for name, signature in listed.items() if self._signatures.get(name) != signature
         }
-        closed = tuple(f"{folder}/" for folder in self._closed if folder != ".")
+        closed = tuple(f"{folder}/" for folder in self._listing.closed if folder != ".")
         known = self._files.keys() | (self._writers.unfinished if self._writers is not None else set())
         gone = [name for name in known - listed.keys() if not name.startswith(closed)]
-        return changed | dict.fromkeys(() if "." in self._closed else gone)
-
-    def _walk(self) -> Iterator[tuple[str, Signature]]:
-        seen: set[tuple[int, int]] = set()
-        for folder, folders, files in os.walk(self.root, followlinks=True, onerror=self._close):
-            try:
-                stat = Path(folder).stat()
-            except OSError:
-                continue
-            if (stat.st_dev, stat.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            below = os.path.relpath(folder, self.root)
-            self._folders |= {below, *(one if below == "." else f"{below}/{one}" for one in folders)}
-            if Path(below).suffix.lower() in SUFFIXES and not folders and not files:
-                self._empty.add(below)
-            folders[:] = sorted(one for one in folders if not one.startswith("."))
-            for one in [one for one in folders if is_data(Path(folder, one))]:
-                folders.remove(one)
-                self._passed.add(one if below == "." else f"{below}/{one}")
-            for file in files:
-                if file.startswith(".") or Path(file).suffix.lower() not in SUFFIXES:
-                    continue
-                stands = signature(Path(folder, file))
-                if stands is not None:
-                    yield (file if below == "." else f"{below}/{file}"), stands
-
-    def _reached(self, names: Iterable[str]) -> set[str]:
-        """Those that are links, or below one."""
-        known = {"": False}
-
-        def is_reached(name: str) -> bool:
-            if name not in known:
-                known[name] = is_reached(name.rpartition("/")[0]) or _is_link(self.root / name)
-            return known[name]
-
-        return {name for name in names if is_reached(name)}
-
-    def _close(self, error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            self._closed[os.path.relpath(error.filename or self.root, self.root)] = error.strerror or "unreadable"
+        return changed | dict.fromkeys(() if "." in self._listing.closed else gone)
 
     def _read(self, name: str, signature: Signature | None) -> set[Ref]:
         """Take a file anew, None for one that is gone; answers what it touches."""
         before = self._files.get(name)
         after = None
         if signature is not None:
-            if _is_link(self.root / name):
-                self._linked.add(name)
             after = self._whole(name, signature, before)
             if after is None:
                 return set()
@@ -330,7 +253,7 @@ class Directory:
         if writers is not None and not writers.is_whole(name, path):
             return None
         after = read_file(path, shown(name), self._cluster, before)
-        if writers is not None and not writers.is_whole(name, path, moved=signature(path) != stands):
+        if writers is not None and not writers.is_whole(name, path, moved=self._listing.signature(name) != stands):
             return None
         return after
 
@@ -347,11 +270,6 @@ class Directory:
             self._shared.add(ref)
         else:
             self._shared.discard(ref)
-
-
-def _is_link(path: Path) -> bool:
-    """Path.is_symlink raises where a folder may be listed and not entered."""
-    return os.path.islink(path)  # noqa: PTH114
 
 
 def _named(ref: Ref) -> str:
@@ -375,18 +293,3 @@ def _difference(before: File, after: File) -> set[Ref]:
         for ref in before.objects.keys() | after.objects.keys()
         if [one.object for one in before.objects.get(ref, ())] != [one.object for one in after.objects.get(ref, ())]
     }
-
-
-def signature(path: Path) -> Signature | None:
-    """What changes when a file does, or a link that leads nowhere; None where there is none, or a folder."""
-    try:
-        found = path.stat()
-    except OSError:
-        try:
-            found = path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:
-            # Its folder may be listed and not entered: it is there, and that is all that can be known.
-            return 0, 0, 0, 0
-    return None if S_ISDIR(found.st_mode) else (found.st_mtime_ns, found.st_ino, found.st_size, found.st_dev)

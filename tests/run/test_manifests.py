@@ -9,7 +9,8 @@ import pytest
 
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, PREFIX, Sealer
-from streams.sources.directory import Directory, Signature, signature
+from streams.sources.directory import Directory
+from streams.sources.listing import Signature, signature
 from streams.sources.manifests import MissingDirectory, Reading, read_directory
 from streams.sources.stamp import stamped
 
@@ -262,7 +263,7 @@ class TestDirectory:
             looked.append(path)
             return signature(path)
 
-        monkeypatch.setattr("streams.sources.directory.signature", counted)
+        monkeypatch.setattr("streams.sources.listing.signature", counted)
         for hidden, name in ((".a.yaml", "a.yaml"), ("sub/.b.yaml.tmp", "sub/b.yaml")):
             (tmp_path / hidden).write_text(service(Path(name).stem))
             (tmp_path / hidden).rename(tmp_path / name)
