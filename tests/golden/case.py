@@ -63,7 +63,8 @@ class Received(Strict):
 class Expected(Strict):
     """What must come back.
 
-    `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07.
+    `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07;
+    `mirrored_share`: how many are mirrored to it.
     """
 
     status: int | None = None
@@ -73,6 +74,7 @@ class Expected(Strict):
     received: Received = Received()
     share: dict[str, float] = Field(default_factory=dict)
     mirrored: list[str] = Field(default_factory=list)
+    mirrored_share: dict[str, float] = Field(default_factory=dict)
     not_mirrored: list[str] = Field(default_factory=list)
     certificate: str | None = None
     refused: bool = False
