@@ -279,9 +279,9 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What clients must show: a certificate that `bundle` (PEM) has signed; `insecure` lets in those without, too."""
+    """What clients of a port must show: a certificate of its authorities; `insecure` lets in those without, too."""
 
-    bundle: str
+    port: int
     insecure: bool
 
 

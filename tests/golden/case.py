@@ -197,7 +197,7 @@ def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
     payload = sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload
     message = MESSAGES[fragment.key.kind].parse(payload)
     config = message.to_dict()
-    if fragment.key.kind is FragmentKind.SECRET:
+    if "tlsCertificate" in config:
         config["tlsCertificate"]["privateKey"] = "(sealed)"
     shown: dict[str, Any] = {"parent": fragment.parent, "order": fragment.order} if fragment.parent else {}
     return shown | {"from": [f"{ref} {generation}" for ref, generation in fragment.provenance], "config": config}
