@@ -12,8 +12,9 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
-from engine.outputs.channels import BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, INFRA, LOOKUP, SECRET
+from engine.outputs.channels import AUTHORITIES, BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, INFRA, LOOKUP, SECRET
 from engine.outputs.gateway import (
+    authority_outputs,
     expiry_outputs,
     gateway_outputs,
     gateway_status_outputs,
@@ -48,6 +49,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     CHAIN: (chain_outputs,),
     BACKEND: (cluster_outputs, endpoint_outputs),
     SECRET: (secret_outputs,),
+    AUTHORITIES: (authority_outputs,),
     EXPIRY: (expiry_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""

@@ -7,7 +7,7 @@ or every connection would drain.
 from __future__ import annotations
 
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.core.v3 import Address, DataSource, SocketAddress, TransportSocket
+from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
@@ -20,13 +20,12 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     Rds,
 )
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CertificateValidationContextTrustChainVerification,
     CommonTlsContext,
     DownstreamTlsContext,
     SdsSecretConfig,
 )
 
+from engine.envoy.names import authorities_name
 from engine.envoy.typed import ads, packed
 from engine.envoy.wire import construct
 from engine.resolve.values import Client, EnvoyListener
@@ -75,17 +74,18 @@ def _chain(chain: ChainValue) -> FilterChain:
 
 
 def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...], client: Client | None = None) -> TransportSocket:
-    """Ends TLS with certificates that come by SDS, offers protocols (ALPN), and may ask clients for certificates."""
+    """Ends TLS with certificates that come by SDS, offers protocols (ALPN), and may ask clients for certificates.
+
+    Whom these must be signed by comes by SDS too.
+    """
     tls = construct(
         DownstreamTlsContext,
         require_client_certificate=None if client is None or client.insecure else True,
         common_tls_context=construct(
             CommonTlsContext,
             alpn_protocols=list(protocols),
-            validation_context=None if client is None else _clients(client),
-            tls_certificate_sds_secret_configs=[
-                construct(SdsSecretConfig, name=name, sds_config=ads()) for name in secrets
-            ],
+            validation_context_sds_secret_config=None if client is None else _sds(authorities_name(client.port)),
+            tls_certificate_sds_secret_configs=[_sds(name) for name in secrets],
         ),
     )
     return construct(
@@ -95,13 +95,8 @@ def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...], client: Cli
     )
 
 
-def _clients(client: Client) -> CertificateValidationContext:
-    unverified = CertificateValidationContextTrustChainVerification.ACCEPT_UNTRUSTED
-    return construct(
-        CertificateValidationContext,
-        trusted_ca=construct(DataSource, inline_string=client.bundle),
-        **({"trust_chain_verification": unverified} if client.insecure else {}),
-    )
+def _sds(name: str) -> SdsSecretConfig:
+    return construct(SdsSecretConfig, name=name, sds_config=ads())
 
 
 def _connection_manager(route_config: str) -> Filter:

@@ -46,6 +46,11 @@ def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "
     return f"{kind}-{route.name}-{route.namespace}-{rule_index}-{match_index}{named}-matcher-{match_index}"
 
 
+def authorities_name(port: int) -> str:
+    """The SDS name of the authorities of a port's clients."""
+    return f"clients~{port}"
+
+
 def secret_name(ref: Ref) -> str:
     """The SDS name of a certificate."""
     return f"kubernetes://{ref.namespace}/{ref.name}"

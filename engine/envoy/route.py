@@ -38,8 +38,10 @@ from envoy_data_plane.google.protobuf import Struct, Value
 
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.route_filters import per_filter_config
+from engine.envoy.shares import shares
 from engine.envoy.wire import construct
 from engine.resolve.values import (
+    MILLION,
     BackendKey,
     Cors,
     Destination,
@@ -73,7 +75,6 @@ _NOT_FOUND = {
     500: RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
     503: RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
 }
-_MILLION = 1_000_000
 _LONGEST = timedelta(days=36_500)
 """Of a pause between tries: Envoy rejects what is beyond 2^63 ns, 292 years; the longest that the API knows has 45."""
 
@@ -92,10 +93,17 @@ class Place(NamedTuple):
 
 
 def variants(entry: RouteEntry, place: Place) -> tuple[RouteEntry, ...]:
-    """The entries that say in Envoy what one entry says: one, or a narrower one before the other."""
-    rule = entry.rule
-    if rule.replaced is not None:
+    """The entries that say in Envoy what one entry says: one for each share of its requests, or two.
+
+    A narrower one stands before the other.
+    """
+    if entry.rule.replaced is not None:
         return (entry,)
+    return tuple(one for share in shares(entry) for one in _narrowed(share, place))
+
+
+def _narrowed(entry: RouteEntry, place: Place) -> tuple[RouteEntry, ...]:
+    rule = entry.rule
     if rule.redirect is not None:
         return _redirected(entry, rule.redirect, place)
     if rule.cors is not None and rule.cors.credentials and "*" in rule.cors.headers:
@@ -127,7 +135,7 @@ def _reflected(entry: RouteEntry, cors: Cors) -> tuple[RouteEntry, ...]:
 
 def _narrower(entry: RouteEntry, header: StringMatch, rule: Rule, variant: str) -> RouteEntry:
     match = replace(entry.match, headers=(*entry.match.headers, header))
-    return replace(entry, match=match, rule=rule, variant=variant)
+    return replace(entry, match=match, rule=rule, variant=f"{entry.variant}{variant}")
 
 
 def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
@@ -135,7 +143,7 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
     rule = entry.rule
     values: dict[str, Any] = {
         "name": entry.name,
-        "match": _match(entry.match),
+        "match": _match(entry.match, entry.share[1]),
         "metadata": _source(entry),
     }
     if rule.replaced is not None:
@@ -147,13 +155,13 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
     if not any(one.weight for one in rule.destinations):
         # Gateway API, backendRefs of HTTPRouteRule and GRPCRouteRule: no backend, or only weights of 0.
         return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
-    return construct(Route, **values, route=_action(rule, cluster_of))
+    return construct(Route, **values, route=_action(entry, cluster_of))
 
 
 # -- matching ---------------------------------------------------------------------------------------------------------
 
 
-def _match(match: Match) -> RouteMatch:
+def _match(match: Match, up_to: int) -> RouteMatch:
     headers = [_header(one) for one in match.headers]
     if match.method:
         headers.append(_header(StringMatch(":method", match.method)))
@@ -163,6 +171,7 @@ def _match(match: Match) -> RouteMatch:
         query_parameters=[
             construct(QueryParameterMatcher, name=one.name, string_match=_string(one)) for one in match.query
         ],
+        runtime_fraction=_fraction(up_to) if up_to < MILLION else None,
         **_path(match),
     )
 
@@ -190,7 +199,8 @@ def _string(one: StringMatch) -> StringMatcher:
 # -- acting -----------------------------------------------------------------------------------------------------------
 
 
-def _action(rule: Rule, cluster_of: ClusterOf) -> RouteAction:
+def _action(entry: RouteEntry, cluster_of: ClusterOf) -> RouteAction:
+    rule = entry.rule
     values: dict[str, Any] = _targets(rule.destinations, cluster_of)
     values |= _rewrite(rule) | _timeouts(rule)
     if rule.retry is not None:
@@ -200,20 +210,21 @@ def _action(rule: Rule, cluster_of: ClusterOf) -> RouteAction:
     return construct(
         RouteAction,
         cluster_not_found_response_code=_NOT_FOUND[rule.failure],
-        request_mirror_policies=[_mirror(one, cluster_of) for one in rule.mirrors],
+        request_mirror_policies=[_mirror(one, entry.share, cluster_of) for one in rule.mirrors],
         **values,
     )
 
 
 def _targets(destinations: tuple[Destination, ...], cluster_of: ClusterOf) -> dict[str, Any]:
     used = [one for one in destinations if one.weight]
-    if len(used) == 1 and not _changes_headers(used[0]):
+    if len(used) == 1 and not _changes(used[0]):
         return {"cluster": _cluster(used[0], cluster_of)}
     clusters = [
         construct(
             WeightedClusterClusterWeight,
             name=_cluster(one, cluster_of),
             weight=one.weight,
+            host_rewrite_literal=one.rewrite.hostname if one.rewrite is not None else None,
             **_headers(one.request_headers, "request"),
             **_headers(one.response_headers, "response"),
         )
@@ -222,8 +233,9 @@ def _targets(destinations: tuple[Destination, ...], cluster_of: ClusterOf) -> di
     return {"weighted_clusters": construct(WeightedCluster, clusters=clusters)}
 
 
-def _changes_headers(one: Destination) -> bool:
-    return one.request_headers != HeaderChange() or one.response_headers != HeaderChange()
+def _changes(one: Destination) -> bool:
+    headers = one.request_headers != HeaderChange() or one.response_headers != HeaderChange()
+    return headers or one.rewrite is not None
 
 
 def _cluster(one: Destination, cluster_of: ClusterOf) -> str:
@@ -344,15 +356,16 @@ def _backoff(wanted: timedelta) -> RetryPolicyRetryBackOff:
     return construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
 
 
-def _mirror(mirror: Mirror, cluster_of: ClusterOf) -> RouteActionRequestMirrorPolicy:
-    numerator, denominator = mirror.fraction
-    value = construct(
-        FractionalPercent,
-        numerator=round(numerator * _MILLION / denominator),
-        denominator=FractionalPercentDenominatorType.MILLION,
-    )
-    fraction = construct(RuntimeFractionalPercent, default_value=value)
+def _mirror(mirror: Mirror, share: tuple[int, int], cluster_of: ClusterOf) -> RouteActionRequestMirrorPolicy:
+    """Envoy chooses what to mirror by the number that chose the route: of that route's share it has to be a part."""
+    (numerator, denominator), (begin, end) = mirror.fraction, share
+    fraction = _fraction(begin + round(numerator * (end - begin) / denominator))
     return construct(RouteActionRequestMirrorPolicy, cluster=cluster_of(mirror.backend), runtime_fraction=fraction)
+
+
+def _fraction(millionths: int) -> RuntimeFractionalPercent:
+    value = construct(FractionalPercent, numerator=millionths, denominator=FractionalPercentDenominatorType.MILLION)
+    return construct(RuntimeFractionalPercent, default_value=value)
 
 
 def _source(entry: RouteEntry) -> Metadata:

@@ -1,9 +1,14 @@
-"""Certificates as SDS secrets; the only messages that hold key material in clear, in memory."""
+"""Certificates and authorities as SDS secrets; the only messages that hold key material in clear, in memory."""
 
 from __future__ import annotations
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret, TlsCertificate
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    CertificateValidationContextTrustChainVerification,
+    Secret,
+    TlsCertificate,
+)
 
 from engine.envoy.wire import construct
 
@@ -16,3 +21,14 @@ def certificate(name: str, chain: bytes, key: bytes) -> Secret:
         private_key=construct(DataSource, inline_bytes=key),
     )
     return construct(Secret, name=name, tls_certificate=pair)
+
+
+def authorities(name: str, bundle: str, *, insecure: bool) -> Secret:
+    """Who must have signed the certificates of clients, as PEM; `insecure` lets in all others, too."""
+    unverified = CertificateValidationContextTrustChainVerification.ACCEPT_UNTRUSTED
+    context = construct(
+        CertificateValidationContext,
+        trusted_ca=construct(DataSource, inline_string=bundle),
+        **({"trust_chain_verification": unverified} if insecure else {}),
+    )
+    return construct(Secret, name=name, validation_context=context)

@@ -10,15 +10,24 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessag
 
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
-from engine.envoy.names import listener_name, misdirected_name, secret_name, udp_name, virtual_host_name
+from engine.envoy.names import (
+    authorities_name,
+    listener_name,
+    misdirected_name,
+    secret_name,
+    udp_name,
+    virtual_host_name,
+)
 from engine.envoy.pgv import violation
 from engine.envoy.route_config import route_config, virtual_host
+from engine.envoy.secret import authorities as authorities_message
 from engine.envoy.secret import certificate as certificate_message
 from engine.envoy.stream import udp_listener
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import (
     ATTACHED,
+    AUTHORITIES,
     BROKEN,
     CHAIN,
     DEADLINE,
@@ -37,6 +46,7 @@ from engine.outputs.emission import Target, broken, emission
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
 from engine.resolve.client_certificate import client_certificate, named_certificate
+from engine.resolve.frontend import Port, client_authorities, frontend
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
@@ -97,6 +107,8 @@ def _wanted(gateway: Ref, served: list[Listener], ends: dict[str, Termination]) 
             yield CHAIN, Chain(gateway, one.name, hostname)
         for ref in ends[one.name].secrets if one.tls else ():
             yield SECRET, Wanted(gateway, ref)
+        if one.tls and ends[one.name].client is not None:
+            yield AUTHORITIES, Port(gateway, one.port)
 
 
 def listeners_broken(graph: Reader, gateway: Ref) -> dict[str, str]:
@@ -199,6 +211,18 @@ def secret_outputs(graph: Reader, key: Wanted) -> Outputs:
     )
     at = FragmentKey(key.gateway, FragmentKind.SECRET, secret_name(key.secret))
     provenance = ((key.secret, graph.get(generation, key.secret)),)
+    return Outputs(*emission(Target(at, key, provenance), message, sealer))
+
+
+def authority_outputs(graph: Reader, key: Port) -> Outputs:
+    """The authorities of the clients of a port, sealed: some may be a Secret's."""
+    asked, found, sealer = graph.get(frontend, key), graph.get(client_authorities, key), graph.fact(SEALER)
+    if asked is None or not asked.is_met or not isinstance(sealer, Sealer):
+        return Outputs()
+    name = authorities_name(key.port)
+    at = FragmentKey(key.gateway, FragmentKind.SECRET, name)
+    provenance = tuple((one, graph.get(generation, one)) for one in found.sources)
+    message = authorities_message(name, found.bundle, insecure=asked.insecure)
     return Outputs(*emission(Target(at, key, provenance), message, sealer))
 
 

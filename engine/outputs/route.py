@@ -78,8 +78,10 @@ def backends(rule: Rule) -> tuple[BackendKey, ...]:
     """The backends that a rule sends requests to."""
     if rule.replaced is not None or rule.redirect is not None:
         return ()
-    found = [one.backend for one in rule.destinations if one.backend is not None and one.problem is None and one.weight]
-    return tuple(dict.fromkeys([*found, *(one.backend for one in rule.mirrors)]))
+    asked = [one for one in rule.destinations if one.problem is None and one.weight and one.redirect is None]
+    mirrors = [*rule.mirrors, *(mirror for one in asked for mirror in one.mirrors)]
+    found = [one.backend for one in asked if one.backend is not None]
+    return tuple(dict.fromkeys([*found, *(one.backend for one in mirrors)]))
 
 
 def _entries(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[Entry]:

@@ -6,19 +6,26 @@ from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER
 from engine.resolve.key_pair import is_bundle
-from engine.resolve.manifest import mapping, object_of
+from engine.resolve.manifest import held_fact, mapping, object_of, served_object
 from engine.resolve.values import Problem
 from engine.seal import Sealer, UnsealError
 
 
-def authority(graph: Reader, ref: Ref, kinds: tuple[str, ...]) -> str | Problem:
-    """The PEM certificates of an object of one of these kinds, in clear."""
+def authority(graph: Reader, ref: Ref, kinds: tuple[str, ...], gateway: Ref | None = None) -> str | Problem:
+    """The PEM certificates of an object of one of these kinds, in clear.
+
+    For a `gateway` as it is served them: of what a proxy rejected the last good revision.
+    """
     if ref.group or ref.kind not in kinds:
         named = " or a ".join(kinds)
         text = f"caCertificateRefs cannot name {ref.kind} of {ref.group or 'v1'}: use a {named} with ca.crt"
         return Problem("InvalidKind", text)
-    object_ = object_of(graph, ref)
-    told = f"{ref.kind} {ref.namespace}/{ref.name}"
+    object_, told = object_of(graph, ref), f"{ref.kind} {ref.namespace}/{ref.name}"
+    if gateway is not None and object_ is not None and graph.fact(held_fact(gateway, ref)):
+        object_ = served_object(graph, gateway, ref)
+        if object_ == object_of(graph, ref):
+            text = f"{told} was rejected by a proxy and has no earlier revision: see penstock status, then replace it"
+            return Problem("InvalidCACertificateRef", text)
     text = str(mapping((object_ or {}).get("data")).get("ca.crt") or "")
     if not text:
         return Problem("InvalidCACertificateRef", f"{told} {'lacks ca.crt' if object_ else 'does not exist'}")

@@ -13,6 +13,7 @@ from engine.resolve.grant import reference_problem
 from engine.resolve.manifest import items, mapping
 from engine.resolve.values import Problem
 
+_KINDS: Final = ("ConfigMap", "Secret")
 _REASONS: Final = {"InvalidKind": "InvalidCACertificateKind"}
 
 
@@ -24,11 +25,22 @@ class Port(NamedTuple):
 
 
 class Frontend(NamedTuple):
-    """What is asked of clients: a certificate that `bundle` (PEM) has signed; `insecure`: all are let in, too."""
+    """What is asked of clients, but for who must have signed it: their authorities change without a listener's doing.
 
-    bundle: str
+    `is_met`: there are some. `insecure`: all are let in, too.
+    """
+
+    is_met: bool
     problems: tuple[Problem, ...] = ()
     insecure: bool = False
+
+
+class Authorities(NamedTuple):
+    """Who may have signed the certificates of clients: PEM, and the objects that it comes from."""
+
+    bundle: str
+    sources: tuple[Ref, ...]
+    problems: tuple[Problem, ...]
 
 
 def validation(spec: Json, port: int) -> Json:
@@ -40,26 +52,39 @@ def validation(spec: Json, port: int) -> Json:
 
 def frontend(graph: Reader, key: Port) -> Frontend | None:
     """None where clients need no certificate."""
-    spec = graph.get(gateway_spec, key.gateway)
-    wanted = validation(spec, key.port) if spec is not None else {}
+    wanted = _wanted(graph, key)
     if not wanted:
         return None
-    found: list[str] = []
+    found = graph.get(client_authorities, key)
+    return Frontend(bool(found.bundle), found.problems, wanted.get("mode") == "AllowInsecureFallback")
+
+
+def client_authorities(graph: Reader, key: Port) -> Authorities:
+    """All that can be read of what the Gateway names for the port."""
+    found: dict[Ref, str] = {}
     problems: list[Problem] = []
-    for one in items(wanted.get("caCertificateRefs")):
-        read = _read(graph, key.gateway, one)
+    for one in items(_wanted(graph, key).get("caCertificateRefs")):
+        namespace = str(one.get("namespace") or key.gateway.namespace)
+        ref = Ref(key.gateway.cluster, str(one.get("group", "")), str(one.get("kind")), namespace, str(one.get("name")))
+        read = _read(graph, key.gateway, ref)
         if isinstance(read, Problem):
             problems.append(read)
         else:
-            found.append(read)
-    return Frontend("\n".join(found), tuple(problems), wanted.get("mode") == "AllowInsecureFallback")
+            found[ref] = read
+    return Authorities("\n".join(found.values()), tuple(sorted(found)), tuple(problems))
 
 
-def _read(graph: Reader, gateway: Ref, item: Json) -> str | Problem:
-    namespace = str(item.get("namespace") or gateway.namespace)
-    ref = Ref(gateway.cluster, str(item.get("group", "")), str(item.get("kind")), namespace, str(item.get("name")))
-    # Of Secrets none: what a listener trusts stands in it in clear.
-    read = authority(graph, ref, ("ConfigMap",))
+def _wanted(graph: Reader, key: Port) -> Json:
+    spec = graph.get(gateway_spec, key.gateway)
+    return validation(spec, key.port) if spec is not None else {}
+
+
+def _read(graph: Reader, gateway: Ref, ref: Ref) -> str | Problem:
+    denied = reference_problem(graph, "Gateway", gateway, ref)
+    if denied is not None and ref.kind in _KINDS:
+        # Nor is a Secret asked for that may not be named.
+        return denied
+    read = authority(graph, ref, _KINDS, gateway)
     if isinstance(read, Problem) and read.reason in _REASONS:
         return replace(read, reason=_REASONS[read.reason])
-    return reference_problem(graph, "Gateway", gateway, ref) or read
+    return read

@@ -96,7 +96,8 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
     filters = filter_set(items(item.get("filters")), matches)
     if filters.problem is not None:
         return _replaced(key, filters.problem)
-    destinations = tuple(_destination(graph, key, one, unresolved) for one in items(item.get("backendRefs")))
+    refs = items(item.get("backendRefs"))
+    destinations = tuple(_destination(graph, key, one, matches, unresolved) for one in refs)
     for one in destinations:
         if one.problem is not None and one.problem.reason == "UnsupportedValue":
             return _replaced(key, one.problem)
@@ -127,25 +128,30 @@ def _backend(graph: Reader, key: Served, item: Json) -> tuple[BackendKey, Protoc
     return found
 
 
-def _destination(graph: Reader, key: Served, item: Json, unresolved: list[Problem]) -> Destination:
+def _destination(
+    graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]
+) -> Destination:
     weight = int(item.get("weight", 1))
-    filters = filter_set(items(item.get("filters")), ())
-    unsupported = filters.problem or _beyond_headers(filters)
-    if unsupported is not None:
-        return Destination(weight, None, unsupported)
+    filters = filter_set(items(item.get("filters")), matches)
+    if filters.problem is not None:
+        return Destination(weight, None, filters.problem)
     found = _backend(graph, key, item)
     if isinstance(found, Problem):
         unresolved.append(found)
         return Destination(weight, None, found)
     backend, protocol = found
-    return Destination(weight, backend, None, protocol, filters.request_headers, filters.response_headers)
-
-
-def _beyond_headers(filters: FilterSet) -> Problem | None:
-    if filters.redirect or filters.rewrite or filters.mirrors or filters.cors:
-        text = "only RequestHeaderModifier and ResponseHeaderModifier are served as filters of a backendRef"
-        return Problem("UnsupportedValue", text)
-    return None
+    return Destination(
+        weight,
+        backend,
+        None,
+        protocol,
+        filters.request_headers,
+        filters.response_headers,
+        filters.redirect,
+        filters.rewrite,
+        _mirrors(graph, key, filters, unresolved),
+        filters.cors,
+    )
 
 
 def _mirrors(graph: Reader, key: Served, filters: FilterSet, unresolved: list[Problem]) -> tuple[Mirror, ...]:

@@ -56,11 +56,11 @@ def _foreign(graph: Reader, hostname: str, secrets: list[Wanted]) -> Problem | N
     return Problem("HostnameMismatch", text)
 
 
-def _asking(whole: Termination, asked: Frontend) -> Termination:
+def _asking(whole: Termination, asked: Frontend, port: int) -> Termination:
     """Clients must show certificates; with nobody who could have signed them, nobody is let in."""
     problems = (*whole.problems, *asked.problems)
-    if asked.bundle:
-        return replace(whole, problems=problems, client=Client(asked.bundle, asked.insecure))
+    if asked.is_met:
+        return replace(whole, problems=problems, client=Client(port, asked.insecure))
     refused = Problem("NoValidCACertificate", asked.problems[0].message)
     return replace(whole, problems=problems, secrets=(), refused=refused)
 
@@ -91,5 +91,5 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
         named = tuple(ref for ref in refs if isinstance(ref, Ref))
         whole = Termination(entry.name, tuple(good), tuple(problems), foreign, named=named)
         asked = graph.get(frontend, Port(gateway, port)) if protocol == "HTTPS" else None
-        found.append(whole if asked is None else _asking(whole, asked))
+        found.append(whole if asked is None else _asking(whole, asked, port))
     return tuple(found)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from engine.ref import Ref
+
+MILLION: Final = 1_000_000
+"""The finest parts in which Envoy takes a share of the requests."""
 
 
 class PathType(StrEnum):
@@ -166,7 +170,10 @@ class BackendKey:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A backendRef of a rule. With a `problem` its share of the requests is answered with 500."""
+    """A backendRef of a rule. With a `problem` its share of the requests is answered with 500.
+
+    What its own filters ask for comes beside the rule's, and where both say the same, instead of it.
+    """
 
     weight: int
     backend: BackendKey | None
@@ -174,6 +181,10 @@ class Destination:
     protocol: Protocol = Protocol.HTTP1
     request_headers: HeaderChange = HeaderChange()
     response_headers: HeaderChange = HeaderChange()
+    redirect: Redirect | None = None
+    rewrite: Rewrite | None = None
+    mirrors: tuple[Mirror, ...] = ()
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,7 @@ class RouteEntry:
 
     `order` sorts as text in the specification's precedence (exact, longest prefix, method, headers, query, oldest,
     namespace/name, rule, match); `name` is kgateway's Envoy route name without the index. `variant` tells entries of
-    one match apart.
+    one match apart. `share` is what it takes of the requests that match, in millionths: from, and up to.
     """
 
     route: Ref
@@ -225,6 +236,7 @@ class RouteEntry:
     order: str
     name: str
     variant: str = ""
+    share: tuple[int, int] = (0, MILLION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +279,9 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What clients must show: a certificate that `bundle` (PEM) has signed; `insecure` lets in those without, too."""
+    """What clients of a port must show: a certificate of its authorities; `insecure` lets in those without, too."""
 
-    bundle: str
+    port: int
     insecure: bool
 
 

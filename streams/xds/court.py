@@ -26,6 +26,8 @@ _KEY = "PENSTOCK_JUDGED_KEY"
 _VERSION = re.compile(rb"version: [^/\s]*/(\d+\.\d+\.\d+)")
 _STATIC = 2
 """Bootstrap.static_resources: listeners=1, clusters=2, secrets=3."""
+_VALIDATION = 4
+"""Secret.validation_context: authorities, where others have a certificate with its key."""
 
 
 class Undecided(OSError):  # noqa: N818
@@ -125,7 +127,13 @@ class Court:
 
     def _case(self, fragment: Fragment) -> Case:
         # 10 MiB, hardly ever needed
-        from streams.xds.exhibits import chainless_listener, static_cluster, terminating_listener, whole  # noqa: PLC0415
+        from streams.xds.exhibits import (  # noqa: PLC0415
+            chainless_listener,
+            static_cluster,
+            terminating_listener,
+            trusting_cluster,
+            whole,
+        )
 
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
@@ -134,6 +142,8 @@ class Court:
                 return Case(frame(2, encode(static_cluster()) + frame(33, fragment.payload)))
             case FragmentKind.SECRET:
                 body = self.sealer.unseal(fragment.payload, str(fragment.key).encode())
+                if any(number == _VALIDATION for number, _ in fields(body)):
+                    return Case(frame(3, body) + frame(2, encode(trusting_cluster(fragment.key.name))))
                 secret, key = _without_key(body)
                 return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
             case FragmentKind.FILTER_CHAIN:

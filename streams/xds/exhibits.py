@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CommonTlsContext,
     DownstreamTlsContext,
     SdsSecretConfig,
+    UpstreamTlsContext,
 )
 from envoy_data_plane.google.protobuf import Any as ProtoAny
 
@@ -22,6 +23,7 @@ from streams.xds.messages import fields
 
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TLS = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+_UPSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _NAME = "judged"
 
 
@@ -56,6 +58,24 @@ def whole(listener: bytes) -> bytes:
     if any(number in (3, 18) for number, _ in fields(listener)):
         return listener
     return listener + frame(3, encode(listener_of(encode(connection_manager()) + b"\x22\x00").filter_chains[0]))
+
+
+def trusting_cluster(secret: str) -> Cluster:
+    """A cluster that trusts the authorities of a static secret: it needs no certificate of its own beside them."""
+    trusts = construct(
+        UpstreamTlsContext,
+        common_tls_context=construct(
+            CommonTlsContext, validation_context_sds_secret_config=construct(SdsSecretConfig, name=secret)
+        ),
+    )
+    socket = construct(TransportSocket, name="envoy.transport_sockets.tls", typed_config=packed(_UPSTREAM_TLS, trusts))
+    return construct(
+        Cluster,
+        name=_NAME,
+        connect_timeout=timedelta(seconds=5),
+        type=ClusterDiscoveryType.STATIC,
+        transport_socket=socket,
+    )
 
 
 def terminating_listener(secret: str) -> Listener:

@@ -63,7 +63,8 @@ class Received(Strict):
 class Expected(Strict):
     """What must come back.
 
-    `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07.
+    `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07;
+    `mirrored_share`: how many are mirrored to it.
     """
 
     status: int | None = None
@@ -73,6 +74,7 @@ class Expected(Strict):
     received: Received = Received()
     share: dict[str, float] = Field(default_factory=dict)
     mirrored: list[str] = Field(default_factory=list)
+    mirrored_share: dict[str, float] = Field(default_factory=dict)
     not_mirrored: list[str] = Field(default_factory=list)
     certificate: str | None = None
     refused: bool = False
@@ -195,7 +197,7 @@ def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
     payload = sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload
     message = MESSAGES[fragment.key.kind].parse(payload)
     config = message.to_dict()
-    if fragment.key.kind is FragmentKind.SECRET:
+    if "tlsCertificate" in config:
         config["tlsCertificate"]["privateKey"] = "(sealed)"
     shown: dict[str, Any] = {"parent": fragment.parent, "order": fragment.order} if fragment.parent else {}
     return shown | {"from": [f"{ref} {generation}" for ref, generation in fragment.provenance], "config": config}

@@ -136,6 +136,10 @@ async def _one(request: Request, address: str, running: dict[str, Backend]) -> N
         async with asyncio.timeout(_SECONDS):
             while len(running[name].seen) <= before[name]:
                 await asyncio.sleep(0.01)
+    for name, part in expect.mirrored_share.items():
+        async with asyncio.timeout(_SECONDS):
+            while abs((len(running[name].seen) - before[name]) / request.times - part) > _TOLERANCE:
+                await asyncio.sleep(0.01)
     for name in expect.not_mirrored:
         assert len(running[name].seen) == before[name], request
 

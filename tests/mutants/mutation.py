@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 MODULES = (
     "engine.envoy.route",
     "engine.envoy.route_filters",
+    "engine.envoy.shares",
     "engine.envoy.route_config",
     "engine.envoy.listener",
     "engine.envoy.cluster",

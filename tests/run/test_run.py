@@ -130,6 +130,20 @@ def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path,
         assert "everything has ended" in run.text()
 
 
+@pytest.mark.timeout(180)
+def test_a_gateway_with_the_longest_name_is_served(tmp_path: Path, backend_port: int) -> None:
+    data, manifests, port, longest = tmp_path / "data", tmp_path / "manifests", free_port(), "a" * 253
+    manifests.mkdir()
+    named = route("long").replace("[{name: gw}]", f"[{{name: {longest}}}]")
+    (manifests / "all.yaml").write_text("---".join((gateway(port, longest), backend(backend_port), named)))
+    with tidy(data):
+        run = Running(str(manifests), "--data", str(data), "--plain", out=tmp_path / "out")
+        until(lambda: ask(port) == (200, "long"), START_SECONDS, run.text)
+        until(lambda: "Programmed=False" not in penstock(data, "status"), says=run.text)
+        assert run.ends() == 0
+        assert processes(data) == {}
+
+
 def _a_second_run_is_refused(manifests: Path, data: Path) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "streams.cli", "run", str(manifests), "--data", str(data)],

@@ -1,7 +1,8 @@
 """Echo backends: plain HTTP/1.1, h2c and WebSocket on one port; each answers what it received and who it is.
 
 A request's own headers steer the answer: `x-echo-status`, `x-echo-delay` (seconds), `x-echo-fail` ("2 key": the first
-two requests with that key answer 503), `x-echo-late` ("2 key": they answer after 3 seconds).
+two requests with that key answer 503), `x-echo-late` ("2 key": they answer after 3 seconds), `x-echo-close` ("2 key":
+instead of an answer the connection ends).
 """
 
 from __future__ import annotations
@@ -94,6 +95,11 @@ class Backend:
             times, _, key = fields["x-echo-late"].partition(" ")
             self.failures[key] += 1
             await asyncio.sleep(3 if self.failures[key] <= int(times) else 0)
+        if "x-echo-close" in fields:
+            times, _, key = fields["x-echo-close"].partition(" ")
+            self.failures[key] += 1
+            if self.failures[key] <= int(times):
+                raise ConnectionAbortedError
         if "x-echo-fail" in fields:
             times, _, key = fields["x-echo-fail"].partition(" ")
             self.failures[key] += 1

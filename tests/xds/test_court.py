@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.engine import Engine
-from engine.envoy.wire import frame
+from engine.envoy.secret import authorities
+from engine.envoy.wire import encode, frame
 from engine.seal import KEY_BYTES, Sealer
-from engine.update import Fragment, FragmentKind
+from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.sinks.local_envoy import envoy_binary
 from streams.xds.court import Court, Table, Undecided, _ended
 from tests.support.certificate import pair
@@ -23,6 +24,8 @@ from tests.support.manifests import change_set, endpoints, gateway, put, route, 
 from tests.xds.slipping import slipped
 
 SEALER = Sealer(bytes(KEY_BYTES))
+PEM = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n"
+"""Which no certificate is."""
 WHOLE = [
     FragmentKind.CLUSTER,
     FragmentKind.ENDPOINTS,
@@ -148,6 +151,15 @@ async def test_a_certificate_whose_key_cannot_be_one_is_refused_unheard(key: byt
     # Secret.tls_certificate=2, TlsCertificate.private_key=2.
     bad = SEALER.seal(frame(1, one.key.name.encode()) + frame(2, frame(2, key)), str(one.key).encode())
     assert await court(Path("/nowhere")).refuses(replace(one, payload=bad))
+
+
+@pytest.mark.parametrize(("bundle", "is_refused"), [(None, False), (PEM, True)])
+async def test_authorities_of_clients_are_judged_too(bundle: str | None, *, is_refused: bool) -> None:
+    key = FragmentKey(gateway().ref, FragmentKind.SECRET, "clients~443")
+    text = pair(ec.generate_private_key(ec.SECP256R1()))[0].decode() if bundle is None else bundle
+    body = encode(authorities(key.name, text, insecure=False))
+    one = Fragment(key, SEALER.seal(body, str(key).encode()), "", sealed=True)
+    assert await court().refuses(one) == is_refused
 
 
 async def test_no_key_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
