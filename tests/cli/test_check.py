@@ -67,3 +67,12 @@ def test_an_expired_certificate_is_a_problem(tmp_path: Path) -> None:
     code, said = _check(tmp_path)
     assert code == 1
     assert "expired at" in said
+
+
+def test_what_a_policy_says_of_its_gateway_is_told(tmp_path: Path) -> None:
+    """A status of a policy has its conditions by ancestor."""
+    case = Path(__file__).parents[1] / "golden/cases/backend-tls-authority-missing/input.yaml"
+    (tmp_path / "manifests.yaml").write_text(case.read_text())
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert "BackendTLSPolicy default/p: ancestor default/gw: ResolvedRefs=False InvalidCACertificateRef" in said
