@@ -11,6 +11,7 @@ import typer
 
 from engine.engine import Engine
 from engine.events import ChangeSet, Put, Tick
+from engine.models.kgateway import passed_over
 from engine.ref import Ref, parse_ref
 from engine.resolve.manifest import GATEWAY_API, spec_of
 from engine.seal import KEY_BYTES, Sealer
@@ -78,7 +79,7 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
         refused += [
             {"cluster": cluster, "location": one.location, "message": one.message} for one in reading.refused.values()
         ]
-        warnings += reading.warnings
+        warnings += [*reading.warnings, *_passed_over(reading.objects)]
         objects |= reading.objects
     engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
     statuses = {parse_ref(key): status for key, status in engine.everything().statuses.set.items()}
@@ -116,6 +117,12 @@ def _unjudged(objects: Mapping[Ref, Found], statuses: Container[Ref], settings: 
             yield f"{one.location}: {_short(ref)} is not judged: its GatewayClass {name} is {of}{ours}"
         elif {"parentRef", "parentRefs"} & spec_of(one.object).keys():
             yield f"{one.location}: {_short(ref)} is not judged: it names no Gateway of ours that is given"
+
+
+def _passed_over(objects: Mapping[Ref, Found]) -> Iterator[str]:
+    for ref, one in sorted(objects.items()):
+        for problem in passed_over(one.object):
+            yield f"{one.location}: {_short(ref)}: {problem}"
 
 
 def _location(objects: Mapping[Ref, Found], ref: Ref) -> str:

@@ -121,3 +121,42 @@ def test_what_is_not_judged_is_told(tmp_path: Path) -> None:
     assert "its GatewayClass kgateway is not given, and not penstock (PENSTOCK_GATEWAY_CLASS)" in _check(tmp_path)[1]
     (tmp_path / "all.yaml").write_text(_GATEWAY)
     assert "not judged" not in _check(tmp_path)[1]
+
+
+_POLICY = """
+apiVersion: gateway.kgateway.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: slow, namespace: web}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]
+  timeouts: {request: 20s}
+  jwtAuth: {extensionRef: {name: keys}}
+"""
+
+
+def test_a_policy_of_kgateways_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
+    """Who wrote it counts on it: what else is not read is told of, and is nobody's problem."""
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
+    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY, _POLICY, f"\n{pod}"]))
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert (
+        "all.yaml:9: TrafficPolicy web/slow: spec.jwtAuth: is not served: nothing serves it yet; "
+        "spec.timeouts: is not served: write rules[].timeouts of an HTTPRoute\n" in said
+    )
+    assert "warning: all.yaml:17: Pod of v1 is not a kind that penstock reads" in said
+    assert "1 objects, 1 problems" in said
+
+
+def test_what_of_kgateways_changes_nothing_is_told(tmp_path: Path) -> None:
+    """Annotations and TLS options of its own: the objects are served all the same."""
+    (tmp_path / "all.yaml").write_text(
+        _GATEWAY.replace("protocol: HTTP", "protocol: TLS, tls: {mode: Passthrough, options: {kgateway.dev/min-tls-version: '1.3'}}")
+        .replace("name: gw}", "name: gw, annotations: {kgateway.dev/inherited-policy-priority: ShallowMergePreferParent, a: b}}")
+    )  # fmt: skip
+    code, said = _check(tmp_path)
+    assert code == 0
+    at = "warning: all.yaml:2: Gateway default/gw: "
+    assert f"{at}spec.listeners[0].tls.options.kgateway.dev/min-tls-version: changes nothing: nothing" in said
+    assert f"{at}metadata.annotations.kgateway.dev/inherited-policy-priority: changes nothing" in said
+    assert said.count("warning") == 2
