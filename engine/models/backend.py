@@ -184,13 +184,16 @@ class PriorityGroup(Model):
     ]
 
 
-_ARMS: Final = (
+ARMS: Final = (
     ("AWS", "aws", "aws"),
     ("Static", "static", "static"),
     ("DynamicForwardProxy", "dynamicForwardProxy", "dynamic_forward_proxy"),
     ("GCP", "gcp", "gcp"),
     ("PriorityGroups", "priorityGroups", "priority_groups"),
 )
+"""Value of `type`, field and attribute of each way to reach a backend."""
+SERVED: Final = ("static",)
+"""The fields that are served."""
 
 
 def _type_rule(kind: str, name: str, attribute: str) -> Rule:
@@ -205,8 +208,8 @@ class BackendSpec(Ruled):
     """Exactly one way to reach a backend."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *(_type_rule(*arm) for arm in _ARMS),
-        exactly_one(*((name, attribute) for _, name, attribute in _ARMS)),
+        *(_type_rule(*arm) for arm in ARMS),
+        exactly_one(*((name, attribute) for _, name, attribute in ARMS)),
     )
 
     type: Annotated[
@@ -222,8 +225,8 @@ class BackendSpec(Ruled):
     @property
     def unsupported(self) -> str | None:
         """The field that is set but not served yet, as written; None when all is served."""
-        for _, name, attribute in _ARMS:
-            if attribute != "static" and getattr(self, attribute) is not None:
+        for _, name, attribute in ARMS:
+            if name not in SERVED and getattr(self, attribute) is not None:
                 return name
         return None
 

@@ -12,7 +12,7 @@ from engine.models.kind import Kind
 __all__ = ["BY_NAME", "KINDS", "NAMESPACED", "Kind", "find_kind", "is_known"]
 
 
-_READERS = {"kinds", "admission", "canonical", "crd"}
+_READERS = {"kinds", "admission", "canonical", "crd", "kgateway"}
 """Modules that read this list, and so cannot be in it."""
 
 

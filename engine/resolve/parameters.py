@@ -25,7 +25,8 @@ OVERLAYS: Final = (
     "verticalPodAutoscaler",
 )
 """Fields of `spec.kube` that are patches: the class's goes first, the Gateway's after it."""
-_NOT_SERVED: Final = ("sdsContainer", "istio")
+NOT_SERVED: Final = ("sdsContainer", "istio")
+"""Fields of `spec.kube` that are refused: both are Istio's."""
 
 
 class Parameters(NamedTuple):
@@ -59,7 +60,7 @@ def named(graph: Reader, ref: Ref) -> Named:
     if resource.object is None:
         return Named(None, _invalid(f"{where}: {resource.refusal}"))
     spec = spec_of(resource.object)
-    odd = sorted(f"spec.kube.{one}" for one in _NOT_SERVED if mapping(spec.get("kube")).get(one) is not None)
+    odd = sorted(f"spec.kube.{one}" for one in NOT_SERVED if mapping(spec.get("kube")).get(one) is not None)
     if odd:
         return Named(None, _invalid(f"{where}: {', '.join(odd)}: is not served: remove it"))
     if resource.refusal:

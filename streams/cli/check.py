@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.engine import Engine
 from engine.events import ChangeSet, Put, Tick
-from engine.ref import parse_ref
+from engine.models.kgateway import passed_over
+from engine.ref import Ref, parse_ref
+from engine.resolve.manifest import GATEWAY_API, spec_of
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli.get import conditions, is_good, line
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Output
-from streams.cli.roles import named
+from streams.cli.roles import load_settings, named
 from streams.clock import now
-from streams.sources.manifests import MissingDirectory, read_directory
+from streams.sources.manifests import Found, MissingDirectory, read_directory
 from streams.sources.stamp import stamped
+
+if TYPE_CHECKING:
+    from engine.resolve.settings import EngineSettings
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +52,8 @@ def check(
         for one in answer["refused"]:
             typer.echo(f"{whose(one)}{one['location']}: {one['message']}")
         for one in answer["conditions"]:
-            typer.echo(f"{whose(one)}{one['ref']}: {line(one)}")
+            at = f"{one['location']}: " if one["location"] else ""
+            typer.echo(f"{whose(one)}{at}{one['ref']}: {line(one)}")
         for text in answer["warnings"]:
             typer.echo(f"warning: {text}")
         typer.echo(f"{answer['objects']} objects, {len(problems)} problems")
@@ -55,12 +64,12 @@ def check(
 def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
     """Refusals, bad conditions and warnings of directories as clusters. Raises MissingDirectory."""
     # Sealed with a key that nobody keeps: nothing of this leaves the process.
-    sealer = Sealer(bytes(KEY_BYTES))
-    engine = Engine(sealer)
+    sealer, settings = Sealer(bytes(KEY_BYTES)), load_settings()
+    engine = Engine(sealer, _settings(settings))
     time = now()
     refused: list[dict[str, str]] = []
     warnings: list[str] = []
-    places: dict[str, str] = {}
+    objects: dict[Ref, Found] = {}
     for number, (cluster, directory) in enumerate(sources):
         reading = read_directory(directory, cluster)
         puts = tuple(
@@ -70,21 +79,55 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
         refused += [
             {"cluster": cluster, "location": one.location, "message": one.message} for one in reading.refused.values()
         ]
-        warnings += reading.warnings
-        places |= {str(ref): one.location for ref, one in reading.objects.items()}
+        warnings += [*reading.warnings, *_passed_over(reading.objects)]
+        objects |= reading.objects
     engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
+    statuses = {parse_ref(key): status for key, status in engine.everything().statuses.set.items()}
     found = [
-        {"cluster": parse_ref(key).cluster, "ref": _short(key), "location": places.get(key, ""), **one}
-        for key, status in sorted(engine.everything().statuses.set.items())
+        {"cluster": ref.cluster, "ref": _short(ref), "location": _location(objects, ref), **one}
+        for ref, status in sorted(statuses.items())
         for one in conditions(status["status"])
         if not is_good(one)
     ]
     # Our own conditions tell of what is served all the same.
     warnings += [f"{one['ref']}: {one['message']}" for one in found if "/" in one["type"]]
     found = [one for one in found if "/" not in one["type"]]
-    return {"objects": len(places), "refused": refused, "conditions": found, "warnings": warnings}
+    warnings += _unjudged(objects, statuses, settings)
+    return {"objects": len(objects), "refused": refused, "conditions": found, "warnings": warnings}
 
 
-def _short(key: str) -> str:
-    ref = parse_ref(key)
+def _settings(settings: Settings) -> EngineSettings:
+    """Those of what would serve, but that Services get their addresses from somebody who is not here."""
+    from streams.main import engine_settings  # noqa: PLC0415  it brings Kafka's client
+
+    return replace(engine_settings(settings), service_addresses=False)
+
+
+def _unjudged(objects: Mapping[Ref, Found], statuses: Container[Ref], settings: Settings) -> Iterator[str]:
+    """What nothing was said of though it was read: Gateways of others' classes, and what attaches to none of ours."""
+    for ref, one in sorted(objects.items(), key=lambda item: (item[1].name, item[1].line)):
+        if ref in statuses or ref.group != GATEWAY_API:
+            continue
+        if ref.kind == "Gateway":
+            name = str(spec_of(one.object).get("gatewayClassName"))
+            class_ = objects.get(Ref(ref.cluster, GATEWAY_API, "GatewayClass", "", name))
+            of = f"of {spec_of(class_.object).get('controllerName')}" if class_ else "not given"
+            ours = "" if class_ else f", and not {settings.gateway_class} (PENSTOCK_GATEWAY_CLASS)"
+            ours = f", not {settings.controller_name} (PENSTOCK_CONTROLLER_NAME)" if class_ else ours
+            yield f"{one.location}: {_short(ref)} is not judged: its GatewayClass {name} is {of}{ours}"
+        elif {"parentRef", "parentRefs"} & spec_of(one.object).keys():
+            yield f"{one.location}: {_short(ref)} is not judged: it names no Gateway of ours that is given"
+
+
+def _passed_over(objects: Mapping[Ref, Found]) -> Iterator[str]:
+    for ref, one in sorted(objects.items()):
+        for problem in passed_over(one.object):
+            yield f"{one.location}: {_short(ref)}: {problem}"
+
+
+def _location(objects: Mapping[Ref, Found], ref: Ref) -> str:
+    return objects[ref].location if ref in objects else ""
+
+
+def _short(ref: Ref) -> str:
     return f"{ref.kind} {ref.namespace}/{ref.name}"

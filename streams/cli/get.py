@@ -135,17 +135,19 @@ def state_of(object_: dict[str, Any]) -> str:
 
 
 def conditions(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """All conditions of a status, of listeners and parents too; those of a listener or a parent name it."""
+    """All conditions of a status; those of a listener, a parent or an ancestor name it."""
     found = list(status.get("conditions") or ())
     for one in status.get("listeners") or ():
         found += [{"listener": one["name"], **condition} for condition in one.get("conditions") or ()]
     for one in status.get("parents") or ():
         found += [{"parent": _parent(one["parentRef"]), **condition} for condition in one.get("conditions") or ()]
+    for one in status.get("ancestors") or ():
+        found += [{"ancestor": _parent(one["ancestorRef"]), **condition} for condition in one.get("conditions") or ()]
     return found
 
 
 def _parent(ref: dict[str, Any]) -> str:
-    """A parentRef in words: two of a route may differ in any of these."""
+    """A parentRef or ancestorRef in words: two of a route may differ in any of these."""
     name = "/".join(str(ref[part]) for part in ("namespace", "name") if ref.get(part))
     section = f" listener {ref['sectionName']}" if ref.get("sectionName") else ""
     return name + section + (f" port {ref['port']}" if ref.get("port") else "")
@@ -153,7 +155,7 @@ def _parent(ref: dict[str, Any]) -> str:
 
 def line(condition: dict[str, Any]) -> str:
     """A condition as a person reads it."""
-    of = "".join(f"{word} {condition[word]}: " for word in ("listener", "parent") if word in condition)
+    of = "".join(f"{word} {condition[word]}: " for word in ("listener", "parent", "ancestor") if word in condition)
     return f"{of}{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
 
 

@@ -1,4 +1,4 @@
-"""The reference pages, made from settings, topics and commands: `python -m streams.cli.reference` writes them."""
+"""The reference pages, made from settings, topics, commands, models: `python -m streams.cli.reference` writes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from streams.cli.commands import app
+from streams.cli.compatibility import page
 from streams.settings import Settings
 from streams.topics import topic_specs
 
@@ -34,7 +35,7 @@ else runs has no row.
 
 def pages() -> dict[str, str]:
     """File name -> text of every page."""
-    return {"settings.md": _settings(), "topics.md": _topics(), "commands.md": _commands()}
+    return {"settings.md": _settings(), "topics.md": _topics(), "commands.md": _commands(), "kgateway.md": page()}
 
 
 def _settings() -> str:

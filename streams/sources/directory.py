@@ -178,8 +178,8 @@ class Directory:
         return list(refused.values())
 
     def unread(self) -> list[Unread]:
-        """Documents of kinds that are not read, by path."""
-        return [one for name in sorted(self._odd) for one in self._odd[name].unread]
+        """Documents of kinds that nobody expects to be read, by path."""
+        return [one for name in sorted(self._odd) for one in self._odd[name].unread if not one.missed]
 
     def _refused(self, file: File) -> Iterator[Refused]:
         """A file's refusals, each with the objects that stay because of it."""
@@ -190,8 +190,9 @@ class Directory:
         for one in file.refused:
             stays = (kept if file.blind else file.kept) if one.ref is None else ()
             yield replace(one, message=one.message + _staying(stays))
-        for odd in file.unread if kept else ():
-            if meant := {ref for ref in kept if odd.may_be(ref)}:
+        for odd in file.unread:
+            meant = {ref for ref in kept if odd.may_be(ref)}
+            if meant or odd.missed:
                 yield Refused(odd.name, odd.line, odd.message + _staying(meant))
 
     def _places(self, ref: Ref) -> Iterator[Found]:

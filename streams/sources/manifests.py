@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.document import Document
 from engine.models.admission import Refusal, admit
+from engine.models.kgateway import is_kgateways, not_served
 from engine.models.kinds import NAMESPACED, is_known
 from engine.ref import Ref
 from streams.data_directory import inside
@@ -64,6 +65,8 @@ class Unread:
     line: int
     message: str
     ref: Ref
+    missed: bool = False
+    """Whether kgateway serves it: who wrote it counts on what it says."""
 
     def may_be(self, ref: Ref) -> bool:
         """Whether it is that object, perhaps, with a slip in its kind or apiVersion."""
@@ -237,13 +240,19 @@ def _items(document: Any) -> Iterator[Any]:
     yield document
 
 
+def _unread(ref: Ref, document: Any, name: str, line: int) -> Unread:
+    if not is_kgateways(ref.group, ref.kind):
+        return Unread(name, line, f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads", ref)
+    said = Refusal(not_served(ref.group, ref.kind, document)).message
+    return Unread(name, line, f"{ref.kind} {ref.namespace}/{ref.name}: {said}", ref, missed=True)
+
+
 def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
     ref = identify(document, cluster)
     if isinstance(ref, str):
         return Refused(name, line, ref)
     if not is_known(ref.group, ref.kind):
-        words = f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads"
-        return Unread(name, line, words, ref)
+        return _unread(ref, document, name, line)
     try:
         document = plain(document)
         check_size(document)

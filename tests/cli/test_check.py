@@ -26,8 +26,8 @@ spec:
 """
 
 
-def _check(directory: Path, *more: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["check", str(directory), *more])
+def _check(directory: Path, *more: str, **env: str) -> tuple[int, str]:
+    result = CliRunner(env=env).invoke(app, ["check", str(directory), *more])
     return result.exit_code, result.output
 
 
@@ -42,7 +42,7 @@ def test_a_missing_backend_is_a_problem(tmp_path: Path) -> None:
     code, output = _check(tmp_path)
     assert code == 1
     told = "ResolvedRefs=False BackendNotFound: Service default/nobody does not exist"
-    assert f"HTTPRoute default/r: parent gw: {told}" in output
+    assert f"route.yaml:2: HTTPRoute default/r: parent gw: {told}" in output
 
 
 def test_an_unknown_field_is_named_with_its_path(tmp_path: Path) -> None:
@@ -67,3 +67,96 @@ def test_an_expired_certificate_is_a_problem(tmp_path: Path) -> None:
     code, said = _check(tmp_path)
     assert code == 1
     assert "expired at" in said
+
+
+def test_what_a_policy_says_of_its_gateway_is_told(tmp_path: Path) -> None:
+    """A status of a policy has its conditions by ancestor."""
+    case = Path(__file__).parents[1] / "golden/cases/backend-tls-authority-missing/input.yaml"
+    (tmp_path / "manifests.yaml").write_text(case.read_text())
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert "BackendTLSPolicy default/p: ancestor default/gw: ResolvedRefs=False InvalidCACertificateRef" in said
+
+
+_CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: kgateway}
+spec: {controllerName: kgateway.dev/kgateway}
+"""
+
+
+def test_it_judges_by_the_settings_of_what_would_serve(tmp_path: Path) -> None:
+    """A class that is ours by configuration is ours here, too."""
+    (tmp_path / "all.yaml").write_text("---".join([_CLASS, _GATEWAY.replace("penstock", "kgateway"), _ROUTE]))
+    code, said = _check(tmp_path, PENSTOCK_CONTROLLER_NAME="kgateway.dev/kgateway")
+    assert code == 1
+    assert "Service default/nobody does not exist" in said
+    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY.replace("penstock", "kgateway"), _ROUTE]))
+    assert "Service default/nobody does not exist" in _check(tmp_path, PENSTOCK_GATEWAY_CLASS="kgateway")[1]
+    assert _check(tmp_path, PENSTOCK_CONTROLLER_NAME="none")[0] == 2
+
+
+def test_ports_are_judged_as_in_a_cluster(tmp_path: Path) -> None:
+    """There each Gateway has an address, and some ports are the proxies' own."""
+    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY, _GATEWAY.replace("gw", "gw2")]))
+    assert "PortUnavailable" in _check(tmp_path)[1]
+    assert "PortUnavailable" not in _check(tmp_path, PENSTOCK_PROXIES="kubernetes")[1]
+    (tmp_path / "all.yaml").write_text(_GATEWAY.replace("8080", "9091"))
+    assert _check(tmp_path) == (0, "1 objects, 0 problems\n")
+    assert "PortUnavailable" in _check(tmp_path, PENSTOCK_PROXIES="kubernetes")[1]
+
+
+def test_what_is_not_judged_is_told(tmp_path: Path) -> None:
+    """Silence would be taken for praise; but a Gateway of somebody else's is no problem."""
+    (tmp_path / "all.yaml").write_text("---".join([_CLASS, _GATEWAY.replace("penstock", "kgateway"), _ROUTE]))
+    code, said = _check(tmp_path)
+    assert code == 0
+    assert (
+        "warning: all.yaml:7: Gateway default/gw is not judged: its GatewayClass kgateway is of kgateway.dev/kgateway, "
+        "not penstock.dev/gateway-controller (PENSTOCK_CONTROLLER_NAME)" in said
+    )
+    assert "warning: all.yaml:14: HTTPRoute default/r is not judged: it names no Gateway of ours that is given" in said
+    (tmp_path / "all.yaml").write_text(_GATEWAY.replace("penstock", "kgateway"))
+    assert "its GatewayClass kgateway is not given, and not penstock (PENSTOCK_GATEWAY_CLASS)" in _check(tmp_path)[1]
+    (tmp_path / "all.yaml").write_text(_GATEWAY)
+    assert "not judged" not in _check(tmp_path)[1]
+
+
+_POLICY = """
+apiVersion: gateway.kgateway.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: slow, namespace: web}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]
+  timeouts: {request: 20s}
+  jwtAuth: {extensionRef: {name: keys}}
+"""
+
+
+def test_a_policy_of_kgateways_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
+    """Who wrote it counts on it: what else is not read is told of, and is nobody's problem."""
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
+    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY, _POLICY, f"\n{pod}"]))
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert (
+        "all.yaml:9: TrafficPolicy web/slow: spec.jwtAuth: is not served: nothing serves it yet; "
+        "spec.timeouts: is not served: write rules[].timeouts of an HTTPRoute\n" in said
+    )
+    assert "warning: all.yaml:17: Pod of v1 is not a kind that penstock reads" in said
+    assert "1 objects, 1 problems" in said
+
+
+def test_what_of_kgateways_changes_nothing_is_told(tmp_path: Path) -> None:
+    """Annotations and TLS options of its own: the objects are served all the same."""
+    (tmp_path / "all.yaml").write_text(
+        _GATEWAY.replace("protocol: HTTP", "protocol: TLS, tls: {mode: Passthrough, options: {kgateway.dev/min-tls-version: '1.3'}}")
+        .replace("name: gw}", "name: gw, annotations: {kgateway.dev/inherited-policy-priority: ShallowMergePreferParent, a: b}}")
+    )  # fmt: skip
+    code, said = _check(tmp_path)
+    assert code == 0
+    at = "warning: all.yaml:2: Gateway default/gw: "
+    assert f"{at}spec.listeners[0].tls.options.kgateway.dev/min-tls-version: changes nothing: nothing" in said
+    assert f"{at}metadata.annotations.kgateway.dev/inherited-policy-priority: changes nothing" in said
+    assert said.count("warning") == 2

@@ -1,0 +1,83 @@
+"""What kgateway's users write that is not served: kinds, fields and annotations, and what to write instead.
+
+Words only: nothing here decides what is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.models.admission import FieldProblem
+
+Json = Mapping[str, Any]
+
+GROUP: Final = "gateway.kgateway.dev"
+NOTHING: Final = "nothing serves it yet"
+
+KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
+    "BackendConfigPolicy": {"tls": "write a BackendTLSPolicy"},
+    "DirectResponse": {},
+    "GatewayExtension": {},
+    "HTTPListenerPolicy": {},
+    "ListenerPolicy": {
+        "default": "for its clientCertificateValidation write spec.tls.frontend.default of the Gateway",
+        "perPort": "for its clientCertificateValidation write spec.tls.frontend.perPort of the Gateway",
+    },
+    "TrafficPolicy": {
+        "cors": "write a CORS filter of an HTTPRoute",
+        "headerModifiers": "write RequestHeaderModifier and ResponseHeaderModifier filters of the route",
+        "retry": "write rules[].retry of an HTTPRoute",
+        "timeouts": "write rules[].timeouts of an HTTPRoute",
+        "urlRewrite": "write a URLRewrite filter of an HTTPRoute, which has no regular expression",
+    },
+}
+"""Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
+
+OTHERS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {
+    ("gateway.networking.x-k8s.io", "XListenerSet"): "write a ListenerSet of gateway.networking.k8s.io/v1",
+}
+"""Kinds of other groups that kgateway reads and penstock does not: group and kind -> what says the same."""
+
+ANNOTATIONS: Final[Mapping[str, str]] = {
+    "delegation.kgateway.dev/inherit-parent-matcher": "routes are not delegated to: name the Gateway in parentRefs",
+    "kgateway.dev/disable-istio-auto-mtls": "nothing of Istio's is done: remove it",
+    "kgateway.dev/http-redirect-status-code": "write requestRedirect.statusCode, which takes 303, 307 and 308, too",
+    "kgateway.dev/inherited-policy-priority": NOTHING,
+    "kgateway.dev/route-weight": "the Gateway API's precedence holds",
+}
+"""Annotations of kgateway's that change nothing here, and what to do."""
+
+_LONGEST: Final = 64
+_ATTACHING: Final = ("targetRefs", "targetSelectors")
+
+
+def is_kgateways(group: str, kind: str) -> bool:
+    """Whether it is a kind that kgateway serves and penstock does not."""
+    return (group == GROUP and kind in KINDS_NOT_SERVED) or (group, kind) in OTHERS_NOT_SERVED
+
+
+def not_served(group: str, kind: str, object_: Json) -> tuple[FieldProblem, ...]:
+    """What of an object of such a kind is asked for in vain, field by field, with what says the same."""
+    if (group, kind) in OTHERS_NOT_SERVED:
+        return (FieldProblem("kind", "is not served", OTHERS_NOT_SERVED[group, kind]),)
+    spec, instead = object_.get("spec"), KINDS_NOT_SERVED[kind]
+    # Nothing has judged it: what is shown of it must be fit to be shown.
+    names = (one for one in spec if isinstance(one, str)) if isinstance(spec, Mapping) else ()
+    fields = sorted(one for one in names if one.isascii() and one.isidentifier() and len(one) <= _LONGEST)
+    found = [
+        FieldProblem(f"spec.{one}", "is not served", instead.get(one, NOTHING))
+        for one in fields
+        if one not in _ATTACHING
+    ]
+    return tuple(found) or (FieldProblem("kind", "is not served", NOTHING),)
+
+
+def passed_over(object_: Json) -> Iterator[FieldProblem]:
+    """What of an object that is read has a name of kgateway's and changes nothing: annotations and TLS options."""
+    for name in sorted((object_["metadata"].get("annotations") or {}).keys() & ANNOTATIONS.keys()):
+        yield FieldProblem(f"metadata.annotations.{name}", "changes nothing", ANNOTATIONS[name])
+    if object_["kind"] in ("Gateway", "ListenerSet"):
+        for number, one in enumerate(object_["spec"].get("listeners") or ()):
+            for name in sorted((one.get("tls") or {}).get("options") or ()):
+                yield FieldProblem(f"spec.listeners[{number}].tls.options.{name}", "changes nothing", NOTHING)
