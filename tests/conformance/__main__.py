@@ -63,11 +63,14 @@ def main(
     output: Annotated[Output, typer.Option(help="How the verdict is printed.")] = Output.table,
     report: Annotated[Path | None, typer.Option(help="Where the suite's own report goes (YAML).")] = None,
     keep: Annotated[Path | None, typer.Option(help="A new folder for all logs; else they are kept for a failure.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say what this machine lacks for it; 0: nothing.")] = False,  # noqa: FBT002
 ) -> None:
     """Bring up the bed and run the suite against penstock."""
     if lacking := missing():
         sys.stderr.write("".join(f"{line}\n" for line in lacking))
         raise typer.Exit(_NO_VERDICT)
+    if check:
+        return
     build()
     asks = inventory()
     if run and run not in asks.tests:
