@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST ?= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
@@ -24,7 +25,7 @@ test: setup ## run every test; those that need a real API server or helm when `m
 	@without=""; \
 	$(BIN)/python -m tests.kubernetes.bed ready || without="not kubernetes"; \
 	$(BIN)/python -m tests.chart ready || without="$${without:+$$without and }not helm"; \
-	$(BIN)/pytest -q -m "$$without"
+	$(PYTEST) -q -m "$$without"
 
 helm: setup ## build helm from its Go module into the cache: needs go, a minute once
 	$(BIN)/python -m tests.chart

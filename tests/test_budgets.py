@@ -21,6 +21,7 @@ _WIDE = {
     "streams/cli/log.py:show_log",
     "streams/cli/replay.py:replay",
     "streams/cli/run.py:run",
+    "tests/conformance/__main__.py:main",
     # All but the first two are named at every call.
     "engine/envoy/fragment.py:fragment",
     "streams/codec.py:_row",

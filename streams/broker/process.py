@@ -40,10 +40,11 @@ class _Running:
 
 
 class Broker:
-    """The node whose data live in `directory`. `say` receives progress lines."""
+    """The node whose data live in `directory`. `say` receives progress lines; `host` is where it listens."""
 
-    def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None, host: str = "127.0.0.1") -> None:
         self._directory = directory.absolute()
+        self._host = host
         self._say = say
         self._file = self._directory / "broker.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,14 +52,14 @@ class Broker:
     def running(self) -> str | None:
         """`host:port` of the node when its process lives."""
         found = self._read()
-        return f"127.0.0.1:{found.port}" if found is not None else None
+        return f"{self._host}:{found.port}" if found is not None else None
 
     def address(self) -> str:
         """`host:port` where the node is or was last; port 1, where nobody answers, when it never ran."""
         try:
-            return f"127.0.0.1:{int(str(noted(self._file)['port']))}"
+            return f"{self._host}:{int(str(noted(self._file)['port']))}"
         except (ValueError, KeyError):
-            return "127.0.0.1:1"
+            return f"{self._host}:1"
 
     def full(self) -> str | None:
         """What is wrong when the disk has too little room for the log, and the remedy; None while there is enough."""
@@ -88,7 +89,7 @@ class Broker:
         if found is None:
             found = await asyncio.to_thread(self._launch)
         deadline = time.monotonic() + _START_SECONDS
-        while not _accepts(found.port):
+        while not _accepts(self._host, found.port):
             if not found.process.alive():
                 msg = f"the broker ended while starting:\n{self._last_words()}"
                 raise BrokerError(msg)
@@ -96,7 +97,7 @@ class Broker:
                 msg = f"the broker did not answer within {_START_SECONDS:.0f} s; see {self._directory / 'broker.log'}"
                 raise BrokerError(msg)
             await asyncio.sleep(0.05)
-        return f"127.0.0.1:{found.port}"
+        return f"{self._host}:{found.port}"
 
     def cause(self) -> str:
         """The last line in which the node said what was wrong since it was started; empty when it said nothing."""
@@ -121,7 +122,7 @@ class Broker:
         self._say("starting Apache Kafka (the first time fetches 44 MB)")
         path = class_path()
         port, controller = self._ports()
-        properties = _properties(port, controller)
+        properties = _properties(self._host, port, controller)
         (self._directory / "server.properties").write_text(properties)
         if not (self._directory / "log" / "meta.properties").exists():
             self._format(path, properties)
@@ -228,13 +229,13 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
-def _properties(port: int, controller: int) -> str:
+def _properties(host: str, port: int, controller: int) -> str:
     lines = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         # Below the working directory: a path of the user's may hold commas, which part a list, and what Java escapes.
@@ -275,7 +276,7 @@ def _free(port: int) -> bool:
         return True
 
 
-def _accepts(port: int) -> bool:
+def _accepts(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0

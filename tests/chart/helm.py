@@ -42,9 +42,12 @@ def helm(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=60, check=False)
 
 
-def rendered(*values: str, release: str = "penstock", namespace: str = "default") -> list[dict[str, Any]]:
-    """All objects of a release; `values` are NAME=VALUE."""
+def rendered(
+    *values: str, release: str = "penstock", namespace: str = "default", crds: bool = False
+) -> list[dict[str, Any]]:
+    """All objects of a release, its CRDs first when they are asked for; `values` are NAME=VALUE."""
     sets = [word for one in (*LEAST, *values) for word in ("--set", one)]
+    sets += ["--include-crds"] * crds
     done = helm("template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.37.0", *sets)
     assert done.returncode == 0, done.stderr
     return [one for one in yaml.safe_load_all(done.stdout) if one]

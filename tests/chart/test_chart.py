@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -34,7 +33,6 @@ _EVERYTHING = (
     "extraEnv[0].name=PENSTOCK_LOG_JSON",
     "extraEnv[0].value=yes",
 )
-_PLURALS = {"NetworkPolicy": "networkpolicies"}
 
 
 def pod(*values: str) -> dict[str, Any]:
@@ -137,15 +135,6 @@ def test_an_api_server_takes_it(api_server: ApiServerProcess, values: tuple[str,
         async with Api(api_server) as api:
             await api.ready()
             for one in rendered(*values):
-                path = f"{_path(one)}?fieldManager=tests&dryRun=All&fieldValidation=Strict"
-                await api.call("PATCH", path, one, "application/apply-patch+yaml")
+                await api.apply(one, "tests", more="&dryRun=All&fieldValidation=Strict")
 
     asyncio.run(take())
-
-
-def _path(object_: Mapping[str, Any]) -> str:
-    version, metadata = object_["apiVersion"], object_["metadata"]
-    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    within = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    plural = _PLURALS.get(object_["kind"], object_["kind"].lower() + "s")
-    return f"{root}{within}/{plural}/{metadata['name']}"

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -63,23 +64,55 @@ def main(
     output: Annotated[Output, typer.Option(help="How the verdict is printed.")] = Output.table,
     report: Annotated[Path | None, typer.Option(help="Where the suite's own report goes (YAML).")] = None,
     keep: Annotated[Path | None, typer.Option(help="A new folder for all logs; else they are kept for a failure.")] = None,
+    times: Annotated[int, typer.Option(min=1, help="How many runs in a row, each on a bed of its own.")] = 1,
+    deny: Annotated[str, typer.Option(metavar="VERB:RESOURCE", help="A permission to take from the chart's roles.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only say what this machine lacks for it; 0: nothing.")] = False,  # noqa: FBT002
 ) -> None:
     """Bring up the bed and run the suite against penstock."""
     if lacking := missing():
         sys.stderr.write("".join(f"{line}\n" for line in lacking))
         raise typer.Exit(_NO_VERDICT)
+    if check:
+        return
     build()
     asks = inventory()
     if run and run not in asks.tests:
         sys.stderr.write(f"{run} is no test of gateways in the suite {asks.version}: it has {', '.join(sorted(asks.tests))}\n")
         raise typer.Exit(2)
-    root = (keep or Path(tempfile.mkdtemp(prefix="penstock-conformance-"))).absolute()
-    root.mkdir(parents=True, exist_ok=True)
-    told, order = _Told(), Order(version("penstock"), core, run, report)
+    folder = (keep or Path(tempfile.mkdtemp(prefix="penstock-conformance-"))).absolute()
+    flags, codes = words(Order(version("penstock"), core, run, report), asks), []
+    for number in range(1, times + 1):
+        root = folder / f"run-{number}" if times > 1 else folder
+        root.mkdir(parents=True, exist_ok=True)
+        codes.append(_once(_Try(root, flags, deny), output))
+        if not codes[-1] and keep is None:
+            shutil.rmtree(root)
+        else:
+            sys.stderr.write(f"logs are in {root}\n")
+        if codes[-1] == _NO_VERDICT:
+            break
+    if times > 1:
+        sys.stderr.write(f"{codes.count(0)} of {times} runs passed\n")
+    if not any(codes) and keep is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    raise typer.Exit(max(codes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One run: where all of its logs are, what the suite is told, and what penstock is denied."""
+
+    root: Path
+    flags: list[str]
+    denied: str
+
+
+def _once(one: _Try, output: Output) -> int:
+    told = _Told()
     code, reading = _NO_VERDICT, Reading(told.hear)
     try:
         with node_network() as network:
-            code = asyncio.run(_judged(network, root, words(order, asks), reading, told))
+            code = asyncio.run(_judged(network, one, reading, told))
     except KeyboardInterrupt:
         told.say("stopped")
     except asyncio.CancelledError:
@@ -87,37 +120,36 @@ def main(
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads what it was
         told.say(said(error))
     _print(reading, told.seconds(), output)
-    if code == 0 and keep is None:
-        shutil.rmtree(root)
-    else:
-        told.say(f"logs are in {root}")
-    raise typer.Exit(code)
+    return code
 
 
-async def _judged(network: Network, root: Path, flags: list[str], reading: Reading, told: _Told) -> int:
+async def _judged(network: Network, one: _Try, reading: Reading, told: _Told) -> int:
     """Until it is judged, or a signal comes, or a role ends."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     told.say("bringing up the cluster and penstock")
-    async with bed(network, root) as found:
+    async with bed(network, one.root, one.denied) as found:
         told.say("penstock's class is accepted; the suite starts")
-        judging = asyncio.create_task(judge(flags, found.kubeconfig, root / "suite.log", reading))
-        ended = asyncio.create_task(found.roles.ended())
+        judging = asyncio.create_task(judge(one.flags, found.kubeconfig, one.root / "suite.log", reading))
+        ended = asyncio.create_task(found.controller.ended())
         try:
             await asyncio.wait({judging, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not judging.done():
                 await ended
             code = await judging
+            complaints = found.controller.complaints()
         finally:
             judging.cancel()
             ended.cancel()
             await asyncio.gather(judging, ended, return_exceptions=True)
     if code and not reading.failed():
-        lines = (root / "suite.log").read_text(errors="replace").splitlines()[-_TAIL:]
+        lines = (one.root / "suite.log").read_text(errors="replace").splitlines()[-_TAIL:]
         told.say("the suite ended before its tests:\n" + "\n".join(lines))
         return _NO_VERDICT
-    return 1 if code else 0
+    if complaints:
+        told.say("penstock itself complains, though no test may have noticed:\n" + "\n".join(complaints[:_TAIL]))
+    return 1 if code or complaints else 0
 
 
 def _print(reading: Reading, seconds: float, output: Output) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.sinks.local_envoy import envoy_binary
+from tests.chart import helm
 from tests.conformance import binaries
 from tests.conformance.network import Network, is_allowed
 from tests.conformance.node.client import Client
 from tests.conformance.node.node import fake_node
-from tests.conformance.penstock import Roles, penstock
+from tests.conformance.penstock import Controller, install, kafka
 from tests.kubernetes.bed import binaries as cluster
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import ApiServerProcess
@@ -34,7 +35,7 @@ class Bed:
     """What runs."""
 
     kubeconfig: Path
-    roles: Roles
+    controller: Controller
 
 
 def missing() -> list[str]:
@@ -51,17 +52,18 @@ def build() -> None:
     """Build what is not there yet. Raises MissingBedError, and CalledProcessError."""
     cluster.build()
     binaries.build()
+    helm.build()
 
 
 def _is_built() -> bool:
-    return cluster.is_built() and binaries.is_built()
+    return cluster.is_built() and binaries.is_built() and helm.binary().exists()
 
 
 @asynccontextmanager
-async def bed(network: Network, root: Path) -> AsyncIterator[Bed]:
+async def bed(network: Network, root: Path, denied: str = "") -> AsyncIterator[Bed]:
     """Bring it up in `network`, which is entered, with all its state in `root`; at the end everything is stopped.
 
-    Raises BedError, MissingBedError, BrokerError, JarsMissing or EnvoyMissing.
+    `denied` is a permission that penstock lacks, see `install`. Raises BedError, MissingBedError, BrokerError, JarsMissing or EnvoyMissing.
     """
     envoy = envoy_binary(None)
     server = ApiServerProcess(root)
@@ -69,19 +71,19 @@ async def bed(network: Network, root: Path) -> AsyncIterator[Bed]:
         await server.start()
         async with Api(server) as api:
             await api.ready()
-            await api.install()
-        kubeconfig = server.kubeconfig(server.port)
-        async with fake_node(server.port, network, root, envoy), penstock(root, kubeconfig) as roles:
-            await _accepted(server.port)
-            yield Bed(kubeconfig, roles)
+            async with kafka(root / "kafka") as brokers, fake_node(server, network, envoy) as node:
+                await api.install_gateway_api()
+                await install(api, brokers, denied)
+                await _accepted(server)
+                yield Bed(server.kubeconfig(server.port), Controller(node))
     finally:
         await server.stop()
 
 
-async def _accepted(port: int) -> None:
+async def _accepted(server: ApiServerProcess) -> None:
     """The class is there, and its controller has answered."""
     until = time.monotonic() + _ACCEPTED_SECONDS
-    async with Client(port) as client:
+    async with Client(server) as client:
         while True:
             found = await client.get(f"/apis/gateway.networking.k8s.io/v1/gatewayclasses/{CLASS}") or {}
             conditions = (found.get("status") or {}).get("conditions") or ()

@@ -15,6 +15,8 @@ NODE = "10.244.0.1"
 PODS = "10.244.0.0/16"
 SERVICES = "10.96.0.0/16"
 """The API server's range of ClusterIPs."""
+API_SERVER = "10.96.0.1"
+"""The ClusterIP that the API server gives itself: the first one."""
 BALANCERS = "10.200.0.0/16"
 """Addresses of Services of type LoadBalancer."""
 

@@ -1,95 +1,107 @@
-"""penstock as a Kubernetes installation has it: Kafka, and every role a process of its own."""
+"""penstock as a Kubernetes installation has it: Kafka outside, and in the cluster what the Helm chart makes."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import base64
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from streams.broker import Broker
-from streams.kafka import KafkaLog
+from tests.chart.helm import rendered
 from tests.conformance.network import NODE
+from tests.conformance.node.node import FakeNode
+from tests.kubernetes.bed.api import Api
 
-_PORT = 9977
-_STOP_SECONDS = 20.0
-_CLUSTER = "local"
-_ROLES = ("resolve", "project", "publish", "watch", "write-status", "deploy")
-_OF_CLUSTER = frozenset({"watch", "write-status", "deploy"})
+NAMESPACE = "penstock-system"
+_CLUSTER = "bed"
+_KEY_BYTES = 64
+_LOOK_SECONDS = 0.5
+_TAIL = 2000
+_FORBIDDEN = "forbidden"
+_AGAIN = "starts again in"
 
 
 class EndedError(RuntimeError):
-    """A role has ended by itself; the message has its last words."""
+    """The controller has ended by itself; the message has its last words."""
 
 
-class Roles:
-    """The processes; their logs are `ROLE.log` in `folder`."""
+class Controller:
+    """The chart's Deployment on the fake node."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
-
-    async def start(self, kubeconfig: Path) -> None:
-        """Start all of them."""
-        environment = {
-            **os.environ,
-            "PENSTOCK_DATA": str(self._folder / "data"),
-            "PENSTOCK_PROXIES": "kubernetes",
-            "PENSTOCK_XDS_LISTEN": f"0.0.0.0:{_PORT}",
-            "PENSTOCK_XDS_ADDRESS": f"{NODE}:{_PORT}",
-            # A role ends with this process, however that ends.
-            "PENSTOCK_PARENT": str(os.getpid()),
-        }
-        for role in _ROLES:
-            words = ("--cluster", _CLUSTER, "--kubeconfig", str(kubeconfig)) if role in _OF_CLUSTER else ()
-            with self._log(role).open("ab") as log:
-                self._processes[role] = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "streams.cli", role, *words,
-                    env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                )  # fmt: skip
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
 
     async def ended(self) -> None:
-        """Wait until one of them ends, which none should. Raises EndedError."""
-        waiting = {asyncio.create_task(process.wait()): role for role, process in self._processes.items()}
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-        role = waiting[done.pop()]
-        tail = self._log(role).read_text(errors="replace")[-2000:]
-        msg = f"penstock {role} ended with {self._processes[role].returncode}:\n{tail}"
-        raise EndedError(msg)
+        """Wait until the controller ends, which it should not. Raises EndedError."""
+        while True:
+            for pod in self._node.pods():
+                for process in pod.processes.values():
+                    if pod.object["metadata"]["namespace"] == NAMESPACE and process.returncode is not None:
+                        msg = f"penstock ended with {process.returncode}:\n{self._said()[-_TAIL:]}"
+                        raise EndedError(msg)
+            await asyncio.sleep(_LOOK_SECONDS)
 
-    async def stop(self) -> None:
-        """End those that live; one that takes too long is killed."""
-        living = [process for process in self._processes.values() if process.returncode is None]
-        for process in living:
-            process.terminate()
-        await asyncio.gather(*(_ended(process) for process in living))
+    def complaints(self) -> list[str]:
+        """What no test may have noticed: what was forbidden to penstock, and roles that ended."""
+        return [line for line in self._said().splitlines() if _FORBIDDEN in line.lower() or _AGAIN in line]
 
-    def _log(self, role: str) -> Path:
-        return self._folder / f"{role}.log"
+    def _said(self) -> str:
+        lines = (
+            line.decode(errors="replace")
+            for pod in self._node.pods()
+            if pod.object["metadata"]["namespace"] == NAMESPACE
+            for log in pod.logs.values()
+            for _, line in log
+        )
+        return "".join(lines)
 
 
 @asynccontextmanager
-async def penstock(folder: Path, kubeconfig: Path) -> AsyncIterator[Roles]:
-    """Run all of it. Raises BrokerError or JarsMissing."""
-    broker, roles = Broker(folder / "data" / "broker"), Roles(folder)
+async def kafka(folder: Path) -> AsyncIterator[str]:
+    """A broker on the node's address, `host:port`. Raises BrokerError or JarsMissing."""
+    broker = Broker(folder, host=NODE)
     try:
-        await KafkaLog(await broker.start()).create_topics()
-        await roles.start(kubeconfig)
-        yield roles
+        yield await broker.start()
     finally:
-        await roles.stop()
         await broker.stop()
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    try:
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+async def install(api: Api, brokers: str, denied: str = "") -> None:
+    """As helm does, of the chart that it renders; first what its values say that there is.
+
+    `denied` is taken from every role: `patch:gateways/status`, a verb and a resource.
+    """
+    found = rendered(f"cluster={_CLUSTER}", f"kafka.brokers={brokers}", namespace=NAMESPACE, crds=True)
+    if denied:
+        deny(found, *denied.split(":"))
+    await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, "bed")
+    await api.apply(_sealing_key(), "bed")
+    for one in found:
+        await api.apply(one, "helm", more="&fieldValidation=Strict")
+
+
+def deny(objects: list[dict[str, Any]], verb: str, resource: str) -> None:
+    """Take a permission from all roles among objects. Raises ValueError when none has it."""
+    denied = 0
+    for role in (one for one in objects if one["kind"] in {"ClusterRole", "Role"}):
+        kept = []
+        for rule in role["rules"]:
+            others = [one for one in rule["resources"] if one != resource]
+            kept.append({**rule, "resources": others})
+            if len(others) < len(rule["resources"]):
+                denied += verb in rule["verbs"]
+                kept.append({**rule, "resources": [resource], "verbs": [one for one in rule["verbs"] if one != verb]})
+        role["rules"] = [one for one in kept if one["resources"] and one["verbs"]]
+    if not denied:
+        msg = f"no role of the chart may {verb} {resource}"
+        raise ValueError(msg)
+
+
+def _sealing_key() -> dict[str, object]:
+    data = {"sealing.key": base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}
+    metadata = {"name": "penstock-sealing-key", "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conformance.network import NODE, is_allowed, node_network
 from tests.conformance.node.balancer import Balancer, Front
+from tests.conformance.node.pod import port, python_mounts
 from tests.conformance.node.volumes import environment, mounts
 from tests.support.running import free_port
 
@@ -38,6 +39,24 @@ def test_a_mount_may_be_one_file_of_a_volume() -> None:
         "volumeMounts": [{"name": "a", "mountPath": "/etc/a"}, {"name": "a", "mountPath": "/etc/b", "subPath": "key"}]
     }
     assert mounts(container, {"a": Path("/v/a")}) == ["/v/a /etc/a", "/v/a/key /etc/b"]
+
+
+def test_probes_name_ports_or_number_them() -> None:
+    container = {"ports": [{"name": "grpc-xds", "containerPort": 9977}]}
+    assert port(container, "grpc-xds") == 9977
+    assert port(container, 8080) == 8080
+
+
+def test_python_is_mounted_once_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, venv = tmp_path / "clone", tmp_path / "clone" / ".venv"
+    venv.mkdir(parents=True)
+    monkeypatch.setattr("sys.prefix", str(venv))
+    monkeypatch.setattr("sys.base_prefix", "/usr")
+    assert python_mounts(source) == [f"{source} {source}"]
+    monkeypatch.setattr("sys.base_prefix", "/usr/local")
+    assert python_mounts(source) == [f"{source} {source}"], "a pod sees /usr"
+    monkeypatch.setattr("sys.base_prefix", str(tmp_path / "python"))
+    assert len(python_mounts(source)) == 2
 
 
 async def test_connections_go_to_a_pod_and_none_to_nobody() -> None:

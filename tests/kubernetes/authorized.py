@@ -1,4 +1,4 @@
-"""A kube-apiserver that authorizes by RBAC, and a kubeconfig with no other rights than penstock's service account has."""
+"""A kube-apiserver, and a kubeconfig with no other rights than penstock's service account has."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from tests.kubernetes.bed.server import ApiServerProcess
 
 _TOKEN = "penstock-token"
 _GROUPS = "system:serviceaccounts,system:authenticated"
-_ALL, _RBAC = "--authorization-mode=AlwaysAllow", "--authorization-mode=RBAC"
-_PLURALS = {
-    "ClusterRole": "clusterroles",
-    "ClusterRoleBinding": "clusterrolebindings",
-    "Role": "roles",
-    "RoleBinding": "rolebindings",
-}
 
 
 class AuthorizingServer(ApiServerProcess):
@@ -30,8 +23,6 @@ class AuthorizingServer(ApiServerProcess):
 
     def _spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         if name == "apiserver":
-            assert _ALL in words, "the bed says it in another way now"
-            words = tuple(_RBAC if one == _ALL else one for one in words)
             user = f"system:serviceaccount:{self.namespace}:{self.account}"
             tokens = self.root / "tokens.csv"
             tokens.write_text(f'{tokens.read_text()}{_TOKEN},{user},account,"{_GROUPS}"\n')
@@ -50,7 +41,4 @@ class AuthorizingServer(ApiServerProcess):
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         await api.apply(namespace, "tests")
         for one in manifests(self.namespace, self.account):
-            metadata = one["metadata"]
-            within = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-            path = f"/apis/{one['apiVersion']}{within}/{_PLURALS[one['kind']]}/{metadata['name']}"
-            await api.call("PATCH", f"{path}?fieldManager=tests&force=true", one, "application/apply-patch+yaml")
+            await api.apply(one, "tests")

@@ -39,6 +39,18 @@ async def write(log: KafkaLog, value: bytes) -> None:
     await until(question, 60)
 
 
+async def test_it_listens_where_it_is_told(tmp_path: Path) -> None:
+    node = Broker(tmp_path, host="127.0.0.2")
+    try:
+        address = await node.start()
+        assert address.startswith("127.0.0.2:")
+        assert node.running() == address
+        # Clients go to the address that the node tells of itself.
+        await KafkaLog(address).create_topics()
+    finally:
+        await node.stop()
+
+
 async def test_a_killed_starter_leaves_it_and_the_next_one_adopts_it(tmp_path: Path) -> None:
     code = (
         "import asyncio, pathlib, sys\n"

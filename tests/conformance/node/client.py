@@ -11,7 +11,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from tests.kubernetes.bed.server import TOKEN
+from tests.kubernetes.bed.server import TOKEN, ApiServerProcess
 
 _MERGE = "application/merge-patch+json"
 _LINE_BYTES = 1 << 22
@@ -20,8 +20,9 @@ _LINE_BYTES = 1 << 22
 class Client:
     """Answers are (HTTP status, JSON): a refusal is the caller's business."""
 
-    def __init__(self, port: int) -> None:
-        self._base = f"https://127.0.0.1:{port}"
+    def __init__(self, server: ApiServerProcess) -> None:
+        self._base = f"https://127.0.0.1:{server.port}"
+        self.authority = server.authority
 
     async def __aenter__(self) -> Self:
         trusting = ssl.create_default_context()

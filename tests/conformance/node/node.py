@@ -21,6 +21,7 @@ from tests.conformance.node.namespaces import finalize
 from tests.conformance.node.pod import Pod
 from tests.conformance.node.services import Services
 from tests.conformance.node.workloads import NODE_NAME, Workloads, owner_of
+from tests.kubernetes.bed.server import ApiServerProcess
 
 _IDLE_SECONDS = 0.5
 _TOGETHER_SECONDS = 0.03
@@ -28,15 +29,15 @@ _TOGETHER_SECONDS = 0.03
 
 
 @asynccontextmanager
-async def fake_node(port: int, network: Network, root: Path, envoy: Path) -> AsyncIterator[None]:
-    """Run the node of the API server on `port` of 127.0.0.1; at its end no pod is left."""
-    async with Client(port) as client:
-        node = _FakeNode(client, network, root, envoy)
+async def fake_node(server: ApiServerProcess, network: Network, envoy: Path) -> AsyncIterator[FakeNode]:
+    """Run the node of an API server; at its end no pod is left."""
+    async with Client(server) as client:
+        node = FakeNode(client, network, server, envoy)
         await node.register()
-        async with serve_logs(node.pods, root):
+        async with serve_logs(node.pods, server.root):
             task = asyncio.create_task(node.run())
             try:
-                yield
+                yield node
             finally:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -44,9 +45,11 @@ async def fake_node(port: int, network: Network, root: Path, envoy: Path) -> Asy
                 await node.close()
 
 
-class _FakeNode:
-    def __init__(self, client: Client, network: Network, root: Path, envoy: Path) -> None:
-        self._client, self._network, self._root, self._envoy = client, network, root, envoy
+class FakeNode:
+    """Made by `fake_node`."""
+
+    def __init__(self, client: Client, network: Network, server: ApiServerProcess, envoy: Path) -> None:
+        self._client, self._network, self._root, self._envoy = client, network, server.root, envoy
         self._changed = asyncio.Event()
         self._deployments = Mirror(client, "/apis/apps/v1/deployments", self._changed)
         self._pods = Mirror(client, "/api/v1/pods", self._changed)
@@ -56,7 +59,7 @@ class _FakeNode:
         self._count = 0
         self._workloads = Workloads(client)
         self._balancer = Balancer()
-        self._exposed = Services(client, self._balancer)
+        self._exposed = Services(client, self._balancer, server.port)
         # By uid of a pod or a namespace.
         self._busy: dict[str, asyncio.Task[None]] = {}
 
@@ -132,7 +135,16 @@ class _FakeNode:
         pod = self._running[uid]
         # One that waits for a volume has no address yet.
         if not pod.address:
-            self._do(uid, pods.start(pod, self._client, self._network, self._envoy))
+            place = pods.Place(self._client, self._network, self._envoy, self._names())
+            self._do(uid, pods.start(pod, place))
+
+    def _names(self) -> tuple[str, ...]:
+        """Services as lines of a hosts file, which stands in for the cluster's DNS."""
+        return tuple(
+            f"{one['spec']['clusterIP']} {one['metadata']['name']}.{one['metadata']['namespace']}.svc"
+            for one in self._services.living()
+            if one["spec"].get("clusterIP", "None") != "None"
+        )
 
     async def _end(self, uid: str) -> None:
         if (task := self._busy.get(uid)) is not None:

@@ -17,16 +17,30 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from tests.conformance.binaries import binary
-from tests.conformance.network import NODE, Network
+from tests.conformance.network import API_SERVER, NODE, Network
 from tests.conformance.node.client import Client, complain
-from tests.conformance.node.volumes import environment, expanded, mounts, write_volumes
+from tests.conformance.node.volumes import account, environment, expanded, mounts, write_volumes
 
 _SHELL = Path(__file__).with_name("pod.sh")
 _NAMESERVER = Path(__file__).with_name("nameserver.py")
+_SOURCE = Path(__file__).parents[3]
 _READY_SECONDS = 30.0
 _LOG_LINES = 50_000
 _LINE_BYTES = 1 << 20
 _ECHO_PORT = 3000
+_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "GOMAXPROCS": "2",
+    "KUBERNETES_SERVICE_HOST": API_SERVER, "KUBERNETES_SERVICE_PORT": "443",
+}  # fmt: skip
+
+
+class Place(NamedTuple):
+    """Where pods run; `names` are lines of their hosts files."""
+
+    client: Client
+    network: Network
+    envoy: Path
+    names: tuple[str, ...]
 
 
 class Program(NamedTuple):
@@ -42,12 +56,20 @@ def program(image: str, envoy: Path) -> Program | None:
         return Program(("/bed/echo",), (f"{binary('echo-basic')} /bed/echo",))
     if "coredns" in image:
         python = Path(sys.executable).resolve()
-        # Python's own folder may be one that a pod does not see.
-        base = () if sys.base_prefix == "/usr" else (f"{sys.base_prefix} {sys.base_prefix}",)
-        return Program((str(python), "-ISu", "/bed/nameserver.py"), (*base, f"{_NAMESERVER} /bed/nameserver.py"))
+        return Program((str(python), "-ISu", "/bed/nameserver.py"), (*python_mounts(), f"{_NAMESERVER} /bed/nameserver.py"))
     if "envoyproxy/envoy" in image:
         return Program(("/bed/envoy",), (f"{envoy} /bed/envoy",))
+    if image.startswith("penstock:"):
+        words = ("/usr/bin/env", f"PYTHONPATH={_SOURCE}", sys.executable, "-m", "streams.cli")
+        return Program(words, tuple(python_mounts(_SOURCE)))
     return None
+
+
+def python_mounts(*more: Path) -> list[str]:
+    """Folders that Python and its packages are in, as mounts, but for those that every pod sees."""
+    found = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), *more}
+    seen = {Path("/usr"), *found}
+    return [f"{one} {one}" for one in sorted(found) if one != Path("/usr") and not seen & set(one.parents)]
 
 
 @dataclass(slots=True)
@@ -75,17 +97,20 @@ class Pod:
         return list(self.object["spec"]["containers"])
 
 
-async def start(pod: Pod, client: Client, network: Network, envoy: Path) -> bool:
+async def start(pod: Pod, place: Place) -> bool:
     """Start it, and say so when it is ready; False while a volume is missing: nothing was done."""
-    volumes = await write_volumes(client, pod.object, pod.folder)
-    if volumes is None:
+    volumes = await write_volumes(place.client, pod.object, pod.folder)
+    known = await account(place.client, pod.object, pod.folder)
+    if volumes is None or known is None:
         return False
-    pod.address = await asyncio.to_thread(network.add_pod, pod.number)
+    pod.address = await asyncio.to_thread(place.network.add_pod, pod.number)
     for container in pod.containers:
-        if (found := program(container["image"], envoy)) is not None:
-            await _run(pod, container, found, volumes, network.pod_name(pod.number))
-    await _ready(pod, client)
-    if (object_ := await client.set_status(pod.path, _running(pod))) is not None:
+        if (found := program(container["image"], place.envoy)) is not None:
+            files = (*mounts(container, volumes), *known, *found.files)
+            folder = _folder(pod, container, files, place.names)
+            await _run(pod, container, found.words, folder, place.network.pod_name(pod.number))
+    await _ready(pod, place.client)
+    if (object_ := await place.client.set_status(pod.path, _running(pod))) is not None:
         pod.object, pod.is_ready = object_, True
     return True
 
@@ -102,16 +127,22 @@ async def stop(pod: Pod, network: Network) -> None:
     await asyncio.to_thread(network.remove_pod, pod.number)
 
 
-async def _run(pod: Pod, container: Any, what: Program, volumes: dict[str, Path], namespace: str) -> None:
-    name = container["name"]
-    folder = pod.folder / "containers" / name
+def _folder(pod: Pod, container: Any, files: tuple[str, ...], names: tuple[str, ...]) -> Path:
+    """What the shell needs to know of a container."""
+    folder = pod.folder / "containers" / container["name"]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mounts").write_text("".join(f"{line}\n" for line in (*mounts(container, volumes), *what.files)))
+    (folder / "mounts").write_text("".join(f"{line}\n" for line in files))
+    (folder / "hosts").write_text("".join(f"{line}\n" for line in ("127.0.0.1 localhost", *names)))
+    return folder
+
+
+async def _run(pod: Pod, container: Any, words: tuple[str, ...], folder: Path, namespace: str) -> None:
+    name = container["name"]
     variables = environment(pod.object, container, pod.address)
     arguments = [expanded(one, variables) for one in container.get("args") or ()]
     process = pod.processes[name] = await asyncio.create_subprocess_exec(
-        "ip", "netns", "exec", namespace, "sh", str(_SHELL), str(folder), *what.words, *arguments,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "GOMAXPROCS": "2", **variables},
+        "ip", "netns", "exec", namespace, "sh", str(_SHELL), str(folder), *words, *arguments,
+        env={**_ENVIRONMENT, **variables},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         limit=_LINE_BYTES, start_new_session=True,
     )  # fmt: skip
@@ -136,14 +167,20 @@ async def _read(process: asyncio.subprocess.Process, lines: deque[tuple[float, b
 def _probes(pod: Pod) -> Iterator[tuple[int, str]]:
     """Ports to wait for, with the path to ask, or an empty one where being open is enough."""
     for container in pod.containers:
-        asked = (container.get("readinessProbe") or {}).get("httpGet")
+        probe = container.get("readinessProbe") or {}
         names = {one["name"] for one in container.get("env") or ()}
         if container["name"] not in pod.processes:
             continue
-        if asked and isinstance(asked["port"], int):
-            yield asked["port"], asked.get("path", "/")
+        if asked := probe.get("httpGet") or probe.get("tcpSocket"):
+            yield port(container, asked["port"]), asked.get("path", "/") if "httpGet" in probe else ""
         elif "echo-basic" in container["image"] and "UDP_ECHO_SERVER" not in names:
             yield _ECHO_PORT, ""
+
+
+def port(container: Any, asked: int | str) -> int:
+    """The port that a probe asks for by its number, or by the name that the container gives it."""
+    named = {one.get("name"): int(one["containerPort"]) for one in container.get("ports") or ()}
+    return asked if isinstance(asked, int) else named[asked]
 
 
 async def _ready(pod: Pod, client: Client) -> None:

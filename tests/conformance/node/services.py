@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tests.conformance.network import BALANCERS
+from tests.conformance.network import API_SERVER, BALANCERS
 from tests.conformance.node.balancer import Balancer, Front, Target
 from tests.conformance.node.client import Client, complain
 from tests.conformance.node.pod import Pod
@@ -22,8 +22,9 @@ _SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 class Services:
     """`reconcile` as often as a Service or a pod changes."""
 
-    def __init__(self, client: Client, balancer: Balancer) -> None:
+    def __init__(self, client: Client, balancer: Balancer, port: int) -> None:
         self._client, self._balancer = client, balancer
+        self._always = {Front(API_SERVER, 443, "TCP"): [("127.0.0.1", port)]}
         self._addresses: dict[str, str] = {}
         self._next = _FIRST
         # By Service: the slice as it was written.
@@ -31,7 +32,8 @@ class Services:
 
     async def reconcile(self, services: Iterable[Any], pods: Iterable[Pod]) -> None:
         """All Services and all pods there are."""
-        running, wanted, there = [pod for pod in pods if pod.is_ready], {}, set()
+        running, there = [pod for pod in pods if pod.is_ready], set()
+        wanted: dict[Front, list[Target]] = dict(self._always)
         for service in services:
             uid, spec = service["metadata"]["uid"], service["spec"]
             there.add(uid)

@@ -1,10 +1,10 @@
-"""A pod's volumes and environment, made of Secrets and ConfigMaps."""
+"""A pod's volumes and environment, made of Secrets, ConfigMaps and tokens of its ServiceAccount."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from tests.conformance.network import NODE
 from tests.conformance.node.client import Client
 
 _REFERENCE = re.compile(r"\$\((\w+)\)")
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+_ACCOUNT_SECONDS = 3607
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 
 
@@ -35,7 +37,7 @@ def _sources(volume: dict[str, Any]) -> Iterator[_Source]:
 
 async def write_volumes(client: Client, pod: Any, folder: Path) -> dict[str, Path] | None:
     """Every volume as a folder, by name; None while something that it needs is not there."""
-    found = {}
+    found: dict[str, Path] = {}
     for volume in pod["spec"].get("volumes") or ():
         target = found[volume["name"]] = folder / "volumes" / volume["name"]
         target.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,45 @@ async def write_volumes(client: Client, pod: Any, folder: Path) -> dict[str, Pat
             if object_ is None and not source.optional:
                 return None
             _write(object_ or {}, source, target)
+        for given in _tokens(volume):
+            if (token := await _token(client, pod, given)) is None:
+                return None
+            (target / given["path"]).write_text(token)
     return found
+
+
+def _tokens(volume: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for one in (volume.get("projected") or {}).get("sources", ()):
+        if "serviceAccountToken" in one:
+            yield one["serviceAccountToken"]
+
+
+async def _token(client: Client, pod: Any, given: Mapping[str, Any]) -> str | None:
+    """A token of the pod's ServiceAccount that is of this pod alone; None while there is no such account."""
+    metadata, name = pod["metadata"], pod["spec"].get("serviceAccountName") or "default"
+    audiences = {"audiences": [given["audience"]]} if given.get("audience") else {}
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+    path = f"/api/v1/namespaces/{metadata['namespace']}/serviceaccounts/{name}/token"
+    seconds = given.get("expirationSeconds", _ACCOUNT_SECONDS)
+    spec = {**audiences, "expirationSeconds": seconds, "boundObjectRef": bound}
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    status, found = await client.ask("POST", path, asked)
+    return str(found["status"]["token"]) if status < 300 else None
+
+
+async def account(client: Client, pod: Any, folder: Path) -> list[str] | None:
+    """What a pod knows of its ServiceAccount where it wants to, as mounts; None while there is no such account."""
+    spec = pod["spec"]
+    if not spec.get("serviceAccountName") or spec.get("automountServiceAccountToken") is False:
+        return []
+    if (token := await _token(client, pod, {})) is None:
+        return None
+    target = folder / "account"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "token").write_text(token)
+    (target / "namespace").write_text(pod["metadata"]["namespace"])
+    (target / "ca.crt").write_bytes(client.authority.read_bytes())
+    return [f"{target} {_ACCOUNT}"]
 
 
 def _write(object_: dict[str, Any], source: _Source, target: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
@@ -16,6 +17,8 @@ from tests.kubernetes.bed.binaries import HERE, crds
 from tests.kubernetes.bed.server import TOKEN, ApiServerProcess, deadline
 
 _PLURALS = {(kind.group, kind.name): kind.plural for kind in KINDS}
+_OTHERS = {"NetworkPolicy": "networkpolicies"}
+"""Of kinds that are not ours: the rest is the name with an s."""
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _OURS = HERE.parents[2] / "deploy" / "crds"
 
@@ -79,9 +82,9 @@ class Api:
             assert answer.status < 300 or (method == "DELETE" and answer.status == 404), (method, path, found)
             return found
 
-    async def apply(self, object_: Mapping[str, Any], manager: str, subresource: str = "") -> Any:
-        """Server-side apply."""
-        path = f"{_path(object_)}{subresource}?fieldManager={manager}&force=true"
+    async def apply(self, object_: Mapping[str, Any], manager: str, subresource: str = "", more: str = "") -> Any:
+        """Server-side apply, of fields that the API server knows. `more` is put behind the query."""
+        path = f"{_path(object_)}{subresource}?fieldManager={manager}&force=true{more}"
         return await self.call("PATCH", path, dict(object_), "application/apply-patch+yaml")
 
     async def get(self, object_: Mapping[str, Any]) -> Any:
@@ -120,12 +123,18 @@ class Api:
 
     async def install(self, plural: str = "") -> None:
         """The CRDs of the Gateway API and ours, or the one of that plural, until they are served."""
-        for path in [*crds(), *sorted(_OURS.glob("*.yaml"))]:
+        await self._install([*crds(), *sorted(_OURS.glob("*.yaml"))], plural)
+
+    async def install_gateway_api(self) -> None:
+        """The CRDs of the Gateway API alone, until they are served."""
+        await self._install(crds())
+
+    async def _install(self, paths: Sequence[Path], plural: str = "") -> None:
+        for path in paths:
             for one in yaml.safe_load_all(path.read_text()):
                 if one and one["kind"] == "CustomResourceDefinition" and plural in {"", one["spec"]["names"]["plural"]}:
-                    name = one["metadata"]["name"]
-                    await self.call("PATCH", f"{_CRDS}/{name}?fieldManager=bed&force=true", one, "application/apply-patch+yaml")
-                    await self._established(name)
+                    await self.apply(one, "bed")
+                    await self._established(one["metadata"]["name"])
 
     async def uninstall(self, name: str) -> None:
         """Remove a CRD, and wait until neither it nor what it served is there: the one goes before the other."""
@@ -159,4 +168,6 @@ def _path(object_: Mapping[str, Any]) -> str:
     group = version.rpartition("/")[0]
     root = f"/apis/{version}" if group else f"/api/{version}"
     namespace = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
-    return f"{root}{namespace}/{_PLURALS[group, object_['kind']]}/{metadata['name']}"
+    kind = str(object_["kind"])
+    plural = _PLURALS.get((group, kind)) or _OTHERS.get(kind) or f"{kind.lower()}s"
+    return f"{root}{namespace}/{plural}/{metadata['name']}"

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 _PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 _GATEWAY_API = "sigs.k8s.io/gateway-api"
 _CRDS = "config/crd/experimental"
+_TOLD_SECONDS = 30.0
 NEEDED = "the Kubernetes test bed needs `go` (1.26 or newer, https://go.dev/dl) to build etcd and kube-apiserver"
 
 
@@ -65,12 +68,24 @@ def compile_into(target: Path, words: Sequence[str], package: str, module: Path)
     """Let go make `target` of a package of a module, unless it is there. Raises CalledProcessError."""
     if target.exists():
         return
-    sys.stdout.write(f"building {target.name} from {package} (minutes)\n")
-    sys.stdout.flush()
+    _say(f"building {target.name} from {package} (minutes)")
     # Renamed into place: one that was interrupted is no binary.
     partial = target.with_suffix(".partial")
-    subprocess.run(["go", *words, str(partial), package], cwd=module, check=True)
+    command, began = ["go", *words, str(partial), package], time.monotonic()
+    with subprocess.Popen(command, cwd=module) as process:
+        while process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_TOLD_SECONDS)
+            # Without a word in minutes it looks as if it hung.
+            _say(f"  {target.name}: {time.monotonic() - began:.0f} s")
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
     partial.rename(target)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _fetch_crds(target: Path) -> None:

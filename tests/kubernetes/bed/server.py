@@ -22,7 +22,10 @@ _STOP_SECONDS = 10.0
 
 
 class ApiServerProcess:
-    """`start` may be called once; `restart` kills the API server and starts it again on the same port."""
+    """`start` may be called once; `restart` kills the API server and starts it again on the same port.
+
+    It authorizes by RBAC; who shows TOKEN is of system:masters, which may do all.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,7 +49,7 @@ class ApiServerProcess:
             f"--secure-port={self.port}", "--service-cluster-ip-range=10.96.0.0/16", f"--cert-dir={self.root}/certs",
             f"--service-account-key-file={self.root}/sa.pub", f"--service-account-signing-key-file={self.root}/sa.key",
             "--service-account-issuer=https://kubernetes.default.svc", f"--token-auth-file={self.root}/tokens.csv",
-            "--authorization-mode=AlwaysAllow", "--anonymous-auth=false", "--disable-admission-plugins=ServiceAccount",
+            "--authorization-mode=RBAC", "--anonymous-auth=false", "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none", "--profiling=false",
         ]  # fmt: skip
         self._api = self._spawn("apiserver", *self._words)
@@ -81,12 +84,17 @@ class ApiServerProcess:
         path.write_text(
             json.dumps({
                 "apiVersion": "v1", "kind": "Config", "current-context": "bed",
-                "clusters": [{"name": "bed", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": f"{self.root}/certs/apiserver.crt"}}],
+                "clusters": [{"name": "bed", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(self.authority)}}],
                 "users": [{"name": "bed", "user": {"token": TOKEN}}],
                 "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "bed"}}],
             })
         )  # fmt: skip
         return path
+
+    @property
+    def authority(self) -> Path:
+        """The certificate by which it is known."""
+        return self.root / "certs" / "apiserver.crt"
 
     def check(self) -> None:
         """Raises RuntimeError with the log's end when one of the two has ended."""

@@ -1,0 +1,53 @@
+"""What CI does with tests that fail: see `.ci/pytest`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_TEST = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("number", range({count}))
+def test_it(number):
+    seen = Path(__file__).with_name(f"seen-{{number}}")
+    is_second, _ = seen.exists(), seen.touch()
+    assert is_second and {again}, "what it said"
+
+def test_that_is_well():
+    with Path(__file__).with_name("well").open("a") as file:
+        file.write("x")
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "again", "code", "runs"), [(0, True, 0, 1), (1, True, 0, 2), (3, True, 0, 2), (3, False, 1, 2), (4, True, 1, 1)]
+)
+def test_few_that_fail_are_run_once_more_alone(tmp_path: Path, *, count: int, again: bool, code: int, runs: int) -> None:
+    path = tmp_path / "test_some.py"
+    path.write_text(_TEST.format(count=count, again=again))
+    done = _run(path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (tmp_path / "well").read_text() == "x", "what passed is not run again"
+    assert done.stdout.count("once more, alone") == runs - 1
+    assert done.stdout.count("what it said") >= count
+    assert done.stdout.count("!!!!   ") == (count if not code else 0)
+
+
+def test_what_is_no_failure_of_a_test_is_not_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "test_some.py"
+    path.write_text(_TEST.format(count=1, again=True) + "\ndef test_zz():\n    raise KeyboardInterrupt\n")
+    done = _run(path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "once more, alone" not in done.stdout
+
+
+def _run(path: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    words = [str(_ROOT / ".ci" / "pytest"), "-q", str(path)]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=120)
