@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from streams.main import continued, kafka_log, key, log_to_come
 
 if TYPE_CHECKING:
     from streams.settings import Settings
+    from streams.sinks.kubernetes.proxy import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +71,60 @@ async def run_deploy_cluster(settings: Settings, access: Access) -> None:
     """The role that deploys proxies to one cluster. Raises KubeconfigError, IdentityError or OSError."""
     from streams.sinks.kubernetes.client import ApiServerObjects  # noqa: PLC0415
     from streams.sinks.kubernetes.deployer import Deployer, DeployOptions  # noqa: PLC0415
-    from streams.sinks.kubernetes.proxy import IMAGE, Publisher, Template  # noqa: PLC0415
+    from streams.sinks.kubernetes.proxy import IMAGE, Template  # noqa: PLC0415
+
+    publisher, identity = _publisher(settings, key(settings))
+    template = Template(publisher, identity, image=settings.proxy_image or IMAGE, domain=settings.domain)
+    log = continued(settings, log_to_come(settings))
+    options = DeployOptions(access.cluster, template, settings.partition)
+    async with access.server() as server:
+        deployer = Deployer(ApiServerObjects(server), options)
+        await _led(settings, access, server, "deploy", partial(deployer.follow, log))
+
+
+def _publisher(settings: Settings, secret: bytes) -> tuple[Publisher, Callable[[str], Mapping[str, bytes]]]:
+    """Where proxies find the publisher and how they know it, and by what they prove whose they are.
+
+    Raises IdentityError for what proxies could not trust.
+    """
+    from streams.sinks.kubernetes.bootstrap import CERTIFICATE, KEY, TOKEN  # noqa: PLC0415
+    from streams.sinks.kubernetes.proxy import Publisher  # noqa: PLC0415
+    from streams.xds.authority import SERVER_NAME, Authority  # noqa: PLC0415
 
     if not settings.xds_address:
         msg = "PENSTOCK_XDS_ADDRESS is not set: proxies must be told where they get their config, as host:port"
         raise IdentityError(msg)
-    secret = key(settings)
+    if settings.xds_certificate is not None and settings.xds_ca is None:
+        msg = (
+            "PENSTOCK_XDS_CERTIFICATE needs PENSTOCK_XDS_CA: name the CA certificates that proxies are to trust for it"
+        )
+        raise IdentityError(msg)
     host, _, port = settings.xds_address.rpartition(":")
-    authority = settings.xds_ca.read_text() if settings.xds_ca is not None else ""
-    template = Template(
-        Publisher(host.strip("[]"), int(port), authority),
-        lambda gateway: proxy_token(secret, gateway),
-        image=settings.proxy_image or IMAGE,
-        domain=settings.domain,
-    )
-    log, options = (
-        continued(settings, log_to_come(settings)),
-        DeployOptions(access.cluster, template, settings.partition),
-    )
-    async with access.server() as server:
-        deployer = Deployer(ApiServerObjects(server), options)
-        await _led(settings, access, server, "deploy", partial(deployer.follow, log))
+    host = host.strip("[]")
+    if settings.xds_plaintext:
+        return Publisher(host, int(port)), lambda gateway: {TOKEN: proxy_token(secret, gateway).encode()}
+    authority = Authority(secret)
+
+    def identity(gateway: str) -> Mapping[str, bytes]:
+        pair = authority.proxy(gateway)
+        return {CERTIFICATE: pair.certificate, KEY: pair.key}
+
+    if settings.xds_ca is not None:
+        return Publisher(host, int(port), _certificates(settings.xds_ca), host), identity
+    return Publisher(host, int(port), authority.certificate.decode(), SERVER_NAME), identity
+
+
+def _certificates(path: Path) -> str:
+    """The text of a PEM file. Raises IdentityError."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"PENSTOCK_XDS_CA: {path} cannot be read ({error}): name a PEM file of CA certificates"
+        raise IdentityError(msg) from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        msg = f"PENSTOCK_XDS_CA: there is no certificate in {path}: name a PEM file of CA certificates"
+        raise IdentityError(msg)
+    return text
 
 
 async def _led(

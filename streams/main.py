@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
 
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
@@ -17,6 +21,10 @@ from streams.ports import Log, Unavailable
 from streams.settings import Settings
 from streams.xds.snapshot import last_offset
 
+if TYPE_CHECKING:
+    from streams.xds.server import Authorised, Secured
+
+_LOG = structlog.get_logger()
 _SOCKET_BYTES = 100
 
 
@@ -161,28 +169,37 @@ async def run_publish(settings: Settings) -> None:
     """The publisher role; with Kafka away it serves its snapshot."""
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
     from streams.xds.publisher import PublishOptions, publish  # noqa: PLC0415
-    from streams.xds.server import ServerTls  # noqa: PLC0415
 
     secret = key(settings)
     socket = ads_socket(settings)
     if not settings.xds_listen:
         socket.unlink(missing_ok=True)
-    tls = None
-    if settings.xds_certificate is not None and settings.xds_key is not None:
-        tls = ServerTls(settings.xds_certificate, settings.xds_key)
     options = PublishOptions(
         settings.xds_listen or f"unix:{socket}",
         snapshot_file(settings),
-        lambda gateway, token: is_proxy_token(secret, gateway, token),
+        _access(settings, secret),
         now,
         envoy_binary(settings.envoy),
         settings.domain,
         settings.partition,
         str(settings.key_file),
         engine_settings(settings).bind_address,
-        tls,
     )
     await publish(continued(settings, log_to_come(settings)), Sealer(secret), options)
+
+
+def _access(settings: Settings, secret: bytes) -> Authorised | Secured:
+    """How proxies prove whose they are: over the network within TLS, unless the operator chose otherwise."""
+    from streams.xds.authority import Authority  # noqa: PLC0415
+    from streams.xds.server import Secured  # noqa: PLC0415
+
+    if settings.xds_listen and not settings.xds_plaintext:
+        return Secured(Authority(secret), settings.xds_certificate, settings.xds_key)
+    if settings.xds_listen:
+        _LOG.warning(
+            "config is served without TLS: who listens on the way reads keys and tokens", at=settings.xds_listen
+        )
+    return partial(is_proxy_token, secret)
 
 
 async def run_deploy(settings: Settings) -> None:

@@ -44,6 +44,7 @@ ALLOWED: Final = {
     "proxies": "local or kubernetes",
     "xds_listen": _ENDPOINT,
     "xds_address": _ENDPOINT,
+    "xds_plaintext": "true or false",
 }
 """What each setting may be, in words; one that is not here may be anything."""
 
@@ -133,9 +134,14 @@ class Settings(BaseSettings):
     proxy_image: str = Field("", description="Image of proxies in Kubernetes; empty: the Envoy that is tested with.")
     xds_listen: Endpoint = Field("", description="host:port on which config is served; empty: a unix socket.")
     xds_address: Endpoint = Field("", description="host:port where proxies in Kubernetes get their config.")
-    xds_certificate: Path | None = Field(None, description="Certificate chain with which config is served.")
+    xds_certificate: Path | None = Field(
+        None, description="Certificate chain with which config is served over the network; empty: penstock's own."
+    )
     xds_key: Path | None = Field(None, description="Key of that certificate.")
     xds_ca: Path | None = Field(None, description="CA certificates that proxies in Kubernetes trust for it.")
+    xds_plaintext: bool = Field(
+        default=False, description="Serve config over the network without TLS: keys of certificates can be read there."
+    )
 
     @property
     def key_file(self) -> Path:
@@ -156,6 +162,8 @@ class Settings(BaseSettings):
             raise ValueError("PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE: set that too")
         if (self.xds_key is None) != (self.xds_certificate is None):
             raise ValueError("PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_KEY go together: set both")
+        if self.xds_plaintext and (self.xds_certificate is not None or self.xds_ca is not None):
+            raise ValueError("PENSTOCK_XDS_PLAINTEXT is without TLS: leave PENSTOCK_XDS_CERTIFICATE, _KEY and _CA away")
         return self
 
     def security(self) -> dict[str, Any]:

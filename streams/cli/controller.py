@@ -42,6 +42,8 @@ def controller(
         settings = load_settings(given)
     if not settings.xds_address:
         fail("PENSTOCK_XDS_ADDRESS is not set: proxies must be told where they get their config, as host:port", 2)
+    if (settings.xds_certificate is None) != (settings.xds_ca is None):
+        fail("PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_CA go together: proxies must trust what is served with", 2)
     _check_access(kubeconfig)
     environment = {f"PENSTOCK_{name.upper()}": str(value) for name, value in given.items()}
     from streams.standalone import Outside  # noqa: PLC0415  heavy imports only once the words were right

@@ -24,7 +24,7 @@ from streams.view import Batch, follow_table
 from streams.xds.court import Court
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
-from streams.xds.server import Authorised, ServerTls, serve
+from streams.xds.server import Authorised, Secured, serve
 from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
 
@@ -40,7 +40,7 @@ class PublishOptions:
 
     address: str
     snapshot: Path
-    authorised: Authorised
+    access: Authorised | Secured
     now: Callable[[], str]
     envoy: Path | None = None
     domain: str = "default"
@@ -49,7 +49,6 @@ class PublishOptions:
     """Where the sealing key is, for what is told of one that does not fit."""
     bind: str = ""
     """The address of listeners: what was rejected for another one is tried again."""
-    tls: ServerTls | None = None
 
 
 async def publish(
@@ -67,10 +66,7 @@ async def publish(
     court = Court(options.envoy, sealer) if options.envoy is not None else None
     judge = Judge(Bench(log, court, options.now, options.domain, options.partition, options.bind), publication)
     publication.on_rejection = judge.heard
-    async with (
-        serve(publication, options.address, options.authorised, options.tls) as port,
-        asyncio.TaskGroup() as tasks,
-    ):
+    async with serve(publication, options.address, options.access) as port, asyncio.TaskGroup() as tasks:
         ready(port)
         tasks.create_task(_follow(log, sealer, publication, options), name="publisher-follow")
         tasks.create_task(reports.write(log), name="publisher-reports")

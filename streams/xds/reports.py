@@ -27,15 +27,16 @@ class Reports:
         self._now = now
         self._domain = domain
         self._partition = partition
-        self._waiting: dict[tuple[str, str], Report] = {}
+        self._waiting: dict[tuple[str, str, str], Report] = {}
         self._wake = asyncio.Event()
 
     def heard(self, report: Report) -> None:
         """Take a report; it is written soon."""
         event = "presence" if report.event in {"connected", "disconnected"} else report.event
+        name = (report.node.gateway, report.node.id, event)
         # At the end: a proxy that connects anew has nothing, until the acknowledgement that follows.
-        self._waiting.pop((report.node.id, event), None)
-        self._waiting[report.node.id, event] = report
+        self._waiting.pop(name, None)
+        self._waiting[name] = report
         self._wake.set()
 
     async def write(self, log: Log) -> None:

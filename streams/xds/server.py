@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import structlog
 
-from streams.xds.messages import Malformed, Request, parse_request
+from streams.xds.authority import Authority, KeyPair
+from streams.xds.messages import Malformed, Node, Request, parse_request
 from streams.xds.stream import Publication, Stream
 
 _LOG = structlog.get_logger()
@@ -25,18 +27,30 @@ Authorised = Callable[[str, str], bool]
 """(gateway ref, bearer token) -> whether that proxy may have that gateway's config."""
 
 
-class ServerTls(NamedTuple):
-    """PEM files of the publisher's certificate chain and key; read again when they change, for they are renewed."""
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """TLS, in which a proxy proves of which Gateway it is one: by a certificate that `authority` signed.
 
-    certificate: Path
-    key: Path
+    `certificate` and `key` are PEM files that the publisher shows in place of its own, read again when they change.
+    """
+
+    authority: Authority
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def pair(self) -> KeyPair:
+        """What the publisher shows now. Raises OSError for files that cannot be read."""
+        if self.certificate is None or self.key is None:
+            return self.authority.server()
+        return KeyPair(self.certificate.read_bytes(), self.key.read_bytes())
 
 
 @asynccontextmanager
-async def serve(
-    publication: Publication, address: str, authorised: Authorised, tls: ServerTls | None = None
-) -> AsyncIterator[int]:
-    """Serve delta ADS on `address` ("127.0.0.1:0", "unix:/path"); yields the port. Raises OSError."""
+async def serve(publication: Publication, address: str, access: Authorised | Secured) -> AsyncIterator[int]:
+    """Serve delta ADS on `address` ("127.0.0.1:0", "unix:/path"); yields the port. Raises OSError.
+
+    In clear, to proxies with a token, unless `access` is `Secured`.
+    """
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", _REQUEST_BYTES),
@@ -47,11 +61,14 @@ async def serve(
             ("grpc.so_reuseport", 0),
         ]
     )
-    handler = _Handler(publication, authorised)
+    handler = _Handler(publication, access)
     method = grpc.stream_stream_rpc_method_handler(handler.stream)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: method}),))
     try:
-        port = server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
+        if isinstance(access, Secured):
+            port = server.add_secure_port(address, _credentials(access))
+        else:
+            port = server.add_insecure_port(address)
     except RuntimeError as error:
         msg = f"the publisher cannot listen on {address}: {error}"
         raise OSError(msg) from error
@@ -62,28 +79,26 @@ async def serve(
         await server.stop(_STOP_SECONDS)
 
 
-def _credentials(tls: ServerTls) -> Any:
-    """The credentials of the files as they are at each handshake. Raises OSError for files that cannot be read now."""
-    now = _pair(tls)
-    known = [now]
+def _credentials(secured: Secured) -> Any:
+    """What is shown is asked for at each handshake. Raises OSError for files that cannot be read now."""
+    known = [secured.pair()]
+
+    def configuration() -> Any:
+        pair = known[0]
+        return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], secured.authority.certificate)
 
     def renewed() -> Any:
         try:
-            found = _pair(tls)
+            found = secured.pair()
         except OSError as error:
             _LOG.error("the publisher's certificate cannot be read, the last one stays", reason=str(error))
             return None
         if found == known[0]:
             return None
         known[0] = found
-        return grpc.ssl_server_certificate_configuration([found])
+        return configuration()
 
-    first = grpc.ssl_server_certificate_configuration([now])
-    return grpc.dynamic_ssl_server_credentials(first, renewed)
-
-
-def _pair(tls: ServerTls) -> tuple[bytes, bytes]:
-    return tls.key.read_bytes(), tls.certificate.read_bytes()
+    return grpc.dynamic_ssl_server_credentials(configuration(), renewed, require_client_authentication=True)
 
 
 class SlowReader(RuntimeError):  # noqa: N818
@@ -95,9 +110,9 @@ class SlowReader(RuntimeError):  # noqa: N818
 
 
 class _Handler:
-    def __init__(self, publication: Publication, authorised: Authorised) -> None:
+    def __init__(self, publication: Publication, access: Authorised | Secured) -> None:
         self._publication = publication
-        self._authorised = authorised
+        self._access = access
 
     async def stream(self, requests: AsyncIterator[bytes], context: Any) -> None:
         """One proxy's stream from its first request to its end: without its reader or its writer it is none."""
@@ -106,12 +121,13 @@ class _Handler:
         if first is None:
             return
         request = await self._parse(first, context)
-        stream = await self._open(request, context)
+        node, seconds = await self._admitted(request, context)
+        stream = await self._publication.open(node)
         tasks: list[asyncio.Task[None]] = []
         try:
             tasks.append(asyncio.create_task(self._read(stream, request, coming, context), name="ads-reader"))
             tasks.append(asyncio.create_task(self._write(stream, context), name="ads-writer"))
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # First: who hangs up in the middle of this ends it at what waits.
             await self._publication.close(stream)
@@ -120,6 +136,8 @@ class _Handler:
             await asyncio.gather(*tasks, return_exceptions=True)
         for error in filter(None, (task.exception() for task in done)):
             await self._end(error, stream, context)
+        if not done:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the certificate has expired: come with its successor")
 
     async def _read(self, stream: Stream, first: Request, coming: AsyncIterator[bytes], context: Any) -> None:
         await stream.received(first)
@@ -147,18 +165,28 @@ class _Handler:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not a DeltaDiscoveryRequest: {error}")
             raise
 
-    async def _open(self, request: Request, context: Any) -> Stream:
+    async def _admitted(self, request: Request, context: Any) -> tuple[Node, float | None]:
+        """The proxy, and for how many seconds it has proved of which Gateway it is one; None is for ever."""
         node = request.node
         if node is None or not node.gateway or not node.id:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "the first request must carry a node with an id and metadata.gateway"
             )
             raise AssertionError
-        token = dict(context.invocation_metadata() or ()).get("authorization", "")
-        if not self._authorised(node.gateway, str(token).removeprefix("Bearer ")):
+        if isinstance(self._access, Secured):
+            # An older session that is resumed was not looked at again.
+            (shown,) = context.auth_context()["x509_pem_cert"]
+            proof = self._access.authority.proof(shown)
+            what, seconds = "certificate", proof.seconds
+            is_allowed = node.gateway in proof.gateways and seconds > 0
+        else:
+            token = str(dict(context.invocation_metadata() or ()).get("authorization", "")).removeprefix("Bearer ")
+            what, seconds = "token", None
+            is_allowed = self._access(node.gateway, token)
+        if not is_allowed:
             _LOG.warning("a proxy was refused", proxy=node.id, gateway=node.gateway)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"the token is not valid for {node.gateway}")
-        return await self._publication.open(node)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"the {what} is not valid for {node.gateway}")
+        return node, seconds
 
     async def _write(self, stream: Stream, context: Any) -> None:
         """Send what the session has to say whenever it has. Raises SlowReader."""

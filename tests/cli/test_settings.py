@@ -103,6 +103,7 @@ def test_all_that_is_off_is_said_at_once() -> None:
         ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_USERNAME": "a"}, "needs PENSTOCK_SASL_USERNAME and"),
         ({"SECURITY_PROTOCOL": "SSL", "BROKERS": ""}, "the embedded Kafka speaks PLAINTEXT: name yours with PENSTOCK_B"),
         ({"XDS_KEY": "k.pem"}, "PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_KEY go together"),
+        ({"XDS_PLAINTEXT": "true", "XDS_CA": "ca.pem"}, "PENSTOCK_XDS_PLAINTEXT is without TLS: leave PENSTOCK_XDS_CERT"),
         ({"SECURITY_PROTOCOL": "SSL", "SSL_KEY": "k.pem"}, "PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE"),
     ],
 )

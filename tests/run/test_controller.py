@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _ADDRESS = {"PENSTOCK_XDS_ADDRESS": "penstock.example:9977"}
+_CERTIFICATE = {"PENSTOCK_XDS_CERTIFICATE": "a", "PENSTOCK_XDS_KEY": "b"}
 _FILE = "/proc/self/status"
 """A file as good as any: what stands in a kubeconfig is its roles' business."""
 
@@ -24,6 +25,8 @@ _FILE = "/proc/self/status"
         (["--cluster", "east", "--kubeconfig", "{tmp}/none"], _ADDRESS, 3, "none is not there: name the kubeconfig"),
         (["--cluster", "east", "--kubeconfig", _FILE], {}, 2, "PENSTOCK_XDS_ADDRESS is not set: .* as host:port"),
         (["--cluster", "east", "--kubeconfig", _FILE], {"PENSTOCK_XDS_ADDRESS": "x"}, 2, "PENSTOCK_XDS_ADDRESS: 'x' is none"),
+        (["--cluster", "east", "--kubeconfig", _FILE], {**_ADDRESS, **_CERTIFICATE}, 2, "_CERTIFICATE and PENSTOCK_XDS_CA go toge"),
+        (["--cluster", "east", "--kubeconfig", _FILE], {**_ADDRESS, "PENSTOCK_XDS_CA": "a"}, 2, "_CERTIFICATE and PENSTOCK_XDS_CA"),
         (["--cluster", "east", "--brokers", "x:y"], _ADDRESS, 2, "--brokers: "),
         (["--cluster", "east", "--kubeconfig", _FILE], {**_ADDRESS, "PENSTOCK_SEALING_KEY": "/dev/null"}, 3, "is no sealing key"),
     ],
@@ -39,4 +42,25 @@ def test_what_cannot_run_says_why_in_a_line(
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert re.search(words, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (_CERTIFICATE, "PENSTOCK_XDS_CERTIFICATE needs PENSTOCK_XDS_CA"),
+        ({"PENSTOCK_XDS_CA": "/nowhere"}, "PENSTOCK_XDS_CA: /nowhere cannot be read"),
+        ({"PENSTOCK_XDS_CA": "/dev/null"}, "PENSTOCK_XDS_CA: there is no certificate in /dev/null"),
+    ],
+)
+def test_a_deployer_gives_proxies_no_publisher_that_they_cannot_trust(
+    tmp_path: Path, env: dict[str, str], words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "deploy", "--cluster", "east", "--kubeconfig", _FILE],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, **_ADDRESS, **env, "PENSTOCK_DATA": str(tmp_path / "data")},
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,16 +11,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from engine.envoy.wire import frame
+from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from engine.update import Fragment, FragmentKind
+from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.ports import Record
 from streams.topics import Topic
 from streams.view import Batch
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Node, Request, parse_response
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node, Request, parse_response
 from streams.xds.publisher import _take
 from streams.xds.server import serve
 from streams.xds.stream import Publication, Report, Stream
 from tests.support.odd_proxy import odd_proxy
+from tests.xds.config import SEALER
 from tests.xds.test_session import GATEWAY, piece, world
 
 
@@ -173,3 +175,37 @@ def test_what_another_key_sealed_is_told_of_in_one_line() -> None:
         _take(Batch({str(one.key): record(one) for one in (*sealed, bad)}, 2, snapshot=True), publication)
     assert sorted(one["records"] for one in told) == [1, 50]
     assert {one["key"] for one in told} == {str(sealed[0].key), str(bad.key)}
+
+
+def _piece(gateway: Ref, kind: FragmentKind, name: str, parent: str = "") -> Fragment:
+    """One that says whose it is."""
+    key = FragmentKey(gateway, kind, name)
+    body = frame(1, name.encode()) + frame(99, gateway.name.encode())
+    is_secret = kind is FragmentKind.SECRET
+    payload = SEALER.seal(body, str(key).encode()) if is_secret else body
+    return Fragment(key, payload, f"{gateway.name} {name}", parent, "0", sealed=is_secret)
+
+
+async def test_no_name_leads_to_another_gateways_config() -> None:
+    """Every type by the other's names, those that both have too, and by "*", then with another node on the stream."""
+    other = GATEWAY._replace(name="other")
+    publication = Publication(SEALER, lambda _: None)
+    types = {
+        CLUSTER: FragmentKind.CLUSTER, ENDPOINTS: FragmentKind.ENDPOINTS, SECRET: FragmentKind.SECRET,
+        LISTENER: FragmentKind.LISTENER, ROUTES: FragmentKind.ROUTE_CONFIG,
+    }  # fmt: skip
+    for gateway in (GATEWAY, other):
+        pieces = [_piece(gateway, kind, name) for kind in types.values() for name in ("same", f"of {gateway.name}")]
+        publication.apply({one.key: one for one in pieces}, 1)
+    stream = await publication.open(Node("p", str(GATEWAY), "1.40.0"))
+    got: dict[tuple[str, str], bytes] = {}
+    for node in (Node("p", str(GATEWAY), "1.40.0"), Node("q", str(other), "1.40.0")):
+        for type_url in types:
+            await stream.received(Request(type_url, node, subscribe=["*", "same", "of other", f"{other}/of other"]))
+        while sent := stream.responses():
+            for one in map(parse_response, sent):
+                got |= {(one.type_url, name): body for name, (_, body) in one.resources.items()}
+                await stream.received(Request(one.type_url, nonce=one.nonce))
+    assert got.keys() == {(one, name) for one in types for name in ("same", "of gw")}
+    assert all(b"other" not in body for body in got.values())
+    assert stream.node.gateway == str(GATEWAY)

@@ -55,3 +55,19 @@ async def test_acknowledgements_of_a_while_are_one_record() -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def test_proxies_of_two_gateways_may_have_one_id() -> None:
+    """What one says must not take the place of what the other said: an id is only what a proxy says of itself."""
+    log, reports = MemoryLog(), Reports(now, "default", 0)
+    other = Node("p", str(GATEWAY._replace(name="other")), "1.40.0")
+    reports.heard(Report("ack", Node("p", str(GATEWAY), "1.40.0"), 7))
+    reports.heard(Report("ack", other, 3))
+    task = asyncio.create_task(reports.write(log))
+    async with asyncio.timeout(10):
+        while not (found := await written(log)):
+            await asyncio.sleep(0.005)
+    assert found == [("ack", 7), ("ack", 3)]
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

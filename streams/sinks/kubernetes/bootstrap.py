@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any, Final
 
 from streams.sinks.kubernetes.proxy import Proxy, Publisher
@@ -12,9 +13,12 @@ ADMIN_PORT: Final = 19000
 RESERVED_PORTS: Final = (READY_PORT, METRICS_PORT, ADMIN_PORT)
 """Ports that no listener can have; kgateway's, which monitors and port-forwards know."""
 CONFIG_FOLDER: Final = "/etc/envoy"
-TOKEN_FOLDER: Final = "/var/run/secrets/tokens"
-TOKEN: Final = "xds-token"
-TOKEN_FILE: Final = "xds_token.json"
+IDENTITY: Final = "xds-identity"
+IDENTITY_FOLDER: Final = "/var/run/secrets/xds"
+"""Where that is by which a proxy proves of which Gateway it is one."""
+IDENTITY_FILE: Final = "xds_identity.json"
+CERTIFICATE, KEY, TOKEN = "tls.crt", "tls.key", "token"
+AUTHORITY: Final = "ca.crt"
 _ADS: Final = "xds_cluster"
 _ADMIN: Final = "admin_port_cluster"
 _HTTP2: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -22,7 +26,7 @@ _FILTERS: Final = "envoy.extensions.filters"
 
 
 def bootstrap(proxy: Proxy, publisher: Publisher) -> dict[str, Any]:
-    """Delta ADS over the network, with a token that is read from a file: it may be rotated, and stands in no config."""
+    """Delta ADS over the network. What proves whose the proxy is stands in files of their own: they are renewed."""
     given = proxy.block("envoyContainer", "bootstrap")
     stats = proxy.block("stats")
     listeners = [_ready(given.get("enableReadinessProbeProxyProtocol") is True)]
@@ -55,13 +59,21 @@ def bootstrap(proxy: Proxy, publisher: Publisher) -> dict[str, Any]:
     return config | _logged(given) | _resolver(given) | _matched(stats)
 
 
-def token_file() -> dict[str, Any]:
-    """What Envoy reads of a file to know in which other file the token is."""
-    secret = {
+def identity_file(publisher: Publisher) -> dict[str, Any]:
+    """What Envoy reads of a file to know in which other files its identity is."""
+    secret: dict[str, Any] = {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": TOKEN,
-        "generic_secret": {"secret": {"filename": f"{TOKEN_FOLDER}/{TOKEN}"}},
+        "name": IDENTITY,
     }
+    if publisher.authority:
+        secret["tls_certificate"] = {
+            "certificate_chain": {"filename": f"{IDENTITY_FOLDER}/{CERTIFICATE}"},
+            "private_key": {"filename": f"{IDENTITY_FOLDER}/{KEY}"},
+            # Both at once, when Kubernetes has renamed the folder that they are links into.
+            "watched_directory": {"path": IDENTITY_FOLDER},
+        }
+    else:
+        secret["generic_secret"] = {"secret": {"filename": f"{IDENTITY_FOLDER}/{TOKEN}"}}
     return {"resources": [secret]}
 
 
@@ -75,46 +87,71 @@ def _endpoints(cluster: str, host: str, port: int) -> dict[str, Any]:
 
 def _ads(publisher: Publisher) -> dict[str, Any]:
     http2 = {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}
-    cluster: dict[str, Any] = {
+    options: dict[str, Any] = {
+        "@type": f"type.googleapis.com/{_HTTP2}",
+        "explicit_http_config": {"http2_protocol_options": http2},
+    }
+    proved: dict[str, Any] = {}
+    if publisher.authority:
+        proved = {"transport_socket": _tls(publisher)}
+        # A certificate is of a connection: on the same one a stream that it ended would be refused again (measured).
+        options["common_http_protocol_options"] = {"max_requests_per_connection": 1}
+    else:
+        options["http_filters"] = [_token_filter(), _typed("http.upstream_codec", "UpstreamCodec")]
+    return {
         "name": _ADS,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
         "load_assignment": _endpoints(_ADS, publisher.host, publisher.port),
-        "typed_extension_protocol_options": {
-            _HTTP2: {
-                "@type": f"type.googleapis.com/{_HTTP2}",
-                "explicit_http_config": {"http2_protocol_options": http2},
-                "http_filters": [_token_filter(), _typed("http.upstream_codec", "UpstreamCodec")],
-            }
-        },
+        "typed_extension_protocol_options": {_HTTP2: options},
+        **proved,
     }
-    if publisher.authority:
-        cluster["transport_socket"] = _tls(publisher)
-    return cluster
 
 
 def _tls(publisher: Publisher) -> dict[str, Any]:
-    names = {"san_type": "DNS", "matcher": {"exact": publisher.host}}
-    validation = {
-        "trusted_ca": {"filename": f"{CONFIG_FOLDER}/ca.crt"},
-        "match_typed_subject_alt_names": [names],
+    """Only the publisher is talked to, and it sees the proxy's certificate."""
+    is_address = _is_address(publisher.name)
+    names = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": publisher.name}}
+    common = {
+        "alpn_protocols": ["h2"],
+        # As a client Envoy goes no further than 1.2 unless told; there a certificate would go over the wire in clear.
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+        "tls_certificate_sds_secret_configs": [{"name": IDENTITY, "sds_config": _identity()}],
+        "validation_context": {
+            "trusted_ca": {"filename": f"{CONFIG_FOLDER}/{AUTHORITY}"},
+            "match_typed_subject_alt_names": [names],
+        },
     }
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-            "sni": publisher.host,
-            "common_tls_context": {"alpn_protocols": ["h2"], "validation_context": validation},
+            "common_tls_context": common,
+            **({} if is_address else {"sni": publisher.name}),
         },
     }
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _identity(**source: Any) -> dict[str, Any]:
+    return {
+        "path_config_source": {"path": f"{CONFIG_FOLDER}/{IDENTITY_FILE}", **source},
+        "resource_api_version": "V3",
+    }
+
+
 def _token_filter() -> dict[str, Any]:
-    source = {"path": f"{CONFIG_FOLDER}/{TOKEN_FILE}", "watched_directory": {"path": TOKEN_FOLDER}}
     generic = {
         "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
-        "credential": {"name": TOKEN, "sds_config": {"path_config_source": source, "resource_api_version": "V3"}},
+        "credential": {"name": IDENTITY, "sds_config": _identity(watched_directory={"path": IDENTITY_FOLDER})},
         "header": "authorization",
         "header_value_prefix": "Bearer ",
     }

@@ -325,7 +325,7 @@ class Deployer:
         """Delete what is not wanted of a Gateway's objects; answers what. Raises ObjectsError."""
         there = dict(self.seen.get(key, {}))
         secret = Target(SECRET, *key)
-        if self.options.template.token is not None and secret not in set(keeping):
+        if secret not in set(keeping):
             live = await self.objects.find(secret)
             there |= {secret: live} if live is not None and self._is_labelled(live) else {}
         removed = []

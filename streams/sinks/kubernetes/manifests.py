@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from engine.resolve.manifest import GATEWAY_API
-from streams.sinks.kubernetes.bootstrap import TOKEN, TOKEN_FILE, bootstrap, token_file
+from streams.sinks.kubernetes.bootstrap import AUTHORITY, IDENTITY_FILE, bootstrap, identity_file
 from streams.sinks.kubernetes.overlay import Json, patched
 from streams.sinks.kubernetes.pod import pod_template
 from streams.sinks.kubernetes.proxy import Proxy, Template, labels, selector
@@ -36,7 +36,8 @@ _ADDED: Final = {
 def manifests(proxy: Proxy, template: Template, uid: str) -> tuple[dict[str, Any], ...]:
     """All objects of a Gateway, whose uid makes it their owner, in the order in which they are applied."""
     config, secret = _config(proxy, template), _secret(proxy, template)
-    made_of = _digest([config["data"], secret["data"] if secret else None])
+    # Not of the Secret: it is renewed while pods run.
+    made_of = _digest(config["data"])
     found = [config, secret, _service_account(proxy), _service(proxy), _deployment(proxy, template, made_of)]
     found += [_added(proxy, kind) for kind in _ADDED]
     return tuple(_whole(one, proxy, template, uid) for one in found if one is not None)
@@ -71,18 +72,17 @@ def _digest(value: Any) -> str:
 def _config(proxy: Proxy, template: Template) -> dict[str, Any]:
     data = {
         "envoy.yaml": yaml.safe_dump(bootstrap(proxy, template.publisher), sort_keys=True, width=120),
-        TOKEN_FILE: orjson.dumps(token_file()).decode(),
+        IDENTITY_FILE: orjson.dumps(identity_file(template.publisher)).decode(),
     }
     if template.publisher.authority:
-        data["ca.crt"] = template.publisher.authority
+        data[AUTHORITY] = template.publisher.authority
     return {"apiVersion": "v1", "kind": "ConfigMap", "data": data}
 
 
-def _secret(proxy: Proxy, template: Template) -> dict[str, Any] | None:
-    if template.token is None:
-        return None
-    token = base64.b64encode(template.token(str(proxy.gateway)).encode()).decode()
-    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {TOKEN: token}}
+def _secret(proxy: Proxy, template: Template) -> dict[str, Any]:
+    files = template.identity(str(proxy.gateway))
+    data = {name: base64.b64encode(value).decode() for name, value in sorted(files.items())}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data}
 
 
 def _metadata(given: Json) -> dict[str, Any]:

@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sinks.kubernetes.bootstrap import ADMIN_PORT, CONFIG_FOLDER, METRICS_PORT, READY_PORT, TOKEN, TOKEN_FOLDER
+from streams.sinks.kubernetes.bootstrap import (
+    ADMIN_PORT,
+    CONFIG_FOLDER,
+    IDENTITY,
+    IDENTITY_FOLDER,
+    METRICS_PORT,
+    READY_PORT,
+)
 from streams.sinks.kubernetes.proxy import Proxy, Template, labels
 
 _USER: Final = 10101
 _SLEEP_SECONDS: Final = 10
 _GRACE_SECONDS: Final = 60
-_TOKEN_SECONDS: Final = 43_200
 _BOOTSTRAP: Final = "penstock.dev/bootstrap"
 _POD_SECURITY: Final[Mapping[str, Any]] = {
     "runAsNonRoot": True,
@@ -49,7 +55,7 @@ def pod_template(proxy: Proxy, template: Template, made_of: str) -> dict[str, An
         "securityContext": _over({} if bare else _POD_SECURITY, given.get("securityContext")),
         "terminationGracePeriodSeconds": given.get("terminationGracePeriodSeconds", _GRACE_SECONDS),
         "containers": [_container(proxy, template, bare=bare)],
-        "volumes": [*_volumes(proxy, template), *(given.get("extraVolumes") or ())],
+        "volumes": [*_volumes(proxy), *(given.get("extraVolumes") or ())],
     }
     passed = ("imagePullSecrets", "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints")
     spec |= {field: given[field] for field in (*passed, "priorityClassName") if given.get(field)}
@@ -91,7 +97,7 @@ def _container(proxy: Proxy, template: Template, *, bare: bool) -> dict[str, Any
         "startupProbe": pod.get("startupProbe") or _probe(periodSeconds=1, failureThreshold=60, timeoutSeconds=2),
         "volumeMounts": [
             {"name": "envoy-config", "mountPath": CONFIG_FOLDER, "readOnly": True},
-            {"name": TOKEN, "mountPath": TOKEN_FOLDER, "readOnly": True},
+            {"name": IDENTITY, "mountPath": IDENTITY_FOLDER, "readOnly": True},
             *(given.get("extraVolumeMounts") or ()),
         ],
     }
@@ -164,13 +170,8 @@ def _drain(seconds: int) -> dict[str, Any]:
     return {"exec": {"command": ["/bin/bash", "-c", f"{ask}; sleep {seconds}"]}}
 
 
-def _volumes(proxy: Proxy, template: Template) -> list[dict[str, Any]]:
-    if template.token is not None:
-        token: dict[str, Any] = {"secret": {"secretName": proxy.name}}
-    else:
-        account = {"path": TOKEN, "audience": template.audience, "expirationSeconds": _TOKEN_SECONDS}
-        token = {"projected": {"sources": [{"serviceAccountToken": account}]}}
+def _volumes(proxy: Proxy) -> list[dict[str, Any]]:
     return [
         {"name": "envoy-config", "configMap": {"name": proxy.name}},
-        {"name": TOKEN, **token},
+        {"name": IDENTITY, "secret": {"secretName": proxy.name}},
     ]

@@ -55,24 +55,27 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Where proxies get their config. `authority` is the PEM that its certificate must chain to; empty: no TLS."""
+    """Where proxies get their config.
+
+    `authority` is the PEM that its certificate must chain to, which must be made out to `name`; empty: no TLS.
+    """
 
     host: str
     port: int
     authority: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """What all proxies of an installation have in common.
 
-    `token` gives the bearer token of a Gateway's proxies, which a Secret holds; without it they show a token of their
-    service account, made out to `audience`.
+    `identity` gives the files of a Secret by which a Gateway's proxies prove whose they are, as of now: a certificate
+    and its key (`tls.crt`, `tls.key`), or without TLS a `token`. It is asked again now and then.
     """
 
     publisher: Publisher
-    token: Callable[[str], str] | None = None
-    audience: str = "penstock"
+    identity: Callable[[str], Mapping[str, bytes]]
     image: str = IMAGE
     domain: str = "default"
 

@@ -11,6 +11,7 @@ import yaml
 from engine.resolve.settings import EngineSettings
 from streams.sinks.kubernetes.manifests import manifests
 from streams.sinks.kubernetes.proxy import Proxy, Publisher, Template, read_proxy
+from streams.xds.authority import SERVER_NAME
 from tests.golden.case import Read, read, resolved
 
 CASES = Path(__file__).parent / "cases"
@@ -27,11 +28,20 @@ def rows(name: str) -> dict[str, Any]:
 
 
 def template(name: str) -> Template:
-    """The template of a case: with a token in a Secret and without TLS, unless template.yaml says otherwise."""
+    """The template of a case: with penstock's own certificates, unless template.yaml says otherwise."""
     file = CASES / name / "template.yaml"
     said = yaml.safe_load(file.read_text()) if file.exists() else {}
-    token = (lambda gateway: f"token of {gateway}") if said.get("token", True) else None
-    return Template(Publisher("penstock.penstock-system.svc", 9977, said.get("authority", "")), token)
+    host = "penstock.penstock-system.svc"
+    if said.get("plaintext"):
+        return Template(Publisher(host, 9977), lambda gateway: {"token": f"token of {gateway}".encode()})
+    authority = said.get("authority", "(penstock's own CA)\n")
+    name = host if "authority" in said else SERVER_NAME
+    return Template(Publisher(host, 9977, authority, name), identity)
+
+
+def identity(gateway: str) -> dict[str, bytes]:
+    """Files that stand for a Gateway's certificate."""
+    return {"tls.crt": f"certificate of {gateway}".encode(), "tls.key": f"key of {gateway}".encode()}
 
 
 def deployed(name: str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,15 +17,16 @@ from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.kubernetes.deployer import Deployer, DeployOptions
 from streams.sinks.kubernetes.memory import MemoryObjects
-from streams.sinks.kubernetes.objects import GATEWAY, SECRET, WATCHED, Target
+from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, Target
 from streams.sinks.kubernetes.proxy import Publisher, Template
 from streams.topics import Topic, key
+from tests.sinks.kubernetes.case import identity
 
 _SECONDS = 20.0
-_TEMPLATE = Template(Publisher("penstock.example.com", 9977), lambda gateway: f"token of {gateway}")
-_OPTIONS = DeployOptions("local", _TEMPLATE)
+_TEMPLATE = Template(Publisher("penstock.example.com", 9977, "a CA", "xds.penstock"), identity)
+OPTIONS = DeployOptions("local", _TEMPLATE)
 _CONFIG, _ACCOUNT, _SERVICE, _DEPLOYMENT = WATCHED[:4]
-_ALL = ["ConfigMap default/gw", "Deployment default/gw", "Secret default/gw", "Service default/gw", "ServiceAccount default/gw"]
+ALL = ["ConfigMap default/gw", "Deployment default/gw", "Secret default/gw", "Service default/gw", "ServiceAccount default/gw"]
 
 
 def row(name: str = "gw", cluster: str = "local", **fields: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Site:
         await self.objects.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": metadata})
 
     @asynccontextmanager
-    async def deploying(self, options: DeployOptions = _OPTIONS) -> AsyncIterator[Deployer]:
+    async def deploying(self, options: DeployOptions = OPTIONS) -> AsyncIterator[Deployer]:
         deployer = Deployer(self.objects, options)
         task = asyncio.create_task(deployer.follow(self.log))
         try:
@@ -97,8 +97,8 @@ async def test_what_is_wanted_is_there_with_its_owner(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
-    for name in _ALL:
+        await until(lambda: site.found() == ALL)
+    for name in ALL:
         (owner,) = site.one(name)["metadata"]["ownerReferences"]
         assert owner["uid"] == "uid-of-gw"
 
@@ -118,7 +118,7 @@ async def test_what_went_while_nobody_deployed_goes_at_the_next_start(site: Site
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
     await site.wants(gone=(row(),))
     async with site.deploying():
         await until(lambda: site.found() == [])
@@ -129,19 +129,19 @@ async def test_nothing_is_removed_before_the_log_has_spoken(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
     site.log = MemoryLog()
     async with site.deploying() as deployer:
         await until(lambda: deployer.listed.issuperset(WATCHED))
         await asyncio.sleep(0.1)
-        assert site.found() == _ALL
+        assert site.found() == ALL
 
 
 async def test_a_second_start_writes_nothing(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
     site.objects.calls.clear()
     async with site.deploying() as deployer:
         await idle(deployer)
@@ -152,7 +152,7 @@ async def test_only_what_differs_is_written(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await idle(deployer)
         site.objects.calls.clear()
         await site.wants(row(ports=[{"port": 80, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]))
@@ -165,9 +165,9 @@ async def test_what_somebody_deletes_comes_back(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await site.objects.delete(Target(_SERVICE, "default", "gw"))
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 @pytest.mark.parametrize("change", ["image", "label", "owner"])
@@ -175,7 +175,7 @@ async def test_what_somebody_changes_is_changed_back(site: Site, change: str) ->
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await idle(deployer)
         wanted = site.one("Deployment default/gw")
         changed = site.one("Deployment default/gw")
@@ -199,7 +199,7 @@ async def test_what_others_add_stays(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await idle(deployer)
         site.objects.calls.clear()
         added = site.one("Deployment default/gw")
@@ -219,7 +219,7 @@ async def test_somebody_elses_object_is_left_alone(site: Site) -> None:
     await site.objects.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"theirs": "1"}})
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         assert site.one("ConfigMap default/gw")["data"] == {"theirs": "1"}
         await site.wants(gone=(row(),))
         await until(lambda: site.found() == ["ConfigMap default/gw"])
@@ -231,7 +231,7 @@ async def test_another_gateway_of_the_name_is_the_new_owner(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await idle(deployer)
         await site.objects.delete(Target(GATEWAY, "default", "gw"))
         await site.gateway(uid="uid-of-the-next")
@@ -246,14 +246,14 @@ async def test_a_held_row_changes_nothing_and_begins_nothing(site: Site) -> None
     await site.gateway("new", "uid-of-new")
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await idle(deployer)
         site.objects.calls.clear()
         await site.wants(row(held="InvalidParameters", ports=[]), row("new", held="InvalidParameters"))
         await until(lambda: len(deployer.wanted) == 2)
         await idle(deployer)
         assert site.objects.calls == []
-        assert site.found() == _ALL
+        assert site.found() == ALL
 
 
 async def test_of_another_cluster_nothing_is_deployed(site: Site) -> None:
@@ -275,11 +275,11 @@ async def test_without_ports_there_is_no_service(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await site.wants(row(ports=[]))
         await until(lambda: "Service default/gw" not in site.found())
         await site.wants(row())
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 async def test_what_is_rejected_is_tried_again_and_keeps_nothing_back(site: Site) -> None:
@@ -290,7 +290,7 @@ async def test_what_is_rejected_is_tried_again_and_keeps_nothing_back(site: Site
     async with site.deploying():
         await until(lambda: len(site.found()) == 4)
         site.objects.refused.clear()
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 async def test_an_overlay_that_fits_nothing_stops_nobody_else(site: Site) -> None:
@@ -301,29 +301,29 @@ async def test_an_overlay_that_fits_nothing_stops_nobody_else(site: Site) -> Non
     async with site.deploying() as deployer:
         await until(lambda: ("default", "odd") in deployer.paces)
         await site.wants(row())
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 async def test_the_api_server_may_be_away(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await site.objects.stop()
         await site.wants(row(ports=[{"port": 81, "protocol": "TCP"}]))
         await site.objects.delete(Target(_CONFIG, "default", "gw"))
         site.objects.down = False
-        await until(lambda: site.found() == _ALL and site.one("Service default/gw")["spec"]["ports"][0]["port"] == 81)
+        await until(lambda: site.found() == ALL and site.one("Service default/gw")["spec"]["ports"][0]["port"] == 81)
 
 
 async def test_a_watch_that_ends_is_begun_again(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         await site.objects.drop()
         await site.objects.delete(Target(_ACCOUNT, "default", "gw"))
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 async def test_a_kind_that_is_not_served_is_no_reason_to_wait(site: Site) -> None:
@@ -331,14 +331,14 @@ async def test_a_kind_that_is_not_served_is_no_reason_to_wait(site: Site) -> Non
     await site.gateway()
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
 
 
 async def test_a_fight_over_a_field_becomes_slower(site: Site) -> None:
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         for count in range(1, 5):
             await idle(deployer)
             changed = site.one("ConfigMap default/gw")
@@ -355,15 +355,7 @@ async def test_garbage_in_the_topic_is_left_out(site: Site) -> None:
         await writer.write([Outgoing(Topic.INFRA, 0, key("default", "odd"), b"[1]", headers)])
     await site.wants(row())
     async with site.deploying():
-        await until(lambda: site.found() == _ALL)
-
-
-async def test_without_a_token_of_ours_there_is_no_secret(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying(replace(_OPTIONS, template=replace(_TEMPLATE, token=None))):
-        await until(lambda: len(site.found()) == 4)
-    assert str(Target(SECRET, "default", "gw")) not in site.found()
+        await until(lambda: site.found() == ALL)
 
 
 async def test_what_failed_for_a_while_is_repaired_at_once_afterwards(site: Site) -> None:
@@ -371,7 +363,7 @@ async def test_what_failed_for_a_while_is_repaired_at_once_afterwards(site: Site
     await site.gateway()
     await site.wants(row())
     async with site.deploying() as deployer:
-        await until(lambda: site.found() == _ALL)
+        await until(lambda: site.found() == ALL)
         site.objects.refused[Target(_SERVICE, "default", "gw")] = "no"
         await site.wants(row(ports=[{"port": 81, "protocol": "TCP"}]))
         await until(lambda: deployer.paces["default", "gw"].seconds >= 2)

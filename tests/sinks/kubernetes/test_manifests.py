@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import pytest
 import yaml
 
 from engine.resolve.proxy import label_value, proxy_name
+from engine.seal import KEY_BYTES
 from streams.sinks.kubernetes.manifests import APPLIED, manifests
 from streams.sinks.kubernetes.proxy import MANAGED_BY, read_proxy
 from streams.sinks.local_envoy import envoy_binary
+from streams.xds.authority import Authority
 from tests.sinks.kubernetes.case import CASES, UID, deployed, proxy, rows, template
 
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
-_AUTHORITY = Path(__file__).parents[2] / "support" / "clients.pem"
+_AUTHORITY = Authority(bytes(KEY_BYTES))
 FILES = {"input.yaml", "template.yaml", "infra.yaml", "manifests.yaml"}
 NAMES = sorted(one.name for one in CASES.iterdir())
 _LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
@@ -87,10 +90,12 @@ def test_another_bootstrap_replaces_pods() -> None:
     assert before != after
 
 
-def test_the_token_stands_in_the_secret_alone() -> None:
-    for one in deployed("simple"):
-        assert ("token of" in _text([one])) is False
-        assert (one["kind"] == "Secret") == ("dG9rZW4gb2Yg" in _text([one]))
+@pytest.mark.parametrize(("name", "secret"), [("simple", "key of"), ("in-clear", "token of")])
+def test_what_proves_a_proxys_gateway_stands_in_the_secret_alone(name: str, secret: str) -> None:
+    for one in deployed(name):
+        assert secret not in _text([one])
+        there = b64encode(secret.encode()).decode()[:8] in _text([one])
+        assert (one["kind"] == "Secret") == there
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("self-managed", "held")])
@@ -98,10 +103,12 @@ def test_the_token_stands_in_the_secret_alone() -> None:
 def test_envoy_starts_with_it(name: str, tmp_path: Path) -> None:
     """Envoy judges its own bootstrap; only the paths are the test's."""
     config = next(one for one in deployed(name) if one["kind"] == "ConfigMap")["data"]
-    (tmp_path / "xds-token").write_text("token")
+    pair = _AUTHORITY.proxy("gateway")
+    for file, value in (("token", b"token"), ("tls.crt", pair.certificate), ("tls.key", pair.key)):
+        (tmp_path / file).write_bytes(value)
     for file, text in config.items():
-        moved = text.replace("/etc/envoy", str(tmp_path)).replace("/var/run/secrets/tokens", str(tmp_path))
-        (tmp_path / file).write_text(_AUTHORITY.read_text() if file == "ca.crt" else moved)
+        moved = text.replace("/etc/envoy", str(tmp_path)).replace("/var/run/secrets/xds", str(tmp_path))
+        (tmp_path / file).write_text(_AUTHORITY.certificate.decode() if file == "ca.crt" else moved)
     (pods,) = (one["spec"]["template"]["spec"] for one in deployed(name) if one["kind"] == "Deployment")
     given = next(one for one in pods["containers"] if one["name"] == "kgateway-proxy")["args"]
     arguments = [one.replace("/etc/envoy", str(tmp_path)) for one in given]
