@@ -21,6 +21,7 @@ BALANCERS = "10.200.0.0/16"
 """Addresses of Services of type LoadBalancer."""
 
 _BRIDGE = "pods"
+_BRIDGE_ADDRESS = "02:00:0a:f4:00:01"
 _CLONE_NEWNET = 0x40000000
 _HERE = Path("/proc/self/ns/net")
 _A_NET = 250
@@ -104,7 +105,8 @@ def _set_up() -> None:
     # On the loopback, whole ranges are local: a proxy can listen on every address of them.
     _ip("addr", "add", SERVICES, "dev", "lo")
     _ip("addr", "add", BALANCERS, "dev", "lo")
-    _ip("link", "add", _BRIDGE, "type", "bridge")
+    # Its own address for good: else it has the lowest of its ports, and who learnt that of a pod that went sends to nobody.
+    _ip("link", "add", _BRIDGE, "address", _BRIDGE_ADDRESS, "type", "bridge")
     _ip("addr", "add", f"{NODE}/16", "dev", _BRIDGE)
     _ip("link", "set", _BRIDGE, "up")
     with suppress(OSError):
