@@ -16,6 +16,7 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
 from streams.codec import dumps
 from streams.domain import Domain
+from streams.kubernetes.cluster import Invalid
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.status.role import StatusOptions, write_statuses
@@ -34,12 +35,17 @@ class Counting:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.applied: list[tuple[str, str]] = []
+        self.refused: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cluster, name)
 
     async def apply(self, target: Any, object_: Any, manager: str, subresource: str = "") -> Any:
-        found = await self.cluster.apply(target, object_, manager, subresource)
+        try:
+            found = await self.cluster.apply(target, object_, manager, subresource)
+        except Invalid as error:
+            self.refused.append(str(error))
+            raise
         self.applied.append((target.kind, target.name))
         return found
 

@@ -174,6 +174,24 @@ async def test_many_routes_attached_at_once_are_few_writes_of_the_gateway(plane:
             assert plane.cluster.applied.count(("HTTPRoute", f"r{number}")) == 1
 
 
+async def test_a_route_that_leaves_costs_one_write(plane: Plane) -> None:
+    """An entry taken away leaves an empty list: a status without it no API server takes."""
+    space = plane.stage.namespace
+    async with plane.up():
+        await plane.stage.put(gateway(space))
+        await plane.stage.put(route(space, "r", "a"))
+        await shows(plane, route(space, "r"), Accepted="True", ResolvedRefs="False")
+        before = plane.cluster.applied.count(("HTTPRoute", "r"))
+        left = route(space, "r", "a")
+        await plane.stage.put({**left, "spec": {**left["spec"], "parentRefs": [{"name": "other"}]}})
+        async with asyncio.timeout(plane.stage.seconds):
+            while (await status(plane, left))["parents"]:
+                await asyncio.sleep(0.05)
+        await settled(plane)
+        assert plane.cluster.refused == []
+        assert plane.cluster.applied.count(("HTTPRoute", "r")) == before + 1
+
+
 async def test_what_changed_while_nobody_wrote_is_written_by_the_next_one(plane: Plane) -> None:
     space = plane.stage.namespace
     async with plane.watching(), plane.resolving():

@@ -23,7 +23,7 @@ _MESSAGE: Final = 32_768
 def merged(current: Json, wanted: Json, controllers: Collection[str], now: str) -> dict[str, Any]:
     """The status to apply, of `current`, the status in the cluster, and `wanted`; conditions get their time."""
     return {name: _field(name, current.get(name), value, controllers, now) for name, value in wanted.items()} | {
-        name: _theirs(current[name], controllers) for name in SHARED if name not in wanted and current.get(name)
+        name: _theirs(current[name], controllers) for name in SHARED if name not in wanted and name in current
     }
 
 

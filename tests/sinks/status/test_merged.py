@@ -62,6 +62,7 @@ def test_where_nothing_is_wanted_ours_go_and_theirs_stay() -> None:
     theirs = entry("example.com/other")
     assert merged({"parents": [entry(next(iter(OURS))), theirs]}, {}, OURS, NOW) == {"parents": [theirs]}
     assert merged({"parents": [entry(next(iter(OURS)))]}, {}, OURS, NOW) == {"parents": []}
+    assert merged({"parents": []}, {}, OURS, NOW) == {"parents": []}
 
 
 def test_listeners_keep_their_times_by_name() -> None:
