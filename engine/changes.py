@@ -99,6 +99,8 @@ def _read(word: str, name: str, value: Any) -> Any:
             raise Garbage(msg)
         _check_stamps(value)
         return _document(value)
+    if name == "was_read" and isinstance(value, bool):
+        return value
     if not isinstance(value, str):
         msg = f"{word}.{name} is no text"
         raise Garbage(msg)

@@ -14,6 +14,8 @@ from engine.changes import from_json, to_json
 from engine.derived import Derived
 from engine.document import document
 from engine.events import (
+    ASKING,
+    WATCHERS,
     Admitted,
     Change,
     ChangeSet,
@@ -27,7 +29,7 @@ from engine.events import (
     SyncEnd,
     Tick,
 )
-from engine.fold import CHANGED, CLOCK, ENGINE, PART, PENDING, QUARANTINE, REFUSED, RESOURCE, SYNC, Fold
+from engine.fold import ABSENT, ASKED, CHANGED, CLOCK, ENGINE, PART, PENDING, QUARANTINE, REFUSED, RESOURCE, SYNC, Fold
 from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
@@ -36,14 +38,14 @@ from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
 from engine.resolve.indexes import INDEXES
-from engine.resolve.manifest import held_fact, withheld_fact
+from engine.resolve.manifest import absent_fact, asked_fact, held_fact, withheld_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "28"
+VERSION = "29"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -75,6 +77,10 @@ class Engine:
         self._fold.load((key, _kept(key, row)) for key, row in state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         self._refusals = Refusals(self._fold.under(REFUSED))
+        for key, _ in self._fold.under(ABSENT):
+            self.graph.state_fact(absent_fact(parse_ref(key.removeprefix(ABSENT))), value=True)
+        for key, _ in self._fold.under(ASKED):
+            self.graph.state_fact(asked_fact(key.removeprefix(ASKED)), value=True)
         for ref, row in sorted(self._fold.resources(), key=itemgetter(0)):
             self._show(ref, row if row.get("judged") == VERSION else _judged(ref, row))
         self._hold()
@@ -104,6 +110,9 @@ class Engine:
         self._derived.clear()
         time = max(self._time(), change_set.time)
         self._fold.set(CLOCK, {"time": time, "offset": offset, "tick": self._tick()})
+        if change_set.source in WATCHERS:
+            asks = change_set.source in ASKING
+            self._note(ASKED + change_set.cluster, asked_fact(change_set.cluster), there=asks)
         whole = self._whole(change_set)
         warnings: list[str] = []
         for change in whole.changes if whole is not None else ():
@@ -153,7 +162,7 @@ class Engine:
             case Put():
                 self._put(change, change_set.time, change_set.actor)
             case Delete():
-                self._delete(change.ref)
+                self._delete(change)
             case Refused():
                 row = {
                     "location": change.location,
@@ -183,14 +192,27 @@ class Engine:
                 self._fold.set(CLOCK, {**self._fold.rows[CLOCK], "tick": tick})
         return []
 
-    def _delete(self, ref: Ref) -> None:
+    def _delete(self, change: Delete) -> None:
+        ref = change.ref
         self._fold.remove(f"{RESOURCE}{ref}")
+        self._note(f"{ABSENT}{ref}", absent_fact(ref), there=change.was_read)
         self._lift_all(ref, gone=True)
         self.graph.put(ref, None)
         self._derived.watch(ref, present=False)
 
+    def _note(self, key: str, fact: str, *, there: bool) -> None:
+        """A row that says no more than that it is there, and its fact."""
+        if there == (key in self._fold.rows):
+            return
+        if there:
+            self._fold.set(key, {"noted": True})
+        else:
+            self._fold.remove(key)
+        self.graph.state_fact(fact, value=True if there else None)
+
     def _put(self, change: Put, time: str, actor: str) -> None:
         key = f"{RESOURCE}{change.ref}"
+        self._note(f"{ABSENT}{change.ref}", absent_fact(change.ref), there=False)
         old = self._fold.rows.get(key)
         if old is not None and old.get("judged") != VERSION:
             old = _judged(change.ref, old)
@@ -248,7 +270,7 @@ class Engine:
             if isinstance(change, Put):
                 self._put(change, said["time"], said["actor"])
             elif isinstance(change, Delete):
-                self._delete(change.ref)
+                self._delete(change)
 
     # -- quarantine -------------------------------------------------------------------------------------------------
 

@@ -28,9 +28,14 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The object is gone from its source."""
+    """An object is gone.
+
+    `was_read`: its source looked for it, and it is not there. Of a source that reads some kinds on request only, that
+    is the answer to a request; without one an object may be there, not read yet, or not asked for any more.
+    """
 
     ref: Ref
+    was_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,11 @@ class EngineChanged:
 
     version: str
 
+
+WATCHERS = frozenset({"files", "kubernetes"})
+"""The sources that say what a cluster holds, of which each has one."""
+ASKING = frozenset({"kubernetes"})
+"""Those of them that read objects of some kinds only when the graph asks for them."""
 
 Change = Put | Delete | Refused | Admitted | Quarantine | Lift | Tick | SyncBegin | SyncEnd | EngineChanged
 

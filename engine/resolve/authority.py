@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.certificate import SEALER
+from engine.resolve.certificate import SEALER, unread
 from engine.resolve.key_pair import is_bundle
-from engine.resolve.manifest import held_fact, mapping, object_of, served_object
+from engine.resolve.manifest import held_fact, is_unread, mapping, object_of, served_object
 from engine.resolve.values import Problem
 from engine.seal import Sealer, UnsealError
 
@@ -27,6 +27,8 @@ def authority(graph: Reader, ref: Ref, kinds: tuple[str, ...], gateway: Ref | No
             text = f"{told} was rejected by a proxy and has no earlier revision: see penstock status, then replace it"
             return Problem("InvalidCACertificateRef", text)
     text = str(mapping((object_ or {}).get("data")).get("ca.crt") or "")
+    if object_ is None and ref.kind == "Secret" and is_unread(graph, ref):
+        return unread(ref)
     if not text:
         return Problem("InvalidCACertificateRef", f"{told} {'lacks ca.crt' if object_ else 'does not exist'}")
     sealer = graph.fact(SEALER)

@@ -9,8 +9,8 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.grant import reference_problem
 from engine.resolve.key_pair import read
-from engine.resolve.manifest import held_fact, items, mapping, object_of
-from engine.resolve.values import Certificate, Problem
+from engine.resolve.manifest import held_fact, is_unread, items, mapping, object_of
+from engine.resolve.values import PENDING, Certificate, Problem
 from engine.seal import Sealer, UnsealError
 
 SEALER = "sealer"
@@ -88,7 +88,14 @@ def _at_any_time(graph: Reader, key: Served) -> Checked | Problem:
 def certificate(graph: Reader, secret: Ref) -> Checked | Problem:
     """A TLS Secret, checked: PEM, a key that fits, not empty."""
     object_ = object_of(graph, secret)
-    return _bad(secret, "does not exist") if object_ is None else _checked(graph, secret, object_)
+    if object_ is not None:
+        return _checked(graph, secret, object_)
+    return unread(secret) if is_unread(graph, secret) else _bad(secret, "does not exist")
+
+
+def unread(secret: Ref) -> Problem:
+    """Why nothing can be said of a Secret yet."""
+    return Problem(PENDING, f"Secret {secret.namespace}/{secret.name} is being read")
 
 
 def last_good(graph: Reader, secret: Ref) -> Checked | Problem:

@@ -10,7 +10,7 @@ from engine.resolve.certificate import Wanted, certificate_refs
 from engine.resolve.gateway import gateway_spec
 from engine.resolve.manifest import mapping
 from engine.resolve.termination import certificate_problem
-from engine.resolve.values import Problem
+from engine.resolve.values import PENDING, Problem
 
 
 def client_certificate(graph: Reader, gateway: Ref) -> Ref | Problem | None:
@@ -21,7 +21,11 @@ def client_certificate(graph: Reader, gateway: Ref) -> Ref | Problem | None:
     problem = found if isinstance(found, Problem) else graph.get(certificate_problem, Wanted(gateway, found, gateway))
     if problem is None:
         return found
-    return problem if problem.reason == "RefNotPermitted" else replace(problem, reason="InvalidClientCertificateRef")
+    return (
+        problem
+        if problem.reason in ("RefNotPermitted", PENDING)
+        else replace(problem, reason="InvalidClientCertificateRef")
+    )
 
 
 def named_certificate(graph: Reader, gateway: Ref) -> Ref | Problem | None:

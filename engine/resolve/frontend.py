@@ -10,8 +10,8 @@ from engine.ref import Ref
 from engine.resolve.authority import authority
 from engine.resolve.gateway import gateway_spec
 from engine.resolve.grant import reference_problem
-from engine.resolve.manifest import items, mapping
-from engine.resolve.values import Problem
+from engine.resolve.manifest import items, mapping, spec_of
+from engine.resolve.values import PENDING, Problem
 
 _KINDS: Final = ("ConfigMap", "Secret")
 _REASONS: Final = {"InvalidKind": "InvalidCACertificateKind"}
@@ -60,18 +60,30 @@ def frontend(graph: Reader, key: Port) -> Frontend | None:
 
 
 def client_authorities(graph: Reader, key: Port) -> Authorities:
-    """All that can be read of what the Gateway names for the port."""
+    """All that can be read of what the Gateway names for the port.
+
+    While all of it is still being read, those of the Gateway's last revision: they were served until now.
+    """
+    found, problems = _gathered(graph, key.gateway, _wanted(graph, key))
+    if not found and any(one.reason == PENDING for one in problems):
+        resource = graph.read(key.gateway)
+        before = spec_of(resource.previous if resource is not None else None)
+        found, _ = _gathered(graph, key.gateway, validation(before, key.port))
+    return Authorities("\n".join(found.values()), tuple(sorted(found)), tuple(problems))
+
+
+def _gathered(graph: Reader, gateway: Ref, wanted: Json) -> tuple[dict[Ref, str], list[Problem]]:
     found: dict[Ref, str] = {}
     problems: list[Problem] = []
-    for one in items(_wanted(graph, key).get("caCertificateRefs")):
-        namespace = str(one.get("namespace") or key.gateway.namespace)
-        ref = Ref(key.gateway.cluster, str(one.get("group", "")), str(one.get("kind")), namespace, str(one.get("name")))
-        read = _read(graph, key.gateway, ref)
+    for one in items(wanted.get("caCertificateRefs")):
+        namespace = str(one.get("namespace") or gateway.namespace)
+        ref = Ref(gateway.cluster, str(one.get("group", "")), str(one.get("kind")), namespace, str(one.get("name")))
+        read = _read(graph, gateway, ref)
         if isinstance(read, Problem):
             problems.append(read)
         else:
             found[ref] = read
-    return Authorities("\n".join(found.values()), tuple(sorted(found)), tuple(problems))
+    return found, problems
 
 
 def _wanted(graph: Reader, key: Port) -> Json:

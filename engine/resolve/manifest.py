@@ -88,6 +88,21 @@ def held_fact(gateway: Ref, ref: Ref) -> str:
     return f"held/{gateway}/{ref}"
 
 
+def absent_fact(ref: Ref) -> str:
+    """The fact that says that an object on request was looked for, and is not there."""
+    return f"absent/{ref}"
+
+
+def asked_fact(cluster: str) -> str:
+    """The fact that says that Secrets of a cluster are read on request only."""
+    return f"asked/{cluster}"
+
+
+def is_unread(graph: Reader, secret: Ref) -> bool:
+    """Whether a Secret that is absent may be there all the same, since nobody has looked yet."""
+    return bool(graph.fact(asked_fact(secret.cluster))) and not graph.fact(absent_fact(secret))
+
+
 def withheld_fact(virtual_host: str) -> str:
     """The fact that says why a virtual host (the text of its fragment's key) is left out: a proxy rejected it."""
     return f"withheld/{virtual_host}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
 from engine.resolve.frontend import Frontend, Port, frontend
-from engine.resolve.gateway import entries
+from engine.resolve.gateway import Entry, entries
 from engine.resolve.hostname import is_certified
 from engine.resolve.listener import ends_tls, is_passthrough
-from engine.resolve.manifest import mapping
-from engine.resolve.values import Client, Problem
+from engine.resolve.manifest import items, mapping, spec_of
+from engine.resolve.values import PENDING, Client, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def _foreign(graph: Reader, hostname: str, secrets: list[Wanted]) -> Problem | N
 def _asking(whole: Termination, asked: Frontend, port: int) -> Termination:
     """Clients must show certificates; with nobody who could have signed them, nobody is let in."""
     problems = (*whole.problems, *asked.problems)
+    if any(one.reason == PENDING for one in asked.problems) and not asked.is_met:
+        # Nobody is let in before it is known who may be; but nothing is wrong yet.
+        return replace(whole, problems=problems, secrets=())
     if asked.is_met:
         return replace(whole, problems=problems, client=Client(port, asked.insecure))
     refused = Problem("NoValidCACertificate", asked.problems[0].message)
@@ -69,27 +73,45 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
     """One for each listener that ends TLS."""
     found = []
     for entry in graph.get(entries, gateway) or ():
-        source, item = entry
-        protocol, port = str(item.get("protocol")), int(item.get("port", 0))
-        if not ends_tls(protocol, passthrough=is_passthrough(item)):
+        protocol, port = str(entry.item.get("protocol")), int(entry.item.get("port", 0))
+        if not ends_tls(protocol, passthrough=is_passthrough(entry.item)):
             continue
-        good: list[Ref] = []
-        problems: list[Problem] = []
-        refs = certificate_refs(source, mapping(item.get("tls")))
-        for ref in refs:
-            problem = ref if isinstance(ref, Problem) else graph.get(certificate_problem, Wanted(gateway, ref, source))
-            if problem is not None:
-                problems.append(problem)
-            elif isinstance(ref, Ref) and ref not in good:
-                good.append(ref)
-        if not good and not problems:
+        refs = certificate_refs(entry.source, mapping(entry.item.get("tls")))
+        good, problems = _judged(graph, gateway, entry.source, refs)
+        if not refs:
             problems.append(
                 Problem("InvalidCertificateRef", f"a listener of protocol {protocol} needs tls.certificateRefs")
             )
-        wanted = [Wanted(gateway, ref, source) for ref in good]
-        foreign = _foreign(graph, str(item.get("hostname") or "").lower(), wanted)
-        named = tuple(ref for ref in refs if isinstance(ref, Ref))
+        if not good and any(one.reason == PENDING for one in problems):
+            good = _served_before(graph, gateway, entry)
+        wanted = [Wanted(gateway, ref, entry.source) for ref in good]
+        foreign = _foreign(graph, str(entry.item.get("hostname") or "").lower(), wanted)
+        named = tuple(dict.fromkeys([*(ref for ref in refs if isinstance(ref, Ref)), *good]))
         whole = Termination(entry.name, tuple(good), tuple(problems), foreign, named=named)
         asked = graph.get(frontend, Port(gateway, port)) if protocol == "HTTPS" else None
         found.append(whole if asked is None else _asking(whole, asked, port))
     return tuple(found)
+
+
+def _judged(graph: Reader, gateway: Ref, source: Ref, refs: Iterable[Ref | Problem]) -> tuple[list[Ref], list[Problem]]:
+    """The certificates that can be served, each once, and what stands against the others."""
+    good: list[Ref] = []
+    problems: list[Problem] = []
+    for ref in refs:
+        problem = ref if isinstance(ref, Problem) else graph.get(certificate_problem, Wanted(gateway, ref, source))
+        if problem is not None:
+            problems.append(problem)
+        elif isinstance(ref, Ref) and ref not in good:
+            good.append(ref)
+    return good, problems
+
+
+def _served_before(graph: Reader, gateway: Ref, entry: Entry) -> list[Ref]:
+    """The certificates that the listener had in its object's last revision: they serve until the new ones are read."""
+    resource = graph.read(entry.source)
+    before = spec_of(resource.previous if resource is not None else None)
+    same = ("name", "port", "protocol", "hostname")
+    for item in items(before.get("listeners")):
+        if all(item.get(word) == entry.item.get(word) for word in same):
+            return _judged(graph, gateway, entry.source, certificate_refs(entry.source, mapping(item.get("tls"))))[0]
+    return []

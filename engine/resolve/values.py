@@ -39,6 +39,10 @@ class Problem:
     message: str
 
 
+PENDING: Final = "Pending"
+"""The reason of what is not a problem yet: something is still being read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What stands against a route: references that reach nothing, why none of it is served, or why only a part is."""

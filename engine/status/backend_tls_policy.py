@@ -11,7 +11,8 @@ from engine.ref import Ref
 from engine.resolve.backend_tls import Policy, aims, authorities, winner
 from engine.resolve.manifest import GATEWAY_API, object_of
 from engine.resolve.settings import settings
-from engine.status.condition import condition, present
+from engine.resolve.values import PENDING
+from engine.status.condition import condition, present, resolved
 
 MOST: Final = 16
 """Ancestors that the API lets through."""
@@ -50,11 +51,13 @@ def _conditions(graph: Reader, key: Policy, generation: int, refusal: str) -> li
     trusted = graph.get(authorities, key)
     unresolved = [one for one in trusted.problems if one.reason != Reason.INVALID]
     reason, text = _accepted(graph, key, refusal)
-    found = [condition("Accepted", reason == Reason.ACCEPTED, reason, text, generation)]
-    told = "; ".join(one.message for one in unresolved) or "all references are resolved"
-    why = unresolved[0].reason if unresolved else Reason.RESOLVED_REFS
-    found.append(condition("ResolvedRefs", not unresolved, why, told, generation))
-    return found
+    accepted = condition("Accepted", reason == Reason.ACCEPTED, reason, text, generation)
+    if reason == PENDING:
+        accepted["status"] = "Unknown"
+    refs = resolved(unresolved, (Reason.RESOLVED_REFS, "all references are resolved"), generation)
+    if unresolved:
+        refs["message"] = "; ".join(one.message for one in unresolved)
+    return [accepted, refs]
 
 
 def _accepted(graph: Reader, key: Policy, refusal: str) -> tuple[str, str]:
@@ -67,7 +70,7 @@ def _accepted(graph: Reader, key: Policy, refusal: str) -> tuple[str, str]:
             return Reason.CONFLICTED, f"BackendTLSPolicy {first.name} is older and has {named}: remove one of the two"
     trusted = graph.get(authorities, key)
     if not trusted.bundle and not trusted.system:
-        first_problem = trusted.problems[0]
-        is_unknown = first_problem.reason == Reason.INVALID
-        return Reason.INVALID if is_unknown else Reason.NO_VALID_CA, first_problem.message
+        first_problem = next((one for one in trusted.problems if one.reason == PENDING), trusted.problems[0])
+        is_own = first_problem.reason in (Reason.INVALID, PENDING)
+        return first_problem.reason if is_own else Reason.NO_VALID_CA, first_problem.message
     return Reason.ACCEPTED, "the policy is accepted"

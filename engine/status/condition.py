@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.graph.reader import Reader, Resource
 from engine.ref import Ref
+from engine.resolve.values import PENDING, Problem
 
 
 def condition(kind: str, status: bool, reason: str, message: str, generation: int) -> dict[str, Any]:  # noqa: FBT001  the field itself
@@ -17,6 +19,14 @@ def condition(kind: str, status: bool, reason: str, message: str, generation: in
         "message": message,
         "observedGeneration": generation,
     }
+
+
+def resolved(problems: Sequence[Problem], fine: tuple[str, str], generation: int) -> dict[str, Any]:
+    """ResolvedRefs: False for the first problem that is one, Unknown while something is still being read."""
+    first = next((one for one in problems if one.reason != PENDING), problems[0] if problems else None)
+    reason, message = fine if first is None else (first.reason, first.message)
+    found = condition("ResolvedRefs", first is None, reason, message, generation)
+    return {**found, "status": "Unknown"} if reason == PENDING else found
 
 
 def present(graph: Reader, ref: Ref) -> tuple[int, str]:

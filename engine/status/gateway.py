@@ -16,9 +16,9 @@ from engine.resolve.parameters import parameters
 from engine.resolve.proxy import Address, service_addresses
 from engine.resolve.settings import settings
 from engine.resolve.termination import terminations
-from engine.resolve.values import Problem
-from engine.status.condition import condition, not_taken, present
-from engine.status.listener import entry, is_good, is_served, told
+from engine.resolve.values import PENDING, Problem
+from engine.status.condition import condition, not_taken, present, resolved
+from engine.status.listener import entry, is_good, is_served, is_waiting, told
 
 _EVERY = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound
 
@@ -56,8 +56,12 @@ def gateway_status(
     against = _odd_address(object_, generation) or _bad_parameters(graph, gateway, generation)
     accepted = _refused(refusal, generation) if refusal else against or _accepted(len(found), len(good), generation)
     places = _places(graph, gateway, object_)
+    waiting = any(is_waiting(one, ends.get(one.name)) for one in every)
     status: dict[str, Any] = {
-        "conditions": [accepted, _programmed(object_, places, bool(served), generation)],
+        "conditions": [
+            accepted,
+            _programmed(object_, places, generation) if served else _unserved(waiting, generation),
+        ],
         "listeners": entries,
     }
     client = graph.get(client_certificate, gateway)
@@ -75,9 +79,8 @@ def gateway_status(
 
 
 def _resolved(client: Ref | Problem, generation: int) -> dict[str, Any]:
-    if isinstance(client, Problem):
-        return condition("ResolvedRefs", False, client.reason, client.message, generation)
-    return condition("ResolvedRefs", True, Reason.RESOLVED_REFS, "all references are resolved", generation)
+    problems = [client] if isinstance(client, Problem) else []
+    return resolved(problems, (Reason.RESOLVED_REFS, "all references are resolved"), generation)
 
 
 def _asked(object_: Json | None) -> list[tuple[str, str]]:
@@ -117,10 +120,13 @@ def _bad_parameters(graph: Reader, gateway: Ref, generation: int) -> dict[str, A
     return condition("Accepted", False, problem.reason, problem.message, generation) if problem is not None else None
 
 
-def _programmed(object_: Json | None, places: _Places, served: bool, generation: int) -> dict[str, Any]:  # noqa: FBT001
+def _unserved(waiting: bool, generation: int) -> dict[str, Any]:  # noqa: FBT001  as it was found
+    text = "no listener can be served yet: what it needs is being read" if waiting else "no listener can be served"
+    return condition("Programmed", False, PENDING if waiting else Reason.INVALID, text, generation)
+
+
+def _programmed(object_: Json | None, places: _Places, generation: int) -> dict[str, Any]:
     """False too while it has no address, or asks for one that it does not get: it serves on its own all the same."""
-    if not served:
-        return condition("Programmed", False, Reason.INVALID, "no listener can be served", generation)
     has = set(places.told)
     wrong = [
         value

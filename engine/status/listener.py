@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.resolve.listener import Listener
 from engine.resolve.termination import Termination
-from engine.resolve.values import Problem
-from engine.status.condition import condition
+from engine.resolve.values import PENDING, Problem
+from engine.status.condition import condition, resolved
 
 CERTIFICATE = "penstock.dev/CertificateMatches"
 """Our own condition of a listener, there only when it is False: the API has no word for it."""
@@ -47,8 +47,15 @@ def is_served(one: Listener, end: Termination | None) -> bool:
 
 
 def is_good(one: Listener, end: Termination | None) -> bool:
-    """Whether nothing stands against it as a whole."""
-    return one.serves and _problem(one, end) is None
+    """Whether nothing stands against it as a whole, or nothing is known yet that does."""
+    return one.serves and (_problem(one, end) is None or is_waiting(one, end))
+
+
+def is_waiting(one: Listener, end: Termination | None) -> bool:
+    """Whether it is not served only because something that it needs is still being read."""
+    if not one.serves or (one.bad_kinds is not None and not one.kinds) or end is None or end.secrets:
+        return False
+    return end.refused is None and any(problem.reason == PENDING for problem in end.problems)
 
 
 def _problem(one: Listener, end: Termination | None) -> str | None:
@@ -65,14 +72,15 @@ def _words(against: Problem | None, fine: tuple[str, str]) -> tuple[str, str]:
 
 def entry(one: Listener, end: Termination | None, attached: int, generation: int) -> dict[str, Any]:
     """ListenerStatus, which is ListenerEntryStatus too."""
-    unresolved = one.bad_kinds or (end.problems[0] if end is not None and end.problems else None)
+    unresolved = [one.bad_kinds] if one.bad_kinds is not None else list(end.problems) if end is not None else []
     against = one.refused or one.conflict or (end.refused if end is not None else None)
     why = against.message if against is not None else _problem(one, end)
-    broken = Problem(one.conflict.reason if one.conflict else Reason.INVALID, why) if why is not None else None
+    reason = one.conflict.reason if one.conflict else PENDING if is_waiting(one, end) else Reason.INVALID
+    broken = Problem(reason, why) if why is not None else None
     conditions = [
         condition("Accepted", against is None, *_words(against, _ACCEPTED), generation),
         condition("Conflicted", one.conflict is not None, *_words(one.conflict, _NO_CONFLICTS), generation),
-        condition("ResolvedRefs", unresolved is None, *_words(unresolved, _RESOLVED_REFS), generation),
+        resolved(unresolved, _RESOLVED_REFS, generation),
         condition("Programmed", broken is None, *_words(broken, _PROGRAMMED), generation),
     ]
     if one.serves and end is not None and end.foreign is not None:

@@ -64,7 +64,7 @@ async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tu
     time, actor = signed
     async with log.writer(writer_of(domain, cluster)) as writer:
         known = await logged(log, cluster, partition)
-        changes: list[Change] = [Delete(ref) for ref in sorted(known.objects)]
+        changes: list[Change] = [Delete(ref) for ref in sorted({*known.objects, *known.absent})]
         changes += [Admitted(location) for location in sorted(known.refused)]
         if changes and not known.synced:
             changes = [SyncBegin(), *changes, SyncEnd()]

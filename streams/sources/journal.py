@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import structlog
 
 from engine.changes import Garbage
-from engine.events import Change, ChangeSet, SyncBegin, SyncEnd
+from engine.events import WATCHERS, Change, ChangeSet, SyncBegin, SyncEnd
 from streams.backoff import Backoff
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
-from streams.sources.logged import WATCHERS, Logged, Place, logged, writer_of
+from streams.sources.logged import Logged, Place, logged, writer_of
 from streams.topics import Topic
 
 _LOG = structlog.get_logger()

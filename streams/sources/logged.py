@@ -19,8 +19,6 @@ from streams.topics import Topic
 from streams.view import read_table
 
 SOURCE = "files"
-WATCHERS = frozenset({SOURCE, "kubernetes"})
-"""The sources that say what a cluster holds, of which each has one."""
 
 
 def writer_of(domain: str, cluster: str) -> str:
@@ -46,6 +44,8 @@ class Logged:
 
     objects: dict[Ref, Document] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    absent: set[Ref] = field(default_factory=set)
+    """Objects on request that are known not to be there."""
     synced: bool = False
     end: int = 0
     """The offset up to which that is known."""
@@ -55,8 +55,10 @@ class Logged:
         for change in changes:
             if isinstance(change, Put):
                 self.objects[change.ref] = document(change.object)
+                self.absent.discard(change.ref)
             elif isinstance(change, Delete):
                 self.objects.pop(change.ref, None)
+                (self.absent.add if change.was_read else self.absent.discard)(change.ref)
             elif isinstance(change, Refused):
                 self.refused[change.location] = change.message
             elif isinstance(change, Admitted):
@@ -79,6 +81,8 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
         kind, _, rest = name.partition("/")
         if kind == "resource" and value and (ref := parse_ref(rest)).cluster == cluster:
             found.objects[ref] = document(value["object"])
+        elif kind == "absent" and value and (ref := parse_ref(rest)).cluster == cluster:
+            found.absent.add(ref)
         elif kind == "refused" and value and rest.partition("/")[0] == cluster:
             found.refused[value["location"]] = value["message"]
         elif kind == "sync" and rest == cluster:

@@ -96,6 +96,23 @@ def test_a_secret_that_is_seen_though_nobody_asks_any_more_does_not_enter() -> N
     assert verbs(world.told()) == [["Delete a"]]
 
 
+def test_what_is_asked_for_and_not_there_is_answered_once_and_forgotten_when_nobody_asks() -> None:
+    world, ref = World(), Ref("c", "", "Secret", "ns", "a")
+    target = Target("", "Secret", "secrets", "v1", "ns", "a")
+    world.mirror.wanted(frozenset({ref}), 1.0)
+    assert world.told() == []
+    world.mirror.listed(target, {}, 1.0)
+    assert world.told() == [("", [Delete(ref, was_read=True)])]
+    world.mirror.listed(target, {}, 1.0)
+    assert world.told() == []
+    world.see(secret("ns", "a", "x"))
+    assert verbs(world.told()) == [["Put a"]]
+    world.mirror.seen(ref, Observed(), 1.0)
+    assert world.told() == [("", [Delete(ref, was_read=True)])]
+    world.mirror.wanted(frozenset(), 1.0)
+    assert world.told() == [("", [Delete(ref)])]
+
+
 def test_secrets_stay_until_it_is_known_what_is_asked_for() -> None:
     logged = Logged(synced=True)
     ref, seen = seen_of(secret("ns", "a", "x"))

@@ -58,8 +58,8 @@ async def objects(log: MemoryLog, stage: Stage) -> dict[str, Any]:
                     assert there.get(name) != dict(change.object), f"{name} is told twice"
                     there[name] = dict(change.object)
                 else:
-                    assert name in there, f"{name} is deleted and was not there"
-                    del there[name]
+                    assert name in there or change.was_read, f"{name} is deleted and was not there"
+                    there.pop(name, None)
     return there
 
 
@@ -179,6 +179,26 @@ async def test_secrets_enter_only_as_they_are_asked_for_and_leave_when_they_are_
         await has(log, stage, "ConfigMap/a", "Secret/mine")
     records = [record.value or b"" async for batch in log.read(Topic.CHANGES, 0) for record in batch]
     assert not any(word in record for record in records for word in (b"swordfish", b"herring", b"c3dvcmRmaXNo"))
+
+
+async def test_a_secret_that_is_asked_for_and_not_there_is_answered(stage: Stage) -> None:
+    log, missing = MemoryLog(), Ref("east", "", "Secret", stage.namespace, "missing")
+
+    async def wanted() -> AsyncIterator[frozenset[Ref]]:
+        yield frozenset({missing})
+        await asyncio.Event().wait()
+
+    async def said() -> list[bool]:
+        return [one.was_read for found in await sets(log) for one in found.changes if isinstance(one, Delete) and one.ref == missing]
+
+    async def is_answered() -> bool:
+        return await said() == [True]
+
+    async with watching(log, stage, replace(OPTIONS, wanted=wanted)):
+        await until(stage, is_answered)
+        await stage.put(secret(stage.namespace, "missing", "swordfish"))
+        await has(log, stage, "Secret/missing")
+    assert await said() == [True]
 
 
 async def _is_password(log: MemoryLog, stage: Stage, wanted: bytes) -> bool:

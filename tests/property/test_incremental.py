@@ -215,22 +215,30 @@ def _broken(base: Put) -> Put:
     return Put(base.ref, {**base.object, "metadata": metadata, "spec": {"nonsense": True}})
 
 
-_FATES = ("stays", "stays", "goes", "breaks")
+_FATES = ("stays", "stays", "goes", "breaks", "answers")
 _CHANGES = st.lists(
     st.tuples(_puts(), st.sampled_from(_FATES)).map(
-        lambda one: {"goes": [delete(one[0])], "breaks": [one[0], _broken(one[0])]}.get(one[1], [one[0]])
+        lambda one: {
+            "goes": [delete(one[0])],
+            "breaks": [one[0], _broken(one[0])],
+            # Of a source that reads Secrets on request: asked for, and not there.
+            "answers": [Delete(one[0].ref, was_read=one[0].ref.kind == "Secret")],
+        }.get(one[1], [one[0]])
     ),
     max_size=25,
 ).map(lambda many: [change for few in many for change in few])
 _BATCHES = st.lists(st.integers(1, 5), min_size=1, max_size=10)
 
 
-def _apply(changes: list[Change], batches: list[int]) -> Engine:
+_SOURCES = st.sampled_from(["files", "kubernetes"])
+
+
+def _apply(changes: list[Change], batches: list[int], source: str = "files") -> Engine:
     engine = Engine(_SEALER)
     at = number = 0
     while at < len(changes):
         size = batches[number % len(batches)]
-        engine.apply(change_set(*changes[at : at + size], number=number), number)
+        engine.apply(change_set(*changes[at : at + size], number=number, source=source), number)
         at, number = at + size, number + 1
     return engine
 
@@ -252,17 +260,29 @@ def histories(changes: list[Change]) -> dict[Ref, list[Put]]:
     return found
 
 
+def answers(changes: list[Change]) -> list[Delete]:
+    """What was asked for and is not there, and did not come since."""
+    found: dict[Ref, Delete] = {}
+    for change in changes:
+        if isinstance(change, Delete) and change.was_read:
+            found[change.ref] = change
+        elif isinstance(change, Put | Delete):
+            found.pop(change.ref, None)
+    return list(found.values())
+
+
 @settings(max_examples=150)
-@given(_CHANGES, _BATCHES)
-def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int]) -> None:
+@given(_CHANGES, _BATCHES, _SOURCES)
+def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int], source: str) -> None:
     """Any events in any batching, then: the engine == one built from its state == one fed with what is left."""
-    engine = _apply(changes, batches)
+    engine = _apply(changes, batches, source)
     wanted = _picture(engine.everything())
     loaded = Engine(_SEALER)
     loaded.load(engine.state().items())
     assert _picture(loaded.everything()) == wanted
     scratch = Engine(_SEALER)
-    scratch.apply(change_set(*(one for history in histories(changes).values() for one in history)), 0)
+    left = [one for history in histories(changes).values() for one in history]
+    scratch.apply(change_set(*left, *answers(changes), source=source if changes else "files"), 0)
     assert _picture(scratch.everything()) == wanted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -20,10 +21,10 @@ from engine.outputs.channels import FRAGMENT, INFRA, LOOKUP, NODE, ON_REQUEST, S
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER
 from engine.resolve.indexes import INDEXES
-from engine.resolve.manifest import GATEWAY_API
+from engine.resolve.manifest import GATEWAY_API, absent_fact, asked_fact
 from engine.resolve.settings import FACT
-from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _apply, histories
-from tests.support.manifests import change_set, gateway, route
+from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _SOURCES, _apply, answers, histories
+from tests.support.manifests import CLUSTER, change_set, gateway, route
 
 _FACTS = {FACT: EngineSettings(), SEALER: _SEALER}
 
@@ -55,11 +56,11 @@ def _generation(put: Put) -> int:
     return int(put.object["metadata"]["generation"])
 
 
-def _oracle(resources: dict[Ref, Resource]) -> dict[str, dict[str, Any]]:
+def _oracle(resources: dict[Ref, Resource], more: Mapping[str, Any] = {}) -> dict[str, dict[str, Any]]:
     """All outputs by running every query anew, until the counts that outputs hold up stand still."""
     held = Held({})
     while True:
-        graph = Scratch(INDEXES, resources, _FACTS, held)
+        graph = Scratch(INDEXES, resources, {**_FACTS, **more}, held)
         outputs = [query(graph, ref) for ref in resources for query in ROOTS.get((ref.group, ref.kind), ())]
         outputs += [query(graph, key) for index, key in held.counts for query in CALLED.get(index, ())]
         counts = Counter(one for output in outputs for one in output.counts)
@@ -94,11 +95,15 @@ def _without_offsets(picture: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
 
 
 @settings(max_examples=100)
-@given(_CHANGES, _BATCHES)
-def test_incremental_equals_the_evaluator_without_memory(changes: list[Change], batches: list[int]) -> None:
+@given(_CHANGES, _BATCHES, _SOURCES)
+def test_incremental_equals_the_evaluator_without_memory(
+    changes: list[Change], batches: list[int], source: str
+) -> None:
     """Byte for byte, provenance included, for any events in any batching."""
-    kept = _kept(_apply(changes, batches))
-    assert _without_offsets(kept) == _without_offsets(_oracle(_remembered(changes)))
+    kept = _kept(_apply(changes, batches, source))
+    facts: dict[str, Any] = {absent_fact(one.ref): True for one in answers(changes)}
+    facts |= {asked_fact(CLUSTER): True} if source == "kubernetes" else {}
+    assert _without_offsets(kept) == _without_offsets(_oracle(_remembered(changes), facts))
 
 
 _CLOCK = {"hour": 0}

@@ -58,7 +58,7 @@ _objects = st.builds(
 )
 _changes = st.one_of(
     st.builds(Put, _refs, _objects),
-    st.builds(Delete, _refs),
+    st.builds(Delete, _refs, st.booleans()),
     st.builds(Refused, _words, st.none() | _refs, _words),
     st.builds(Admitted, _words),
     st.builds(

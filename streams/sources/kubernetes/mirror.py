@@ -54,6 +54,9 @@ class Mirror:
             self.seen(ref, Observed(), now)
         for ref, observed in found.items():
             self.seen(ref, observed, now)
+        if target.name and not found:
+            # Asked for, and not there: that is an answer, too.
+            self.seen(self._named(target), Observed(), now)
         self._unread.discard((target.group, target.kind))
         self._is_whole |= not target.name
 
@@ -66,7 +69,7 @@ class Mirror:
     def wanted(self, refs: frozenset[Ref], now: float) -> None:
         """The objects that the graph asks for, of the kinds `ON_REQUEST`: others leave the log."""
         self._wanted = refs
-        for ref in {*self._logged.objects, *self._order.refs()} - refs:
+        for ref in {*self._logged.objects, *self._logged.absent, *self._order.refs()} - refs:
             if (ref.group, ref.kind) in ON_REQUEST:
                 self.seen(ref, Observed(), now)
 
@@ -76,9 +79,11 @@ class Mirror:
         refused = (Ref(self._cluster, *place) for place in places if len(place) == len(Ref._fields) - 1)
         known = {*self._logged.objects, *self._order.refs(), *refused}
         if target.name:
-            ref = Ref(self._cluster, target.group, target.kind, target.namespace, target.name)
-            return {ref} & known
+            return {self._named(target)} & known
         return {ref for ref in known if (ref.group, ref.kind) == (target.group, target.kind)}
+
+    def _named(self, target: Target) -> Ref:
+        return Ref(self._cluster, target.group, target.kind, target.namespace, target.name)
 
     # -- what is told -----------------------------------------------------------------------------------------------
 
@@ -128,6 +133,8 @@ class Mirror:
 
     def _change(self, ref: Ref, seen: Document | None, old: Document | None) -> list[Change]:
         if seen is None:
-            return [Delete(ref)] if old is not None else []
+            is_answer = (ref.group, ref.kind) in ON_REQUEST and ref in (self._wanted or ())
+            is_told = (old is None) and (ref in self._logged.absent) == is_answer
+            return [] if is_told else [Delete(ref, is_answer)]
         new = entering(ref, seen, old, self._sealer)
         return [Put(ref, new)] if new != old else []
