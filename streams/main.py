@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -189,17 +190,33 @@ async def run_publish(settings: Settings) -> None:
 
 
 def _access(settings: Settings, secret: bytes) -> Authorised | Secured:
-    """How proxies prove whose they are: over the network within TLS, unless the operator chose otherwise."""
+    """How proxies prove whose they are: over the network within TLS, unless the operator chose otherwise.
+
+    Raises OSError, with the setting, for a certificate that cannot be used.
+    """
     from streams.xds.authority import Authority  # noqa: PLC0415
     from streams.xds.server import Secured  # noqa: PLC0415
 
     if settings.xds_listen and not settings.xds_plaintext:
+        if settings.xds_certificate is not None:
+            _check_pair(settings.xds_certificate, settings.xds_key)
         return Secured(Authority(secret), settings.xds_certificate, settings.xds_key)
     if settings.xds_listen:
         _LOG.warning(
             "config is served without TLS: who listens on the way reads keys and tokens", at=settings.xds_listen
         )
     return partial(is_proxy_token, secret)
+
+
+def _check_pair(certificate: Path, private: Path | None) -> None:
+    try:
+        # Without a password of ours the library would ask for one at the terminal.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, private, password="")
+    except OSError as error:
+        why = error.strerror or str(error)
+        remedy = "name a PEM file, and that of its key with PENSTOCK_XDS_KEY"
+        msg = f"PENSTOCK_XDS_CERTIFICATE: {certificate} cannot be used ({why}): {remedy}"
+        raise OSError(msg) from None
 
 
 async def run_deploy(settings: Settings) -> None:

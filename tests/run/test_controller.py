@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.certificate import pair
 
 _ADDRESS = {"PENSTOCK_XDS_ADDRESS": "penstock.example:9977"}
 _CERTIFICATE = {"PENSTOCK_XDS_CERTIFICATE": "a", "PENSTOCK_XDS_KEY": "b"}
@@ -63,4 +66,21 @@ def test_a_deployer_gives_proxies_no_publisher_that_they_cannot_trust(
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("certificate", ["/nowhere", "/dev/null", "{tmp}/other"])
+def test_a_publisher_says_what_is_wrong_with_a_certificate(tmp_path: Path, certificate: str) -> None:
+    """One that is not there, is none, or is not of the key."""
+    first, other = (pair(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+    (tmp_path / "key").write_bytes(first[1])
+    (tmp_path / "other").write_bytes(other[0])
+    certificate = certificate.replace("{tmp}", str(tmp_path))
+    given = {"PENSTOCK_XDS_CERTIFICATE": certificate, "PENSTOCK_XDS_KEY": str(tmp_path / "key")}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "publish"], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PENSTOCK_XDS_LISTEN": "127.0.0.1:1", "PENSTOCK_DATA": str(tmp_path / "data"), **given},
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert f"PENSTOCK_XDS_CERTIFICATE: {certificate} cannot be used (" in done.stderr
     assert "Traceback" not in done.stderr
