@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from engine.status.features import FEATURES
+from streams.xds.messages import CLUSTER, Node, Request, encode_request
 from tests.e2e.site import GATEWAY, route
 from tests.kubernetes.authorized import AuthorizingServer
 from tests.kubernetes.bed.api import Api
@@ -20,6 +23,7 @@ from tests.support.running import START_SECONDS, Running, free_port, pid_of, pro
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.timeout(300)]
 _API = "/apis/gateway.networking.k8s.io/v1"
+_ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _CLASS = f"{_API}/gatewayclasses/penstock"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/penstock-system/leases"
 _HTTPS = GATEWAY.replace(
@@ -60,6 +64,27 @@ def called(server: AuthorizingServer, method: str, path: str) -> Mapping[str, An
     return found
 
 
+def answered(server: AuthorizingServer, address: str, shown: str, asked: str) -> grpc.StatusCode:
+    """What a proxy with the identity deployed for one Gateway, or with none, hears when it asks for one's config."""
+    trusted = called(server, "GET", of("configmaps", "gw", "/api/v1"))["data"]["ca.crt"].encode()
+    files = called(server, "GET", of("secrets", shown, "/api/v1"))["data"] if shown else {}
+    pair = [b64decode(files[one]) if files else None for one in ("tls.key", "tls.crt")]
+    credentials = grpc.ssl_channel_credentials(trusted, *pair)
+    request = Request(CLUSTER, Node("p", f"east/gateway.networking.k8s.io/Gateway/default/{asked}", "1.40.0"))
+
+    async def ask() -> grpc.StatusCode:
+        options = [("grpc.ssl_target_name_override", "xds.penstock"), ("grpc.enable_retries", 0)]
+        async with asyncio.timeout(30), grpc.aio.secure_channel(address, credentials, options) as channel:
+            call = channel.stream_stream(_ADS)()
+            try:
+                await call.write(encode_request(request))
+                return grpc.StatusCode.OK if await call.read() is not grpc.aio.EOF else await call.code()
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+
+    return asyncio.run(ask())
+
+
 def of(kind: str, name: str, root: str = _API) -> str:
     """The path of an object in namespace default."""
     return f"{root}/namespaces/default/{kind}/{name}"
@@ -72,8 +97,7 @@ def conditions(server: AuthorizingServer, path: str) -> dict[str, str]:
     return {one["type"]: one["reason"] for owner in owners for one in owner.get("conditions") or ()}
 
 
-def started(server: AuthorizingServer, tmp_path: Path) -> Running:
-    address = f"127.0.0.1:{free_port()}"
+def started(server: AuthorizingServer, tmp_path: Path, address: str) -> Running:
     return Running(
         "--cluster", "east", "--kubeconfig", str(server.restricted()), "--data", str(tmp_path / "data"), "--plain",
         command="controller", out=tmp_path / "out",
@@ -87,7 +111,8 @@ def started(server: AuthorizingServer, tmp_path: Path) -> Running:
 def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: AuthorizingServer, tmp_path: Path) -> None:
     deployment = of("deployments", "gw", "/apis/apps/v1")
     with tidy(tmp_path):
-        run = started(server, tmp_path)
+        address = f"127.0.0.1:{free_port()}"
+        run = started(server, tmp_path, address)
         until(lambda: conditions(server, _CLASS).get("Accepted") == "Accepted", START_SECONDS, run.text)
         found = called(server, "GET", _CLASS)["status"]["supportedFeatures"]
         assert [one["name"] for one in found] == list(FEATURES)
@@ -98,6 +123,10 @@ def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: Authorizi
         # Pending until the watcher has asked for the Secret, and was let.
         secret = of("gateways", "gw2")
         until(lambda: conditions(server, secret).get("ResolvedRefs") == "InvalidCertificateRef", says=run.text)
+        until(lambda: called(server, "GET", of("secrets", "gw", "/api/v1")), says=run.text)
+        until(lambda: answered(server, address, "gw", "gw") is grpc.StatusCode.OK, says=run.text)
+        assert answered(server, address, "gw", "gw2") is grpc.StatusCode.PERMISSION_DENIED
+        assert answered(server, address, "", "gw") is grpc.StatusCode.UNAVAILABLE
         _gone_with_its_gateway(server, run)
         until(lambda: called(server, "GET", deployment), says=run.text)
         # What a Gateway in Kubernetes is waiting for, and no local one: nobody gives its Service an address here.
