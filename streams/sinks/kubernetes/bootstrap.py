@@ -60,7 +60,10 @@ def bootstrap(proxy: Proxy, publisher: Publisher) -> dict[str, Any]:
 
 
 def identity_file(publisher: Publisher) -> dict[str, Any]:
-    """What Envoy reads of a file to know in which other files its identity is."""
+    """What Envoy reads of a file to know in which other files its identity is.
+
+    Of a secret's files it watches the folder, in which Kubernetes renames the one that they are links into.
+    """
     secret: dict[str, Any] = {
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
         "name": IDENTITY,
@@ -69,8 +72,6 @@ def identity_file(publisher: Publisher) -> dict[str, Any]:
         secret["tls_certificate"] = {
             "certificate_chain": {"filename": f"{IDENTITY_FOLDER}/{CERTIFICATE}"},
             "private_key": {"filename": f"{IDENTITY_FOLDER}/{KEY}"},
-            # Both at once, when Kubernetes has renamed the folder that they are links into.
-            "watched_directory": {"path": IDENTITY_FOLDER},
         }
     else:
         secret["generic_secret"] = {"secret": {"filename": f"{IDENTITY_FOLDER}/{TOKEN}"}}

@@ -245,6 +245,20 @@ async def test_an_operators_certificate(tmp_path: Path, host: str, name: x509.Ge
                 await until(pod.is_ready)
 
 
+async def test_a_certificate_of_a_trusted_authority_for_another_name_is_not_trusted(tmp_path: Path) -> None:
+    """An operator's authority may sign for many."""
+    reports: list[Report] = []
+    access = own_certificate(tmp_path, x509.DNSName("other.example.com"))
+    trusted = (tmp_path / "authority-0").read_text()
+    async with served(access, reports) as port:
+        pod = Pod(tmp_path, Template(Publisher("localhost", port, trusted, "localhost"), lambda _: shows(OURS)))
+        async with pod.running():
+            await until(pod.was_refused)
+            failed = await pod.asked("/stats?filter=cluster.xds_cluster.ssl.fail_verify_san", pod.admin)
+    assert reports == []
+    assert int(failed.rpartition(" ")[2]) > 1
+
+
 async def test_a_proxy_in_clear_is_let_in_by_its_token(tmp_path: Path) -> None:
     """One that is not is not ready, and tries again: a token that is written later is taken."""
     seen: list[tuple[str, str]] = []
