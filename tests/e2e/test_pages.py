@@ -20,6 +20,8 @@ _ROOT = Path(__file__).parents[2]
 _PAGES = [_ROOT / "docs/tutorial.md", *sorted((_ROOT / "docs/how-to").glob("*.md"))]
 _BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"(?<![\d.])(?:80[0-9]{2}|84[0-9]{2}|90[0-9]{2})(?!\d)")
+_COMMAND = re.compile(r"(?:^ *|\| |-- |/bin/|=\S+ )penstock ([a-z][a-z-]*)([^`\n]*)", re.MULTILINE)
+"""Where it is no argument of another command."""
 _RUN = ".venv/bin/penstock run"
 _SET_UP = "make setup\n"
 
@@ -90,7 +92,7 @@ def test_every_command_of_the_pages_exists() -> None:
     """Words and options that a page writes in code are the command line's."""
     helps: dict[str, str] = {}
     for page in [*_PAGES, _ROOT / "README.md", _ROOT / "docs/concepts.md"]:
-        for name, rest in re.findall(r"(?<!-n )(?<!install )(?<!namespace )penstock ([a-z][a-z-]*)([^`\n]*)", "\n".join(_code(page.read_text()))):
+        for name, rest in _COMMAND.findall("\n".join(_code(page.read_text()))):
             if name not in helps:
                 done = subprocess.run(
                     [sys.executable, "-m", "streams.cli", name, "--help"],
