@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,6 +79,15 @@ def proxy_token(key: bytes, gateway: str) -> str:
 def is_proxy_token(key: bytes, gateway: str, token: str) -> bool:
     """Whether the token is that gateway's."""
     return hmac.compare_digest(proxy_token(key, gateway).encode(), token.encode())
+
+
+def replica(directory: Path) -> str:
+    """The name of this replica among those that share a Kafka: its pod's, or the machine's with the data directory.
+
+    It stays over a restart, so that what it had is its own again at once; no two that run at a time share one.
+    """
+    digest = hashlib.blake2b(str(directory.resolve()).encode(), digest_size=4).hexdigest()
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{digest}"
 
 
 def holder(directory: Path, name: str = "lock") -> int | None:

@@ -16,7 +16,7 @@ from engine.seal import Sealer
 from streams.broker import Broker
 from streams.clock import now
 from streams.continuity import ContinuedLog
-from streams.identity import holder, is_proxy_token, proxy_token, sealing_key
+from streams.identity import holder, is_proxy_token, proxy_token, replica, sealing_key
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
@@ -146,6 +146,7 @@ async def run_resolve(settings: Settings) -> None:
         settings.partition,
         settings.partition + 1,
         settings.host,
+        f"resolver-{replica(settings.data)}",
         continued=lambda log: continued(settings, log),
     )
     await resolve(options)
@@ -162,6 +163,7 @@ async def run_project(settings: Settings) -> None:
             settings.domain,
             settings.partition,
             settings.partition + 1,
+            f"projections-{replica(settings.data)}",
         )
     )
 

@@ -72,7 +72,7 @@ def resolve() -> None:
     """The resolver."""
     from streams.main import run_resolve  # noqa: PLC0415
 
-    _run(run_resolve)
+    _run(run_resolve, alone="resolve")
 
 
 def project() -> None:
@@ -81,7 +81,7 @@ def project() -> None:
 
     # Not deploy, which could go behind too: its Envoys would inherit it.
     os.nice(_BEHIND)
-    _run(run_project)
+    _run(run_project, alone="project")
 
 
 def publish() -> None:
@@ -175,7 +175,7 @@ def said(error: BaseException) -> str:
 def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "") -> None:
     """Run a role until SIGTERM or SIGINT; what ends it otherwise is one line and exit code 3.
 
-    `alone` names a lock: of these roles, two on one data directory would take each other's socket and proxies.
+    `alone` names a lock: of these roles, two on one data directory would take each other's socket, proxies or place.
     """
     from streams.identity import lock  # noqa: PLC0415
     from streams.ports import Superseded  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,10 @@ class _Joins:
         """See `greater`."""
         return greater(one, other)
 
+    def at(self, row: bytes) -> int:
+        """Where the last report of a row stands."""
+        return _at(row) or 0
+
     def seen(self, row_key: str) -> None:
         """A proxy's row changed."""
         gateway = gateway_of(row_key)
@@ -141,10 +145,14 @@ class _Joins:
 
     async def take(self) -> list[str]:
         """Wait for some, and take all."""
-        await self.wake.wait()
+        await self.some()
         self.wake.clear()
         names, self.gateways = sorted(self.gateways), set()
         return names
+
+    async def some(self) -> None:
+        """Wait until there are some."""
+        await self.wake.wait()
 
     def put_back(self, names: list[str]) -> None:
         """They could not be written."""
@@ -169,8 +177,12 @@ async def project(options: ProjectOptions) -> None:
         options.partitions,
         options.log.security,
     )
+
+    def read(start: int) -> AsyncIterator[list[Record]]:
+        return options.log.read(Topic.REPORTS, options.partition, start)
+
     async with (
-        maximum_table(membership, Topic.REPORTS, Topic.ACKNOWLEDGED, joins) as (table, crashed),
+        maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, crashed),
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(_write(options, table, joins), name="convergence")
@@ -185,6 +197,8 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
     while True:
         # Of this writer alone: once it is fenced, another one's rows may stand there.
         written: dict[str, Outgoing] = {}
+        # A replica that has no rows to write must not take the place of the one that has.
+        await joins.some()
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
                 reached = await _reached(options)

@@ -301,3 +301,17 @@ def test_a_rejected_virtual_host_that_stems_from_its_gateway_alone_costs_its_rev
     assert {one for one in story.versions() if "listener/" in one} == {one for one in good if "listener/" in one}
     story.tell(gateway("gw", *HTTP_AND_TLS, odd, generation=3))
     assert any("virtual_host" in one and "odd" in one for one in story.versions())
+
+
+def test_a_verdict_that_comes_twice_changes_nothing_more() -> None:
+    """Each publisher judges what its own proxies reject: two of them come to the same verdict."""
+    story = Story()
+    story.tell(backend("second.invalid", 2))
+    verdict = story.reject(FragmentKind.CLUSTER, "_b_")
+    served, held = story.versions(), story.quarantines()
+    story.tell(verdict)
+    assert (story.versions(), story.quarantines()) == (served, held)
+    story.tell(backend("third.invalid", 3))
+    served = story.versions()
+    story.tell(verdict)
+    assert (story.versions(), story.quarantines()) == (served, {}), "what was mended meanwhile stays so"

@@ -119,3 +119,41 @@ def test_an_edit_costs_the_same_at_any_size(kind: str, costs: tuple[Costs, Costs
     few, many = costs
     assert few[kind] == many[kind]
     assert bool(few[kind][2]) is (kind not in _SILENT), few[kind]
+
+
+_THEIRS = [{"name": "theirs", "sectionName": "http"}]
+_FOREIGN = {
+    "new": lambda: _foreign("new"),
+    "edited": lambda: _foreign("f5", "/edited", 2),
+    "gone": lambda: delete(_foreign("f7")),
+}
+
+
+def _foreign(name: str, path: str = "/", generation: int = 1) -> Put:
+    return route(name, "s5", path, generation, parentRefs=_THEIRS, hostnames=[f"{name}.example.com"])
+
+
+def _beside(foreign: int) -> Engine:
+    """An engine of ours with ten routes, beside another controller's Gateway with many."""
+    engine = _engine(10)
+    spec = {"gatewayClassName": "theirs", "listeners": [dict(_LISTENERS[0])]}
+    engine.apply(change_set(put(API, "v1", "Gateway", "theirs", {"spec": spec}), number=1), 1_000)
+    for first in range(0, foreign, _SET):
+        routes = [_foreign(f"f{at}") for at in range(first, min(first + _SET, foreign))]
+        update = engine.apply(change_set(*routes, number=first + 2), 1_001 + first)
+        assert not (update.fragments.set or update.nodes.set or update.statuses.set or update.infra.set)
+    return engine
+
+
+@pytest.mark.parametrize("edit", _FOREIGN)
+def test_a_route_of_another_class_costs_the_same_beside_any_number_and_puts_nothing_out(edit: str) -> None:
+    few, many = [_work(_beside(size), _FOREIGN[edit](), 10_000) for size in (10, 5_000)]
+    assert few == many
+    assert few[2] == 0, "no bytes"
+    assert few[0] <= 3, "asked whose it is, and no more"
+
+
+def test_a_route_of_ours_costs_the_same_beside_any_number_of_another_class() -> None:
+    edit = _EDITS["HTTPRoute"]
+    none, many = [_work(_beside(size), edit, 10_000) for size in (0, 5_000)]
+    assert none == many

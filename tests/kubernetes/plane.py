@@ -56,6 +56,7 @@ class Plane:
 
     stage: RealStage
     log: MemoryLog = field(default_factory=MemoryLog)
+    engine: Engine = field(default_factory=lambda: Engine(_SEALER, EngineSettings()))
 
     def __post_init__(self) -> None:
         self.cluster = Counting(self.stage.cluster)
@@ -68,7 +69,7 @@ class Plane:
 
     @asynccontextmanager
     async def resolving(self) -> AsyncIterator[None]:
-        domain = Domain(self.log, lambda: Engine(_SEALER, EngineSettings()))
+        domain = Domain(self.log, lambda: self.engine)
         await domain.acquire()
 
         async def follow() -> None:

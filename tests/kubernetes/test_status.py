@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.ref import parse_ref
+from streams.kubernetes.cluster import Target, Verb
 from streams.topics import Topic
 from streams.view import read_table
 from tests.kubernetes.bed.server import ApiServerProcess
@@ -163,15 +166,49 @@ async def test_many_routes_attached_at_once_are_few_writes_of_the_gateway(plane:
         await plane.stage.put(service(space, "a"))
         await plane.stage.put(gateway(space))
         await shows(plane, gateway(space), Accepted="True")
-        before = plane.cluster.applied.count(("Gateway", "gw"))
-        await asyncio.gather(*(plane.stage.put(route(space, f"r{number}", "a")) for number in range(_MANY)))
-        async with asyncio.timeout(plane.stage.seconds):
-            while (await status(plane, gateway(space)))["listeners"][0]["attachedRoutes"] < _MANY:
-                await asyncio.sleep(0.05)
         await settled(plane)
-        assert plane.cluster.applied.count(("Gateway", "gw")) - before <= 15
-        for number in range(_MANY):
-            assert plane.cluster.applied.count(("HTTPRoute", f"r{number}")) == 1
+        before = len(plane.cluster.applied)
+        async with heard(plane, gateway(space)) as versions:
+            await asyncio.gather(*(plane.stage.put(route(space, f"r{number}", "a")) for number in range(_MANY)))
+            await attached(plane, _MANY)
+            await settled(plane)
+            assert 1 <= len(versions) <= 15, "of the Gateway, as the API server shows it to others"
+        applied = Counter(plane.cluster.applied[before:])
+        assert applied["Gateway", "gw"] == len(versions)
+        assert {applied["HTTPRoute", f"r{number}"] for number in range(_MANY)} == {1}
+        async with heard(plane, gateway(space)) as versions:
+            await asyncio.gather(*(plane.stage.delete(route(space, f"r{number}")) for number in range(_MANY)))
+            await attached(plane, 0)
+            assert 1 <= len(versions) <= 15
+
+
+async def attached(plane: Plane, number: int) -> None:
+    """Wait until so many routes are attached to the test's Gateway."""
+    async with asyncio.timeout(plane.stage.seconds):
+        while (await status(plane, gateway(plane.stage.namespace)))["listeners"][0]["attachedRoutes"] != number:
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def heard(plane: Plane, object_: dict[str, Any]) -> AsyncIterator[list[str]]:
+    """The versions of a Gateway that somebody sees who watches it while inside."""
+    metadata = object_["metadata"]
+    target = Target(GATEWAY_API, "Gateway", "gateways", "v1", metadata["namespace"], metadata["name"])
+    page = await plane.stage.cluster.page(target, "", 0)
+    versions: list[str] = []
+
+    async def follow() -> None:
+        async for event in plane.stage.cluster.watch(target, page.version):
+            if event.verb is Verb.MODIFIED:
+                versions.append(str(event.object["metadata"]["resourceVersion"]))  # noqa: PERF401  seen as they come
+
+    task = asyncio.create_task(follow())
+    try:
+        yield versions
+        assert not task.done(), "the watch ended"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_route_that_leaves_costs_one_write(plane: Plane) -> None:

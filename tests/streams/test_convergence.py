@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from streams.projections.convergence import (
 from streams.projections.convergence import (
     _Joins as Proxies,
 )
-from streams.topics import Topic, key, split_key
+from streams.topics import Topic, key, split_key, topic_name
 from tests.streams.toy import GATEWAY, kafka_log, records, until
 
 PROXY = f"{GATEWAY}/p0"
@@ -239,3 +240,40 @@ async def test_the_projection_survives_its_process(broker: str, tmp_path: Path) 
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
+
+
+@pytest.mark.kafka
+async def test_what_the_host_does_not_deliver_is_joined_all_the_same(broker: str, tmp_path: Path) -> None:
+    """At a hand-over faust lets go of records now and then: as if they had been handed out before."""
+    async with kafka_log(broker) as log:
+        async with log.writer("reports") as writer:
+            rows = [Outgoing(Topic.REPORTS, 0, key("default", PROXY), orjson.dumps(report("ack", one))) for one in (1, 2)]
+            await writer.write(rows)
+        at = TopicPartition(topic_name(Topic.REPORTS, log.prefix), 0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=f"{log.prefix}-projections", enable_auto_commit=False)
+        await consumer.start()
+        consumer.assign([at])
+        await consumer.commit({at: (await consumer.end_offsets([at]))[at]})
+        await consumer.stop()
+        task = asyncio.ensure_future(project(ProjectOptions(log, tmp_path / "faust")))
+
+        async def is_shown() -> bool:
+            return (await converged(log)).get(str(GATEWAY), {}).get("lowest") == 2
+
+        try:
+            await until(is_shown, 30)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+@pytest.mark.kafka
+async def test_a_replica_without_rows_takes_nobodys_place(broker: str, tmp_path: Path) -> None:
+    async with kafka_log(broker) as log, log.writer("convergence-default") as writer:
+        row = [Outgoing(Topic.CONVERGENCE, 0, key("default", str(GATEWAY)), b"{}")]
+        task = asyncio.ensure_future(_write(ProjectOptions(log, tmp_path), {}, Proxies()))
+        for _ in range(20):  # What a second writer needs to fence the first.
+            await writer.write(row)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait({task})
