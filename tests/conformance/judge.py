@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ _LINE_BYTES = 1 << 22
 _ABOUT = ("-organization", "penstock", "-project", "penstock", "-url", "https://penstock.dev", "-contact", "@penstock")
 _NOW = re.compile(r"=== (?:RUN|NAME|CONT)\s+TestConformance(?:/([^/\s]+))?")
 _ENDED = re.compile(r"--- (PASS|FAIL|SKIP): TestConformance/([^/\s]+) \((\d+(?:\.\d+)?)s\)")
+_FELL = re.compile(r"--- FAIL: TestConformance/([^/\s]+)/")
+_LOGGED = re.compile(r"^\s+\w+\.go:\d+: ")
 _SAID = re.compile(r"^\s*(?:Error|Messages):\s+(.+)$")
 _UNEXPECTED = "unexpected error:"
 _LABEL = re.compile(r"^\s*[A-Z][A-Za-z ]+:\s")
@@ -48,6 +51,7 @@ class Reading:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     _test: str = ""
     _said: dict[str, list[str]] = field(default_factory=dict)
+    _logged: deque[str] = field(default_factory=lambda: deque(maxlen=2))
 
     def line(self, line: str) -> None:
         """Take a line."""
@@ -59,6 +63,11 @@ class Reading:
             verdict = Verdict(match[2], match[1], float(match[3]), tuple(self._said.get(match[2], ())[:3]))
             self.verdicts[verdict.test] = verdict
             self.hear(verdict)
+        elif match := _FELL.search(text):
+            # Some say nothing but what they log.
+            self._said.setdefault(match[1], list(self._logged))
+        elif _LOGGED.match(text):
+            self._logged.append(text.strip())
         elif match := _SAID.match(text):
             said = self._said.setdefault(self._test, [])
             if match[1].strip() not in said:

@@ -42,6 +42,29 @@ def test_a_verdict_is_heard_when_its_test_ends_with_what_it_said() -> None:
     assert reading.failed() == [failed]
 
 
+_LABELLESS = """\
+\x16=== RUN   TestConformance/GRPCRouteWeight
+\x16=== RUN   TestConformance/GRPCRouteWeight/0_request
+    grpc.go:293: 2026-11-26T18:46:42Z: expected status code to be OK (0), but got Unavailable (14)
+    http.go:306: 2026-11-26T18:46:43Z: timeout while waiting after 10 attempts, 0/3 successes
+\x16--- FAIL: TestConformance/GRPCRouteWeight/0_request (30.00s)
+\x16=== CONT  TestConformance/GRPCRouteWeight/1_request
+    grpc.go:287: 2026-11-26T18:46:44Z: Sending RPC
+\x16--- FAIL: TestConformance/GRPCRouteWeight (0.40s)
+"""
+
+
+def test_one_that_fails_without_labels_says_the_last_lines_of_its_first_failure() -> None:
+    heard: list[Verdict] = []
+    reading = Reading(heard.append)
+    for line in _LABELLESS.splitlines():
+        reading.line(line)
+    assert heard[0].said == (
+        "grpc.go:293: 2026-11-26T18:46:42Z: expected status code to be OK (0), but got Unavailable (14)",
+        "http.go:306: 2026-11-26T18:46:43Z: timeout while waiting after 10 attempts, 0/3 successes",
+    )
+
+
 def _flag(found: list[str], name: str) -> str:
     return found[found.index(name) + 1]
 
