@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _BUILDS = {
 }
 _PACKAGES = {"suite": ".", "echo-basic": "sigs.k8s.io/gateway-api/conformance/echo-basic"}
 _MARK = "INVENTORY "
+OTHER = "CONFORMANCE_SUITE"
+"""The variable that names a folder with another `suite` and `echo-basic`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,16 @@ class Inventory:
     tests: dict[str, tuple[str, ...]]
 
 
+def other() -> Path | None:
+    """A folder with the binaries of another version, such as of the main branch: none of the project's own."""
+    given = os.environ.get(OTHER)
+    return Path(given).absolute() if given else None
+
+
 def folder() -> Path:
     """Where this version's binaries are: another source is another folder."""
+    if (given := other()) is not None:
+        return given
     digest = hashlib.blake2b(digest_size=8)
     for name in _SOURCES:
         digest.update((HERE / name).read_bytes())

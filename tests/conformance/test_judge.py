@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conformance.binaries import Inventory
+import pytest
+
+from tests.conformance.binaries import OTHER, Inventory, binary, is_built
 from tests.conformance.judge import Order, Reading, Verdict, words
 
 _OUTPUT = """\
@@ -83,3 +85,14 @@ def test_one_test_is_run_whatever_its_features() -> None:
     found = words(Order("1", only="HTTPRouteRetry"), _ASKS)
     assert _flag(found, "-run-test") == "HTTPRouteRetry"
     assert "-conformance-profiles" not in found
+
+
+def test_a_suite_of_another_version_may_find_other_crds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "-allow-crds-mismatch" not in words(Order("1"), _ASKS)
+    monkeypatch.setenv(OTHER, str(tmp_path))
+    assert "-allow-crds-mismatch" in words(Order("1"), _ASKS)
+    (tmp_path / "suite").touch()
+    assert not is_built()
+    (tmp_path / "echo-basic").touch()
+    assert is_built()
+    assert binary("suite") == tmp_path / "suite"

@@ -135,6 +135,10 @@ def read(folder: Path) -> Read:
     logged: dict[Ref, Any] = {}
     change_sets = []
     told: set[str] = set()
+    chosen = folder / "settings.yaml"
+    said = yaml.safe_load(chosen.read_text()) if chosen.exists() else {}
+    # As if another source had read the same: of "kubernetes" a Secret that is not there was not looked for.
+    source = said.pop("source", "files")
     with tempfile.TemporaryDirectory(prefix="golden-") as alone:
         directory = Directory(Path(alone), "local")
         for number, name in enumerate(one for one in STEPS if (folder / one).exists()):
@@ -149,11 +153,9 @@ def read(folder: Path) -> Read:
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
             change_sets.append(
-                ChangeSet("default", "local", "files", f"golden-{number}", time, "files", tuple(changes))
+                ChangeSet("default", "local", source, f"golden-{number}", time, "files", tuple(changes))
             )
-    chosen = folder / "settings.yaml"
-    settings = EngineSettings(**yaml.safe_load(chosen.read_text())) if chosen.exists() else EngineSettings()
-    return Read(tuple(change_sets), {one.location: one.message for one in refused}, settings)
+    return Read(tuple(change_sets), {one.location: one.message for one in refused}, EngineSettings(**said))
 
 
 def _change(ref: Ref, directory: Directory, logged: dict[Ref, Any], sealer: Sealer) -> Put | Delete | None:

@@ -15,6 +15,7 @@ import yaml
 
 from engine.resolve.proxy import label_value, proxy_name
 from engine.seal import KEY_BYTES
+from streams.sinks.kubernetes.bootstrap import RESERVED_PORTS
 from streams.sinks.kubernetes.manifests import APPLIED, manifests
 from streams.sinks.kubernetes.proxy import MANAGED_BY, read_proxy
 from streams.sinks.local_envoy import envoy_binary
@@ -150,3 +151,9 @@ def test_parts_of_an_image_are_replaced_alone(default: str, given: dict[str, str
     found = manifests(read_proxy(row), replace(template("simple"), image=default), UID)
     (pods,) = (one["spec"]["template"]["spec"] for one in found if one["kind"] == "Deployment")
     assert pods["containers"][0]["image"] == wanted
+
+
+def test_the_ports_that_a_pod_takes_are_those_that_no_listener_may_have() -> None:
+    config = yaml.safe_load(next(one for one in deployed("simple") if one["kind"] == "ConfigMap")["data"]["envoy.yaml"])
+    taken = [config["admin"], *config["static_resources"]["listeners"]]
+    assert {one["address"]["socket_address"]["port_value"] for one in taken} == set(RESERVED_PORTS)
