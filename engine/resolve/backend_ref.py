@@ -6,6 +6,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.backend import is_supported, port_protocol
 from engine.resolve.grant import reference_problem
+from engine.resolve.manifest import GATEWAY_API
 from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
 
@@ -14,7 +15,11 @@ def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> 
     group, kind = str(item.get("group") or ""), str(item.get("kind") or "Service")
     name, namespace = str(item.get("name", "")), str(item.get("namespace") or route.namespace)
     if not is_supported(group, kind):
-        return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: use a Service or a Backend")
+        remedy = "use a Service or a Backend"
+        if group == GATEWAY_API:
+            # kgateway's delegation.
+            remedy = "nothing is delegated: let it name the Gateway in parentRefs of its own"
+        return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: {remedy}")
     target = Ref(route.cluster, group, kind, namespace, name)
     problem = reference_problem(graph, route.kind, route, target)
     if problem is not None:

@@ -42,9 +42,15 @@ def filter_set(filters: list[Json], matches: tuple[Match, ...]) -> FilterSet:
             case "CORS":
                 result = replace(result, cors=_cors(mapping(item.get("cors"))))
             case _:
-                text = f"filter type {kind} is not served: remove it; until then the rule fails"
+                text = f"filter type {kind}{_extension(item)} is not served: remove it; until then the rule fails"
                 return replace(result, problem=Problem("UnsupportedValue", text))
     return result
+
+
+def _extension(item: Json) -> str:
+    """What an ExtensionRef names, in words; "" for all other filters."""
+    ref = mapping(item.get("extensionRef"))
+    return f" ({ref.get('kind')} {ref.get('name')} of {ref.get('group')})" if ref else ""
 
 
 def header_change(item: Json) -> HeaderChange:
