@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.syntax import parsed
 
 _ROOT = Path(__file__).parents[1]
 _FILE_LINES = 400
@@ -37,19 +38,7 @@ _FILES = sorted(
 
 
 def _parsed(path: str) -> ast.Module:
-    """The file's syntax tree; meanwhile nothing is collected.
-
-    A finalizer that the collector runs inside CPython 3.11's parser may enter it again, which it does not survive
-    (gh-106905): `AST constructor recursion depth mismatch`.
-    """
-    text = (_ROOT / path).read_text(encoding="utf-8")
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return ast.parse(text)
-    finally:
-        if was_collecting:
-            gc.enable()
+    return parsed((_ROOT / path).read_text(encoding="utf-8"))
 
 
 def _functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

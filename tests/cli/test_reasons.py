@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.syntax import parsed
+
 _ROOT = Path(__file__).parents[2]
 _PAGE = _ROOT / "docs/how-to/troubleshoot.md"
 _OWNERS = {
@@ -53,7 +55,7 @@ def in_code() -> set[str]:
     return {
         one.value
         for path in sorted((_ROOT / "engine").rglob("*.py"))
-        for expression in _expressions(ast.parse(path.read_text()))
+        for expression in _expressions(parsed(path.read_text()))
         for one in ast.walk(expression)
         if isinstance(one, ast.Constant) and isinstance(one.value, str) and _REASON.fullmatch(one.value)
     }

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
+from tests.support.syntax import parsed
+
 MODULES = (
     "engine.envoy.route",
     "engine.envoy.route_filters",
@@ -62,7 +64,7 @@ def mutants() -> list[Mutant]:
     """Every place that can be changed, in the order of the source."""
     found = []
     for name in MODULES:
-        tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+        tree = parsed(inspect.getsource(importlib.import_module(name)))
         places = _places(tree)
         found += [Mutant(name, _kind(node), _line(node), index) for index, node in enumerate(places)]
     return found
@@ -79,7 +81,7 @@ def chosen(count: int, seed: int) -> list[Mutant]:
 def applied(mutant: Mutant) -> Iterator[None]:
     """Run with the mutant: the code objects of the module's functions are exchanged, and put back."""
     module = importlib.import_module(mutant.module)
-    tree = ast.parse(inspect.getsource(module))
+    tree = parsed(inspect.getsource(module))
     _change(_places(tree)[mutant.index])
     altered = ModuleType(mutant.module)
     altered.__dict__.update(__package__=module.__package__, __file__=module.__file__)
