@@ -18,6 +18,7 @@ from streams.identity import IdentityError, proxy_token
 from streams.kubernetes.client import ApiServer, connect
 from streams.kubernetes.leading import Candidate, lead
 from streams.main import continued, kafka_log, key, log_to_come
+from streams.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -39,35 +40,41 @@ class Access:
             yield server
 
 
-async def run_watch_cluster(settings: Settings, access: Access) -> None:
+async def run_watch_cluster(settings: Settings, access: Access, telemetry: Telemetry) -> None:
     """The Kubernetes source role, for one cluster. Raises KubeconfigError."""
     from streams.sources.kubernetes.lookups import lookups  # noqa: PLC0415  roles import what is theirs
     from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster  # noqa: PLC0415
 
     log, sealer = continued(settings, kafka_log(settings)), Sealer(key(settings))
     wanted = partial(lookups, log, settings.partition)
-    options = KubernetesOptions(access.cluster, now, settings.domain, settings.partition, wanted=wanted)
+    options = KubernetesOptions(
+        access.cluster, now, settings.domain, settings.partition, wanted=wanted, telemetry=telemetry
+    )
     async with access.server() as server:
-        await _led(settings, access, server, "watch", partial(watch_cluster, log, sealer, server, options))
+        led = _Led(settings, access, "watch", telemetry)
+        await led.work(server, partial(watch_cluster, log, sealer, server, options))
 
 
-async def run_write_status(settings: Settings, access: Access) -> None:
+async def run_write_status(settings: Settings, access: Access, telemetry: Telemetry) -> None:
     """The status writer role, for one cluster. Raises KubeconfigError."""
     from streams.sinks.status.classes import ensure_class  # noqa: PLC0415
     from streams.sinks.status.role import StatusOptions, write_statuses  # noqa: PLC0415
 
     log = continued(settings, log_to_come(settings))
-    options = StatusOptions(access.cluster, frozenset({settings.controller_name}), _seconds, settings.partition)
+    options = StatusOptions(
+        access.cluster, frozenset({settings.controller_name}), _seconds, settings.partition, telemetry=telemetry
+    )
     async with access.server() as server:
 
         async def work() -> None:
-            await ensure_class(server, settings.gateway_class, settings.controller_name)
+            with telemetry.health.part("class", lambda: "makes the GatewayClass"):
+                await ensure_class(server, settings.gateway_class, settings.controller_name)
             await write_statuses(log, server, options)
 
-        await _led(settings, access, server, "write-status", work)
+        await _Led(settings, access, "write-status", telemetry).work(server, work)
 
 
-async def run_deploy_cluster(settings: Settings, access: Access) -> None:
+async def run_deploy_cluster(settings: Settings, access: Access, telemetry: Telemetry) -> None:
     """The role that deploys proxies to one cluster. Raises KubeconfigError, IdentityError or OSError."""
     from streams.sinks.kubernetes.client import ApiServerObjects  # noqa: PLC0415
     from streams.sinks.kubernetes.deployer import Deployer, DeployOptions  # noqa: PLC0415
@@ -76,10 +83,10 @@ async def run_deploy_cluster(settings: Settings, access: Access) -> None:
     publisher, identity = _publisher(settings, key(settings))
     template = Template(publisher, identity, image=settings.proxy_image or IMAGE, domain=settings.domain)
     log = continued(settings, log_to_come(settings))
-    options = DeployOptions(access.cluster, template, settings.partition)
+    options = DeployOptions(access.cluster, template, settings.partition, telemetry)
     async with access.server() as server:
         deployer = Deployer(ApiServerObjects(server), options)
-        await _led(settings, access, server, "deploy", partial(deployer.follow, log))
+        await _Led(settings, access, "deploy", telemetry).work(server, partial(deployer.follow, log))
 
 
 def _publisher(settings: Settings, secret: bytes) -> tuple[Publisher, Callable[[str], Mapping[str, bytes]]]:
@@ -127,16 +134,23 @@ def _certificates(path: Path) -> str:
     return text
 
 
-async def _led(
-    settings: Settings, access: Access, server: ApiServer, role: str, work: Callable[[], Awaitable[None]]
-) -> None:
-    """Do the work; where replicas share a Lease, while this one is active."""
-    if not settings.lease_namespace:
-        await work()
-        return
-    name = f"penstock-{role}-{settings.domain}-{access.cluster}".lower().replace("_", "-")[:253].rstrip("-.")
-    identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-    await lead(server, Candidate(settings.lease_namespace, name, identity), work)
+@dataclass(frozen=True, slots=True)
+class _Led:
+    settings: Settings
+    access: Access
+    role: str
+    telemetry: Telemetry
+
+    async def work(self, server: ApiServer, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work; where replicas share a Lease, while this one is active."""
+        namespace = self.settings.lease_namespace
+        if not namespace:
+            await work()
+            return
+        name = f"penstock-{self.role}-{self.settings.domain}-{self.access.cluster}"
+        identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+        candidate = Candidate(namespace, name.lower().replace("_", "-")[:253].rstrip("-."), identity)
+        await lead(server, candidate, work, self.telemetry.health)
 
 
 def _seconds() -> str:

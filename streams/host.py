@@ -37,6 +37,8 @@ class _Owned:
     """Bytes in the queue."""
     task: asyncio.Task[None] | None = None
     ready: bool = False
+    waits: str = "reads the log"
+    """For what, while it is not ready."""
     behind: bool = False
     """Records were dropped: the domain has to catch up from the log."""
     generation: int = 0
@@ -51,6 +53,10 @@ class _Owned:
             return
         self.waiting += size
         self.queue.put_nowait(record)
+
+    def lose(self, waits: str) -> None:
+        """It is not ready any more, and waits for that."""
+        self.ready, self.waits = False, waits
 
     async def batch(self) -> list[Record]:
         """What waits, as many as share a transaction; waits for the first."""
@@ -82,6 +88,16 @@ class Host:
     def offsets(self) -> dict[int, int]:
         """The last offset applied of each partition that is ours and ready."""
         return {part: one.domain.offset for part, one in self._owned.items() if one.ready}
+
+    def waiting(self) -> str:
+        """What a domain of ours waits for; "" when it is caught up with the log, or when another replica has it."""
+        if not self._generation:
+            return "has not joined its group yet"
+        return "; ".join(one.waits for _, one in sorted(self._owned.items()) if not one.ready)
+
+    def is_active(self) -> bool:
+        """Whether a domain is ours."""
+        return bool(self._owned)
 
     def wakes(self) -> dict[int, str | None]:
         """When each domain wants a Tick (RFC 3339)."""
@@ -135,29 +151,29 @@ class Host:
                     await self._serve(one)
                 except DomainStopped as error:
                     _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
-                    one.ready = False
+                    one.lose(str(error))
                     await asyncio.Event().wait()
                 except LogBehind as error:
                     # Asked before anything is read: it may be asked again until the newer copy is back.
                     if reminder.is_due(str(error)):
                         _LOG.error("the domain is stopped, its last state stays served", reason=str(error))
-                    one.ready = False
+                    one.lose(str(error))
                     await one.backoff.wait()
                 except Fenced as error:
                     # At once only when an assignment says that it is ours again: two owners would fence each other.
                     _LOG.warning("fenced", reason=str(error))
-                    one.ready = False
+                    one.lose(f"is fenced: {error}")
                     if one.generation == self._generation:
                         await self._wait_for_assignment()
                 except LogError as error:
                     if reminder.is_due(str(error)):
                         _LOG.warning("the domain waits for the log", reason=str(error))
-                    one.ready = False
+                    one.lose(str(error))
                     await one.backoff.wait()
-                except Exception:  # noqa: BLE001  see below
+                except Exception as error:  # noqa: BLE001  see below
                     # A defect of ours. Skipping the record would fork history; ending the task would be silence.
                     _LOG.exception("the domain failed and is taken again, its last state stays served")
-                    one.ready = False
+                    one.lose(f"a defect: {type(error).__name__}")
                     await asyncio.sleep(_DEFECT_SECONDS)
         finally:
             one.ready = False

@@ -20,6 +20,7 @@ from streams.identity import holder, is_proxy_token, proxy_token, replica, seali
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings
+from streams.telemetry import Telemetry
 from streams.xds.snapshot import last_offset
 
 if TYPE_CHECKING:
@@ -126,14 +127,22 @@ def _classes(settings: Settings) -> tuple[str, ...]:
 
 def ads_socket(settings: Settings) -> Path:
     """The publisher's unix socket: in the data directory, or, where that path is too long, in the temporary one."""
-    path = settings.data.resolve() / "ads.sock"
+    return _socket(settings.data.resolve() / "ads.sock")
+
+
+def health_socket(settings: Settings, role: str) -> Path:
+    """Where a role of several in one place tells of its health."""
+    return _socket(settings.data.resolve() / "health" / f"{role}.sock")
+
+
+def _socket(path: Path) -> Path:
     if len(str(path)) <= _SOCKET_BYTES:
         return path
     digest = hashlib.blake2b(str(path).encode(), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"penstock-{digest}.sock"
 
 
-async def run_resolve(settings: Settings) -> None:
+async def run_resolve(settings: Settings, telemetry: Telemetry) -> None:
     """The resolver role."""
     from streams.resolver import ResolveOptions, resolve  # noqa: PLC0415  roles import what is theirs
 
@@ -148,11 +157,12 @@ async def run_resolve(settings: Settings) -> None:
         settings.host,
         f"resolver-{replica(settings.data)}",
         continued=lambda log: continued(settings, log),
+        telemetry=telemetry,
     )
     await resolve(options)
 
 
-async def run_project(settings: Settings) -> None:
+async def run_project(settings: Settings, telemetry: Telemetry) -> None:
     """The projections role."""
     from streams.projections.convergence import ProjectOptions, project  # noqa: PLC0415
 
@@ -164,11 +174,12 @@ async def run_project(settings: Settings) -> None:
             settings.partition,
             settings.partition + 1,
             f"projections-{replica(settings.data)}",
+            telemetry,
         )
     )
 
 
-async def run_publish(settings: Settings) -> None:
+async def run_publish(settings: Settings, telemetry: Telemetry) -> None:
     """The publisher role; with Kafka away it serves its snapshot."""
     from streams.sinks.local_envoy import envoy_binary  # noqa: PLC0415
     from streams.xds.publisher import PublishOptions, publish  # noqa: PLC0415
@@ -187,6 +198,7 @@ async def run_publish(settings: Settings) -> None:
         settings.partition,
         str(settings.key_file),
         engine_settings(settings).bind_address,
+        telemetry,
     )
     await publish(continued(settings, log_to_come(settings)), Sealer(secret), options)
 
@@ -221,7 +233,7 @@ def _check_pair(certificate: Path, private: Path | None) -> None:
         raise OSError(msg) from None
 
 
-async def run_deploy(settings: Settings) -> None:
+async def run_deploy(settings: Settings, telemetry: Telemetry) -> None:
     """The local deployer role."""
     from streams.sinks.local_envoy import Deployer, DeployOptions, envoy_binary  # noqa: PLC0415
 
@@ -233,13 +245,15 @@ async def run_deploy(settings: Settings) -> None:
         lambda gateway: proxy_token(secret, gateway),
         settings.envoy_concurrency,
         settings.partition,
+        telemetry,
     )
     await Deployer(options).follow(continued(settings, log_to_come(settings)))
 
 
-async def run_watch(settings: Settings, cluster: str, directory: Path) -> None:
+async def run_watch(settings: Settings, cluster: str, directory: Path, telemetry: Telemetry) -> None:
     """The file source role, for one directory."""
     from streams.sources.files import FilesOptions, watch_files  # noqa: PLC0415
 
-    options = FilesOptions(cluster, directory, now, settings.domain, settings.partition, settings.allow_empty)
+    domain, partition = settings.domain, settings.partition
+    options = FilesOptions(cluster, directory, now, domain, partition, settings.allow_empty, telemetry)
     await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from streams.domain import Domain, DomainOptions
 from streams.host import Host
 from streams.kafka import KafkaLog
 from streams.ports import Log, LogError
+from streams.telemetry import Telemetry
 
 _LOG = structlog.get_logger()
 _POLL_SECONDS = 1.0
@@ -38,6 +40,7 @@ class ResolveOptions:
     member: str = "resolver-0"
     continued: Callable[[Log], Log] = lambda log: log
     """Guards the log against an older copy of it."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 class Crashed(RuntimeError):  # noqa: N818
@@ -60,7 +63,19 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
         options.log.security,
     )
     adapter = resolver_host if options.host == "faust" else group_host
-    async with adapter(membership, host) as crashed, asyncio.TaskGroup() as tasks:
+    health = options.telemetry.health
+    health.activity = host.is_active
+    with health.part("domain", host.waiting):
+        await _hosted(options, host, adapter(membership, host), ready)
+
+
+async def _hosted(
+    options: ResolveOptions,
+    host: Host,
+    adapter: AbstractAsyncContextManager[Callable[[], bool]],
+    ready: Callable[[], None],
+) -> None:
+    async with adapter as crashed, asyncio.TaskGroup() as tasks:
         tasks.create_task(_ticks(options, host), name="resolver-ticks")
         announced = False
         while not crashed():

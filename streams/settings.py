@@ -45,6 +45,7 @@ ALLOWED: Final = {
     "xds_listen": _ENDPOINT,
     "xds_address": _ENDPOINT,
     "xds_plaintext": "true or false",
+    "health_listen": f"{_ENDPOINT}, or unix:PATH",
 }
 """What each setting may be, in words; one that is not here may be anything."""
 
@@ -63,6 +64,10 @@ def _endpoint(value: str) -> str:
     if value and (parts is None or parts[3] is None or not 1 <= int(parts[3]) <= _LAST_PORT):
         raise ValueError(_ENDPOINT)
     return value
+
+
+def _health(value: str) -> str:
+    return value if value.startswith("unix:/") else _endpoint(value)
 
 
 def _address(value: str) -> str:
@@ -90,6 +95,7 @@ Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Address = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+HealthEndpoint = Annotated[str, AfterValidator(_health)]
 Folder = Annotated[Path, AfterValidator(_directory)]
 
 
@@ -132,6 +138,7 @@ class Settings(BaseSettings):
         "local", description="Where proxies run, for the resolver: local or kubernetes."
     )
     proxy_image: str = Field("", description="Image of proxies in Kubernetes; empty: the Envoy that is tested with.")
+    health_listen: HealthEndpoint = Field("", description="host:port for /healthz and /readyz; empty: none.")
     xds_listen: Endpoint = Field("", description="host:port on which config is served; empty: a unix socket.")
     xds_address: Endpoint = Field("", description="host:port where proxies in Kubernetes get their config.")
     xds_certificate: Path | None = Field(

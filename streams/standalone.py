@@ -17,7 +17,7 @@ from streams.broker import Broker, BrokerError
 from streams.broker.jars import JarsMissing
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
-from streams.main import snapshot_file
+from streams.main import health_socket, snapshot_file
 from streams.ports import Log, LogError, TopicMissing, Unavailable
 from streams.reminder import Reminder
 from streams.settings import Settings
@@ -108,7 +108,21 @@ class Standalone:
         return Broker(self.settings.data / "broker", lambda text: self.say("broker", text))
 
     def _keep_roles(self, tasks: asyncio.TaskGroup, roles: Sequence[Role]) -> None:
-        tasks.create_task(Supervisor(roles, self.environment, self.say).run(), name="supervisor")
+        supervisor = Supervisor(roles, self.environment, self.say, own=self._health)
+        tasks.create_task(supervisor.run(), name="supervisor")
+
+    def _health(self, role: Role) -> Mapping[str, str]:
+        """Ours is one endpoint for all: each role has one for us only."""
+        address = self.health.get(role.name)
+        return {"PENSTOCK_HEALTH_LISTEN": address or ""}
+
+    @property
+    def health(self) -> Mapping[str, str]:
+        """By role where it tells of its health; of none when nobody is told."""
+        if not self.settings.health_listen:
+            return {}
+        roles = (_PUBLISH, *self.outside.sinks, *_FOLDING, *self.outside.sources.values())
+        return {one.name: f"unix:{health_socket(self.settings, one.name)}" for one in roles}
 
     async def _create_topics(self, log: KafkaLog, *, is_patient: bool) -> None:
         """Wait for a broker that is down: it may be starting, too."""

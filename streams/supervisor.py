@@ -35,6 +35,8 @@ class Supervisor:
     environment: Mapping[str, str]
     say: Callable[[str, str], None]
     command: Sequence[str] = (sys.executable, "-m", "streams.cli")
+    own: Callable[[Role], Mapping[str, str]] = lambda _: {}
+    """What a role gets in its environment beside what all get."""
     pids: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -73,7 +75,7 @@ class Supervisor:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self.environment, "PENSTOCK_PARENT": str(os.getpid())},
+            env={**os.environ, **self.environment, **self.own(role), "PENSTOCK_PARENT": str(os.getpid())},
             # Ctrl-C in the terminal reaches the run only, which then ends its roles in order.
             start_new_session=True,
             limit=1 << 20,

@@ -20,6 +20,7 @@ from streams.cli.output import fail
 
 if TYPE_CHECKING:
     from streams.settings import Settings
+    from streams.telemetry import Telemetry
 
 _PDEATHSIG = 1
 _BEHIND = 5
@@ -59,13 +60,13 @@ def watch(
         if cluster is not None or kubeconfig is not None:
             fail("a directory and a Kubernetes cluster are two sources: run one `penstock watch` for each", 2)
         name, directory = named(source)
-        _run(lambda settings: run_watch(settings, name, directory))
+        _run(lambda settings, telemetry: run_watch(settings, name, directory, telemetry))
         return
     if cluster is None:
         fail("name a directory, or a Kubernetes cluster with --cluster NAME (and --kubeconfig PATH outside of it)", 2)
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings: run_watch_cluster(settings, access))
+    _run(lambda settings, telemetry: run_watch_cluster(settings, access, telemetry))
 
 
 def resolve() -> None:
@@ -108,7 +109,7 @@ def deploy(
 
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings: run_deploy_cluster(settings, access), alone=f"deploy-{cluster}")
+    _run(lambda settings, telemetry: run_deploy_cluster(settings, access, telemetry), alone=f"deploy-{cluster}")
 
 
 def write_status(
@@ -121,7 +122,7 @@ def write_status(
 
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings: run_write_status(settings, access), alone=f"write-status-{cluster}")
+    _run(lambda settings, telemetry: run_write_status(settings, access, telemetry), alone=f"write-status-{cluster}")
 
 
 def named(source: str) -> tuple[str, Path]:
@@ -172,7 +173,7 @@ def said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "") -> None:
+def _run(role: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]], alone: str = "") -> None:
     """Run a role until SIGTERM or SIGINT; what ends it otherwise is one line and exit code 3.
 
     `alone` names a lock: of these roles, two on one data directory would take each other's socket, proxies or place.
@@ -180,13 +181,14 @@ def _run(role: Callable[[Settings], Coroutine[Any, Any, None]], alone: str = "")
     from streams.identity import lock  # noqa: PLC0415
     from streams.ports import Superseded  # noqa: PLC0415
     from streams.supervisor import SUPERSEDED  # noqa: PLC0415
+    from streams.telemetry.process import seen  # noqa: PLC0415
 
     settings = load_settings()
     configure_logs()
     _die_with_parent()
     try:
         with lock(settings.data, f"{alone}.lock") if alone else nullcontext():
-            asyncio.run(_until_signal(role(settings)))
+            asyncio.run(_until_signal(seen(settings.health_listen, lambda telemetry: role(settings, telemetry))))
     except Superseded as error:
         fail(str(error), SUPERSEDED)
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line

@@ -41,6 +41,7 @@ def _serve(settings: Settings, outside: Outside, environment: Mapping[str, str],
     from streams.sinks.local_envoy import checked, envoy_binary  # noqa: PLC0415
     from streams.sources.absent import note  # noqa: PLC0415
     from streams.standalone import Standalone  # noqa: PLC0415
+    from streams.telemetry.process import seen_together  # noqa: PLC0415
 
     outlive_the_reader()
     configure_logs()
@@ -53,7 +54,8 @@ def _serve(settings: Settings, outside: Outside, environment: Mapping[str, str],
         screen = Screen(settings.data / "logs", only, live=live)
         standalone = Standalone(settings, outside, environment, screen.say, screen.show)
         try:
-            asyncio.run(_until_signal(standalone.up(), lambda: screen.say("run", "ending")))
+            work = seen_together(settings.health_listen, standalone.health, standalone.up())
+            asyncio.run(_until_signal(work, lambda: screen.say("run", "ending")))
         finally:
             # In a loop of its own: a broker that was just being started is there by now, and a second Ctrl-C waits.
             asyncio.run(_undisturbed(standalone.down()))

@@ -15,6 +15,7 @@ import structlog
 from streams.kubernetes.cluster import Cluster, ClusterError, Conflict, Json, Target, Writable
 from streams.kubernetes.lease import RETRY, Election
 from streams.reminder import Reminder
+from streams.telemetry import Health
 
 _LOG = structlog.get_logger()
 LEASE: Final = Target("coordination.k8s.io", "Lease", "leases", "v1")
@@ -40,18 +41,41 @@ class Candidate:
         return LEASE._replace(namespace=self.namespace, name=self.name)
 
 
-async def lead(cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]]) -> None:
+@dataclass(slots=True)
+class _Standing:
+    """What this replica is; one that stands by waits for nothing, as long as it can tell that another is active."""
+
+    is_active: bool = False
+    trouble: str = "has not read the Lease yet"
+
+    def waits(self) -> str:
+        return "" if self.is_active else self.trouble
+
+
+async def lead(
+    cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]], health: Health | None = None
+) -> None:
     """Run `work` whenever this replica is active, for ever; cancelled, it lets go of the Lease. Raises as `work`."""
+    health, standing = health or Health(), _Standing()
+    health.activity = lambda: standing.is_active
+    with health.part("lease", standing.waits):
+        await _lead(cluster, candidate, work, standing)
+
+
+async def _lead(
+    cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]], standing: _Standing
+) -> None:
     election, reminder, task = Election(candidate.identity), Reminder(), None
     try:
         while True:
             try:
                 await _look(cluster, candidate, election)
+                standing.trouble = ""
             except (ClusterError, TimeoutError) as error:
-                words = str(error) or "the API server takes too long"
+                standing.trouble = words = str(error) or "the API server takes too long"
                 if reminder.is_due(words):
                     _LOG.warning("the Lease cannot be read or renewed now", lease=candidate.name, reason=words)
-            is_active = election.is_active(time.monotonic())
+            standing.is_active = is_active = election.is_active(time.monotonic())
             if is_active and task is None:
                 _LOG.info("this replica is active now", lease=candidate.name, identity=candidate.identity)
                 task = asyncio.ensure_future(work())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
@@ -16,7 +16,11 @@ from streams.codec import decode_convergence, dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
 from streams.reminder import Reminder
+from streams.telemetry import Telemetry
 from streams.topics import Topic, key, split_key
+
+if TYPE_CHECKING:
+    from streams.app import Membership
 
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
@@ -109,6 +113,7 @@ class ProjectOptions:
     partition: int = 0
     partitions: int = 1
     member: str = "projections-0"
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 class Crashed(RuntimeError):  # noqa: N818
@@ -122,6 +127,8 @@ class _Joins:
         self.proxies: dict[str, set[str]] = {}
         self.gateways: set[str] = set()
         self.wake = asyncio.Event()
+        self.waits = "joins its group"
+        """For what, before rows can be written."""
 
     def joined(self, before: bytes | None, record: Record) -> bytes | None:
         """See `joined`; only a key that names a proxy of a gateway makes a row."""
@@ -165,7 +172,7 @@ async def project(options: ProjectOptions) -> None:
 
     Raises Unavailable when Kafka cannot be reached at the start, Crashed when the host ends.
     """
-    from streams.app import Membership, maximum_table  # noqa: PLC0415  slow to import
+    from streams.app import Membership  # noqa: PLC0415  slow to import
 
     joins = _Joins()
     membership = Membership(
@@ -177,6 +184,12 @@ async def project(options: ProjectOptions) -> None:
         options.partitions,
         options.log.security,
     )
+    with options.telemetry.health.part("table", lambda: joins.waits):
+        await _joined(options, membership, joins)
+
+
+async def _joined(options: ProjectOptions, membership: Membership, joins: _Joins) -> None:
+    from streams.app import maximum_table  # noqa: PLC0415  slow to import
 
     def read(start: int) -> AsyncIterator[list[Record]]:
         return options.log.read(Topic.REPORTS, options.partition, start)
@@ -185,6 +198,7 @@ async def project(options: ProjectOptions) -> None:
         maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, crashed),
         asyncio.TaskGroup() as tasks,
     ):
+        joins.waits = ""
         tasks.create_task(_write(options, table, joins), name="convergence")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
@@ -202,6 +216,7 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
                 reached = await _reached(options)
+                joins.waits = ""
                 while True:
                     names = await joins.take()
                     rows = {name: _record(options, table, joins, reached, name) for name in names}
@@ -214,6 +229,7 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                     backoff.reset()
                     written |= changed
         except LogError as error:
+            joins.waits = str(error)
             if reminder.is_due(str(error)):
                 _LOG.warning("convergence waits for the log", reason=str(error))
             await backoff.wait()

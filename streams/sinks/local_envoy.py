@@ -23,6 +23,7 @@ from streams.ports import Log, LogError
 from streams.process import Process, reap, recall, remember, spawn, words
 from streams.reminder import Reminder
 from streams.sinks.bootstrap import bootstrap
+from streams.telemetry import Telemetry
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 
@@ -94,6 +95,7 @@ class DeployOptions:
     token: Callable[[str], str]
     concurrency: int = 1
     partition: int = 0
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 @dataclass(slots=True)
@@ -117,13 +119,16 @@ class Deployer:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stays: dict[str, str] = field(default_factory=dict)
     """Why a proxy that is not wanted cannot be ended, as far as it was told."""
+    waits: str = "reads penstock.infra"
+    """For what, until the log told which proxies are wanted."""
 
     async def follow(self, log: Log) -> None:
         """Follow the log and keep proxies running, for ever. Until the log answers, what ran before is wanted."""
         self.wanted = {str(data["gateway"]) for data in _records(self.options.directory)}
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._wants(log), name="deployer-wants")
-            tasks.create_task(self._keep(), name="deployer-keep")
+        with self.options.telemetry.health.part("infra", lambda: self.waits):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._wants(log), name="deployer-wants")
+                tasks.create_task(self._keep(), name="deployer-keep")
 
     async def _wants(self, log: Log) -> None:
         reminder, backoff = Reminder(), Backoff()
@@ -132,7 +137,9 @@ class Deployer:
                 async for batch in follow_table(log, Topic.INFRA, self.options.partition):
                     backoff.reset()
                     self._take(batch)
+                    self.waits = ""
             except LogError as error:
+                self.waits = str(error)
                 if reminder.is_due(str(error)):
                     _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
                 await backoff.wait()

@@ -26,6 +26,7 @@ from streams.sources.logged import SOURCE, Logged, Place
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
 from streams.sources.writing import PATIENCE_SECONDS, Writers
+from streams.telemetry import Telemetry
 
 _LOG = structlog.get_logger()
 _DEBOUNCE_MS = 20
@@ -53,6 +54,7 @@ class FilesOptions:
     domain: str = "default"
     partition: int = 0
     allow_empty: bool = False
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
@@ -71,7 +73,7 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     async def stretch(journal: Journal) -> None:
         await _Source(directory, journal, sealer).run()
 
-    await keep_writing(log, place, options.now, stretch)
+    await keep_writing(log, place, options.now, stretch, options.telemetry)
 
 
 @dataclass(slots=True)
@@ -93,6 +95,7 @@ class _Source:
         await asyncio.to_thread(self.directory.look)
         self.directory.compare(self.logged.objects.keys())
         await self._append(self.directory.refs() | self.logged.objects.keys())
+        self.journal.waits = ""
         self.directory.held &= self.logged.objects.keys()
         collector.trim()
         async for paths in _events(self.directory):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -15,6 +15,7 @@ from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
 from streams.sources.logged import Logged, Place, logged, writer_of
+from streams.telemetry import Telemetry
 from streams.topics import Topic
 
 _LOG = structlog.get_logger()
@@ -37,6 +38,9 @@ class Journal:
     number: int = 0
     tried: frozenset[str] = frozenset()
     """The ids of the change sets that it tried to write last: whether these arrived is not always known."""
+    waits: str = "is compared with what the log says"
+    """For what, until the source has brought the log to the world once."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def append(self, groups: Iterable[Group]) -> None:
         """Write each group as a change set, all in one transaction. Raises LogError.
@@ -63,14 +67,42 @@ class Journal:
         return ChangeSet(place.domain, place.cluster, place.source, name, time, actor, tuple(changes))
 
 
+@dataclass(slots=True)
+class _Standing:
+    """How far a source came."""
+
+    place: Place
+    telemetry: Telemetry
+    journal: Journal | None = None
+    trouble: str = "waits for its place in the log"
+
+    def waits(self) -> str:
+        """For what; "" when the log says all that it sees."""
+        if self.journal is None:
+            return self.trouble
+        return self.journal.waits and f"cluster {self.place.cluster} {self.journal.waits}"
+
+
 async def keep_writing(
-    log: Log, place: Place, now: Callable[[], str], stretch: Callable[[Journal], Awaitable[None]]
+    log: Log,
+    place: Place,
+    now: Callable[[], str],
+    stretch: Callable[[Journal], Awaitable[None]],
+    telemetry: Telemetry | None = None,
 ) -> None:
     """Call `stretch` with a journal, again after every trouble with the log, for ever.
 
     Raises Superseded when another writer of the cluster took over.
     """
-    reminder, backoff, seconds = Reminder(), Backoff(), TRANSACTION_SECONDS
+    standing = _Standing(place, telemetry or Telemetry())
+    with standing.telemetry.health.part("log", standing.waits):
+        await _keep_writing(log, standing, now, stretch)
+
+
+async def _keep_writing(
+    log: Log, standing: _Standing, now: Callable[[], str], stretch: Callable[[Journal], Awaitable[None]]
+) -> None:
+    place, reminder, backoff, seconds = standing.place, Reminder(), Backoff(), TRANSACTION_SECONDS
     journal: Journal | None = None
     fenced: Journal | None = None
     while True:
@@ -80,7 +112,8 @@ async def keep_writing(
                 # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
                 fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
             async with log.writer(writer_of(place.domain, place.cluster), seconds) as writer:
-                journal = Journal(place, writer, await logged(log, place.cluster, place.partition), now)
+                found = await logged(log, place.cluster, place.partition)
+                standing.journal = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
                 backoff.reset()
                 await stretch(journal)
         except Superseded:
@@ -88,9 +121,11 @@ async def keep_writing(
         except Fenced as error:
             _LOG.warning("the source lost its place in the log", cluster=place.cluster, reason=str(error))
             fenced = journal
+            standing.journal, standing.trouble = None, str(error)
             await asyncio.sleep(_FENCED_SECONDS)
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
+            standing.journal, standing.trouble = None, str(error)
             if reminder.is_due(str(error)):
                 _LOG.warning("the source waits for the log", cluster=place.cluster, reason=str(error))
             await backoff.wait()

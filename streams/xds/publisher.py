@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -19,6 +19,7 @@ from streams.backoff import Backoff
 from streams.codec import decode_fragment
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
+from streams.telemetry import Telemetry
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
@@ -49,6 +50,7 @@ class PublishOptions:
     """Where the sealing key is, for what is told of one that does not fit."""
     bind: str = ""
     """The address of listeners: what was rejected for another one is tried again."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 async def publish(
@@ -66,33 +68,59 @@ async def publish(
     court = Court(options.envoy, sealer) if options.envoy is not None else None
     judge = Judge(Bench(log, court, options.now, options.domain, options.partition, options.bind), publication)
     publication.on_rejection = judge.heard
-    async with serve(publication, options.address, options.access) as port, asyncio.TaskGroup() as tasks:
-        ready(port)
-        tasks.create_task(_follow(log, sealer, publication, options), name="publisher-follow")
-        tasks.create_task(reports.write(log), name="publisher-reports")
-        tasks.create_task(judge.run(), name="publisher-judge")
+    follower = _Follower(log, sealer, publication, options)
+    with options.telemetry.health.part("state", follower.waiting):
+        async with (
+            serve(publication, options.address, options.access) as port,
+            asyncio.TaskGroup() as tasks,
+        ):
+            ready(port)
+            tasks.create_task(follower.run(), name="publisher-follow")
+            tasks.create_task(reports.write(log), name="publisher-reports")
+            tasks.create_task(judge.run(), name="publisher-judge")
 
 
-async def _follow(log: Log, sealer: Sealer, publication: Publication, options: PublishOptions) -> None:
-    saver = Saver(SnapshotFile(options.snapshot, sealer), publication)
-    heard = False
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(saver.run(), name="publisher-snapshot")
-        reminder, backoff = Reminder(), Backoff()
-        while True:
-            try:
-                async for batch in follow_table(log, Topic.XDS, options.partition):
-                    heard = True
-                    backoff.reset()
-                    saver.offer(_take(batch, publication), batch.progress)
-            except LogError as error:
-                # Only now: a large one takes seconds to read.
-                if not heard and (stored := await asyncio.to_thread(load, options.snapshot, sealer)) is not None:
-                    publication.restore(stored.fragments, stored.offset)
-                heard = True
-                if reminder.is_due(str(error)):
-                    _LOG.warning("serving the last state until the log answers", reason=str(error))
-                await backoff.wait()
+@dataclass(slots=True)
+class _Follower:
+    log: Log
+    sealer: Sealer
+    publication: Publication
+    options: PublishOptions
+    is_caught_up: bool = False
+    """Whether the log was read to its end, once."""
+    trouble: str = ""
+
+    def waiting(self) -> str:
+        """What there is to wait for. With the log away the last state is served, and nothing waited for."""
+        if self.is_caught_up or self.publication.is_loaded:
+            return ""
+        return self.trouble or "reads penstock.xds"
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        saver = Saver(SnapshotFile(self.options.snapshot, self.sealer), self.publication)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(saver.run(), name="publisher-snapshot")
+            reminder, backoff = Reminder(), Backoff()
+            while True:
+                try:
+                    async for batch in follow_table(self.log, Topic.XDS, self.options.partition):
+                        backoff.reset()
+                        saver.offer(_take(batch, self.publication), batch.progress)
+                        self.is_caught_up, self.trouble = True, ""
+                except LogError as error:
+                    await self._restore()
+                    self.trouble = str(error)
+                    if reminder.is_due(str(error)):
+                        _LOG.warning("serving the last state until the log answers", reason=str(error))
+                    await backoff.wait()
+
+    async def _restore(self) -> None:
+        """At the first trouble, unless the log answered before: a large one takes seconds to read."""
+        if self.is_caught_up or self.trouble:
+            return
+        if (stored := await asyncio.to_thread(load, self.options.snapshot, self.sealer)) is not None:
+            self.publication.restore(stored.fragments, stored.offset)
 
 
 def _take(batch: Batch, publication: Publication) -> Rows:

@@ -78,6 +78,11 @@ class Publication:
             found.offset = self._offset
         return found
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a state to serve: the log's, or the last one that was."""
+        return self._loaded.is_set()
+
     def admit(self, fragment: Fragment) -> None:
         """Raises Garbage for what `apply` could not serve."""
         admit(fragment, self._sealer, self._key_file)

@@ -57,6 +57,8 @@ def tells(environment: dict[str, str], *words: str) -> str:
         ("LOG_JSON", "perhaps", "give true or false"),
         ("PROXIES", "cloud", "give local or kubernetes"),
         ("XDS_LISTEN", "host", "give host:port"),
+        ("HEALTH_LISTEN", "8080", "give host:port, with a port from 1 to 65535, or unix:PATH"),
+        ("HEALTH_LISTEN", "unix:relative", "give host:port"),
         ("XDS_LISTEN", "host:0", "give host:port"),
         ("XDS_ADDRESS", "https://host:1", "give host:port"),
     ],

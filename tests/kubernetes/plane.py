@@ -22,6 +22,7 @@ from streams.ports import Outgoing
 from streams.sinks.status.role import StatusOptions, write_statuses
 from streams.sources.kubernetes.lookups import lookups
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
+from streams.telemetry import Telemetry
 from streams.topics import Topic, key
 from tests.kubernetes.stage import RealStage
 
@@ -57,13 +58,15 @@ class Plane:
     stage: RealStage
     log: MemoryLog = field(default_factory=MemoryLog)
     engine: Engine = field(default_factory=lambda: Engine(_SEALER, EngineSettings()))
+    watcher: Telemetry = field(default_factory=Telemetry)
+    status_writer: Telemetry = field(default_factory=Telemetry)
 
     def __post_init__(self) -> None:
         self.cluster = Counting(self.stage.cluster)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        options = KubernetesOptions("east", now, wanted=lambda: lookups(self.log))
+        options = KubernetesOptions("east", now, wanted=lambda: lookups(self.log), telemetry=self.watcher)
         async with _task(watch_cluster(self.log, _SEALER, self.stage.cluster, options)):
             yield
 
@@ -82,7 +85,8 @@ class Plane:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         options = StatusOptions(
-            "east", frozenset({CONTROLLER}), lambda: datetime.now(UTC).isoformat(timespec="seconds")[:19] + "Z"
+            "east", frozenset({CONTROLLER}), lambda: datetime.now(UTC).isoformat(timespec="seconds")[:19] + "Z",
+            telemetry=self.status_writer,
         )
         async with _task(write_statuses(self.log, self.cluster, options)):
             yield

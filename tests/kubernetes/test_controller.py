@@ -20,6 +20,7 @@ from tests.kubernetes.authorized import AuthorizingServer
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.test_served import applied
 from tests.support.running import START_SECONDS, Running, free_port, pid_of, processes, tidy, until
+from tests.telemetry.asked import readiness
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.timeout(300)]
 _API = "/apis/gateway.networking.k8s.io/v1"
@@ -97,23 +98,28 @@ def conditions(server: AuthorizingServer, path: str) -> dict[str, str]:
     return {one["type"]: one["reason"] for owner in owners for one in owner.get("conditions") or ()}
 
 
-def started(server: AuthorizingServer, tmp_path: Path, address: str) -> Running:
+def started(server: AuthorizingServer, tmp_path: Path, address: str, health: int) -> Running:
     return Running(
         "--cluster", "east", "--kubeconfig", str(server.restricted()), "--data", str(tmp_path / "data"), "--plain",
         command="controller", out=tmp_path / "out",
         env={
             "PENSTOCK_XDS_ADDRESS": address, "PENSTOCK_XDS_LISTEN": address, "HERE": str(tmp_path),
-            "PENSTOCK_LEASE_NAMESPACE": "penstock-system",
+            "PENSTOCK_LEASE_NAMESPACE": "penstock-system", "PENSTOCK_HEALTH_LISTEN": f"127.0.0.1:{health}",
         },
     )  # fmt: skip
 
 
 def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: AuthorizingServer, tmp_path: Path) -> None:
     deployment = of("deployments", "gw", "/apis/apps/v1")
+    health = free_port()
     with tidy(tmp_path):
         address = f"127.0.0.1:{free_port()}"
-        run = started(server, tmp_path, address)
+        run = started(server, tmp_path, address, health)
         until(lambda: conditions(server, _CLASS).get("Accepted") == "Accepted", START_SECONDS, run.text)
+        until(lambda: readiness(health)[0] == 200, says=lambda: f"{readiness(health)} {run.text()}")
+        roles = readiness(health)[1]["roles"]
+        led = {name for name, one in roles.items() if one.get("active")}
+        assert led == {"watch", "resolve", "write-status", "deploy"}, roles
         found = called(server, "GET", _CLASS)["status"]["supportedFeatures"]
         assert [one["name"] for one in found] == list(FEATURES)
         applied(server, GATEWAY.format(name="gw", port=80), _HTTPS.format(name="gw2", port=443), route("one"))

@@ -11,6 +11,7 @@ import pytest
 
 from streams.kubernetes import lease
 from streams.kubernetes.leading import Candidate, lead
+from streams.telemetry import Health
 from tests.kubernetes.bed.server import ApiServerProcess
 from tests.kubernetes.stage import RealStage, real_stage
 
@@ -24,7 +25,9 @@ async def stage(api_server: ApiServerProcess) -> AsyncIterator[RealStage]:
 
 
 @asynccontextmanager
-async def replica(stage: RealStage, name: str, active: list[str]) -> AsyncIterator[asyncio.Task[None]]:
+async def replica(
+    stage: RealStage, name: str, active: list[str], health: Health | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """`active` holds who works now."""
 
     async def work() -> None:
@@ -34,7 +37,8 @@ async def replica(stage: RealStage, name: str, active: list[str]) -> AsyncIterat
         finally:
             active.remove(name)
 
-    task = asyncio.create_task(lead(stage.cluster, Candidate(stage.namespace, "role", name), work))  # type: ignore[arg-type]
+    candidate = Candidate(stage.namespace, "role", name)
+    task = asyncio.create_task(lead(stage.cluster, candidate, work, health))  # type: ignore[arg-type]
     try:
         yield task
     finally:
@@ -84,3 +88,19 @@ async def test_work_that_fails_ends_the_role(stage: RealStage) -> None:
     with pytest.raises(RuntimeError, match="a defect"):
         async with asyncio.timeout(30):
             await lead(stage.cluster, Candidate(stage.namespace, "role", "a"), work)  # type: ignore[arg-type]
+
+
+async def test_who_stands_by_is_ready_and_says_that_another_is_active(stage: RealStage) -> None:
+    active: list[str] = []
+    first, second = Health(), Health()
+    async with replica(stage, "a", active, first) as one:
+        assert not first.readiness()["ready"]
+        await becomes(active, "a")
+        async with replica(stage, "b", active, second):
+            async with asyncio.timeout(30):
+                while not second.readiness()["ready"]:
+                    await asyncio.sleep(0.05)
+            assert [health.readiness()["active"] for health in (first, second)] == [True, False]
+            one.cancel()
+            await becomes(active, "b")
+            assert second.readiness() == {"ready": True, "active": True, "waiting": {}}

@@ -40,6 +40,7 @@ from streams.sinks.kubernetes.objects import (
 )
 from streams.sinks.kubernetes.overlay import contains
 from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy
+from streams.telemetry import Telemetry
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 
@@ -83,6 +84,7 @@ class DeployOptions:
     cluster: str
     template: Template
     partition: int = 0
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 @dataclass(slots=True)
@@ -100,14 +102,22 @@ class Deployer:
     applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
     """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: str = "reads penstock.infra"
+    """For what, until the log told which proxies are wanted."""
 
     async def follow(self, log: Log) -> None:
         """Follow the log and the cluster, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._wants(log), name="deployer-wants")
-            for kind in WATCHED:
-                tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
-            tasks.create_task(self._keep(), name="deployer-keep")
+        health = self.options.telemetry.health
+        with health.part("infra", lambda: self.waits), health.part("cluster", self._unlisted):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._wants(log), name="deployer-wants")
+                for kind in WATCHED:
+                    tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
+                tasks.create_task(self._keep(), name="deployer-keep")
+
+    def _unlisted(self) -> str:
+        names = sorted(kind.name for kind in WATCHED if kind not in self.listed)
+        return f"lists {', '.join(names)}" if names else ""
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
 
@@ -118,7 +128,9 @@ class Deployer:
                 async for batch in follow_table(log, Topic.INFRA, self.options.partition):
                     backoff.reset()
                     self._take(batch)
+                    self.waits = ""
             except LogError as error:
+                self.waits = str(error)
                 if reminder.is_due(str(error)):
                     _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
                 await backoff.wait()

@@ -24,6 +24,7 @@ from streams.kubernetes.following import Following
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
 from streams.sinks.status.writer import MANAGER, Current, StatusWriter, Write, current
+from streams.telemetry import Telemetry
 from streams.topics import Topic, split_key
 from streams.view import Batch, follow_table, read_table
 
@@ -51,6 +52,7 @@ class StatusOptions:
     now: Callable[[], str]
     partition: int = 0
     clock: Callable[[], float] = time.monotonic
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 async def write_statuses(log: Log, cluster: StatusCluster, options: StatusOptions) -> None:
@@ -58,14 +60,16 @@ async def write_statuses(log: Log, cluster: StatusCluster, options: StatusOption
     writer = StatusWriter(options.cluster, options.controllers, options.now)
     role = _Role(log, cluster, options, writer)
     following: Following[Current] = Following(options.cluster, cluster, role)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(role.patiently(role.follow_statuses))
-        tasks.create_task(role.patiently(role.follow_convergence))
-        tasks.create_task(role.patiently(role.learn))
-        for kind in WRITTEN:
-            tasks.create_task(following.kind(kind))
-        for _ in range(_WORKERS):
-            tasks.create_task(role.work())
+    health = options.telemetry.health
+    with health.part("statuses", lambda: role.waits), health.part("cluster", role.unlisted):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(role.patiently(role.follow_statuses))
+            tasks.create_task(role.patiently(role.follow_convergence))
+            tasks.create_task(role.patiently(role.learn))
+            for kind in WRITTEN:
+                tasks.create_task(following.kind(kind))
+            for _ in range(_WORKERS):
+                tasks.create_task(role.work())
 
 
 @dataclass(slots=True)
@@ -76,6 +80,10 @@ class _Role:
     writer: StatusWriter
     progress: int = -1
     """Up to which offset the wanted statuses are known."""
+    waits: str = "reads penstock.status"
+    """For what, until the log told which statuses are wanted."""
+    missing: set[str] = field(default_factory=lambda: {kind.name for kind in WRITTEN})
+    """Kinds that were not listed yet."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     targets: dict[Ref, Target] = field(default_factory=dict)
     reminders: dict[str, Reminder] = field(default_factory=dict)
@@ -85,6 +93,10 @@ class _Role:
     def has_any(self, _: Target) -> bool:
         """A status is lost with its object: nothing is."""
         return False
+
+    def unlisted(self) -> str:
+        """Which kinds are still to be listed, in words."""
+        return f"lists {', '.join(sorted(self.missing))}" if self.missing else ""
 
     @property
     def unread(self) -> list[str]:
@@ -102,6 +114,7 @@ class _Role:
     def listed(self, target: Target, found: Mapping[Ref, Current]) -> None:
         """See `Hearer`."""
         self.writer.listed(target.group, target.kind, found, self._at())
+        self.missing.discard(target.kind)
         self.changed.set()
 
     def seen(self, ref: Ref, value: Current | None) -> None:
@@ -120,6 +133,7 @@ class _Role:
             try:
                 return await follow(backoff)
             except LogError as error:
+                self.waits = str(error)
                 if reminder.is_due(str(error)):
                     _LOG.warning("statuses stay as they are until the log answers", reason=str(error))
                 await backoff.wait()
@@ -129,7 +143,7 @@ class _Role:
         async for batch in follow_table(self.log, Topic.STATUS, self.options.partition):
             backoff.reset()
             self._take(batch)
-            self.progress = batch.progress
+            self.progress, self.waits = batch.progress, ""
             self.changed.set()
 
     async def follow_convergence(self, backoff: Backoff) -> None:

@@ -29,6 +29,7 @@ from streams.sources.journal import Journal, keep_writing
 from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.logged import Place
+from streams.telemetry import Telemetry
 
 SOURCE = "kubernetes"
 _NUMBER = re.compile(r"\[\d+]")
@@ -54,6 +55,7 @@ class KubernetesOptions:
     limit: int = PAGE
     kinds: tuple[Kind, ...] = KINDS
     wanted: Wanted | None = None
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: KubernetesOptions) -> None:
@@ -63,12 +65,13 @@ async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: Kub
     async def stretch(journal: Journal) -> None:
         whole = tuple(kind for kind in options.kinds if (kind.group, kind.name) not in ON_REQUEST)
         source = _Source(cluster, options, sealer, Mirror(journal.logged, options.cluster, whole, sealer), journal)
-        try:
-            await source.run(whole)
-        except ExceptionGroup as group:
-            raise _first(group) from None
+        with options.telemetry.health.part("cluster", source.unlisted):
+            try:
+                await source.run(whole)
+            except ExceptionGroup as group:
+                raise _first(group) from None
 
-    await keep_writing(log, place, options.now, stretch)
+    await keep_writing(log, place, options.now, stretch, options.telemetry)
 
 
 @dataclass(slots=True)
@@ -111,6 +114,8 @@ class _Source:
                     collector.trim()
                     is_first = False
                 continue
+            if not self.mirror.unread:
+                self.journal.waits = ""
             wait = self.mirror.next() - self.options.clock()
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(wait, 0.0) if wait < inf else None):
@@ -144,6 +149,10 @@ class _Source:
     def has_any(self, target: Target) -> bool:
         """See `Hearer`."""
         return self.mirror.has_any(target)
+
+    def unlisted(self) -> str:
+        """Which kinds are still to be read, in words."""
+        return f"lists {', '.join(self.mirror.unread)}" if self.mirror.unread else ""
 
     @property
     def unread(self) -> list[str]:
