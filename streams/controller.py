@@ -150,7 +150,7 @@ class _Led:
         name = f"penstock-{self.role}-{self.settings.domain}-{self.access.cluster}"
         identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
         candidate = Candidate(namespace, name.lower().replace("_", "-")[:253].rstrip("-."), identity)
-        await lead(server, candidate, work, self.telemetry.health)
+        await lead(server, candidate, work, self.telemetry)
 
 
 def _seconds() -> str:

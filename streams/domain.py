@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ from streams.codec import (
 from streams.continuity import BEGIN_ANEW, refuse
 from streams.ports import Log, LogBehind, LogError, Outgoing, Record, Writer
 from streams.rejected import rejected_offsets, rejection
+from streams.telemetry import Telemetry
+from streams.telemetry.metrics import REJECTED, RESOLVED, STAGE
 from streams.topics import OPENING, OUTPUTS, Topic, key
 from streams.updates import decode_update
 from streams.view import Table, read_table
@@ -72,6 +74,7 @@ class DomainOptions:
     partition: int = 0
     version: str = ""
     clock: Callable[[], str] = now
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 @dataclass(slots=True)
@@ -181,12 +184,13 @@ class Domain:
     async def _apply(self, records: Sequence[Record]) -> None:
         held = self._ours()
         outgoing: list[Iterable[Outgoing]] = []
+        taken: list[Record] = []
         for record in records:
             if record.offset < held.following:
                 continue
             held.following = record.offset + 1
             try:
-                outgoing.append(self._records(held, record))
+                outgoing.append(self._records(held, record, taken))
             except DomainStopped:
                 # What came before is good: it is written, and the domain stops exactly here.
                 await held.writer.write(chain.from_iterable(outgoing))
@@ -194,6 +198,14 @@ class Domain:
             # A burst must not hold up heartbeats: other tasks get their turn between change sets.
             await asyncio.sleep(0)
         await held.writer.write(chain.from_iterable(outgoing))
+        self._tell(taken)
+
+    def _tell(self, resolved: Sequence[Record]) -> None:
+        """Their outputs can be read now."""
+        telemetry = self._options.telemetry
+        for record in resolved:
+            telemetry.meters.count(RESOLVED)
+            telemetry.meters.observe(STAGE, telemetry.time() - record.timestamp / 1000, "resolve")
 
     def _ours(self) -> _Held:
         if self._held is None:
@@ -201,7 +213,8 @@ class Domain:
             raise RuntimeError(msg)
         return self._held
 
-    def _records(self, held: _Held, record: Record) -> Iterable[Outgoing]:
+    def _records(self, held: _Held, record: Record, taken: list[Record]) -> Iterable[Outgoing]:
+        """What a record is to write; one that was applied is `taken`."""
         options = self._options
         try:
             change_set = None if record.offset in held.rejected else decode_change_set(record)
@@ -209,10 +222,12 @@ class Domain:
             raise DomainStopped(str(error)) from error
         except Garbage as error:
             _LOG.warning("a record was rejected", offset=record.offset, reason=str(error))
+            options.telemetry.meters.count(REJECTED)
             return [rejection(record, str(error)), *self._skip(held, record)]
         if change_set is None:
             return self._skip(held, record)
         update = held.engine.apply(change_set, record.offset)
+        taken.append(record)
         for warning in update.warnings:
             _LOG.warning(warning, offset=record.offset)
         self.wake_at = update.wake_at

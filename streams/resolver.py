@@ -20,6 +20,7 @@ from streams.host import Host
 from streams.kafka import KafkaLog
 from streams.ports import Log, LogError
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import RESOLVED_OFFSET
 
 _LOG = structlog.get_logger()
 _POLL_SECONDS = 1.0
@@ -65,6 +66,7 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
     adapter = resolver_host if options.host == "faust" else group_host
     health = options.telemetry.health
     health.activity = host.is_active
+    options.telemetry.meters.ask(RESOLVED_OFFSET, lambda: max(host.offsets().values(), default=-1))
     with health.part("domain", host.waiting):
         await _hosted(options, host, adapter(membership, host), ready)
 
@@ -91,7 +93,7 @@ def _domain(options: ResolveOptions, partition: int) -> Domain:
     return Domain(
         options.continued(options.log),
         lambda: Engine(options.sealer, options.engine),
-        DomainOptions(options.domain, partition, VERSION),
+        DomainOptions(options.domain, partition, VERSION, telemetry=options.telemetry),
     )
 
 

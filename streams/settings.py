@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         "local", description="Where proxies run, for the resolver: local or kubernetes."
     )
     proxy_image: str = Field("", description="Image of proxies in Kubernetes; empty: the Envoy that is tested with.")
-    health_listen: HealthEndpoint = Field("", description="host:port for /healthz and /readyz; empty: none.")
+    health_listen: HealthEndpoint = Field("", description="host:port for /healthz, /readyz and /metrics; empty: none.")
     xds_listen: Endpoint = Field("", description="host:port on which config is served; empty: a unix socket.")
     xds_address: Endpoint = Field("", description="host:port where proxies in Kubernetes get their config.")
     xds_certificate: Path | None = Field(

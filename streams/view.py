@@ -34,6 +34,8 @@ class Batch:
     rows: dict[str, Record | None]
     progress: int
     snapshot: bool
+    closings: tuple[Record, ...] = ()
+    """The progress records that closed its updates; of a snapshot none."""
 
 
 @dataclass(slots=True)
@@ -84,15 +86,15 @@ class _Fold:
             # Else a follower would know every row that ever was. What repeats it later stands at no greater position.
             self.forgotten = max(self.forgotten, self.gone.pop(next(iter(self.gone))))
 
-    def close(self, records: list[Record], rows: dict[str, Record | None]) -> bool:
-        """Take records; rows of updates that are whole now go to `rows`. Answers whether any update closed."""
-        closed = False
+    def close(self, records: list[Record], rows: dict[str, Record | None]) -> list[Record]:
+        """Take records; rows of updates that are whole now go to `rows`. Answers what closed updates."""
+        closings = []
         for record in records:
             if self.take(record):
                 rows.update(self.waiting)
                 self.waiting = {}
-                closed = True
-        return closed
+                closings.append(record)
+        return closings
 
 
 async def read_table(log: Log, topic: Topic, partition: int, under: str = "") -> Table:
@@ -149,8 +151,8 @@ async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[
             async for records in followed:
                 if sequence.misses(records):
                     break
-                if fold.close(records, rows):
-                    yield Batch(_taken(rows), fold.closed[0], snapshot=False)
+                if closings := fold.close(records, rows):
+                    yield Batch(_taken(rows), fold.closed[0], snapshot=False, closings=tuple(closings))
 
 
 def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:

@@ -1,4 +1,4 @@
-"""The reference pages, made from settings, topics, commands, models: `python -m streams.cli.reference` writes them."""
+"""The reference pages, made from what the code says: `python -m streams.cli.reference` writes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from streams.cli.commands import app
 from streams.cli.compatibility import page
 from streams.settings import Settings
+from streams.telemetry.metrics import METRICS
 from streams.topics import topic_specs
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "reference"
@@ -35,7 +36,13 @@ else runs has no row.
 
 def pages() -> dict[str, str]:
     """File name -> text of every page."""
-    return {"settings.md": _settings(), "topics.md": _topics(), "commands.md": _commands(), "kgateway.md": page()}
+    return {
+        "settings.md": _settings(),
+        "topics.md": _topics(),
+        "commands.md": _commands(),
+        "metrics.md": _metrics(),
+        "kgateway.md": page(),
+    }
 
 
 def _settings() -> str:
@@ -53,6 +60,23 @@ def _topics() -> str:
         config = ", ".join(f"{name}={value}" for name, value in sorted(spec.config.items()))
         lines.append(f"| `{spec.name}` | {config} |")
     return "\n".join(lines) + "\n" + _UPDATES
+
+
+def _metrics() -> str:
+    lines = [
+        "# Metrics",
+        "",
+        "At `/metrics` of `PENSTOCK_HEALTH_LISTEN`, for Prometheus. Every series has the label `role`, and `cluster`",
+        "where the role is for one; a series is there once there was something to tell. Each process tells of its",
+        "memory, CPU time and files, too (`process_*`).",
+        "",
+        "| metric | kind | labels | roles | what it is |",
+        "|---|---|---|---|---|",
+    ]
+    for one in METRICS:
+        labels, roles = (", ".join(f"`{name}`" for name in names) for names in (one.labels, one.roles))
+        lines.append(f"| `{one.name}` | {one.kind} | {labels} | {roles} | {one.help} |")
+    return "\n".join(lines) + "\n"
 
 
 def _commands() -> str:

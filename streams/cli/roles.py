@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Container, Coroutine, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -60,20 +60,20 @@ def watch(
         if cluster is not None or kubeconfig is not None:
             fail("a directory and a Kubernetes cluster are two sources: run one `penstock watch` for each", 2)
         name, directory = named(source)
-        _run(lambda settings, telemetry: run_watch(settings, name, directory, telemetry))
+        _run(_Name("watch", name), lambda settings, telemetry: run_watch(settings, name, directory, telemetry))
         return
     if cluster is None:
         fail("name a directory, or a Kubernetes cluster with --cluster NAME (and --kubeconfig PATH outside of it)", 2)
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings, telemetry: run_watch_cluster(settings, access, telemetry))
+    _run(_Name("watch", cluster), lambda settings, telemetry: run_watch_cluster(settings, access, telemetry))
 
 
 def resolve() -> None:
     """The resolver."""
     from streams.main import run_resolve  # noqa: PLC0415
 
-    _run(run_resolve, alone="resolve")
+    _run(_Name("resolve"), run_resolve, is_alone=True)
 
 
 def project() -> None:
@@ -82,14 +82,14 @@ def project() -> None:
 
     # Not deploy, which could go behind too: its Envoys would inherit it.
     os.nice(_BEHIND)
-    _run(run_project, alone="project")
+    _run(_Name("project"), run_project, is_alone=True)
 
 
 def publish() -> None:
     """The publisher."""
     from streams.main import run_publish  # noqa: PLC0415
 
-    _run(run_publish, alone="publish")
+    _run(_Name("publish"), run_publish, is_alone=True)
 
 
 def deploy(
@@ -103,13 +103,17 @@ def deploy(
 
         if kubeconfig is not None or context:
             fail("name the cluster with --cluster NAME, as its `penstock watch` does", 2)
-        _run(run_deploy, alone="deploy")
+        _run(_Name("deploy"), run_deploy, is_alone=True)
         return
     from streams.controller import Access, run_deploy_cluster  # noqa: PLC0415
 
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings, telemetry: run_deploy_cluster(settings, access, telemetry), alone=f"deploy-{cluster}")
+    _run(
+        _Name("deploy", cluster),
+        lambda settings, telemetry: run_deploy_cluster(settings, access, telemetry),
+        is_alone=True,
+    )
 
 
 def write_status(
@@ -122,7 +126,11 @@ def write_status(
 
     check_cluster(cluster)
     access = Access(cluster, kubeconfig, context)
-    _run(lambda settings, telemetry: run_write_status(settings, access, telemetry), alone=f"write-status-{cluster}")
+    _run(
+        _Name("write-status", cluster),
+        lambda settings, telemetry: run_write_status(settings, access, telemetry),
+        is_alone=True,
+    )
 
 
 def named(source: str) -> tuple[str, Path]:
@@ -173,10 +181,29 @@ def said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _run(role: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]], alone: str = "") -> None:
+class _Name(NamedTuple):
+    """A role, and the cluster that it is for, where it is for one."""
+
+    role: str
+    cluster: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of its metrics."""
+        return {"role": self.role, **({"cluster": self.cluster} if self.cluster else {})}
+
+    @property
+    def lock(self) -> str:
+        """The file that says that it runs."""
+        return f"{'-'.join(filter(None, self))}.lock"
+
+
+def _run(
+    name: _Name, role: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]], *, is_alone: bool = False
+) -> None:
     """Run a role until SIGTERM or SIGINT; what ends it otherwise is one line and exit code 3.
 
-    `alone` names a lock: of these roles, two on one data directory would take each other's socket, proxies or place.
+    Two of a role that `is_alone` on one data directory would take each other's socket, proxies or place.
     """
     from streams.identity import lock  # noqa: PLC0415
     from streams.ports import Superseded  # noqa: PLC0415
@@ -187,8 +214,9 @@ def _run(role: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]], alone
     configure_logs()
     _die_with_parent()
     try:
-        with lock(settings.data, f"{alone}.lock") if alone else nullcontext():
-            asyncio.run(_until_signal(seen(settings.health_listen, lambda telemetry: role(settings, telemetry))))
+        with lock(settings.data, name.lock) if is_alone else nullcontext():
+            work = seen(settings.health_listen, lambda telemetry: role(settings, telemetry), name.labels)
+            asyncio.run(_until_signal(work))
     except Superseded as error:
         fail(str(error), SUPERSEDED)
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line

@@ -15,7 +15,8 @@ import structlog
 from streams.kubernetes.cluster import Cluster, ClusterError, Conflict, Json, Target, Writable
 from streams.kubernetes.lease import RETRY, Election
 from streams.reminder import Reminder
-from streams.telemetry import Health
+from streams.telemetry import Telemetry
+from streams.telemetry.metrics import TAKEOVERS
 
 _LOG = structlog.get_logger()
 LEASE: Final = Target("coordination.k8s.io", "Lease", "leases", "v1")
@@ -45,6 +46,7 @@ class Candidate:
 class _Standing:
     """What this replica is; one that stands by waits for nothing, as long as it can tell that another is active."""
 
+    telemetry: Telemetry
     is_active: bool = False
     trouble: str = "has not read the Lease yet"
 
@@ -53,12 +55,12 @@ class _Standing:
 
 
 async def lead(
-    cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]], health: Health | None = None
+    cluster: LeaseCluster, candidate: Candidate, work: Callable[[], Awaitable[None]], telemetry: Telemetry | None = None
 ) -> None:
     """Run `work` whenever this replica is active, for ever; cancelled, it lets go of the Lease. Raises as `work`."""
-    health, standing = health or Health(), _Standing()
-    health.activity = lambda: standing.is_active
-    with health.part("lease", standing.waits):
+    standing = _Standing(telemetry or Telemetry())
+    standing.telemetry.health.activity = lambda: standing.is_active
+    with standing.telemetry.health.part("lease", standing.waits):
         await _lead(cluster, candidate, work, standing)
 
 
@@ -78,6 +80,7 @@ async def _lead(
             standing.is_active = is_active = election.is_active(time.monotonic())
             if is_active and task is None:
                 _LOG.info("this replica is active now", lease=candidate.name, identity=candidate.identity)
+                standing.telemetry.meters.count(TAKEOVERS)
                 task = asyncio.ensure_future(work())
             elif not is_active and task is not None:
                 _LOG.warning("another replica is to be active: this one stops", lease=candidate.name)

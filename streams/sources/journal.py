@@ -16,6 +16,7 @@ from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded
 from streams.reminder import Reminder
 from streams.sources.logged import Logged, Place, logged, writer_of
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import APPENDED, STAGE
 from streams.topics import Topic
 
 _LOG = structlog.get_logger()
@@ -55,8 +56,11 @@ class Journal:
         self.tried = frozenset(one.id for one in sets)
         records = [record for one in sets for record in encode_change_set(one, self.place.partition)]
         if records:
+            began = self.telemetry.time()
             offsets = await self.writer.write(records)
             self.logged.end = offsets[-1] + 1
+            self.telemetry.meters.count(APPENDED, amount=len(sets))
+            self.telemetry.meters.observe(STAGE, self.telemetry.time() - began, "append")
         for _, changes in given:
             self.logged.take(changes)
 

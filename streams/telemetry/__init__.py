@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streams.telemetry.health import Health
+from streams.telemetry.metrics import Meters
 
-__all__ = ["Health", "Telemetry"]
+__all__ = ["Health", "Meters", "Telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Handed to a role, which tells it; what nobody asks for costs nothing."""
+    """Handed to a role, which tells it; what nobody asks for costs nothing.
+
+    `time` answers seconds since 1970, to be compared with those of records.
+    """
 
     health: Health = field(default_factory=Health)
+    meters: Meters = field(default_factory=Meters)
+    time: Callable[[], float] = time.time

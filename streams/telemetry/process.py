@@ -7,23 +7,39 @@ from pathlib import Path
 from typing import Any
 
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import ACTIVE, READY
 
 
-async def seen(address: str, work: Callable[[Telemetry], Awaitable[None]]) -> None:
-    """Do the work of one role. Raises OSError when `address` (empty: no endpoint) cannot be listened on."""
-    telemetry = Telemetry()
+async def seen(
+    address: str, work: Callable[[Telemetry], Awaitable[None]], labels: Mapping[str, str] | None = None
+) -> None:
+    """Do the work of one role, whose metrics have these labels.
+
+    Raises OSError when `address` (empty: no endpoint) cannot be listened on.
+    """
     if not address:
-        await work(telemetry)
+        await work(Telemetry())
         return
+    from streams.telemetry.prometheus import PrometheusMeters  # noqa: PLC0415
     from streams.telemetry.server import UNIX, Sight, endpoint  # noqa: PLC0415
 
     if address.startswith(UNIX):
         Path(address.removeprefix(UNIX)).parent.mkdir(parents=True, exist_ok=True)
 
-    async def readiness() -> Mapping[str, Any]:
-        return telemetry.health.readiness()
+    meters = PrometheusMeters(labels or {})
+    telemetry = Telemetry(meters=meters)
+    health = telemetry.health
+    meters.ask(READY, lambda: not health.waiting())
 
-    async with endpoint(address, Sight(readiness)):
+    async def readiness() -> Mapping[str, Any]:
+        return health.readiness()
+
+    async def metrics() -> bytes:
+        if (activity := health.activity) is not None:
+            meters.ask(ACTIVE, activity)
+        return meters.text()
+
+    async with endpoint(address, Sight(readiness, metrics)):
         await work(telemetry)
 
 
@@ -36,7 +52,8 @@ async def seen_together(address: str, roles: Mapping[str, str], work: Coroutine[
     from streams.telemetry.together import Together  # noqa: PLC0415
 
     try:
-        async with endpoint(address, Sight(Together(roles).readiness)):
+        together = Together(roles)
+        async with endpoint(address, Sight(together.readiness, together.metrics)):
             await work
     finally:
         work.close()

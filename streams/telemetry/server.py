@@ -11,15 +11,17 @@ import orjson
 from aiohttp import web
 
 _STOP_SECONDS = 1.0
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 UNIX = "unix:"
 """What an address that is a path begins with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is shown: `readiness` as `Health.readiness` tells it."""
+    """What is shown: `readiness` as `Health.readiness` tells it, `metrics` in Prometheus's text format."""
 
     readiness: Callable[[], Awaitable[Mapping[str, Any]]]
+    metrics: Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
@@ -37,8 +39,11 @@ async def endpoint(address: str, sight: Sight) -> AsyncIterator[None]:
         body = orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE)
         return web.Response(body=body, status=200 if found["ready"] else 503, content_type="application/json")
 
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=await sight.metrics(), headers={"content-type": _TEXT})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthy), web.get("/readyz", ready)])
+    app.add_routes([web.get("/healthz", healthy), web.get("/readyz", ready), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
     await runner.setup()
     try:

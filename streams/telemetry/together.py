@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from streams.telemetry.prometheus import merged
 from streams.telemetry.server import UNIX
 
 _SECONDS = 3.0
@@ -25,14 +26,21 @@ class Together:
 
     async def readiness(self) -> Mapping[str, Any]:
         """As `Health.readiness`: ready when all are. `roles` has each one's own word."""
-        answers = await asyncio.gather(*(_asked(address, "/readyz") for address in self.roles.values()))
-        roles = {name: _told(answer) for name, answer in zip(self.roles, answers, strict=True)}
+        roles = {name: _told(answer) for name, answer in (await self._asked("/readyz")).items()}
         waiting = {
             name: "; ".join(f"{part}: {words}" for part, words in one["waiting"].items())
             for name, one in roles.items()
             if not one["ready"]
         }
         return {"ready": not waiting, "waiting": waiting, "roles": roles}
+
+    async def metrics(self) -> bytes:
+        """All metrics of all that answer."""
+        return merged(await self._asked("/metrics"))
+
+    async def _asked(self, path: str) -> Mapping[str, bytes]:
+        answers = await asyncio.gather(*(_asked(address, path) for address in self.roles.values()))
+        return dict(zip(self.roles, answers, strict=True))
 
 
 def _told(answer: bytes) -> Mapping[str, Any]:

@@ -20,9 +20,11 @@ from streams.codec import decode_fragment
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import BEHIND, CONNECTED, NACKS, PUBLISHED_OFFSET
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
+from streams.xds.journey import Journeys
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
 from streams.xds.server import Authorised, Secured, serve
@@ -30,6 +32,8 @@ from streams.xds.snapshot import Rows, SnapshotFile, load
 from streams.xds.stream import Publication, Report
 
 _LOG = structlog.get_logger()
+Touched = defaultdict[str, set[int]]
+"""By Gateway the offsets of updates."""
 _SNAPSHOT_SECONDS = 1.0
 _QUIET_SECONDS = 0.5
 _PATIENCE_SECONDS = 30.0
@@ -57,18 +61,21 @@ async def publish(
     log: Log, sealer: Sealer, options: PublishOptions, ready: Callable[[int], None] = lambda _: None
 ) -> None:
     """Serve for ever. `ready` hears the port once proxies can connect. Raises OSError when it cannot listen."""
-    reports = Reports(options.now, options.domain, options.partition)
+    reports, journeys = Reports(options.now, options.domain, options.partition), Journeys(options.telemetry)
 
     def report(one: Report) -> None:
         reports.heard(one)
+        _account(one, journeys, options.telemetry)
         if one.event in {"connected", "disconnected"}:
             judge.moved(one.node)
 
     publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
-    judge = Judge(Bench(log, court, options.now, options.domain, options.partition, options.bind), publication)
+    bench = Bench(log, court, options.now, options.domain, options.partition, options.bind, options.telemetry.meters)
+    judge = Judge(bench, publication)
     publication.on_rejection = judge.heard
-    follower = _Follower(log, sealer, publication, options)
+    follower = _Follower(log, sealer, publication, options, journeys)
+    _measure(publication, options.telemetry)
     with options.telemetry.health.part("state", follower.waiting):
         async with (
             serve(publication, options.address, options.access) as port,
@@ -86,6 +93,7 @@ class _Follower:
     sealer: Sealer
     publication: Publication
     options: PublishOptions
+    journeys: Journeys
     is_caught_up: bool = False
     """Whether the log was read to its end, once."""
     trouble: str = ""
@@ -106,7 +114,9 @@ class _Follower:
                 try:
                     async for batch in follow_table(self.log, Topic.XDS, self.options.partition):
                         backoff.reset()
-                        saver.offer(_take(batch, self.publication), batch.progress)
+                        touched: Touched = defaultdict(set)
+                        saver.offer(_take(batch, self.publication, touched), batch.progress)
+                        self.journeys.served(batch.closings, touched)
                         self.is_caught_up, self.trouble = True, ""
                 except LogError as error:
                     await self._restore()
@@ -123,8 +133,29 @@ class _Follower:
             self.publication.restore(stored.fragments, stored.offset)
 
 
-def _take(batch: Batch, publication: Publication) -> Rows:
-    """Hand a batch to the publication; answers what it changes. What cannot be served is left out, and told of."""
+def _measure(publication: Publication, telemetry: Telemetry) -> None:
+    telemetry.meters.ask(PUBLISHED_OFFSET, lambda: publication.offset)
+    telemetry.meters.ask(CONNECTED, lambda: publication.open_streams()[0])
+    telemetry.meters.ask(BEHIND, lambda: publication.open_streams()[1])
+
+
+def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> None:
+    match report.event:
+        case "connected":
+            journeys.connected(report.node)
+        case "disconnected":
+            journeys.disconnected(report.node)
+        case "ack":
+            journeys.acknowledged(report.node, report.offset)
+        case "nack" if report.rejection is not None:
+            telemetry.meters.count(NACKS, report.rejection.type_url.rpartition(".")[2])
+
+
+def _take(batch: Batch, publication: Publication, touched: Touched) -> Rows:
+    """Hand a batch to the publication; answers what it changes. What cannot be served is left out, and told of.
+
+    `touched` gets the offsets that concern each Gateway.
+    """
     rows: dict[FragmentKey, Fragment | None] = {}
     kept: dict[str, str] = {}
     while batch.rows:
@@ -135,6 +166,8 @@ def _take(batch: Batch, publication: Publication) -> Rows:
             if fragment is not None:
                 publication.admit(fragment)
             rows[key] = fragment
+            offset = record.header("offset", "") if record is not None else ""
+            touched[str(key.gateway)].add(int(offset or batch.progress))
         except ValueError as error:
             # Somebody else wrote into our topic, or with another key: what is served of that key stays.
             kept[name] = str(error)

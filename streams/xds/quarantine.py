@@ -19,6 +19,7 @@ from streams.backoff import Backoff
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
+from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
 from streams.xds.address import remedy, taken
 from streams.xds.court import Court, Table
 from streams.xds.lift import lifts
@@ -49,6 +50,7 @@ class Bench:
     partition: int = 0
     bind: str = ""
     """The address of listeners."""
+    meters: Meters = field(default_factory=Meters)
 
 
 @dataclass(slots=True)
@@ -227,6 +229,7 @@ class Judge:
                     _LOG.warning("a verdict waits for the log", reason=str(error))
                 await backoff.wait()
                 continue
+            bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
             return
 
 

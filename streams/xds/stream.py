@@ -121,6 +121,17 @@ class Publication:
         self._offset = max(self._offset, offset)
         self._loaded.set()
 
+    @property
+    def offset(self) -> int:
+        """The last that is served, -1 before any."""
+        return self._offset
+
+    def open_streams(self) -> tuple[int, int]:
+        """How many streams are open, and how many of them have not acknowledged all that is served to them."""
+        streams = [one for some in self._streams.values() for one in some]
+        behind = [one for one in streams if one.session.acknowledged < self.assembly(one.node.gateway).offset]
+        return len(streams), len(behind)
+
     def withhold(self, gateway: str, guilty: Sequence[Fragment]) -> None:
         """Serve a gateway without fragments that no Envoy takes, until the log says what to do with them."""
         self._wake(gateway, self.assembly(gateway).withhold(guilty))

@@ -11,7 +11,7 @@ import pytest
 
 from streams.kubernetes import lease
 from streams.kubernetes.leading import Candidate, lead
-from streams.telemetry import Health
+from streams.telemetry import Telemetry
 from tests.kubernetes.bed.server import ApiServerProcess
 from tests.kubernetes.stage import RealStage, real_stage
 
@@ -26,7 +26,7 @@ async def stage(api_server: ApiServerProcess) -> AsyncIterator[RealStage]:
 
 @asynccontextmanager
 async def replica(
-    stage: RealStage, name: str, active: list[str], health: Health | None = None
+    stage: RealStage, name: str, active: list[str], telemetry: Telemetry | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """`active` holds who works now."""
 
@@ -38,7 +38,7 @@ async def replica(
             active.remove(name)
 
     candidate = Candidate(stage.namespace, "role", name)
-    task = asyncio.create_task(lead(stage.cluster, candidate, work, health))  # type: ignore[arg-type]
+    task = asyncio.create_task(lead(stage.cluster, candidate, work, telemetry))  # type: ignore[arg-type]
     try:
         yield task
     finally:
@@ -92,15 +92,15 @@ async def test_work_that_fails_ends_the_role(stage: RealStage) -> None:
 
 async def test_who_stands_by_is_ready_and_says_that_another_is_active(stage: RealStage) -> None:
     active: list[str] = []
-    first, second = Health(), Health()
+    first, second = Telemetry(), Telemetry()
     async with replica(stage, "a", active, first) as one:
-        assert not first.readiness()["ready"]
+        assert not first.health.readiness()["ready"]
         await becomes(active, "a")
         async with replica(stage, "b", active, second):
             async with asyncio.timeout(30):
-                while not second.readiness()["ready"]:
+                while not second.health.readiness()["ready"]:
                     await asyncio.sleep(0.05)
-            assert [health.readiness()["active"] for health in (first, second)] == [True, False]
+            assert [one.health.readiness()["active"] for one in (first, second)] == [True, False]
             one.cancel()
             await becomes(active, "b")
-            assert second.readiness() == {"ready": True, "active": True, "waiting": {}}
+            assert second.health.readiness() == {"ready": True, "active": True, "waiting": {}}

@@ -17,6 +17,7 @@ from tests.e2e.site import Site
 from tests.streams.toy import kafka_log
 from tests.support.running import START_SECONDS, Running, free_port, pid_of, tidy, until
 from tests.telemetry.asked import get, readiness
+from tests.telemetry.test_metrics import samples
 
 __all__ = ["site"]
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -33,6 +34,7 @@ def test_a_run_is_ready_when_all_its_roles_are(site: Site) -> None:
     _, body = readiness(port)
     assert body["roles"].keys() == _ROLES
     assert body["roles"]["resolve"] == {"ready": True, "active": True, "waiting": {}}
+    _tells_of_its_changes(site, port)
     # One of them stands still: it is told apart from those that go on, and is back when it is.
     victim = pid_of(site.data, r"cli resolve( |$)")
     assert victim
@@ -47,6 +49,39 @@ def test_a_run_is_ready_when_all_its_roles_are(site: Site) -> None:
     os.kill(victim, signal.SIGKILL)
     until(lambda: readiness(port)[0] == 200, says=lambda: f"{readiness(port)} {site.printed}")
     site.ends()
+
+
+def _tells_of_its_changes(site: Site, port: int) -> None:
+    """One change more is one more of each stage, and the proxy is behind nothing when it has acknowledged it."""
+
+    def told(name: str, **labels: str) -> float:
+        return samples(get(port, "/metrics")[1]).get((name, frozenset(labels.items())), 0.0)
+
+    stages = {"append": "watch", "resolve": "resolve", "publish": "publish", "acknowledge": "publish", "total": "publish"}
+
+    def counts() -> list[float]:
+        found = samples(get(port, "/metrics")[1])
+        clusters = {"watch": {"cluster": "local"}}
+        return [
+            found.get(
+                ("penstock_stage_seconds_count", frozenset({"role": role, "stage": stage, **clusters.get(role, {})}.items())), 0.0
+            )
+            for stage, role in stages.items()
+        ]
+
+    # What the proxy had to acknowledge until now is acknowledged.
+    until(lambda: told("penstock_published_offset", role="publish") == told("penstock_resolved_offset", role="resolve"))
+    until(lambda: told("penstock_proxies_behind", role="publish") == 0)
+    before, resolved = counts(), told("penstock_changes_resolved_total", role="resolve")
+    site.populate("two")
+    site.serves("two")
+    until(lambda: counts() == [one + 1 for one in before], says=lambda: f"{before} {counts()}")
+    assert told("penstock_changes_resolved_total", role="resolve") == resolved + 1
+    assert told("penstock_proxies_connected", role="publish") == 1
+    until(lambda: told("penstock_proxies_behind", role="publish") == 0)
+    until(lambda: told("penstock_published_offset", role="publish") == told("penstock_resolved_offset", role="resolve"))
+    assert told("penstock_active", role="resolve") == 1
+    assert all(told("penstock_process_answers", process=one) == 1 for one in _ROLES)
 
 
 @pytest.mark.parametrize("host", ["faust", "group"])

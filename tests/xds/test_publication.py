@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,7 +112,7 @@ async def test_garbage_in_a_whole_table_takes_nothing_away() -> None:
     garbage = Record(Topic.XDS, 0, 9, b"", b"x", (("provenance", b"nope"),), 0)
     stranger = Record(Topic.XDS, 0, 9, b"", b"x", (), 0)
     batch = Batch({str(good.key): garbage, "no key": stranger}, 2, snapshot=True)
-    taken = _take(batch, publication)
+    taken = _take(batch, publication, defaultdict(set))
     assert batch.rows == {}, "what was read is held no longer"
     assert (taken, publication.fragments()) == ({}, [good])
 
@@ -157,7 +158,7 @@ def test_a_fragment_that_cannot_be_served_is_left_out_and_told_of(bad: Fragment,
     rows: dict[str, Record | None] = {str(one.key): record(one) for one in good if one.key != bad.key}
     rows[str(bad.key)] = record(bad, provenance)
     with capture_logs() as told:
-        _take(Batch(rows, 2, snapshot=True), publication)
+        _take(Batch(rows, 2, snapshot=True), publication, defaultdict(set))
     assert {one.key for one in publication.fragments()} == {one.key for one in good} - {bad.key}
     assert [one["key"] for one in told] == [str(bad.key)]
     assert re.search(reason, told[0]["reason"])
@@ -172,7 +173,7 @@ def test_what_another_key_sealed_is_told_of_in_one_line() -> None:
     ]
     bad = piece(FragmentKind.ROUTE, "r", b"\xff\xff", parent="h")
     with capture_logs() as told:
-        _take(Batch({str(one.key): record(one) for one in (*sealed, bad)}, 2, snapshot=True), publication)
+        _take(Batch({str(one.key): record(one) for one in (*sealed, bad)}, 2, snapshot=True), publication, defaultdict(set))
     assert sorted(one["records"] for one in told) == [1, 50]
     assert {one["key"] for one in told} == {str(sealed[0].key), str(bad.key)}
 

@@ -25,6 +25,7 @@ from streams.ports import Log, LogError
 from streams.reminder import Reminder
 from streams.sinks.status.writer import MANAGER, Current, StatusWriter, Write, current
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import RELISTS, STATUS_FAILURES, STATUS_WRITES
 from streams.topics import Topic, split_key
 from streams.view import Batch, follow_table, read_table
 
@@ -114,6 +115,8 @@ class _Role:
     def listed(self, target: Target, found: Mapping[Ref, Current]) -> None:
         """See `Hearer`."""
         self.writer.listed(target.group, target.kind, found, self._at())
+        if target.kind not in self.missing:
+            self.options.telemetry.meters.count(RELISTS, target.kind)
         self.missing.discard(target.kind)
         self.changed.set()
 
@@ -211,12 +214,15 @@ class _Role:
         except NotServed:
             self.writer.wrote(write, None, self._at())
         except Conflict:
+            self.options.telemetry.meters.count(STATUS_FAILURES, "conflict")
             self.writer.failed(write, self._at())
         except ClusterError as error:
             # Said once a kind: a role that may not write one may write none.
             what = str(error) if isinstance(error, Invalid) else f"{target.kind}: {error}"
             if self.reminders.setdefault(target.kind, Reminder()).is_due(what):
                 _LOG.warning("a status cannot be written now, it is tried again", ref=str(write.ref), reason=str(error))
+            self.options.telemetry.meters.count(STATUS_FAILURES, "refused" if isinstance(error, Invalid) else "away")
             self.writer.failed(write, self._at())
         else:
+            self.options.telemetry.meters.count(STATUS_WRITES)
             self.writer.wrote(write, object_, self._at())

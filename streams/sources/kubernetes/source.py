@@ -30,6 +30,7 @@ from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.logged import Place
 from streams.telemetry import Telemetry
+from streams.telemetry.metrics import RELISTS
 
 SOURCE = "kubernetes"
 _NUMBER = re.compile(r"\[\d+]")
@@ -87,6 +88,8 @@ class _Source:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
     left_out: set[tuple[str, str]] = field(default_factory=set)
+    known: set[Target] = field(default_factory=set)
+    """What was listed once."""
 
     def __post_init__(self) -> None:
         options = self.options
@@ -138,6 +141,9 @@ class _Source:
 
     def listed(self, target: Target, found: Mapping[Ref, Observed]) -> None:
         """See `Hearer`."""
+        if target in self.known:
+            self.options.telemetry.meters.count(RELISTS, target.kind)
+        self.known.add(target)
         self.mirror.listed(target, found, self.options.clock())
         self.changed.set()
 

@@ -1,0 +1,87 @@
+"""Changes on their way from what is served to what proxies acknowledge, for those who measure; it decides nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streams.clock import seconds_of
+from streams.codec import decode_object
+from streams.ports import Record
+from streams.telemetry import Telemetry
+from streams.telemetry.metrics import STAGE
+from streams.xds.messages import Node
+
+_WAITING: Final = 256
+"""Changes of a Gateway that are waited for: a proxy that does not answer for longer says nothing of the older ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Times are seconds since 1970: when it was said, and when it came to be served."""
+
+    offset: int
+    said: float
+    served: float
+
+
+class Journeys:
+    """What was served to whom, as long as somebody is to acknowledge it."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._changes: dict[str, deque[_Change]] = defaultdict(lambda: deque(maxlen=_WAITING))
+        self._proxies: dict[str, dict[str, int]] = defaultdict(dict)
+        """By Gateway and proxy the last offset that is accounted for."""
+        self._offset = -1
+
+    def served(self, closings: Iterable[Record], touched: Mapping[str, set[int]]) -> None:
+        """Updates that are served now, by what closed them; `touched` are the offsets that concern each Gateway."""
+        now, found = self._telemetry.time(), {}
+        for record in closings:
+            offset = int(record.header("offset"))
+            if offset <= self._offset:
+                continue  # What a resolver emits once more tells nothing new.
+            self._offset = offset
+            self._telemetry.meters.observe(STAGE, now - record.timestamp / 1000, "publish")
+            found[offset] = _Change(offset, _said(record, now), now)
+        for gateway, offsets in touched.items():
+            if self._proxies.get(gateway):
+                self._changes[gateway] += [found[one] for one in sorted(offsets & found.keys())]
+
+    def connected(self, node: Node) -> None:
+        """What was served before a proxy came is not its to acknowledge."""
+        self._proxies[node.gateway][node.id] = self._offset
+
+    def disconnected(self, node: Node) -> None:
+        """Nothing is waited for any more."""
+        proxies = self._proxies[node.gateway]
+        proxies.pop(node.id, None)
+        if not proxies:
+            del self._proxies[node.gateway]
+            self._changes.pop(node.gateway, None)
+
+    def acknowledged(self, node: Node, offset: int) -> Sequence[_Change]:
+        """A proxy has everything up to an offset; answers what it has of that since the last time."""
+        before = self._proxies[node.gateway].get(node.id, offset)
+        self._proxies[node.gateway][node.id] = max(before, offset)
+        now, found = self._telemetry.time(), []
+        for change in reversed(self._changes.get(node.gateway, ())):
+            if change.offset <= before:
+                break
+            if change.offset <= offset:
+                self._telemetry.meters.observe(STAGE, now - change.served, "acknowledge")
+                self._telemetry.meters.observe(STAGE, now - change.said, "total")
+                found.append(change)
+        return found
+
+
+def _said(record: Record, now: float) -> float:
+    """When the change of an update was said: its progress record has the domain's time."""
+    value = decode_object(record, "time") or {}
+    try:
+        return seconds_of(value["time"])
+    except (KeyError, TypeError, ValueError):
+        return now
