@@ -18,7 +18,21 @@ import typer
 from streams.cli.output import fail
 from streams.cli.pipe import end_with_the_reader, flush
 
-_OWN = ("run", "controller", "check", "get", "graph", "status", "dump", "log", "replay", "forget", "crds", "rbac")
+_OWN = (
+    "run",
+    "controller",
+    "check",
+    "get",
+    "graph",
+    "status",
+    "dump",
+    "log",
+    "replay",
+    "forget",
+    "topics",
+    "crds",
+    "rbac",
+)
 _COMMANDS = {name: name for name in _OWN}
 _COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy", "write-status"), "roles")
 """Command -> its module."""

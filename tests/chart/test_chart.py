@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -33,15 +36,32 @@ _EVERYTHING = (
     "extraEnv[0].name=PENSTOCK_LOG_JSON",
     "extraEnv[0].value=yes",
 )
+_APART = (*_EVERYTHING, "roles.apart=true", "roles.resources.resolve.limits.memory=4Gi")
+_ROLES = {"watch", "resolve", "project", "publish", "write-status", "deploy"}
+_ALL = pytest.mark.parametrize("values", [(), _EVERYTHING, _APART], ids=["least", "everything", "apart"])
+
+
+def pods(*values: str) -> dict[str, dict[str, Any]]:
+    """By its component what each Deployment runs."""
+    found = [one["spec"]["template"] for one in rendered(*values) if one["kind"] == "Deployment"]
+    return {one["metadata"]["labels"]["app.kubernetes.io/component"]: one["spec"] for one in found}
 
 
 def pod(*values: str) -> dict[str, Any]:
-    found: dict[str, Any] = only("Deployment", rendered(*values))["spec"]["template"]["spec"]
+    (found,) = pods(*values).values()
     return found
 
 
 def environment(*values: str) -> dict[str, Any]:
-    return {one["name"]: one.get("value", one.get("valueFrom")) for one in pod(*values)["containers"][0]["env"]}
+    return _environment(pod(*values)["containers"][0])
+
+
+def _environment(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
+
+
+def _containers(*values: str) -> list[dict[str, Any]]:
+    return [one for spec in pods(*values).values() for one in (*spec.get("initContainers", ()), *spec["containers"])]
 
 
 def test_lint() -> None:
@@ -49,16 +69,18 @@ def test_lint() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("values", [(), _EVERYTHING], ids=["least", "everything"])
+@_ALL
 def test_every_variable_is_a_setting(values: tuple[str, ...]) -> None:
-    found = environment(*values)
     known = {f"PENSTOCK_{name.upper()}" for name in Settings.model_fields}
-    assert found.keys() <= known | {"POD_NAME"}, found.keys() - known
+    for one in _containers(*values):
+        found = _environment(one)
+        assert found.keys() <= known | {"POD_NAME"}, found.keys() - known
 
 
 def test_the_address_is_that_of_the_service() -> None:
     found = rendered("xds.port=15010", release="edge", namespace="infra")
-    service, deployment = only("Service", found), only("Deployment", found)
+    service, _ = (one for one in found if one["kind"] == "Service")
+    deployment = only("Deployment", found)
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     env = {one["name"]: one.get("value") for one in container["env"]}
     assert env["PENSTOCK_XDS_ADDRESS"] == f"{service['metadata']['name']}.infra.svc:15010"
@@ -77,16 +99,89 @@ def test_no_secret_stands_in_the_deployment() -> None:
     assert mounted.keys() == volumes == {"data", "tmp", "sealing-key", "kafka-tls", "xds-tls"}
 
 
-@pytest.mark.parametrize("values", [(), _EVERYTHING], ids=["least", "everything"])
+@_ALL
 def test_it_is_restricted(values: tuple[str, ...]) -> None:
     """The Pod Security Standard "restricted", and a root that cannot be written."""
-    found = pod(*values)
-    assert found["securityContext"]["runAsNonRoot"] is True
-    assert found["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    context = found["containers"][0]["securityContext"]
-    assert context == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
+    for found in pods(*values).values():
+        assert found["securityContext"]["runAsNonRoot"] is True
+        assert found["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in _containers(*values):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        }  # fmt: skip
+
+
+@_ALL
+def test_what_it_waits_for_keeps_a_pod_from_a_rollout_and_what_hangs_is_ended(values: tuple[str, ...]) -> None:
+    for found in pods(*values).values():
+        (container,) = found["containers"]
+        env = _environment(container)
+        ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+        assert env["PENSTOCK_HEALTH_LISTEN"] == f"0.0.0.0:{ports['http-health']}"
+        asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+        assert {one["port"] for one in asked.values()} == {"http-health"}
+        assert {name: one["path"] for name, one in asked.items()} == {
+            "startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz",
+        }  # fmt: skip
+
+
+def test_roles_apart_are_a_deployment_each() -> None:
+    found = pods(*_APART)
+    assert found.keys() == _ROLES
+    for role, one in found.items():
+        (container,), (topics,) = one["containers"], one["initContainers"]
+        assert container["args"][0] == role
+        assert topics["args"] == ["topics"]
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *container["args"], "--help"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert _environment(container)["PENSTOCK_PROXIES"] == "kubernetes"
+        assert container["resources"]["limits"]["memory"] == ("4Gi" if role == "resolve" else "2Gi")
+
+
+def _selected(selector: Mapping[str, str], objects: list[dict[str, Any]]) -> set[str]:
+    """The components whose pods a selector finds."""
+    labels = [one["spec"]["template"]["metadata"]["labels"] for one in objects if one["kind"] == "Deployment"]
+    return {one["app.kubernetes.io/component"] for one in labels if selector.items() <= one.items()}
+
+
+@pytest.mark.parametrize("roles", ["together", "apart"])
+def test_each_object_selects_its_pods_and_no_others(roles: str) -> None:
+    is_apart = roles == "apart"
+    found = rendered("replicas=2", f"roles.apart={str(is_apart).lower()}")
+    components, serves = (_ROLES, "publish") if is_apart else ({"controller"}, "controller")
+    by_name = {(one["kind"], one["metadata"]["name"]): one for one in found}
+    service = by_name["Service", "penstock"]["spec"]
+    assert _selected(service["selector"], found) == {serves}
+    # With Kafka away the publisher serves on, but of all roles together not all are ready.
+    assert service.get("publishNotReadyAddresses", False) is not is_apart
+    metrics = by_name["Service", "penstock-metrics"]["spec"]
+    assert _selected(metrics["selector"], found) == components
+    assert metrics["publishNotReadyAddresses"] is True
+    for kind, field in (("Deployment", "selector"), ("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
+        some = [one for one in found if one["kind"] == kind]
+        assert [_selected(one["spec"][field]["matchLabels"], found) for one in some] == [{one} for one in sorted(components)]
+    open_to = {
+        one["metadata"]["name"]: {port["port"] for rule in one["spec"]["ingress"] for port in rule["ports"]}
+        for one in found
+        if one["kind"] == "NetworkPolicy"
+    }
+    publisher = "penstock-publish" if is_apart else "penstock"
+    assert open_to.pop(publisher) == {"grpc-xds", "http-health"}
+    assert all(ports == {"http-health"} for ports in open_to.values())
+
+
+def test_metrics_are_found_by_an_operator_that_is_there() -> None:
+    assert not [one for one in rendered() if one["kind"] == "ServiceMonitor"]
+    found = rendered("metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prometheus")
+    monitor = only("ServiceMonitor", found)
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    (endpoint,) = monitor["spec"]["endpoints"]
+    services = [one for one in found if one["kind"] == "Service"]
+    chosen = [one for one in services if monitor["spec"]["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()]
+    assert [one["metadata"]["name"] for one in chosen] == ["penstock-metrics"]
+    assert endpoint["port"] in {port["name"] for port in chosen[0]["spec"]["ports"]}
 
 
 def test_the_account_has_the_rules_and_no_others() -> None:
@@ -117,6 +212,8 @@ def test_a_budget_is_for_several() -> None:
         (("kafka.securityProtocol=SASL_SSL",), "needs kafka.sasl.secretName"),
         (("kafka.tls.clientCertificate=true",), "needs kafka.tls.secretName"),
         (("serviceAccount.create=false",), "name the service account"),
+        (("roles.resources.nobody.limits.memory=1Gi",), "nobody"),
+        (("health.port=80",), "health"),
     ],
 )
 def test_what_cannot_be_is_refused(values: tuple[str, ...], words: str) -> None:
@@ -127,7 +224,7 @@ def test_what_cannot_be_is_refused(values: tuple[str, ...], words: str) -> None:
 
 
 @pytest.mark.kubernetes
-@pytest.mark.parametrize("values", [(), _EVERYTHING], ids=["least", "everything"])
+@_ALL
 def test_an_api_server_takes_it(api_server: ApiServerProcess, values: tuple[str, ...]) -> None:
     """By a dry run that refuses fields that it does not know."""
 

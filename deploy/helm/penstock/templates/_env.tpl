@@ -9,6 +9,10 @@
   value: /var/lib/penstock/data
 - name: PENSTOCK_SEALING_KEY
   value: {{ printf "/etc/penstock/sealing/%s" .Values.sealingKey.key | quote }}
+- name: PENSTOCK_PROXIES
+  value: kubernetes
+- name: PENSTOCK_HEALTH_LISTEN
+  value: {{ printf "0.0.0.0:%v" .Values.health.port | quote }}
 - name: PENSTOCK_LEASE_NAMESPACE
   value: {{ .Release.Namespace | quote }}
 - name: PENSTOCK_DOMAIN

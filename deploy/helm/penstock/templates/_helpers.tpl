@@ -8,10 +8,36 @@
 {{- else }}{{ required "serviceAccount.name: name the service account, or let one be made" .Values.serviceAccount.name }}{{ end }}
 {{- end }}
 
+{{/* What every pod of the release has. */}}
 {{- define "penstock.selector" -}}
 app.kubernetes.io/name: penstock
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: controller
+{{- end }}
+
+{{/* The Deployments, each with the words of its command: one for all roles, or one for each. */}}
+{{- define "penstock.components" -}}
+{{- $cluster := list "--cluster" .Values.cluster -}}
+{{- if .Values.roles.apart -}}
+watch: {{ concat (list "watch") $cluster | toJson }}
+resolve: ["resolve"]
+project: ["project"]
+publish: ["publish"]
+write-status: {{ concat (list "write-status") $cluster | toJson }}
+deploy: {{ concat (list "deploy") $cluster | toJson }}
+{{- else -}}
+controller: {{ concat (list "controller") $cluster (list "--plain") | toJson }}
+{{- end -}}
+{{- end }}
+
+{{/* The one that serves config. */}}
+{{- define "penstock.publisher" -}}
+{{ ternary "publish" "controller" .Values.roles.apart }}
+{{- end }}
+
+{{/* The name of a component's Deployment. */}}
+{{- define "penstock.full" -}}
+{{- if eq .component "controller" }}{{ include "penstock.name" .root }}
+{{- else }}{{ printf "%s-%s" (include "penstock.name" .root) .component }}{{ end }}
 {{- end }}
 
 {{- define "penstock.labels" -}}

@@ -1,0 +1,31 @@
+{{/* What every container has: settings, files, and no right that it does not need. */}}
+{{- define "penstock.container" -}}
+env:
+{{ include "penstock.env" . }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+volumeMounts:
+- name: data
+  mountPath: /var/lib/penstock
+- name: tmp
+  mountPath: /tmp
+- name: sealing-key
+  mountPath: /etc/penstock/sealing
+  readOnly: true
+{{- if .Values.kafka.tls.secretName }}
+- name: kafka-tls
+  mountPath: /etc/penstock/kafka
+  readOnly: true
+{{- end }}
+{{- if .Values.xds.tls.secretName }}
+- name: xds-tls
+  mountPath: /etc/penstock/xds
+  readOnly: true
+{{- end }}
+{{- end }}
