@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ _EVERYTHING = (
     "imagePullSecrets[0].name=pull",
     "extraEnv[0].name=PENSTOCK_LOG_JSON",
     "extraEnv[0].value=yes",
+    "metrics.dashboard.enabled=true",
 )
 _APART = (*_EVERYTHING, "roles.apart=true", "roles.resources.resolve.limits.memory=4Gi")
 _ROLES = {"watch", "resolve", "project", "publish", "write-status", "deploy"}
@@ -170,6 +172,13 @@ def test_each_object_selects_its_pods_and_no_others(roles: str) -> None:
     publisher = "penstock-publish" if is_apart else "penstock"
     assert open_to.pop(publisher) == {"grpc-xds", "http-health"}
     assert all(ports == {"http-health"} for ports in open_to.values())
+
+
+def test_the_dashboard_is_found_by_the_sidecar_of_grafana() -> None:
+    assert not [one for one in rendered() if one["kind"] == "ConfigMap"]
+    found = only("ConfigMap", rendered("metrics.dashboard.enabled=true"))
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["penstock.json"])["title"] == "penstock"
 
 
 def test_metrics_are_found_by_an_operator_that_is_there() -> None:
