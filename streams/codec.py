@@ -33,6 +33,9 @@ _TEXT_LENGTH: Final = 1 << 16
 _LAST: Final = 1 << 40
 """Index of a progress record: behind whatever its update holds."""
 
+_TRACE: Final = "ce_traceparent"
+"""The CloudEvents extension "Distributed Tracing", in records that are no CloudEvents of their own, too."""
+
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -40,8 +43,11 @@ class NewerSchema(ValueError):  # noqa: N818
     """The record was written by a newer penstock: skipping it would fork history."""
 
 
-def encode_change_set(change_set: ChangeSet, partition: int = 0) -> list[Outgoing]:
-    """One record, or as many parts as PART_BYTES asks for; all parts belong into one transaction."""
+def encode_change_set(change_set: ChangeSet, partition: int = 0, trace: str = "") -> list[Outgoing]:
+    """One record, or as many parts as PART_BYTES asks for; all parts belong into one transaction.
+
+    `trace` is the traceparent of the step that writes it.
+    """
     parts = _split([dumps(to_json(change)) for change in change_set.changes])
     record_key = change_set.domain.encode()
     return [
@@ -50,10 +56,33 @@ def encode_change_set(change_set: ChangeSet, partition: int = 0) -> list[Outgoin
             partition,
             record_key,
             _change_set_value(replace(change_set, part=number, parts=len(parts)), changes),
-            _cloud_event(change_set, f"{change_set.id}/{number}" if len(parts) > 1 else change_set.id),
+            _cloud_event(change_set, f"{change_set.id}/{number}" if len(parts) > 1 else change_set.id)
+            + trace_header(trace),
         )
         for number, changes in enumerate(parts)
     ]
+
+
+def trace_header(trace: str) -> Headers:
+    """What carries a traceparent; nothing for none."""
+    return ((_TRACE, trace.encode()),) if trace else ()
+
+
+def trace_of(record: Record) -> str:
+    """The traceparent that a record carries, or whatever somebody wrote in its place; "" for none."""
+    return next((value.decode(errors="replace") for name, value in record.headers if name == _TRACE), "")
+
+
+def traced(record: Outgoing, trace: str) -> Outgoing:
+    """A record of an update: what closes it on a topic carries its trace, and nothing that a row is made of."""
+    if not trace or record.key is None or not record.key.endswith(f"/{PROGRESS}".encode()):
+        return record
+    return record._replace(headers=record.headers + trace_header(trace))
+
+
+def without_trace(headers: Headers) -> Headers:
+    """Headers as a replay knows them: a trace is of the moment."""
+    return tuple(one for one in headers if one[0] != _TRACE)
 
 
 def _split(changes: Sequence[bytes]) -> list[list[bytes]]:

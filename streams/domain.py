@@ -29,12 +29,15 @@ from streams.codec import (
     encode_change_set,
     encode_update,
     progress_records,
+    trace_of,
+    traced,
 )
 from streams.continuity import BEGIN_ANEW, refuse
 from streams.ports import Log, LogBehind, LogError, Outgoing, Record, Writer
 from streams.rejected import rejected_offsets, rejection
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import REJECTED, RESOLVED, STAGE
+from streams.telemetry.traces import Span
 from streams.topics import OPENING, OUTPUTS, Topic, key
 from streams.updates import decode_update
 from streams.view import Table, read_table
@@ -60,6 +63,10 @@ class Fold(Protocol):
     def load(self, state: Iterable[tuple[str, Any]]) -> list[str]: ...
     def everything(self) -> Update: ...
     def state(self) -> dict[str, Any]: ...
+
+
+_Taken = tuple[Record, Span]
+"""A change set's record that was applied, and the step of its trace that does so."""
 
 
 class DomainStopped(LogError):  # noqa: N818
@@ -184,7 +191,7 @@ class Domain:
     async def _apply(self, records: Sequence[Record]) -> None:
         held = self._ours()
         outgoing: list[Iterable[Outgoing]] = []
-        taken: list[Record] = []
+        taken: list[_Taken] = []
         for record in records:
             if record.offset < held.following:
                 continue
@@ -200,10 +207,11 @@ class Domain:
         await held.writer.write(chain.from_iterable(outgoing))
         self._tell(taken)
 
-    def _tell(self, resolved: Sequence[Record]) -> None:
+    def _tell(self, resolved: Sequence[_Taken]) -> None:
         """Their outputs can be read now."""
         telemetry = self._options.telemetry
-        for record in resolved:
+        for record, span in resolved:
+            span.end()
             telemetry.meters.count(RESOLVED)
             telemetry.meters.observe(STAGE, telemetry.time() - record.timestamp / 1000, "resolve")
 
@@ -213,7 +221,7 @@ class Domain:
             raise RuntimeError(msg)
         return self._held
 
-    def _records(self, held: _Held, record: Record, taken: list[Record]) -> Iterable[Outgoing]:
+    def _records(self, held: _Held, record: Record, taken: list[_Taken]) -> Iterable[Outgoing]:
         """What a record is to write; one that was applied is `taken`."""
         options = self._options
         try:
@@ -226,15 +234,18 @@ class Domain:
             return [rejection(record, str(error)), *self._skip(held, record)]
         if change_set is None:
             return self._skip(held, record)
+        offset, traces = {"penstock.offset": record.offset}, options.telemetry.traces
+        span = traces.begin("resolve", trace_of(record), attributes=offset)
         update = held.engine.apply(change_set, record.offset)
-        taken.append(record)
+        taken.append((record, span))
         for warning in update.warnings:
             _LOG.warning(warning, offset=record.offset)
         self.wake_at = update.wake_at
         summary = {**change_summary(change_set), "engine": options.version}
         encoded = encode_update(options.name, options.partition, update, summary)
         # One by one: of a whole domain's update all of them would take many times its own memory.
-        return (one for one in encoded if one.topic is not Topic.UPDATES or record.offset > held.told)
+        marked = (traced(one, span.traceparent) for one in encoded)
+        return (one for one in marked if one.topic is not Topic.UPDATES or record.offset > held.told)
 
     def _skip(self, held: _Held, record: Record) -> list[Outgoing]:
         held.engine.offset = record.offset

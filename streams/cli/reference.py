@@ -23,6 +23,12 @@ A value is JSON: `offset`, `time`, `cluster`, `source`, `actor` and `engine` of 
 counts from 0 to below `parts`, the header `offset` is the same in all, the header `index` grows. Their lists, one after
 the other in this order, are the whole update's. Most updates have one part.
 
+## Traces
+
+Where a role is told to trace ([monitor](../how-to/monitor.md)), the header `ce_traceparent` (W3C Trace Context, as the
+CloudEvents extension Distributed Tracing has it) goes with a change set, with the progress records that close its
+update, and with the reports of proxies that acknowledge it. It is of the moment: no value, row or digest depends on it.
+
 ## penstock.infra
 
 A value is JSON: the proxies that a Gateway wants. `gateway` (as in every key), `name`, `namespace`, `class`; `proxy`,

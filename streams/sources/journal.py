@@ -17,6 +17,7 @@ from streams.reminder import Reminder
 from streams.sources.logged import Logged, Place, logged, writer_of
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import APPENDED, STAGE
+from streams.telemetry.traces import Attributes, Span
 from streams.topics import Topic
 
 _LOG = structlog.get_logger()
@@ -54,15 +55,30 @@ class Journal:
             given = [(actor, [SyncBegin(), *(one for _, changes in given for one in changes), SyncEnd()])]
         sets = [self._change_set(actor, changes) for actor, changes in given if changes]
         self.tried = frozenset(one.id for one in sets)
-        records = [record for one in sets for record in encode_change_set(one, self.place.partition)]
+        spans = [self._span(one) for one in sets]
+        records = [
+            record
+            for one, span in zip(sets, spans, strict=True)
+            for record in encode_change_set(one, self.place.partition, span.traceparent)
+        ]
         if records:
             began = self.telemetry.time()
             offsets = await self.writer.write(records)
             self.logged.end = offsets[-1] + 1
             self.telemetry.meters.count(APPENDED, amount=len(sets))
             self.telemetry.meters.observe(STAGE, self.telemetry.time() - began, "append")
+            for span in spans:
+                span.end()
         for _, changes in given:
             self.logged.take(changes)
+
+    def _span(self, change_set: ChangeSet) -> Span:
+        said: Attributes = {
+            "penstock.cluster": self.place.cluster,
+            "penstock.changes": len(change_set.changes),
+            "penstock.actor": change_set.actor,
+        }
+        return self.telemetry.traces.begin("append", attributes=said)
 
     def _change_set(self, actor: str, changes: Sequence[Change]) -> ChangeSet:
         place, time = self.place, self.now()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from streams.telemetry.health import Health
 from streams.telemetry.metrics import Meters
+from streams.telemetry.traces import Traces
 
-__all__ = ["Health", "Meters", "Telemetry"]
+__all__ = ["Health", "Meters", "Telemetry", "Traces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +22,5 @@ class Telemetry:
 
     health: Health = field(default_factory=Health)
     meters: Meters = field(default_factory=Meters)
+    traces: Traces = field(default_factory=Traces)
     time: Callable[[], float] = time.time

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import ACTIVE, READY
+from streams.telemetry.traces import Traces, is_wanted
 
 
 async def seen(
@@ -17,17 +20,39 @@ async def seen(
 
     Raises OSError when `address` (empty: no endpoint) cannot be listened on.
     """
-    if not address:
-        await work(Telemetry())
+    with _traces(labels or {}) as traces:
+        if address:
+            await _shown(address, work, labels or {}, traces)
+        else:
+            await work(Telemetry(traces=traces))
+
+
+@contextmanager
+def _traces(labels: Mapping[str, str]) -> Iterator[Traces]:
+    """Traces as the variables of OpenTelemetry want them. Raises ValueError for what cannot be."""
+    if not is_wanted(os.environ):
+        yield Traces()
         return
+    from streams.telemetry.otlp import OtlpTraces  # noqa: PLC0415
+
+    traces = OtlpTraces(labels)
+    try:
+        yield traces
+    finally:
+        traces.close()
+
+
+async def _shown(
+    address: str, work: Callable[[Telemetry], Awaitable[None]], labels: Mapping[str, str], traces: Traces
+) -> None:
     from streams.telemetry.prometheus import PrometheusMeters  # noqa: PLC0415
     from streams.telemetry.server import UNIX, Sight, endpoint  # noqa: PLC0415
 
     if address.startswith(UNIX):
         Path(address.removeprefix(UNIX)).parent.mkdir(parents=True, exist_ok=True)
 
-    meters = PrometheusMeters(labels or {})
-    telemetry = Telemetry(meters=meters)
+    meters = PrometheusMeters(labels)
+    telemetry = Telemetry(meters=meters, traces=traces)
     health = telemetry.health
     meters.ask(READY, lambda: not health.waiting())
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from streams.clock import seconds_of
-from streams.codec import decode_object
+from streams.codec import decode_object, trace_of
 from streams.ports import Record
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import STAGE
+from streams.telemetry.traces import Attributes
 from streams.xds.messages import Node
 
 _WAITING: Final = 256
@@ -20,11 +21,12 @@ _WAITING: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Times are seconds since 1970: when it was said, and when it came to be served."""
+    """Times are seconds since 1970: when it was said, and when it came to be served. `trace` is its traceparent."""
 
     offset: int
     said: float
     served: float
+    trace: str
 
 
 class Journeys:
@@ -46,7 +48,11 @@ class Journeys:
                 continue  # What a resolver emits once more tells nothing new.
             self._offset = offset
             self._telemetry.meters.observe(STAGE, now - record.timestamp / 1000, "publish")
-            found[offset] = _Change(offset, _said(record, now), now)
+            span = self._telemetry.traces.begin(
+                "publish", trace_of(record), at=record.timestamp / 1000, attributes={"penstock.offset": offset}
+            )
+            span.end()
+            found[offset] = _Change(offset, _said(record, now), now, span.traceparent)
         for gateway, offsets in touched.items():
             if self._proxies.get(gateway):
                 self._changes[gateway] += [found[one] for one in sorted(offsets & found.keys())]
@@ -63,19 +69,35 @@ class Journeys:
             del self._proxies[node.gateway]
             self._changes.pop(node.gateway, None)
 
-    def acknowledged(self, node: Node, offset: int) -> Sequence[_Change]:
-        """A proxy has everything up to an offset; answers what it has of that since the last time."""
+    def acknowledged(self, node: Node, offset: int) -> str:
+        """A proxy has everything up to an offset; answers the traceparent of the latest change in it, or ""."""
         before = self._proxies[node.gateway].get(node.id, offset)
         self._proxies[node.gateway][node.id] = max(before, offset)
-        now, found = self._telemetry.time(), []
+        now, latest = self._telemetry.time(), ""
         for change in reversed(self._changes.get(node.gateway, ())):
             if change.offset <= before:
                 break
             if change.offset <= offset:
                 self._telemetry.meters.observe(STAGE, now - change.served, "acknowledge")
                 self._telemetry.meters.observe(STAGE, now - change.said, "total")
-                found.append(change)
-        return found
+                trace = self._step("acknowledge", change, node)
+                latest = latest or trace
+        return latest
+
+    def rejected(self, node: Node, error: str) -> str:
+        """A proxy rejected something of what it has not acknowledged yet: most likely of the latest."""
+        changes = self._changes.get(node.gateway)
+        return self._step("reject", changes[-1], node, error) if changes else ""
+
+    def _step(self, name: str, change: _Change, node: Node, error: str = "") -> str:
+        said: Attributes = {
+            "penstock.offset": change.offset,
+            "penstock.gateway": node.gateway,
+            "penstock.proxy": node.id,
+        }
+        span = self._telemetry.traces.begin(name, change.trace, at=change.served, attributes=said)
+        span.end(error)
+        return span.traceparent
 
 
 def _said(record: Record, now: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -64,8 +64,7 @@ async def publish(
     reports, journeys = Reports(options.now, options.domain, options.partition), Journeys(options.telemetry)
 
     def report(one: Report) -> None:
-        reports.heard(one)
-        _account(one, journeys, options.telemetry)
+        reports.heard(replace(one, trace=_account(one, journeys, options.telemetry)))
         if one.event in {"connected", "disconnected"}:
             judge.moved(one.node)
 
@@ -139,16 +138,19 @@ def _measure(publication: Publication, telemetry: Telemetry) -> None:
     telemetry.meters.ask(BEHIND, lambda: publication.open_streams()[1])
 
 
-def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> None:
+def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> str:
+    """Count and measure what a proxy said; answers the traceparent of what it is about."""
     match report.event:
         case "connected":
             journeys.connected(report.node)
         case "disconnected":
             journeys.disconnected(report.node)
         case "ack":
-            journeys.acknowledged(report.node, report.offset)
+            return journeys.acknowledged(report.node, report.offset)
         case "nack" if report.rejection is not None:
             telemetry.meters.count(NACKS, report.rejection.type_url.rpartition(".")[2])
+            return journeys.rejected(report.node, report.rejection.error)
+    return ""
 
 
 def _take(batch: Batch, publication: Publication, touched: Touched) -> Rows:

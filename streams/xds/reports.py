@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from streams.backoff import Backoff
-from streams.codec import dumps
+from streams.codec import dumps, trace_header
 from streams.ports import Log, LogError, Outgoing
 from streams.topics import Topic, key
 from streams.xds.stream import Report
@@ -79,4 +79,5 @@ class Reports:
             "error": rejection.error if rejection is not None else "",
             "removal": rejection is not None and rejection.is_removal,
         }
-        return Outgoing(Topic.REPORTS, self._partition, key(self._domain, f"{node.gateway}/{node.id}"), dumps(value))
+        row = key(self._domain, f"{node.gateway}/{node.id}")
+        return Outgoing(Topic.REPORTS, self._partition, row, dumps(value), trace_header(report.trace))

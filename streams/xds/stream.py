@@ -52,6 +52,8 @@ class Report:
     node: Node
     offset: int
     rejection: Rejection | None = None
+    trace: str = ""
+    """The traceparent of the change that it is about; "" for none that is known."""
 
 
 class Publication:

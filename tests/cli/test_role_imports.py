@@ -53,3 +53,5 @@ def test_a_role_imports_what_it_needs(tmp_path: Path, words: str, needed: str, f
     assert code == "3", done.stderr
     assert needed in held
     assert foreign.isdisjoint(held)
+    # Nobody asks for them here.
+    assert {"prometheus_client", "opentelemetry", "streams.telemetry.server"}.isdisjoint(held)
