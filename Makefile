@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos demo docs golden mutants routing pgv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,3 +76,6 @@ chaos: setup ## a hundred kills under a stream of changes; CHAOS_KILLS and CHAOS
 
 bench: setup ## where the time goes; prints a table and writes bench.json
 	$(BIN)/python -m tests.benchmarks
+
+bench-kubernetes: kubernetes-bed ## from a change at a real API server to the answer; prints a table, writes bench-kubernetes.json
+	$(BIN)/python -m tests.benchmarks.kubernetes

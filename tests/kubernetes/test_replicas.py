@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.events import Delete, Put
 from engine.ref import Ref
@@ -29,6 +31,7 @@ _GATEWAY, _ROUTE, _SERVICE = f"{_API}/gateways/gw", f"{_API}/httproutes/r", "/ap
 _DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/gw"
 _REF = "east/gateway.networking.k8s.io/Gateway/default/gw"
 _EXTRA = "{{name: http, port: {port}, protocol: HTTP}}, {{name: extra, port: {extra}, protocol: HTTP}}"
+_KINDS = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
 _BY_LEASE = ("watch", "write-status", "deploy")
 _SECONDS = 150.0
 """A Lease holds 15 s, a group's session 6 s; a machine may be busy."""
@@ -93,7 +96,8 @@ def _is_told(object_: Any, *types: str) -> bool:
 
 @pytest.fixture
 def town(api_server: ApiServerProcess, broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Town]:
-    installation = Installation(tmp_path, api_server.kubeconfig(api_server.port), broker, request.node.name)
+    prefix = "town-" + re.sub("[^a-z]", "-", request.node.name)
+    installation = Installation(tmp_path, api_server.kubeconfig(api_server.port), broker, prefix)
     asyncio.run(KafkaLog(broker, installation.prefix).create_topics())
     with ExitStack() as stack:
         backend = stack.enter_context(answering())
@@ -106,7 +110,7 @@ def town(api_server: ApiServerProcess, broker: str, tmp_path: Path, request: pyt
         found.addressed()
         for name in ("gw-1.default", "gw-2.default"):
             stack.enter_context(proxy(installation, _REF, name, [one.port for one in both]))
-        until(lambda: site.ask() == (200, "v0"), START_SECONDS, found.complaints)
+        until(lambda: site.ask() == (200, "v0"), _SECONDS, found.complaints)
         found.moves()
         yield found
 
@@ -164,3 +168,31 @@ def _in_turn(town: Town, role: str) -> Iterator[Replica]:
     active = holder(town.server, role)
     yield next(one for one in town.both if one.name == active)
     assert holder(town.server, role) not in {"", active}
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "unwatched"])
+def test_a_gateway_that_is_made_anew_gets_its_proxies_again(town: Town, *, is_watched: bool) -> None:
+    """Also when nobody sees that it was gone: the same in all but its uid, and what it owns would be collected."""
+    before = called(town.server, "GET", _GATEWAY)
+    if not is_watched:
+        for one in town.both:
+            one.kill("watch")
+    assert called(town.server, "DELETE", _GATEWAY)
+    metadata = {"name": "gw", "namespace": "default"}
+    applied(town.server, yaml.safe_dump({**_KINDS, "metadata": metadata, "spec": before["spec"]}))
+    uid = called(town.server, "GET", _GATEWAY)["metadata"]["uid"]
+    assert uid != before["metadata"]["uid"]
+    if not is_watched:
+        for one in town.both:
+            one.start("watch")
+    for path in (_DEPLOYMENT, _SERVICE):
+        until(lambda path=path: uid in _owners(town, path), _SECONDS, town.complaints)  # type: ignore[misc]
+        assert _owners(town, path) == [uid], "and no longer by the one that is gone"
+    town.addressed()
+    until(lambda: _is_told(called(town.server, "GET", _GATEWAY), "Accepted", "Programmed"), _SECONDS, town.complaints)
+    until(lambda: town.site.ask() == (200, town.said[-1]), _SECONDS, town.complaints)
+    town.moves()
+
+
+def _owners(town: Town, path: str) -> list[str]:
+    return [one["uid"] for one in called(town.server, "GET", path).get("metadata", {}).get("ownerReferences") or ()]
