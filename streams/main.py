@@ -199,6 +199,7 @@ async def run_publish(settings: Settings, telemetry: Telemetry) -> None:
         str(settings.key_file),
         engine_settings(settings).bind_address,
         telemetry,
+        replica(settings.data),
     )
     await publish(continued(settings, log_to_come(settings)), Sealer(secret), options)
 

@@ -35,6 +35,9 @@ CONTROL = "~"
 OPENING = "~opening"
 """The key of the record by which an owner touches every output partition before it reads them."""
 
+BEAT_SECONDS: Final = 10.0
+"""A publisher that has nothing to report writes that it serves, to penstock.reports."""
+
 PART_BYTES: Final = 900 * 1024
 """A larger change set, and a larger record of penstock.updates, travels in parts."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from streams.backoff import Backoff
 from streams.codec import decode_convergence, dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
+from streams.projections.publishers import Publishers
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
-from streams.topics import Topic, key, split_key
+from streams.topics import BEAT_SECONDS, Topic, key, split_key
 
 if TYPE_CHECKING:
     from streams.app import Membership
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
 _REJECTED = {"nack", "unconfirmed"}
+_GONE = 16
+"""How many proxies that are gone are named of a Gateway: each pod has a name of its own, and is gone one day."""
 
 
 def joined(before: bytes | None, record: Record) -> bytes | None:
@@ -42,9 +45,10 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
         row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False, "removal": False}
+        row["publisher"] = str(report.get("publisher", ""))
     elif record.offset > row["at"]:
         if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
-            row["connected"] = event != "disconnected"
+            row["connected"], row["publisher"] = event != "disconnected", str(report.get("publisher", ""))
         row["offset"] = max(row["offset"], offset)
         row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
         row["removal"] = bool(report.get("removal") if event in _REJECTED else row["error"] and row.get("removal"))
@@ -52,6 +56,14 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")
     return dumps(row)
+
+
+def _publisher(record: Record) -> str:
+    """Which publisher wrote a report; "" for what says none, as those of older versions."""
+    try:
+        return str(orjson.loads(record.value or b"null")["publisher"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def greater(one: bytes | None, other: bytes | None) -> bytes | None:
@@ -76,14 +88,29 @@ def gateway_of(row_key: str) -> str:
     return "/".join(row_key.split("/")[: _GATEWAY_PARTS + 1])
 
 
-def summary(gateway_key: str, rows: Mapping[str, bytes], before: int | None = None) -> dict[str, Any]:
+def publisher_of(row: bytes) -> str:
+    """Through which publisher a proxy said what its row has."""
+    return str(orjson.loads(row).get("publisher", ""))
+
+
+def summary(
+    gateway_key: str,
+    rows: Mapping[str, bytes],
+    before: int | None = None,
+    is_lost: Callable[[str], bool] = lambda _: False,
+) -> dict[str, Any]:
     """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none.
 
     `acknowledged` is the greatest that ever was, with that of the row `before`: who comes or goes takes nothing back.
+    A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named.
     """
+    found = {name: orjson.loads(value) for name, value in rows.items()}
+    for row in found.values():
+        row["connected"] &= not is_lost(row.get("publisher", ""))
+    gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-_GONE]
     proxies = {}
-    for name, value in sorted(rows.items()):
-        row = orjson.loads(value)
+    for name in sorted(found.keys() - {name for _, name in gone}):
+        row = found[name]
         proxies[name.removeprefix(gateway_key + "/")] = {
             "offset": row["offset"],
             "connected": row["connected"],
@@ -114,6 +141,8 @@ class ProjectOptions:
     partitions: int = 1
     member: str = "projections-0"
     telemetry: Telemetry = field(default_factory=Telemetry)
+    turn: float = BEAT_SECONDS
+    """Seconds; see `Publishers`."""
 
 
 class Crashed(RuntimeError):  # noqa: N818
@@ -126,12 +155,15 @@ class _Joins:
     def __init__(self) -> None:
         self.proxies: dict[str, set[str]] = {}
         self.gateways: set[str] = set()
+        self.publishers = Publishers()
         self.wake = asyncio.Event()
         self.waits = "joins its group"
         """For what, before rows can be written."""
 
     def joined(self, before: bytes | None, record: Record) -> bytes | None:
         """See `joined`; only a key that names a proxy of a gateway makes a row."""
+        if self.publishers.heard(_publisher(record)):
+            self.all()
         parts = (record.key or b"").count(b"/") + 1
         return joined(before, record) if parts > _GATEWAY_PARTS + 1 else None
 
@@ -149,6 +181,15 @@ class _Joins:
         self.proxies.setdefault(gateway, set()).add(row_key)
         self.gateways.add(gateway)
         self.wake.set()
+
+    def all(self) -> None:
+        """A publisher was lost or is back, which happens seldom: any gateway may have proxies of it."""
+        self.put_back(list(self.proxies))
+
+    def turn(self) -> None:
+        """A while has passed: see `Publishers`."""
+        if self.publishers.turn():
+            self.all()
 
     async def take(self) -> list[str]:
         """Wait for some, and take all."""
@@ -177,7 +218,7 @@ async def project(options: ProjectOptions) -> None:
     joins = _Joins()
     membership = Membership(
         options.log.brokers,
-        f"{options.log.prefix}-projections",
+        f"{options.log.prefix}-projections-{options.domain}",
         options.member,
         options.directory,
         options.log.prefix,
@@ -200,10 +241,17 @@ async def _joined(options: ProjectOptions, membership: Membership, joins: _Joins
     ):
         joins.waits = ""
         tasks.create_task(_write(options, table, joins), name="convergence")
+        tasks.create_task(_turn(options, joins), name="turns")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
         msg = "the projections' host ended"
         raise Crashed(msg)
+
+
+async def _turn(options: ProjectOptions, joins: _Joins) -> None:
+    while True:
+        await asyncio.sleep(options.turn)
+        joins.turn()
 
 
 async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
@@ -249,6 +297,9 @@ def _record(
     options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, reached: dict[str, int | None], name: str
 ) -> Outgoing:
     _, gateway = split_key(name.encode())
-    row = summary(name, {one: table[one] for one in joins.proxies[name]}, reached.get(gateway))
+    rows = {one: table[one] for one in joins.proxies[name]}
+    for one in rows.values():
+        joins.publishers.know(publisher_of(one))
+    row = summary(name, rows, reached.get(gateway), joins.publishers.is_lost)
     reached[gateway] = row["acknowledged"]
     return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), dumps(row))

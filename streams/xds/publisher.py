@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
 
@@ -55,13 +56,16 @@ class PublishOptions:
     bind: str = ""
     """The address of listeners: what was rejected for another one is tried again."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    name: str = "publisher"
+    """Of this replica."""
 
 
 async def publish(
     log: Log, sealer: Sealer, options: PublishOptions, ready: Callable[[int], None] = lambda _: None
 ) -> None:
     """Serve for ever. `ready` hears the port once proxies can connect. Raises OSError when it cannot listen."""
-    reports, journeys = Reports(options.now, options.domain, options.partition), Journeys(options.telemetry)
+    name = f"{options.name}/{uuid4().hex[:8]}"
+    reports, journeys = Reports(options.now, options.domain, options.partition, name), Journeys(options.telemetry)
 
     def report(one: Report) -> None:
         reports.heard(replace(one, trace=_account(one, journeys, options.telemetry)))

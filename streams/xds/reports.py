@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
 from streams.backoff import Backoff
 from streams.codec import dumps, trace_header
 from streams.ports import Log, LogError, Outgoing
-from streams.topics import Topic, key
+from streams.topics import BEAT_SECONDS, Topic, key
 from streams.xds.stream import Report
 
 _LOG = structlog.get_logger()
@@ -20,13 +21,15 @@ _GATHER_SECONDS = 0.03
 class Reports:
     """The latest of each proxy and kind is enough: while the broker is away they must not pile up.
 
-    `now` answers RFC 3339 UTC.
+    `now` answers RFC 3339 UTC. `publisher` names who writes, each start of it anew: proxies of one that says nothing
+    any more, not even that it serves, are gone.
     """
 
-    def __init__(self, now: Callable[[], str], domain: str, partition: int) -> None:
+    def __init__(self, now: Callable[[], str], domain: str, partition: int, publisher: str) -> None:
         self._now = now
         self._domain = domain
         self._partition = partition
+        self._publisher = publisher
         self._waiting: dict[tuple[str, str, str], Report] = {}
         self._wake = asyncio.Event()
 
@@ -49,11 +52,9 @@ class Reports:
             try:
                 async with log.appender() as writer:
                     while True:
-                        await self._wake.wait()
-                        await asyncio.sleep(_GATHER_SECONDS)
-                        self._wake.clear()
+                        await self._some()
                         sending = dict(self._waiting)
-                        await writer.write([self._outgoing(one) for one in sending.values()])
+                        await writer.write([self._outgoing(one) for one in sending.values()] or [self._serving()])
                         backoff.reset()
                         for name, one in sending.items():
                             if self._waiting.get(name) is one:
@@ -65,6 +66,18 @@ class Reports:
                 self._wake.set()
                 await backoff.wait()
 
+    async def _some(self) -> None:
+        """Wait for what was heard in a while; for nothing, until it is time to say that we serve."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEAT_SECONDS):
+                await self._wake.wait()
+            await asyncio.sleep(_GATHER_SECONDS)
+        self._wake.clear()
+
+    def _serving(self) -> Outgoing:
+        value = {"event": "serving", "publisher": self._publisher, "time": self._now()}
+        return Outgoing(Topic.REPORTS, self._partition, key(self._domain, f"publisher/{self._publisher}"), dumps(value))
+
     def _outgoing(self, report: Report) -> Outgoing:
         node, rejection = report.node, report.rejection
         value = {
@@ -73,6 +86,7 @@ class Reports:
             "event": report.event,
             "offset": report.offset,
             "envoy": node.version,
+            "publisher": self._publisher,
             "time": self._now(),
             "type": rejection.type_url.rpartition(".")[2] if rejection is not None else "",
             "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},

@@ -20,8 +20,9 @@ from streams.ports import TopicMissing
 from streams.projections.convergence import ProjectOptions, _Joins, _write
 from streams.sinks.local_envoy import Deployer, DeployOptions
 from streams.sources.files import FilesOptions, watch_files
+from streams.xds.journey import Journeys
 from streams.xds.messages import Node
-from streams.xds.publisher import PublishOptions, _follow
+from streams.xds.publisher import PublishOptions, _Follower
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
 from streams.xds.stream import Publication, Report
@@ -32,6 +33,7 @@ _MOST = 35
 """Tries of one role in that time: some at first, then one in four seconds."""
 _SOON = 5.0
 _SEALER = Sealer(bytes(KEY_BYTES))
+_ROW = b'{"offset":1,"connected":true,"at":1,"error":""}'
 _NODE = Node("p", str(GATEWAY), "1.40.0")
 
 
@@ -86,11 +88,12 @@ Role = Callable[[MemoryLog, Path], Coroutine[Any, Any, None]]
 
 async def _publish(log: MemoryLog, folder: Path) -> None:
     options = PublishOptions("unix:/nowhere", folder / "snapshot", lambda *_: True, lambda: TIME)
-    await _follow(log, _SEALER, Publication(_SEALER, lambda _: None), options)
+    publication = Publication(_SEALER, lambda _: None)
+    await _Follower(log, _SEALER, publication, options, Journeys(options.telemetry)).run()
 
 
 async def _report(log: MemoryLog, _: Path) -> None:
-    reports = Reports(lambda: TIME, "default", 0)
+    reports = Reports(lambda: TIME, "default", 0, "here/1")
     reports.heard(Report("ack", _NODE, 1))
     await reports.write(log)
 
@@ -106,7 +109,9 @@ async def _deploy(log: MemoryLog, folder: Path) -> None:
 
 
 async def _project(log: MemoryLog, folder: Path) -> None:
-    await _write(ProjectOptions(log, folder), {}, _Joins())  # type: ignore[arg-type]
+    joins, name = _Joins(), f"default/{GATEWAY}/p"
+    joins.seen(name)
+    await _write(ProjectOptions(log, folder), {name: _ROW}, joins)  # type: ignore[arg-type]
 
 
 async def _watch(log: MemoryLog, folder: Path) -> None:

@@ -177,6 +177,15 @@ async def test_what_was_acknowledged_is_known_after_a_restart(tmp_path: Path) ->
     assert (found["lowest"], found["acknowledged"]) == (None, 4)
 
 
+def test_of_proxies_that_are_gone_the_latest_few_are_named() -> None:
+    gateway = f"default/{GATEWAY}"
+    rows = {}
+    for at in range(100):
+        event = "ack" if at == 3 else "disconnected"
+        rows[f"{gateway}/p{at:03d}"] = joined(None, record(at, report(event, at))) or b""
+    assert list(summary(gateway, rows)["proxies"]) == ["p003", *(f"p{at:03d}" for at in range(84, 100))]
+
+
 async def converged(log: KafkaLog) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in await records(log, Topic.CONVERGENCE):
@@ -250,7 +259,7 @@ async def test_what_the_host_does_not_deliver_is_joined_all_the_same(broker: str
             rows = [Outgoing(Topic.REPORTS, 0, key("default", PROXY), orjson.dumps(report("ack", one))) for one in (1, 2)]
             await writer.write(rows)
         at = TopicPartition(topic_name(Topic.REPORTS, log.prefix), 0)
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=f"{log.prefix}-projections", enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=f"{log.prefix}-projections-default", enable_auto_commit=False)
         await consumer.start()
         consumer.assign([at])
         await consumer.commit({at: (await consumer.end_offsets([at]))[at]})
@@ -262,6 +271,39 @@ async def test_what_the_host_does_not_deliver_is_joined_all_the_same(broker: str
 
         try:
             await until(is_shown, 30)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+@pytest.mark.kafka
+async def test_a_proxy_that_went_with_its_publisher_keeps_its_gateway_waiting_for_a_while_only(broker: str, tmp_path: Path) -> None:
+    """Nobody tells that it is gone: its pod was replaced while the publisher was, as when a node fails."""
+    async with kafka_log(broker) as log, log.writer("reports") as writer:
+
+        async def reported(proxy: str, one: dict[str, Any]) -> None:
+            await writer.write([Outgoing(Topic.REPORTS, 0, key("default", proxy), orjson.dumps(one))])
+
+        async def gateway() -> dict[str, Any]:
+            found: dict[str, Any] = (await converged(log)).get(str(GATEWAY), {})
+            return found
+
+        async def is_gone() -> bool:
+            await reported("publisher/b/1", {"event": "serving", "publisher": "b/1"})
+            return (await gateway()).get("lowest") == 7
+
+        async def is_back() -> bool:
+            return (await gateway())["lowest"] == 4
+
+        await reported(PROXY, report("ack", 3) | {"publisher": "a/1"})
+        await reported(f"{GATEWAY}/p1", report("ack", 7, "p1") | {"publisher": "b/1"})
+        task = asyncio.ensure_future(project(ProjectOptions(log, tmp_path / "faust", turn=0.2)))
+        try:
+            await until(is_gone, 30)
+            assert {name: one["connected"] for name, one in (await gateway())["proxies"].items()} == {"p0": False, "p1": True}
+            # It was only cut off.
+            await reported(PROXY, report("ack", 4) | {"publisher": "a/1"})
+            await until(is_back, 30)
         finally:
             task.cancel()
             await asyncio.wait({task})

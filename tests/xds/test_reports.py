@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 import orjson
+import pytest
 
 from streams.clock import now
 from streams.memory import MemoryLog
@@ -32,7 +33,7 @@ async def written(log: MemoryLog) -> list[tuple[str, int]]:
 
 
 async def test_acknowledgements_of_a_while_are_one_record() -> None:
-    log, reports, node = Refusing(), Reports(now, "default", 0), Node("p", str(GATEWAY), "1.40.0")
+    log, reports, node = Refusing(), Reports(now, "default", 0, "here/1"), Node("p", str(GATEWAY), "1.40.0")
     task = asyncio.create_task(reports.write(log))
     for report in (Report("connected", node, -1), *(Report("ack", node, offset) for offset in range(5))):
         reports.heard(report)
@@ -57,9 +58,25 @@ async def test_acknowledgements_of_a_while_are_one_record() -> None:
         await task
 
 
+async def test_a_publisher_with_nothing_to_report_says_that_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.xds.reports.BEAT_SECONDS", 0.01)
+    log, reports = MemoryLog(), Reports(now, "default", 0, "here/1")
+    task = asyncio.create_task(reports.write(log))
+    found: list[tuple[bytes | None, str, str]] = []
+    async with asyncio.timeout(10):
+        while len(found) < 2:
+            values = [(one.key, orjson.loads(one.value or b"")) async for batch in log.read(Topic.REPORTS, 0) for one in batch]
+            found = [(name, value["event"], value["publisher"]) for name, value in values]
+            await asyncio.sleep(0.005)
+    assert set(found) == {(b"default/publisher/here/1", "serving", "here/1")}
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_proxies_of_two_gateways_may_have_one_id() -> None:
     """What one says must not take the place of what the other said: an id is only what a proxy says of itself."""
-    log, reports = MemoryLog(), Reports(now, "default", 0)
+    log, reports = MemoryLog(), Reports(now, "default", 0, "here/1")
     other = Node("p", str(GATEWAY._replace(name="other")), "1.40.0")
     reports.heard(Report("ack", Node("p", str(GATEWAY), "1.40.0"), 7))
     reports.heard(Report("ack", other, 3))

@@ -1,0 +1,48 @@
+"""A publisher of which nothing is heard while others are is lost; with nobody heard nothing is known."""
+
+from __future__ import annotations
+
+from streams.projections.publishers import Publishers
+
+
+def turns(publishers: Publishers, count: int, *heard: str) -> list[bool]:
+    said = []
+    for _ in range(count):
+        for name in heard:
+            publishers.heard(name)
+        said.append(publishers.turn())
+    return said
+
+
+def test_one_that_is_silent_while_another_is_heard_is_lost_and_told_once() -> None:
+    publishers = Publishers()
+    publishers.know("a")
+    assert turns(publishers, 6, "b") == [False, False, False, True, False, False]
+    assert (publishers.is_lost("a"), publishers.is_lost("b")) == (True, False)
+
+
+def test_with_nobody_heard_nobody_is_lost() -> None:
+    publishers = Publishers()
+    publishers.heard("a")
+    assert not any(turns(publishers, 10))
+    assert not publishers.is_lost("a")
+
+
+def test_one_that_is_heard_again_is_back() -> None:
+    publishers = Publishers()
+    publishers.know("a")
+    turns(publishers, 5, "b")
+    assert publishers.heard("a")
+    assert not publishers.heard("a")
+    assert not publishers.is_lost("a")
+    assert turns(publishers, 4, "b") == [False, False, False, False]
+    assert turns(publishers, 1, "b") == [True]
+
+
+def test_what_is_known_of_one_is_not_forgotten_by_looking_again() -> None:
+    publishers = Publishers()
+    for _ in range(5):
+        publishers.know("a")
+        turns(publishers, 1, "b")
+    assert publishers.is_lost("a")
+    assert not publishers.is_lost("of which nobody ever heard")
