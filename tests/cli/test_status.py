@@ -155,7 +155,7 @@ def test_a_deleted_gateway_is_listed_as_long_as_a_proxy_of_it_is_connected(place
     rows = [
         Outgoing(
             Topic.CONVERGENCE, 0, f"default/{kind}/{name}".encode(),
-            dumps(summary(f"default/{kind}/{name}", {f"default/{kind}/{name}/0": dumps({"offset": 1, "connected": on, "error": ""})})),
+            dumps(summary(f"default/{kind}/{name}", {f"default/{kind}/{name}/0": dumps({"offset": 1, "connected": on, "at": 0, "error": ""})})),
         )
         for name, on in (("left", False), ("leaving", True), ("gw", False))
     ]  # fmt: skip
