@@ -27,6 +27,7 @@ from streams.sinks.kubernetes.objects import (
     GATEWAY,
     SECRET,
     WATCHED,
+    WRITTEN,
     Away,
     Kind,
     Listed,
@@ -278,7 +279,11 @@ class Deployer:
         """Write what differs; answers what was written. Raises ObjectsError."""
         proxy = self.wanted.get(key)
         if proxy is None:
-            return await self._remove(key, keeping=set())
+            removed = await self._remove(key, keeping=set())
+            for kind in WRITTEN:
+                # Those too that went by themselves, with the Gateway that owned them.
+                self.applied.pop(Target(kind, *key), None)
+            return removed
         if proxy.held:
             return []
         gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))
