@@ -50,6 +50,7 @@ _AT_ONCE: Final = 8
 _SLOWEST_SECONDS: Final = 30.0
 _MISSING_SECONDS: Final = 30.0
 _CALM_SECONDS: Final = 60.0
+_STEADY_SECONDS: Final = 5.0
 
 Json = Mapping[str, Any]
 Key = tuple[str, str]
@@ -175,11 +176,12 @@ class Deployer:
 
     async def _watch(self, kind: Kind) -> None:
         """Follow the objects of a kind, begin anew when that ends; a kind that is not served has none."""
+        clock = asyncio.get_running_loop().time
         reminder, backoff = Reminder(), Backoff()
         while True:
+            began = clock()
             try:
                 async for event in self.objects.follow(kind, f"{DOMAIN}={label_value(self.options.template.domain)}"):
-                    backoff.reset()
                     self._see(kind, event)
             except NotServed:
                 self._see(kind, Listed(()))
@@ -187,6 +189,10 @@ class Deployer:
             except ObjectsError as error:
                 if reminder.is_due(str(error)):
                     _LOG.warning("cannot follow what is deployed", kind=kind.name, reason=str(error))
+            if clock() - began > _STEADY_SECONDS:
+                backoff.reset()
+            else:
+                # Without a fault, too: a watch that ends at once would list everything over and over.
                 await backoff.wait()
 
     def _see(self, kind: Kind, event: Listed | Seen) -> None:

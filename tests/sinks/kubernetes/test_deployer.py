@@ -17,7 +17,7 @@ from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.kubernetes.deployer import Deployer, DeployOptions
 from streams.sinks.kubernetes.memory import MemoryObjects
-from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, WRITTEN, Target
+from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, WRITTEN, Kind, Listed, Seen, Target
 from streams.sinks.kubernetes.proxy import Publisher, Template
 from streams.topics import Topic, key
 from tests.sinks.kubernetes.case import identity
@@ -355,3 +355,24 @@ async def test_of_an_api_server_that_is_away_little_is_said(site: Site) -> None:
             site.objects.down = False
             await until(lambda: len(site.found()) == 100)
     assert len([one for one in logs if one["log_level"] == "error"]) == 1
+
+
+class Ending(MemoryObjects):
+    """Something in between ends each watch at once."""
+
+    lists = 0
+
+    async def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
+        async for event in super().follow(kind, selector):
+            self.lists += 1
+            assert self.lists < 100
+            await asyncio.sleep(0)
+            yield event
+            return
+
+
+async def test_watches_that_end_at_once_are_not_all_that_there_is_time_for(site: Site) -> None:
+    site.objects = Ending()
+    async with site.deployed():
+        await site.objects.delete(Target(_SERVICE, "default", "gw"))
+        await until(lambda: site.found() == ALL)
