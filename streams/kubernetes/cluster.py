@@ -127,3 +127,11 @@ class Writable(Protocol):
 
     async def delete(self, target: Target, uid: str) -> None:
         """Delete the object that the target names, if it is still the one with that uid. Raises Conflict."""
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether a resourceVersion comes before another one of its kind.
+
+    They may be compared since Kubernetes 1.35 (KEP-5504); before, they were numbers all the same.
+    """
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)

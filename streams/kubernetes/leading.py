@@ -86,7 +86,7 @@ async def _lead(
                 _LOG.warning("another replica is to be active: this one stops", lease=candidate.name)
                 await _end(task)
                 task = None
-            await _pause(task)
+            await _pause(task, election)
     finally:
         if task is not None:
             await _end(task)
@@ -94,8 +94,8 @@ async def _lead(
 
 
 async def _look(cluster: LeaseCluster, candidate: Candidate, election: Election) -> None:
-    """Read the Lease, and claim it if that may be. Raises ClusterError."""
-    async with asyncio.timeout(RETRY * 2):
+    """Read the Lease, and claim it if that may be. Raises ClusterError, or TimeoutError."""
+    async with asyncio.timeout(_within(election, RETRY * 2)):
         page = await cluster.page(candidate.target, "", 0)
         asked = time.monotonic()
         election.read(page.objects[0] if page.objects else None, asked)
@@ -119,12 +119,17 @@ async def _release(cluster: LeaseCluster, candidate: Candidate, election: Electi
                 await cluster.write(candidate.target, _lease(candidate, released))
 
 
-async def _pause(task: asyncio.Future[None] | None) -> None:
+def _within(election: Election, seconds: float) -> float:
+    """So many seconds, or fewer: nothing that we wait for may outlast the time in which we are active."""
+    return min(seconds, election.remaining(time.monotonic()) or seconds)
+
+
+async def _pause(task: asyncio.Future[None] | None, election: Election) -> None:
     """Until the next look, or until the work ended by itself. Raises what ended it."""
     if task is None:
         await asyncio.sleep(RETRY)
         return
-    done, _ = await asyncio.wait({task}, timeout=RETRY)
+    done, _ = await asyncio.wait({task}, timeout=_within(election, RETRY))
     if done:
         task.result()
 

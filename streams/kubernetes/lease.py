@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 DURATION: Final = 15
 """Seconds for which a Lease holds after it was last renewed."""
-_DEADLINE: Final = 10.0
+DEADLINE: Final = 10.0
 """Seconds after the last renewal in which the holder still acts."""
 RETRY: Final = 2.0
 """Seconds between two looks at the Lease."""
@@ -38,7 +38,11 @@ class Election:
 
     def is_active(self, at: float) -> bool:
         """Whether we may act; the shell ends its work by the time it is not."""
-        return self._renewed is not None and at < self._renewed + _DEADLINE
+        return self.remaining(at) > 0
+
+    def remaining(self, at: float) -> float:
+        """For how many seconds more we may act, if nothing is renewed."""
+        return max(self._renewed + DEADLINE - at, 0.0) if self._renewed is not None else 0.0
 
     def read(self, lease: Json | None, at: float) -> None:
         """Take the Lease as it was read; None when there is none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from engine.ref import Ref
-from streams.kubernetes.cluster import Event, Json, Page, Verb
+from streams.kubernetes.cluster import Event, Json, Page, Verb, is_older
 
 PAGE: Final = 500
 V = TypeVar("V")
@@ -62,7 +62,7 @@ class Reflector(Generic[V]):
     def event(self, event: Event) -> tuple[Ref, V | None] | None:
         """Take an event; answers what it says of an object, without a value that it is gone; None for nothing."""
         version = _version(event.object)
-        if _is_older(version, self._version):
+        if is_older(version, self._version):
             # The API server was brought back from a copy: what it says after our version may be another history.
             self.gone()
             return None
@@ -82,8 +82,3 @@ class Reflector(Generic[V]):
 def _version(object_: Json) -> str:
     metadata: Any = object_.get("metadata") or {}
     return str(metadata.get("resourceVersion") or "")
-
-
-def _is_older(version: str, than: str) -> bool:
-    """Versions may be compared since Kubernetes 1.35 (KEP-5504); before, they were numbers all the same."""
-    return version.isdecimal() and than.isdecimal() and int(version) < int(than)

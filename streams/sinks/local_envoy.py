@@ -16,16 +16,13 @@ from typing import Final
 
 import structlog
 
-from engine.outputs.channels import LOOKUP
 from engine.ref import parse_ref
-from streams.backoff import Backoff
-from streams.ports import Log, LogError
+from streams.ports import Log
 from streams.process import Process, reap, recall, remember, spawn, words
-from streams.reminder import Reminder
 from streams.sinks.bootstrap import bootstrap
+from streams.sinks.infra import follow_proxies
 from streams.telemetry import Telemetry
-from streams.topics import Topic
-from streams.view import Batch, follow_table
+from streams.view import Batch
 
 _LOG = structlog.get_logger()
 _WATCH_SECONDS = 0.25
@@ -119,39 +116,21 @@ class Deployer:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stays: dict[str, str] = field(default_factory=dict)
     """Why a proxy that is not wanted cannot be ended, as far as it was told."""
-    waits: str = "reads penstock.infra"
-    """For what, until the log told which proxies are wanted."""
 
     async def follow(self, log: Log) -> None:
         """Follow the log and keep proxies running, for ever. Until the log answers, what ran before is wanted."""
         self.wanted = {str(data["gateway"]) for data in _records(self.options.directory)}
-        with self.options.telemetry.health.part("infra", lambda: self.waits):
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._wants(log), name="deployer-wants")
-                tasks.create_task(self._keep(), name="deployer-keep")
-
-    async def _wants(self, log: Log) -> None:
-        reminder, backoff = Reminder(), Backoff()
-        while True:
-            try:
-                async for batch in follow_table(log, Topic.INFRA, self.options.partition):
-                    backoff.reset()
-                    self._take(batch)
-                    self.waits = ""
-            except LogError as error:
-                self.waits = str(error)
-                if reminder.is_due(str(error)):
-                    _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
-                await backoff.wait()
+        options = self.options
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                follow_proxies(log, options.partition, self._take, options.telemetry.health), name="deployer-wants"
+            )
+            tasks.create_task(self._keep(), name="deployer-keep")
 
     def _take(self, batch: Batch) -> None:
-        if batch.progress < 0:
-            return
         if batch.snapshot:
             self.wanted = set()
         for gateway, row in batch.rows.items():
-            if gateway.startswith(LOOKUP):
-                continue
             if not _is_gateway(gateway):
                 _LOG.error(
                     "a record of penstock.infra names no Gateway, it is left out: find out who writes there",

@@ -207,6 +207,10 @@ def test_the_account_has_the_rules_and_no_others() -> None:
     assert not [one for one in rendered("rbac.create=false") if "rbac" in one["apiVersion"]]
 
 
+def test_no_class_is_made_where_none_is_named() -> None:
+    assert environment("gatewayClass=")["PENSTOCK_GATEWAY_CLASS"] == ""
+
+
 def test_a_budget_is_for_several() -> None:
     kinds = [{one["kind"] for one in rendered(f"replicas={number}")} for number in (1, 2)]
     assert [("PodDisruptionBudget" in one) for one in kinds] == [False, True]
@@ -220,6 +224,8 @@ def test_a_budget_is_for_several() -> None:
         (("no.such=value",), "no"),
         (("kafka.securityProtocol=SASL_SSL",), "needs kafka.sasl.secretName"),
         (("kafka.tls.clientCertificate=true",), "needs kafka.tls.secretName"),
+        (("kafka.tls.secretName=kafka-tls",), "kafka.tls is for SSL and SASL_SSL"),
+        (("kafka.sasl.secretName=kafka-sasl", "kafka.securityProtocol=SSL"), "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL"),
         (("serviceAccount.create=false",), "name the service account"),
         (("roles.resources.nobody.limits.memory=1Gi",), "nobody"),
         (("health.port=80",), "health"),

@@ -18,8 +18,9 @@ from streams.host import Host
 from streams.memory import MemoryLog
 from streams.ports import TopicMissing
 from streams.projections.convergence import ProjectOptions, _Joins, _write
-from streams.sinks.local_envoy import Deployer, DeployOptions
+from streams.sinks.infra import follow_proxies
 from streams.sources.files import FilesOptions, watch_files
+from streams.telemetry import Health
 from streams.xds.journey import Journeys
 from streams.xds.messages import Node
 from streams.xds.publisher import PublishOptions, _Follower
@@ -104,8 +105,8 @@ async def _review(log: MemoryLog, _: Path) -> None:
     await judge.run()
 
 
-async def _deploy(log: MemoryLog, folder: Path) -> None:
-    await Deployer(DeployOptions(folder, folder, folder, str))._wants(log)
+async def _deploy(log: MemoryLog, _: Path) -> None:
+    await follow_proxies(log, 0, lambda _: None, Health())
 
 
 async def _project(log: MemoryLog, folder: Path) -> None:

@@ -15,18 +15,19 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from engine.outputs.channels import LOOKUP
 from engine.ref import parse_ref
 from engine.resolve.proxy import label_value, proxy_name
 from streams.backoff import Backoff
 from streams.codec import decode_object
-from streams.ports import Log, LogError
+from streams.ports import Log
 from streams.reminder import Reminder
+from streams.sinks.infra import follow_proxies
 from streams.sinks.kubernetes.manifests import APPLIED, manifests
 from streams.sinks.kubernetes.objects import (
     GATEWAY,
     SECRET,
     WATCHED,
+    WRITTEN,
     Away,
     Kind,
     Listed,
@@ -41,14 +42,14 @@ from streams.sinks.kubernetes.objects import (
 from streams.sinks.kubernetes.overlay import contains
 from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy
 from streams.telemetry import Telemetry
-from streams.topics import Topic
-from streams.view import Batch, follow_table
+from streams.view import Batch
 
 _LOG = structlog.get_logger()
 _AT_ONCE: Final = 8
 _SLOWEST_SECONDS: Final = 30.0
 _MISSING_SECONDS: Final = 30.0
 _CALM_SECONDS: Final = 60.0
+_STEADY_SECONDS: Final = 5.0
 
 Json = Mapping[str, Any]
 Key = tuple[str, str]
@@ -102,15 +103,13 @@ class Deployer:
     applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
     """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    waits: str = "reads penstock.infra"
-    """For what, until the log told which proxies are wanted."""
 
     async def follow(self, log: Log) -> None:
         """Follow the log and the cluster, for ever."""
-        health = self.options.telemetry.health
-        with health.part("infra", lambda: self.waits), health.part("cluster", self._unlisted):
+        options, health = self.options, self.options.telemetry.health
+        with health.part("cluster", self._unlisted):
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._wants(log), name="deployer-wants")
+                tasks.create_task(follow_proxies(log, options.partition, self._take, health), name="deployer-wants")
                 for kind in WATCHED:
                     tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
                 tasks.create_task(self._keep(), name="deployer-keep")
@@ -121,23 +120,7 @@ class Deployer:
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
 
-    async def _wants(self, log: Log) -> None:
-        reminder, backoff = Reminder(), Backoff()
-        while True:
-            try:
-                async for batch in follow_table(log, Topic.INFRA, self.options.partition):
-                    backoff.reset()
-                    self._take(batch)
-                    self.waits = ""
-            except LogError as error:
-                self.waits = str(error)
-                if reminder.is_due(str(error)):
-                    _LOG.warning("keeping the proxies that were wanted until the log answers", reason=str(error))
-                await backoff.wait()
-
     def _take(self, batch: Batch) -> None:
-        if batch.progress < 0:
-            return
         told = self._told(batch)
         if batch.snapshot:
             gone = self.wanted.keys() - told.keys()
@@ -158,8 +141,6 @@ class Deployer:
         """The proxies that a batch tells of, None for those not wanted any more; of this cluster, without garbage."""
         told: dict[Key, Proxy | None] = {}
         for gateway, record in batch.rows.items():
-            if gateway.startswith(LOOKUP):
-                continue
             try:
                 ref = parse_ref(gateway)
                 proxy = read_proxy(decode_object(record) or {}) if record is not None else None
@@ -174,11 +155,12 @@ class Deployer:
 
     async def _watch(self, kind: Kind) -> None:
         """Follow the objects of a kind, begin anew when that ends; a kind that is not served has none."""
+        clock = asyncio.get_running_loop().time
         reminder, backoff = Reminder(), Backoff()
         while True:
+            began = clock()
             try:
                 async for event in self.objects.follow(kind, f"{DOMAIN}={label_value(self.options.template.domain)}"):
-                    backoff.reset()
                     self._see(kind, event)
             except NotServed:
                 self._see(kind, Listed(()))
@@ -186,6 +168,10 @@ class Deployer:
             except ObjectsError as error:
                 if reminder.is_due(str(error)):
                     _LOG.warning("cannot follow what is deployed", kind=kind.name, reason=str(error))
+            if clock() - began > _STEADY_SECONDS:
+                backoff.reset()
+            else:
+                # Without a fault, too: a watch that ends at once would list everything over and over.
                 await backoff.wait()
 
     def _see(self, kind: Kind, event: Listed | Seen) -> None:
@@ -278,7 +264,11 @@ class Deployer:
         """Write what differs; answers what was written. Raises ObjectsError."""
         proxy = self.wanted.get(key)
         if proxy is None:
-            return await self._remove(key, keeping=set())
+            removed = await self._remove(key, keeping=set())
+            for kind in WRITTEN:
+                # Those too that went by themselves, with the Gateway that owned them.
+                self.applied.pop(Target(kind, *key), None)
+            return removed
         if proxy.held:
             return []
         gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))

@@ -38,6 +38,8 @@ class Agenda(Generic[K]):
     _busy: set[K] = field(default_factory=set)
     _again: set[K] = field(default_factory=set)
     """Of the busy ones those that changed since they were handed out."""
+    _gone: set[K] = field(default_factory=set)
+    """Of the busy ones those that were forgotten since."""
     _count: int = 0
 
     def __len__(self) -> int:
@@ -48,6 +50,7 @@ class Agenda(Generic[K]):
         """Something changed about it: to be looked at once more, also when somebody does just now."""
         if key in self._busy:
             self._again.add(key)
+            self._gone.discard(key)
         elif key not in self._due:
             self._put(key, max(now, self._paces[key].free) if key in self._paces else now)
 
@@ -80,7 +83,8 @@ class Agenda(Generic[K]):
     def failed(self, key: K, now: float) -> None:
         """To be tried again, later and later."""
         self._pause(self._paces.setdefault(key, _Pace()), now, _LONGEST_FAILED)
-        self._again.add(key)
+        if key not in self._gone:
+            self._again.add(key)
         self._let_go(key, now)
 
     def forget(self, key: K) -> None:
@@ -88,12 +92,17 @@ class Agenda(Generic[K]):
         for kept in (self._due, self._paces):
             kept.pop(key, None)
         self._again.discard(key)
+        if key in self._busy:
+            self._gone.add(key)
 
     def _pause(self, pace: _Pace, now: float, longest: float) -> None:
         pace.free, pace.pause = now + pace.pause, min(2 * pace.pause, longest)
 
     def _let_go(self, key: K, now: float) -> None:
         self._busy.discard(key)
+        if key in self._gone:
+            self._gone.discard(key)
+            self._paces.pop(key, None)
         if key in self._again:
             self._again.discard(key)
             self.add(key, now)

@@ -86,7 +86,8 @@ class _Role:
     missing: set[str] = field(default_factory=lambda: {kind.name for kind in WRITTEN})
     """Kinds that were not listed yet."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    targets: dict[Ref, Target] = field(default_factory=dict)
+    targets: dict[tuple[str, str], Target] = field(default_factory=dict)
+    """By group and kind, as the cluster serves it."""
     reminders: dict[str, Reminder] = field(default_factory=dict)
 
     # -- what stands in the cluster: see `Hearer` -------------------------------------------------------------------
@@ -108,9 +109,8 @@ class _Role:
         """See `Hearer`."""
         metadata = object_["metadata"]
         namespace, name = str(metadata.get("namespace") or ""), str(metadata["name"])
-        ref = Ref(self.options.cluster, target.group, target.kind, namespace, name)
-        self.targets[ref] = target._replace(namespace=namespace, name=name)
-        return ref, current(object_)
+        self.targets[target.group, target.kind] = target
+        return Ref(self.options.cluster, target.group, target.kind, namespace, name), current(object_)
 
     def listed(self, target: Target, found: Mapping[Ref, Current]) -> None:
         """See `Hearer`."""
@@ -123,8 +123,6 @@ class _Role:
     def seen(self, ref: Ref, value: Current | None) -> None:
         """See `Hearer`."""
         self.writer.seen(ref, value, self._at())
-        if value is None:
-            self.targets.pop(ref, None)
         self.changed.set()
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
@@ -206,7 +204,8 @@ class _Role:
         return self.options.clock()
 
     async def _apply(self, write: Write) -> None:
-        target = self.targets[write.ref]
+        ref = write.ref
+        target = self.targets[ref.group, ref.kind]._replace(namespace=ref.namespace, name=ref.name)
         metadata = {"resourceVersion": write.version} if write.version else {}
         try:
             body = {"metadata": metadata, "status": write.status}
@@ -220,7 +219,7 @@ class _Role:
             # Said once a kind: a role that may not write one may write none.
             what = str(error) if isinstance(error, Invalid) else f"{target.kind}: {error}"
             if self.reminders.setdefault(target.kind, Reminder()).is_due(what):
-                _LOG.warning("a status cannot be written now, it is tried again", ref=str(write.ref), reason=str(error))
+                _LOG.warning("a status cannot be written now, it is tried again", ref=str(ref), reason=str(error))
             self.options.telemetry.meters.count(STATUS_FAILURES, "refused" if isinstance(error, Invalid) else "away")
             self.writer.failed(write, self._at())
         else:

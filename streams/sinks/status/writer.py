@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from engine.ref import Ref
+from streams.kubernetes.cluster import is_older
 from streams.sinks.status.agenda import Agenda
 from streams.sinks.status.merged import SHARED, merged
 from streams.sinks.status.owned import changes, owned_by
@@ -77,7 +78,7 @@ class StatusWriter:
             self.agenda.forget(ref)
             return
         before = self._there.get(ref)
-        if before is not None and _is_older(there.version, before.version):
+        if before is not None and is_older(there.version, before.version):
             return
         self._there[ref] = there
         if before is None or (before.status, before.owned) != (there.status, there.owned):
@@ -144,8 +145,3 @@ class StatusWriter:
 
     def _ours(self, entries: Iterable[Json]) -> bool:
         return any(one.get("controllerName") in self._controllers for one in entries)
-
-
-def _is_older(version: str, than: str) -> bool:
-    """Versions may be compared since Kubernetes 1.35 (KEP-5504); before, they were numbers all the same."""
-    return version.isdecimal() and than.isdecimal() and int(version) < int(than)

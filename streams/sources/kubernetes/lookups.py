@@ -15,11 +15,12 @@ from streams.topics import Topic
 from streams.view import follow_table
 
 _LOG = structlog.get_logger()
+_SLASHES = len(Ref._fields) + LOOKUP.count("/") - 1
 
 
 async def lookups(log: Log, partition: int = 0) -> AsyncIterator[frozenset[Ref]]:
     """All that is asked for, whole each time, whenever it changed, for ever; nothing before anything is resolved."""
-    asked: frozenset[Ref] | None = None
+    asked: frozenset[str] | None = None
     reminder, backoff = Reminder(), Backoff()
     while True:
         names: set[str] = set()
@@ -28,17 +29,16 @@ async def lookups(log: Log, partition: int = 0) -> AsyncIterator[frozenset[Ref]]
                 backoff.reset()
                 if batch.progress < 0:
                     continue
-                for name, record in batch.rows.items():
-                    if name.startswith(LOOKUP):
-                        (names.discard if record is None else names.add)(name)
-                found = frozenset(parse_ref(one.removeprefix(LOOKUP)) for one in names if one.count("/") == _SLASHES)
-                if found != asked:
-                    asked = found
-                    yield found
+                if batch.snapshot:
+                    names = set()
+                told = [one for one in batch.rows if one.startswith(LOOKUP) and one.count("/") == _SLASHES]
+                for name in told:
+                    (names.discard if batch.rows[name] is None else names.add)(name)
+                # Compared only where something of them was said: most updates ask for nothing.
+                if (told or batch.snapshot) and (current := frozenset(names)) != asked:
+                    asked = current
+                    yield frozenset(parse_ref(one.removeprefix(LOOKUP)) for one in current)
         except LogError as error:
             if reminder.is_due(str(error)):
                 _LOG.warning("Secrets that come to be asked for wait for the log", reason=str(error))
             await backoff.wait()
-
-
-_SLASHES = len(Ref._fields) + LOOKUP.count("/") - 1

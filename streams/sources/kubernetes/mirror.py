@@ -75,11 +75,14 @@ class Mirror:
 
     def _known(self, target: Target) -> set[Ref]:
         """All of a target that was told or is about to be."""
+        if target.name:
+            # Of one object it costs one look: each Secret that is asked for is a target of its own.
+            ref = self._named(target)
+            is_known = ref in self._logged.objects or ref in self._order or "/".join(ref[1:]) in self._logged.refused
+            return {ref} if is_known else set()
         places = (location.split("/") for location in self._logged.refused)
         refused = (Ref(self._cluster, *place) for place in places if len(place) == len(Ref._fields) - 1)
         known = {*self._logged.objects, *self._order.refs(), *refused}
-        if target.name:
-            return {self._named(target)} & known
         return {ref for ref in known if (ref.group, ref.kind) == (target.group, target.kind)}
 
     def _named(self, target: Target) -> Ref:

@@ -56,6 +56,9 @@ class Order:
             self._slices -= Counter(held.named)  # which keeps no zeros
         return held
 
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._held
+
     def refs(self) -> Iterator[Ref]:
         """What is held."""
         return iter(self._held)

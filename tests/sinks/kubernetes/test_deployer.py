@@ -17,7 +17,7 @@ from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.kubernetes.deployer import Deployer, DeployOptions
 from streams.sinks.kubernetes.memory import MemoryObjects
-from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, Target
+from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, WRITTEN, Kind, Listed, Seen, Target
 from streams.sinks.kubernetes.proxy import Publisher, Template
 from streams.topics import Topic, key
 from tests.sinks.kubernetes.case import identity
@@ -67,6 +67,17 @@ class Site:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    @asynccontextmanager
+    async def deployed(self) -> AsyncIterator[Deployer]:
+        """Of one Gateway all is there, and nothing is left to be done; what was written for that is forgotten."""
+        await self.gateway()
+        await self.wants(row())
+        async with self.deploying() as deployer:
+            await until(lambda: self.found() == ALL)
+            await idle(deployer)
+            self.objects.calls.clear()
+            yield deployer
+
     def found(self) -> list[str]:
         """All objects but Gateways."""
         return [one for one in sorted(self.objects.all()) if not one.startswith("Gateway")]
@@ -94,13 +105,10 @@ async def idle(deployer: Deployer) -> None:
 
 
 async def test_what_is_wanted_is_there_with_its_owner(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
-    for name in ALL:
-        (owner,) = site.one(name)["metadata"]["ownerReferences"]
-        assert owner["uid"] == "uid-of-gw"
+    async with site.deployed():
+        for name in ALL:
+            (owner,) = site.one(name)["metadata"]["ownerReferences"]
+            assert owner["uid"] == "uid-of-gw"
 
 
 async def test_what_is_not_wanted_any_more_goes(site: Site) -> None:
@@ -114,11 +122,20 @@ async def test_what_is_not_wanted_any_more_goes(site: Site) -> None:
         assert all("other" in one for one in site.found())
 
 
+async def test_of_a_gateway_that_took_its_objects_along_nothing_is_kept(site: Site) -> None:
+    """As the API server's garbage collector has it, before the log says so."""
+    async with site.deployed() as deployer:
+        for kind in (GATEWAY, *WRITTEN):
+            await site.objects.delete(Target(kind, "default", "gw"))
+        await site.wants(gone=(row(),))
+        await until(lambda: not deployer.wanted)
+        await idle(deployer)
+        assert (site.found(), deployer.seen, deployer.paces, deployer.applied) == ([], {}, {}, {})
+
+
 async def test_what_went_while_nobody_deployed_goes_at_the_next_start(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
+        pass
     await site.wants(gone=(row(),))
     async with site.deploying():
         await until(lambda: site.found() == [])
@@ -126,10 +143,8 @@ async def test_what_went_while_nobody_deployed_goes_at_the_next_start(site: Site
 
 async def test_nothing_is_removed_before_the_log_has_spoken(site: Site) -> None:
     """A log that says nothing yet does not say that nothing is wanted."""
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
+        pass
     site.log = MemoryLog()
     async with site.deploying() as deployer:
         await until(lambda: deployer.listed.issuperset(WATCHED))
@@ -138,23 +153,15 @@ async def test_nothing_is_removed_before_the_log_has_spoken(site: Site) -> None:
 
 
 async def test_a_second_start_writes_nothing(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
-    site.objects.calls.clear()
+    async with site.deployed():
+        pass
     async with site.deploying() as deployer:
         await idle(deployer)
     assert site.objects.calls == []
 
 
 async def test_only_what_differs_is_written(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
-        await idle(deployer)
-        site.objects.calls.clear()
+    async with site.deployed() as deployer:
         await site.wants(row(ports=[{"port": 80, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]))
         await until(lambda: len(site.one("Service default/gw")["spec"]["ports"]) == 2)
         await idle(deployer)
@@ -162,21 +169,14 @@ async def test_only_what_differs_is_written(site: Site) -> None:
 
 
 async def test_what_somebody_deletes_comes_back(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
         await site.objects.delete(Target(_SERVICE, "default", "gw"))
         await until(lambda: site.found() == ALL)
 
 
 @pytest.mark.parametrize("change", ["image", "label", "owner"])
 async def test_what_somebody_changes_is_changed_back(site: Site, change: str) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
-        await idle(deployer)
+    async with site.deployed():
         wanted = site.one("Deployment default/gw")
         changed = site.one("Deployment default/gw")
         match change:
@@ -196,12 +196,7 @@ def _without_version(object_: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_what_others_add_stays(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
-        await idle(deployer)
-        site.objects.calls.clear()
+    async with site.deployed() as deployer:
         added = site.one("Deployment default/gw")
         added["metadata"]["annotations"]["theirs"] = "1"
         added["spec"]["replicas"] = 7
@@ -228,11 +223,7 @@ async def test_somebody_elses_object_is_left_alone(site: Site) -> None:
 
 
 async def test_another_gateway_of_the_name_is_the_new_owner(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
-        await idle(deployer)
+    async with site.deployed():
         await site.objects.delete(Target(GATEWAY, "default", "gw"))
         await site.gateway(uid="uid-of-the-next")
         await site.wants(row())
@@ -242,13 +233,8 @@ async def test_another_gateway_of_the_name_is_the_new_owner(site: Site) -> None:
 
 
 async def test_a_held_row_changes_nothing_and_begins_nothing(site: Site) -> None:
-    await site.gateway()
     await site.gateway("new", "uid-of-new")
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
-        await idle(deployer)
-        site.objects.calls.clear()
+    async with site.deployed() as deployer:
         await site.wants(row(held="InvalidParameters", ports=[]), row("new", held="InvalidParameters"))
         await until(lambda: len(deployer.wanted) == 2)
         await idle(deployer)
@@ -272,10 +258,7 @@ async def test_a_gateway_that_is_not_there_yet_gets_nothing(site: Site) -> None:
 
 
 async def test_without_ports_there_is_no_service(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
         await site.wants(row(ports=[]))
         await until(lambda: "Service default/gw" not in site.found())
         await site.wants(row())
@@ -305,10 +288,7 @@ async def test_an_overlay_that_fits_nothing_stops_nobody_else(site: Site) -> Non
 
 
 async def test_the_api_server_may_be_away(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
         await site.objects.stop()
         await site.wants(row(ports=[{"port": 81, "protocol": "TCP"}]))
         await site.objects.delete(Target(_CONFIG, "default", "gw"))
@@ -317,10 +297,7 @@ async def test_the_api_server_may_be_away(site: Site) -> None:
 
 
 async def test_a_watch_that_ends_is_begun_again(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
         await site.objects.drop()
         await site.objects.delete(Target(_ACCOUNT, "default", "gw"))
         await until(lambda: site.found() == ALL)
@@ -328,17 +305,12 @@ async def test_a_watch_that_ends_is_begun_again(site: Site) -> None:
 
 async def test_a_kind_that_is_not_served_is_no_reason_to_wait(site: Site) -> None:
     site.objects.unserved.add("VerticalPodAutoscaler")
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying():
-        await until(lambda: site.found() == ALL)
+    async with site.deployed():
+        pass
 
 
 async def test_a_fight_over_a_field_becomes_slower(site: Site) -> None:
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
+    async with site.deployed() as deployer:
         for count in range(1, 5):
             await idle(deployer)
             changed = site.one("ConfigMap default/gw")
@@ -360,10 +332,7 @@ async def test_garbage_in_the_topic_is_left_out(site: Site) -> None:
 
 async def test_what_failed_for_a_while_is_repaired_at_once_afterwards(site: Site) -> None:
     """Neither the API server's absence nor a rejection counts as somebody's fight over a field."""
-    await site.gateway()
-    await site.wants(row())
-    async with site.deploying() as deployer:
-        await until(lambda: site.found() == ALL)
+    async with site.deployed() as deployer:
         site.objects.refused[Target(_SERVICE, "default", "gw")] = "no"
         await site.wants(row(ports=[{"port": 81, "protocol": "TCP"}]))
         await until(lambda: deployer.paces["default", "gw"].seconds >= 2)
@@ -386,3 +355,24 @@ async def test_of_an_api_server_that_is_away_little_is_said(site: Site) -> None:
             site.objects.down = False
             await until(lambda: len(site.found()) == 100)
     assert len([one for one in logs if one["log_level"] == "error"]) == 1
+
+
+class Ending(MemoryObjects):
+    """Something in between ends each watch at once."""
+
+    lists = 0
+
+    async def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
+        async for event in super().follow(kind, selector):
+            self.lists += 1
+            assert self.lists < 100
+            await asyncio.sleep(0)
+            yield event
+            return
+
+
+async def test_watches_that_end_at_once_are_not_all_that_there_is_time_for(site: Site) -> None:
+    site.objects = Ending()
+    async with site.deployed():
+        await site.objects.delete(Target(_SERVICE, "default", "gw"))
+        await until(lambda: site.found() == ALL)

@@ -92,3 +92,24 @@ def test_what_is_forgotten_does_not_come() -> None:
     agenda.forget("a")
     assert agenda.take(9.0) is None
     assert len(agenda) == 0
+
+
+def test_what_is_forgotten_while_it_is_written_leaves_nothing() -> None:
+    agenda: Agenda[str] = Agenda()
+    for end in (agenda.failed, lambda key, now: agenda.done(key, now, wrote=True)):
+        agenda.add("a", 0.0)
+        assert agenda.take(9.0) == "a"
+        agenda.forget("a")
+        end("a", 9.0)
+        assert agenda.wake() is None
+        assert (len(agenda), agenda._paces, agenda._gone) == (0, {}, set())  # noqa: SLF001
+
+
+def test_what_comes_back_while_it_is_written_is_looked_at() -> None:
+    agenda: Agenda[str] = Agenda()
+    agenda.add("a", 0.0)
+    assert agenda.take(0.0) == "a"
+    agenda.forget("a")
+    agenda.add("a", 0.0)
+    agenda.done("a", 0.0, wrote=True)
+    assert agenda.take(9.0) == "a"

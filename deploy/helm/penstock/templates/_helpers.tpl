@@ -56,4 +56,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and $kafka.tls.clientCertificate (not $kafka.tls.secretName) }}
 {{- fail "kafka.tls.clientCertificate needs kafka.tls.secretName: a Secret with tls.crt and tls.key" }}
 {{- end }}
+{{- if and $kafka.sasl.secretName (not (contains "SASL" $kafka.securityProtocol)) }}
+{{- fail (printf "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
+{{- end }}
+{{- if and $kafka.tls.secretName (not (contains "SSL" $kafka.securityProtocol)) }}
+{{- fail (printf "kafka.tls is for SSL and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
+{{- end }}
 {{- end }}
