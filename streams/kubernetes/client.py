@@ -139,12 +139,12 @@ class ApiServer:
         with _translated():
             response = await self._ask(request, _ANSWER_SECONDS)
             try:
-                await self._check(response)
+                await self._check(response, is_write=request.verb != "GET")
                 return parsed(await response.read())
             finally:
                 response.release()
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _check(self, response: aiohttp.ClientResponse, *, is_write: bool = False) -> None:
         if response.status < 300:
             return
         body = await response.read()
@@ -154,6 +154,10 @@ class ApiServer:
             message = str(orjson.loads(body).get("message"))
         except (orjson.JSONDecodeError, AttributeError):
             message = response.reason or "no reason given"
+        if response.status == 413 or (response.status == 500 and is_write):
+            # What fits no schema, or what a webhook fails at: of this object, and no reason to let others wait.
+            msg = f"{message} (HTTP {response.status})"
+            raise Invalid(msg)
         _raise(response.status, message)
 
     async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
