@@ -18,6 +18,7 @@ from kubernetes_asyncio.client.api_client import ApiClient
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
 
+from streams.kubernetes.answer import event_of, lines, page_of, parsed
 from streams.kubernetes.cluster import (
     Away,
     Conflict,
@@ -30,7 +31,6 @@ from streams.kubernetes.cluster import (
     Page,
     Served,
     Target,
-    Verb,
 )
 
 _CONNECT_SECONDS: Final = 5.0
@@ -71,9 +71,8 @@ class ApiServer:
         """See `Cluster.page`."""
         query = _selection(target) + [("limit", str(limit))] * bool(limit) + [("continue", token)] * bool(token)
         answer = await self._json(_Request(_path(target), query))
-        metadata = answer.get("metadata") or {}
-        items = tuple(answer.get("items") or ())
-        return Page(items, str(metadata.get("resourceVersion") or ""), str(metadata.get("continue") or ""))
+        with _translated():
+            return page_of(answer)
 
     async def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
         """See `Cluster.watch`."""
@@ -88,7 +87,7 @@ class ApiServer:
             response = await self._ask(_Request(_path(target), query), _SILENCE_SECONDS)
             try:
                 await self._check(response)
-                async for line in _lines(response):
+                async for line in lines(_chunks(response)):
                     yield _event(line)
             finally:
                 response.close()
@@ -96,14 +95,17 @@ class ApiServer:
     async def served(self) -> frozenset[Served]:
         """See `Cluster.served`."""
         answer = await self._json(_Request("/apis", headers={"Accept": _DISCOVERY}))
-        if answer.get("kind") != "APIGroupDiscoveryList":
-            raise Away("the API server does not tell what it serves in one answer: Kubernetes 1.30 or newer is needed")
-        return frozenset(
-            Served(str(group["metadata"]["name"]), str(version["version"]), str(resource["resource"]))
-            for group in answer.get("items") or ()
-            for version in group.get("versions") or ()
-            for resource in version.get("resources") or ()
-        )
+        with _translated():
+            if answer.get("kind") != "APIGroupDiscoveryList":
+                raise Away(
+                    "the API server does not tell what it serves in one answer: Kubernetes 1.30 or newer is needed"
+                )
+            return frozenset(
+                Served(str(group["metadata"]["name"]), str(version["version"]), str(resource["resource"]))
+                for group in answer.get("items") or ()
+                for version in group.get("versions") or ()
+                for resource in version.get("resources") or ()
+            )
 
     async def get(self, target: Target) -> Json:
         """See `Writable.get`."""
@@ -137,12 +139,12 @@ class ApiServer:
         with _translated():
             response = await self._ask(request, _ANSWER_SECONDS)
             try:
-                await self._check(response)
-                return orjson.loads(await response.read())
+                await self._check(response, is_write=request.verb != "GET")
+                return parsed(await response.read())
             finally:
                 response.release()
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _check(self, response: aiohttp.ClientResponse, *, is_write: bool = False) -> None:
         if response.status < 300:
             return
         body = await response.read()
@@ -152,6 +154,10 @@ class ApiServer:
             message = str(orjson.loads(body).get("message"))
         except (orjson.JSONDecodeError, AttributeError):
             message = response.reason or "no reason given"
+        if response.status == 413 or (response.status == 500 and is_write):
+            # What fits no schema, or what a webhook fails at: of this object, and no reason to let others wait.
+            msg = f"{message} (HTTP {response.status})"
+            raise Invalid(msg)
         _raise(response.status, message)
 
     async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
@@ -196,11 +202,11 @@ async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[A
         yield ApiServer(client, renew)
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Lines until the end, or until the connection is lost: who asks again finds out what is the matter."""
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """What comes until the end, or until the connection is lost: who asks again finds out what is the matter."""
     try:
-        async for line in response.content:
-            yield line
+        async for chunk in response.content.iter_any():
+            yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError):
         return
 
@@ -224,10 +230,10 @@ def _selection(target: Target) -> list[tuple[str, str]]:
 
 
 def _event(line: bytes) -> Event:
-    event = orjson.loads(line)
+    event = parsed(line)
     if event["type"] == "ERROR":
         _raise(int(event["object"].get("code") or 0), str(event["object"].get("message") or "no reason given"))
-    return Event(Verb(event["type"]), event["object"])
+    return event_of(event)
 
 
 def _raise(code: int, message: str) -> None:

@@ -83,7 +83,10 @@ class Conflict(ClusterError):  # noqa: N818
 
 
 class Invalid(ClusterError):  # noqa: N818
-    """The API server does not take this object (HTTP 400, 422): the same again is in vain; the message says why."""
+    """The API server does not take this object (HTTP 400, 413, 422, or 500 to a write); the message says why.
+
+    The same again is mostly in vain.
+    """
 
 
 class Away(ClusterError):  # noqa: N818

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from streams.kubernetes import cluster
 from streams.kubernetes.client import ApiServer
@@ -43,12 +43,9 @@ class ApiServerObjects:
 
     async def remove(self, object_: Json) -> None:
         """See `Objects.remove`."""
-        try:
-            with _translated():
-                await self._server.delete(_target(*target_of(object_)), str(object_["metadata"]["uid"]))
-        except (NotServed, Rejected):
-            # Gone, or another one by now.
-            return
+        # Gone, or another one by now.
+        with _translated(), suppress(cluster.NotServed, cluster.Conflict):
+            await self._server.delete(_target(*target_of(object_)), str(object_["metadata"]["uid"]))
 
     async def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
         """See `Objects.follow`."""

@@ -40,7 +40,7 @@ from streams.sinks.kubernetes.objects import (
     target_of,
 )
 from streams.sinks.kubernetes.overlay import contains
-from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy
+from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy, secret_name
 from streams.telemetry import Telemetry
 from streams.view import Batch
 
@@ -326,7 +326,7 @@ class Deployer:
     async def _remove(self, key: Key, keeping: Iterable[Target]) -> list[str]:
         """Delete what is not wanted of a Gateway's objects; answers what. Raises ObjectsError."""
         there = dict(self.seen.get(key, {}))
-        secret = Target(SECRET, *key)
+        secret = Target(SECRET, key[0], secret_name(key[1]))
         if secret not in set(keeping):
             live = await self.objects.find(secret)
             there |= {secret: live} if live is not None and self._is_labelled(live) else {}

@@ -14,7 +14,7 @@ from engine.resolve.manifest import GATEWAY_API
 from streams.sinks.kubernetes.bootstrap import AUTHORITY, IDENTITY_FILE, bootstrap, identity_file
 from streams.sinks.kubernetes.overlay import Json, patched
 from streams.sinks.kubernetes.pod import pod_template
-from streams.sinks.kubernetes.proxy import Proxy, Template, labels, selector
+from streams.sinks.kubernetes.proxy import Proxy, Template, labels, secret_name, selector
 
 APPLIED: Final = "penstock.dev/applied"
 """The hash of a manifest, on the object that it was applied to."""
@@ -47,7 +47,7 @@ def _whole(manifest: dict[str, Any], proxy: Proxy, template: Template, uid: str)
     """The manifest with what all of a Gateway have, patched, and marked by what it is."""
     extra = manifest.get("metadata", {})
     manifest["metadata"] = {
-        "name": proxy.name,
+        "name": extra.get("name") or proxy.name,
         "namespace": proxy.gateway.namespace,
         "labels": {**extra.get("labels", {}), **labels(proxy, template)},
         "annotations": {**proxy.annotations, **extra.get("annotations", {})},
@@ -82,7 +82,13 @@ def _config(proxy: Proxy, template: Template) -> dict[str, Any]:
 def _secret(proxy: Proxy, template: Template) -> dict[str, Any]:
     files = template.identity(str(proxy.gateway))
     data = {name: base64.b64encode(value).decode() for name, value in sorted(files.items())}
-    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": secret_name(proxy.name)},
+        "type": "Opaque",
+        "data": data,
+    }
 
 
 def _metadata(given: Json) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class NotServed(ObjectsError):  # noqa: N818
 
 
 class Rejected(ObjectsError):  # noqa: N818
-    """The API server does not take what we write (HTTP 400, 409, 422): it says why."""
+    """The API server does not take what we write (HTTP 400, 409, 413, 422, 500): it says why."""
 
 
 class Objects(Protocol):
@@ -103,7 +103,10 @@ class Objects(Protocol):
         """Server-side apply of all that we want of an object, whoever owns it; answers the object. Raises Rejected."""
 
     async def remove(self, object_: Json) -> None:
-        """Delete an object, with what it owns; neither one that is gone nor another of its name is a fault."""
+        """Delete an object, with what it owns; neither one that is gone nor another of its name is a fault.
+
+        Raises Rejected.
+        """
 
     def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
         """All objects of a kind with these labels (`key=value`), then what becomes of them. It ends now and then.

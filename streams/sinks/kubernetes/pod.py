@@ -16,7 +16,7 @@ from streams.sinks.kubernetes.bootstrap import (
     METRICS_PORT,
     READY_PORT,
 )
-from streams.sinks.kubernetes.proxy import Proxy, Template, labels
+from streams.sinks.kubernetes.proxy import Proxy, Template, labels, secret_name
 
 _USER: Final = 10101
 _SLEEP_SECONDS: Final = 10
@@ -173,5 +173,5 @@ def _drain(seconds: int) -> dict[str, Any]:
 def _volumes(proxy: Proxy) -> list[dict[str, Any]]:
     return [
         {"name": "envoy-config", "configMap": {"name": proxy.name}},
-        {"name": IDENTITY, "secret": {"secretName": proxy.name}},
+        {"name": IDENTITY, "secret": {"secretName": secret_name(proxy.name)}},
     ]

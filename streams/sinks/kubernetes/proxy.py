@@ -100,6 +100,11 @@ def read_proxy(value: Json) -> Proxy:
         raise ValueError(msg) from None
 
 
+def secret_name(name: str) -> str:
+    """The Secret of a Gateway's objects of that name: one that is named like a Gateway is mostly its certificate."""
+    return f"{name}-xds"
+
+
 def selector(proxy: Proxy) -> dict[str, str]:
     """The labels by which a Gateway's pods are found; a Deployment's can never be changed (kgateway's)."""
     return {

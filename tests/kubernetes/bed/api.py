@@ -82,6 +82,12 @@ class Api:
             assert answer.status < 300 or (method == "DELETE" and answer.status == 404), (method, path, found)
             return found
 
+    async def create(self, path: str, text: str) -> None:
+        """Create an object of text that is too deep for Python to write."""
+        json_ = {"Content-Type": "application/json"}
+        async with self._session.post(self._base + path, data=text, headers=json_) as answer:
+            assert answer.status == 201, await answer.text()
+
     async def apply(self, object_: Mapping[str, Any], manager: str, subresource: str = "", more: str = "") -> Any:
         """Server-side apply, of fields that the API server knows. `more` is put behind the query."""
         path = f"{_path(object_)}{subresource}?fieldManager={manager}&force=true{more}"

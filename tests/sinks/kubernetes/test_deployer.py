@@ -26,7 +26,7 @@ _SECONDS = 20.0
 _TEMPLATE = Template(Publisher("penstock.example.com", 9977, "a CA", "xds.penstock"), identity)
 OPTIONS = DeployOptions("local", _TEMPLATE)
 _CONFIG, _ACCOUNT, _SERVICE, _DEPLOYMENT = WATCHED[:4]
-ALL = ["ConfigMap default/gw", "Deployment default/gw", "Secret default/gw", "Service default/gw", "ServiceAccount default/gw"]
+ALL = ["ConfigMap default/gw", "Deployment default/gw", "Secret default/gw-xds", "Service default/gw", "ServiceAccount default/gw"]
 
 
 def row(name: str = "gw", cluster: str = "local", **fields: Any) -> dict[str, Any]:
@@ -220,6 +220,26 @@ async def test_somebody_elses_object_is_left_alone(site: Site) -> None:
         await until(lambda: site.found() == ["ConfigMap default/gw"])
         await idle(deployer)
     assert site.one("ConfigMap default/gw")["data"] == {"theirs": "1"}
+
+
+async def test_a_certificate_may_have_its_gateways_name(site: Site) -> None:
+    """Many do; the proxies would show it to the publisher."""
+    await site.gateway()
+    theirs = {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gw", "namespace": "default"},
+        "type": "kubernetes.io/tls", "data": {"tls.crt": "", "tls.key": ""},
+    }  # fmt: skip
+    await site.objects.put(theirs)
+    await site.wants(row())
+    async with site.deploying() as deployer:
+        await until(lambda: site.found() == sorted([*ALL, "Secret default/gw"]))
+        await idle(deployer)
+        volumes = site.one("Deployment default/gw")["spec"]["template"]["spec"]["volumes"]
+        assert [one["secret"]["secretName"] for one in volumes if "secret" in one] == ["gw-xds"]
+        await site.wants(gone=(row(),))
+        await until(lambda: site.found() == ["Secret default/gw"])
+        await idle(deployer)
+    assert site.one("Secret default/gw")["type"] == "kubernetes.io/tls"
 
 
 async def test_another_gateway_of_the_name_is_the_new_owner(site: Site) -> None:

@@ -127,6 +127,24 @@ async def test_what_cannot_be_is_rejected_with_words(objects: Objects, name: str
         await objects.apply(service(name))
 
 
+_ODD: dict[str, dict[str, Any]] = {
+    "unknown": {"nope": 1}, "type": {"replicas": "many"}, "doubled": {"template": {"spec": {"containers": [{"name": "c"}] * 2}}},
+    "large": {"template": {"metadata": {"annotations": {"a": "x" * 4_000_000}}}},
+}  # fmt: skip
+
+
+@pytest.mark.kubernetes
+@pytest.mark.parametrize("odd", _ODD)
+async def test_what_fits_no_schema_is_this_objects_fault(api_server: ApiServerProcess, name: str, odd: str) -> None:  # noqa: F811
+    """An API server says 500 or 413 to it, which is no reason to keep all others waiting."""
+    manifest = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"}, "spec": _ODD[odd],
+    }  # fmt: skip
+    async with connect(api_server.kubeconfig(api_server.port)) as server:
+        with pytest.raises(Rejected, match=r"typed patch|too large"):
+            await ApiServerObjects(server).apply(manifest)
+
+
 async def test_a_kind_that_is_not_served(objects: Objects, name: str) -> None:
     if isinstance(objects, MemoryObjects):
         objects.unserved.add("VerticalPodAutoscaler")

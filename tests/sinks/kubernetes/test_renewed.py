@@ -29,7 +29,7 @@ async def test_a_certificate_is_renewed_by_itself() -> None:
         await until(lambda: site.objects.calls)
         await site.objects.drop()
         await idle(deployer)
-    assert site.objects.calls == ["apply Secret default/gw"]
+    assert site.objects.calls == ["apply Secret default/gw-xds"]
 
 
 def test_renewed_certificates_replace_no_pods() -> None:
