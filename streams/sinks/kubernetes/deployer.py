@@ -27,7 +27,6 @@ from streams.sinks.kubernetes.objects import (
     GATEWAY,
     SECRET,
     WATCHED,
-    WRITTEN,
     Away,
     Kind,
     Listed,
@@ -256,7 +255,7 @@ class Deployer:
         if written:
             pace.slow_down(now, 0.1)
             _LOG.info("deployed proxies", gateway="/".join(key), written=written)
-        elif key not in self.wanted and key not in self.seen:
+        if key not in self.wanted and key not in self.seen:
             self.paces.pop(key, None)
         return None
 
@@ -265,9 +264,9 @@ class Deployer:
         proxy = self.wanted.get(key)
         if proxy is None:
             removed = await self._remove(key, keeping=set())
-            for kind in WRITTEN:
+            for target in (*(Target(kind, *key) for kind in WATCHED), _secret(key)):
                 # Those too that went by themselves, with the Gateway that owned them.
-                self.applied.pop(Target(kind, *key), None)
+                self.applied.pop(target, None)
             return removed
         if proxy.held:
             return []
@@ -326,7 +325,7 @@ class Deployer:
     async def _remove(self, key: Key, keeping: Iterable[Target]) -> list[str]:
         """Delete what is not wanted of a Gateway's objects; answers what. Raises ObjectsError."""
         there = dict(self.seen.get(key, {}))
-        secret = Target(SECRET, key[0], secret_name(key[1]))
+        secret = _secret(key)
         if secret not in set(keeping):
             live = await self.objects.find(secret)
             there |= {secret: live} if live is not None and self._is_labelled(live) else {}
@@ -341,6 +340,10 @@ class Deployer:
 
 def _key(target: Target) -> Key:
     return target.namespace, target.name
+
+
+def _secret(key: Key) -> Target:
+    return Target(SECRET, key[0], secret_name(key[1]))
 
 
 def _mark_of(object_: Json) -> str:

@@ -17,8 +17,8 @@ from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.kubernetes.deployer import Deployer, DeployOptions
 from streams.sinks.kubernetes.memory import MemoryObjects
-from streams.sinks.kubernetes.objects import GATEWAY, WATCHED, WRITTEN, Kind, Listed, Seen, Target
-from streams.sinks.kubernetes.proxy import Publisher, Template
+from streams.sinks.kubernetes.objects import GATEWAY, SECRET, WATCHED, Kind, Listed, Seen, Target
+from streams.sinks.kubernetes.proxy import Publisher, Template, secret_name
 from streams.topics import Topic, key
 from tests.sinks.kubernetes.case import identity
 
@@ -125,8 +125,9 @@ async def test_what_is_not_wanted_any_more_goes(site: Site) -> None:
 async def test_of_a_gateway_that_took_its_objects_along_nothing_is_kept(site: Site) -> None:
     """As the API server's garbage collector has it, before the log says so."""
     async with site.deployed() as deployer:
-        for kind in (GATEWAY, *WRITTEN):
+        for kind in (GATEWAY, *WATCHED):
             await site.objects.delete(Target(kind, "default", "gw"))
+        await site.objects.delete(Target(SECRET, "default", secret_name("gw")))
         await site.wants(gone=(row(),))
         await until(lambda: not deployer.wanted)
         await idle(deployer)
