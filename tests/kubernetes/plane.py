@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from engine.resolve.settings import EngineSettings
 from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
 from streams.codec import dumps
-from streams.domain import Domain
 from streams.kubernetes.cluster import Invalid
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
@@ -25,6 +22,7 @@ from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
 from streams.telemetry import Telemetry
 from streams.topics import Topic, key
 from tests.kubernetes.stage import RealStage
+from tests.support.roles import resolving, working
 
 CONTROLLER = "penstock.dev/gateway-controller"
 _SEALER = Sealer(bytes(range(KEY_BYTES)))
@@ -67,19 +65,12 @@ class Plane:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         options = KubernetesOptions("east", now, wanted=lambda: lookups(self.log), telemetry=self.watcher)
-        async with _task(watch_cluster(self.log, _SEALER, self.stage.cluster, options)):
+        async with working(watch_cluster(self.log, _SEALER, self.stage.cluster, options)):
             yield
 
     @asynccontextmanager
     async def resolving(self) -> AsyncIterator[None]:
-        domain = Domain(self.log, lambda: self.engine)
-        await domain.acquire()
-
-        async def follow() -> None:
-            async for records in self.log.follow(Topic.CHANGES, 0, domain.offset + 1):
-                await domain.apply(records)
-
-        async with _task(follow()):
+        async with resolving(self.log, lambda: self.engine):
             yield
 
     @asynccontextmanager
@@ -88,7 +79,7 @@ class Plane:
             "east", frozenset({CONTROLLER}), lambda: datetime.now(UTC).isoformat(timespec="seconds")[:19] + "Z",
             telemetry=self.status_writer,
         )
-        async with _task(write_statuses(self.log, self.cluster, options)):
+        async with working(write_statuses(self.log, self.cluster, options)):
             yield
 
     @asynccontextmanager
@@ -102,16 +93,3 @@ class Plane:
         row = {"gateway": name, "proxies": {}, "lowest": offset, "acknowledged": offset}
         async with self.log.writer("convergence") as writer:
             await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", name), dumps(row))])
-
-
-@asynccontextmanager
-async def _task(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-        if task.done():
-            task.result()
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

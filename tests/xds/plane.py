@@ -6,7 +6,6 @@ The resolver's domain, the publisher and Envoy are the real ones.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,13 +19,13 @@ from engine.events import ChangeSet, Lift, Quarantine
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Delta, Fragment, FragmentKind, Update
 from streams.codec import decode_change_set, encode_change_set
-from streams.domain import Domain
 from streams.memory import MemoryLog
 from streams.sinks.local_envoy import envoy_binary
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.publisher import PublishOptions, publish
 from tests.support import proxy
+from tests.support.roles import resolving, working
 from tests.xds.slipping import slipped
 
 SEALER = Sealer(bytes(KEY_BYTES))
@@ -92,14 +91,7 @@ class Plane:
 
     @asynccontextmanager
     async def resolving(self) -> AsyncIterator[None]:
-        domain = Domain(self.log, lambda: Leaky(self.kind, self.bind, shared_address=self.shared_address))
-        await domain.acquire()
-
-        async def follow() -> None:
-            async for records in self.log.follow(Topic.CHANGES, 0, domain.offset + 1):
-                await domain.apply(records)
-
-        async with _task(follow()):
+        async with resolving(self.log, lambda: Leaky(self.kind, self.bind, shared_address=self.shared_address)):
             yield
 
     @asynccontextmanager
@@ -115,7 +107,7 @@ class Plane:
             envoy_binary(envoy),
             bind=self.bind,
         )
-        async with _task(publish(self.log, SEALER, options, lambda _: ready.set())):
+        async with working(publish(self.log, SEALER, options, lambda _: ready.set())):
             async with asyncio.timeout(_SECONDS):
                 await ready.wait()
             yield
@@ -163,14 +155,3 @@ async def until(question: Callable[[], Any]) -> None:
     async with asyncio.timeout(_SECONDS):
         while not await question():
             await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def _task(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
