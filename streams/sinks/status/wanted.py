@@ -38,6 +38,8 @@ class Wanted:
             return False
         for gateway in self._programmed(ref):
             self._waiting[gateway].discard(ref)
+            if not self._waiting[gateway]:
+                del self._waiting[gateway]
         if status is None:
             self._statuses.pop(ref, None)
             return True

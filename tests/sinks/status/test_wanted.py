@@ -50,6 +50,7 @@ def test_what_is_wanted_no_more_waits_for_nothing() -> None:
     wanted.put(GATEWAY, status(7))
     wanted.put(GATEWAY, None)
     assert wanted[GATEWAY] is None
+    assert wanted._waiting == {}  # noqa: SLF001  else there would be one for every Gateway that ever was
     assert wanted.acknowledge(str(GATEWAY), 9) == []
     assert list(wanted.refs()) == []
 
