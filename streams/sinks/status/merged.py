@@ -16,6 +16,8 @@ SHARED: Final = {"parents": 32, "ancestors": 16}
 They are atomic (`x-kubernetes-list-type`): who applies one applies all of it, the others' entries too. The lengths are
 those of Gateway API's RouteStatus and PolicyStatus.
 """
+_ADDRESSES: Final = 16
+"""Addresses of a Gateway's status. A load balancer may have more: those that it names first are told."""
 _MESSAGE: Final = 32_768
 """Characters of a condition's message (metav1.Condition)."""
 
@@ -33,6 +35,8 @@ def _field(name: str, current: Any, wanted: Any, controllers: Collection[str], n
             return _conditions(current, wanted, now)
         case "listeners":
             return _parts(current, wanted, ("name",), now)
+        case "addresses":
+            return list(wanted)[:_ADDRESSES]
         case "parents" | "ancestors":
             theirs = _theirs(current or (), controllers)
             ours = _parts([one for one in current or () if one not in theirs], wanted, _ENTRY[name], now)

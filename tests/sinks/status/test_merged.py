@@ -50,6 +50,11 @@ def test_an_entry_is_known_by_its_whole_parent_ref() -> None:
     assert [one["conditions"][0]["lastTransitionTime"] for one in found["parents"]] == [THEN, NOW]
 
 
+def test_of_many_addresses_the_first_are_told() -> None:
+    many = [{"type": "IPAddress", "value": f"192.0.2.{one}"} for one in range(30)]
+    assert merged({}, {"addresses": many}, OURS, NOW) == {"addresses": many[:16]}
+
+
 @pytest.mark.parametrize(("field", "ref", "most"), [("parents", "parentRef", 32), ("ancestors", "ancestorRef", 16)])
 def test_a_full_list_has_no_room_for_ours(field: str, ref: str, most: int) -> None:
     theirs = [{ref: {"name": f"gw-{at}"}, "controllerName": "example.com/other", "conditions": []} for at in range(most)]
