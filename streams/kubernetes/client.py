@@ -190,14 +190,15 @@ async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[A
                 str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
             )
             renew = partial(loader.load_and_set, configuration)
+        # Each watch keeps a connection.
+        configuration.connection_pool_maxsize = 0
+        opened = ApiClient(configuration)
     except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
         what = kubeconfig or "no --kubeconfig is given, and the service account of a pod"
         why = str(error) if isinstance(error, ConfigException | OSError) else "it is no kubeconfig"
         msg = f"{what} cannot be used: {why}"
         raise KubeconfigError(msg) from None
-    # Each watch keeps a connection.
-    configuration.connection_pool_maxsize = 0
-    async with ApiClient(configuration) as client:
+    async with opened as client:
         client.user_agent = _AGENT
         yield ApiServer(client, renew)
 

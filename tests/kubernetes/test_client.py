@@ -12,6 +12,14 @@ from streams.kubernetes.client import KubeconfigError, connect
 from streams.kubernetes.cluster import Forbidden, Target
 from tests.kubernetes.bed.server import TOKEN, ApiServerProcess
 
+_CERTIFICATE = """
+apiVersion: v1
+kind: Config
+current-context: x
+contexts: [{name: x, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1", certificate-authority-data: aGVsbG8=}}]
+users: [{name: u, user: {client-certificate-data: aGVsbG8=, client-key-data: aGVsbG8=}}]
+"""
 _MAPS = Target("", "ConfigMap", "configmaps", "v1")
 
 
@@ -31,6 +39,8 @@ async def test_a_kubeconfig_that_cannot_be_used_is_said_so(tmp_path: Path, monke
     assert "cannot be used" in await refusal(tmp_path / "garbage")
     (tmp_path / "nothing").write_text("")
     assert "cannot be used" in await refusal(tmp_path / "nothing")
+    (tmp_path / "certificate").write_text(_CERTIFICATE)
+    assert "certificate cannot be used" in await refusal(tmp_path / "certificate")
     assert "no --kubeconfig is given" in await refusal(None)
 
 
