@@ -68,7 +68,7 @@ def called(server: AuthorizingServer, method: str, path: str) -> Mapping[str, An
 def answered(server: AuthorizingServer, address: str, shown: str, asked: str) -> grpc.StatusCode:
     """What a proxy with the identity deployed for one Gateway, or with none, hears when it asks for one's config."""
     trusted = called(server, "GET", of("configmaps", "gw", "/api/v1"))["data"]["ca.crt"].encode()
-    files = called(server, "GET", of("secrets", shown, "/api/v1"))["data"] if shown else {}
+    files = called(server, "GET", of("secrets", f"{shown}-xds", "/api/v1"))["data"] if shown else {}
     pair = [b64decode(files[one]) if files else None for one in ("tls.key", "tls.crt")]
     credentials = grpc.ssl_channel_credentials(trusted, *pair)
     request = Request(CLUSTER, Node("p", f"east/gateway.networking.k8s.io/Gateway/default/{asked}", "1.40.0"))
@@ -129,7 +129,7 @@ def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: Authorizi
         # Pending until the watcher has asked for the Secret, and was let.
         secret = of("gateways", "gw2")
         until(lambda: conditions(server, secret).get("ResolvedRefs") == "InvalidCertificateRef", says=run.text)
-        until(lambda: called(server, "GET", of("secrets", "gw", "/api/v1")), says=run.text)
+        until(lambda: called(server, "GET", of("secrets", "gw-xds", "/api/v1")), says=run.text)
         until(lambda: answered(server, address, "gw", "gw") is grpc.StatusCode.OK, says=run.text)
         assert answered(server, address, "gw", "gw2") is grpc.StatusCode.PERMISSION_DENIED
         assert answered(server, address, "", "gw") is grpc.StatusCode.UNAVAILABLE
