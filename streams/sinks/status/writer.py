@@ -65,11 +65,11 @@ class StatusWriter:
     # -- what stands in the cluster ---------------------------------------------------------------------------------
 
     def listed(self, group: str, kind: str, found: Mapping[Ref, Current], at: float) -> None:
-        """All objects of a kind."""
+        """All objects of a kind, in whatever version: an API server may have been brought back from a copy."""
         for ref in [one for one in self._there if (one.group, one.kind) == (group, kind) and one not in found]:
             self.seen(ref, None, at)
         for ref, one in found.items():
-            self.seen(ref, one, at)
+            self._take(ref, one, at)
 
     def seen(self, ref: Ref, there: Current | None, at: float) -> None:
         """One object, None when it is gone. What is older than we know, as a watch may tell it, says nothing."""
@@ -78,8 +78,11 @@ class StatusWriter:
             self.agenda.forget(ref)
             return
         before = self._there.get(ref)
-        if before is not None and is_older(there.version, before.version):
-            return
+        if before is None or not is_older(there.version, before.version):
+            self._take(ref, there, at)
+
+    def _take(self, ref: Ref, there: Current, at: float) -> None:
+        before = self._there.get(ref)
         self._there[ref] = there
         if before is None or (before.status, before.owned) != (there.status, there.owned):
             self.agenda.add(ref, at)

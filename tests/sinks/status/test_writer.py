@@ -123,6 +123,15 @@ def test_what_is_gone_from_a_listing_is_gone(writer: StatusWriter) -> None:
     assert apply(writer) == []
 
 
+def test_an_api_server_brought_back_from_a_copy_gets_its_statuses_anew(writer: StatusWriter) -> None:
+    """Its listing has older versions than were known, and is all that there is."""
+    writer.want(GATEWAY, wanted(conditions=[condition()]), 0.0)
+    writer.seen(GATEWAY, Current("5", {}, {}), 0.0)
+    assert apply(writer)
+    writer.listed(GATEWAY.group, GATEWAY.kind, {GATEWAY: Current("3", {}, {})}, 9.0)
+    assert apply(writer, 9.0) == [(GATEWAY, {"conditions": [condition() | {"lastTransitionTime": NOW}]}, "")]
+
+
 def test_a_thousand_routes_attached_are_few_writes(writer: StatusWriter) -> None:
     writer.seen(GATEWAY, NOTHING, 0.0)
     for attached in range(1_000):
