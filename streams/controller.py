@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -67,9 +68,14 @@ async def run_write_status(settings: Settings, access: Access, telemetry: Teleme
     async with access.server() as server:
 
         async def work() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(make_class())
+                tasks.create_task(write_statuses(log, server, options))
+
+        async def make_class() -> None:
+            # No status waits for it: somebody may have made a class of his own, and let us make none.
             with telemetry.health.part("class", lambda: "makes the GatewayClass"):
                 await ensure_class(server, settings.gateway_class, settings.controller_name)
-            await write_statuses(log, server, options)
 
         await _Led(settings, access, "write-status", telemetry).work(server, work)
 
