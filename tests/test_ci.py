@@ -49,5 +49,6 @@ def test_what_is_no_failure_of_a_test_is_not_run_again(tmp_path: Path) -> None:
 
 def _run(path: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    words = [str(_ROOT / ".ci" / "pytest"), "-q", str(path)]
+    # As the project's own tests are run: with its settings.
+    words = [str(_ROOT / ".ci" / "pytest"), "-q", "-c", str(_ROOT / "pyproject.toml"), str(path)]
     return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=120)
