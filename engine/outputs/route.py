@@ -102,7 +102,8 @@ def _entry(key: Served, entry: RouteEntry, host: str, place: Place) -> Entry:
     if message is None:
         return Entry(entry.rule_index, entry.match_index, None, broken)
     # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
-    unique = f"{host}/{key.route.namespace}/{key.route.name}/{entry.rule_index}/{entry.match_index}{entry.variant}"
+    route = f"{key.route.kind}/{key.route.namespace}/{key.route.name}"
+    unique = f"{host}/{route}/{entry.rule_index}/{entry.match_index}{entry.variant}"
     at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
     made = fragment(at, message, parent=host, order=entry.order, provenance=((key.route, entry.generation),))
     return Entry(entry.rule_index, entry.match_index, (FRAGMENT, str(at), made), broken)
