@@ -74,7 +74,7 @@ def test_a_route_refused_from_the_start_says_so() -> None:
     status, reason, message, generation = _conditions(engine, bad)["Accepted"]
     assert (status, reason, generation) == ("False", "UnsupportedValue", 1)
     assert _PATH in message
-    assert {key.split("/")[8] for key in _routes(engine)} == {"b"}
+    assert {key.split("/")[9] for key in _routes(engine)} == {"b"}
 
 
 def test_nothing_in_a_refused_object_is_trusted() -> None:

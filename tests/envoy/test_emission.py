@@ -107,7 +107,7 @@ def test_a_virtual_host_that_breaks_a_rule_takes_its_routes_along(plant: Plant) 
     update = _resolved(*_TWO, bad, route("both", "s", "/both", hostnames=["bad.example.com", "good.example.com"]))
     domains = [one.domains for one in _emitted(update, FragmentKind.VIRTUAL_HOST).values()]
     assert sorted(domains) == [["*"], ["good.example.com"]]
-    assert {name.split("/")[2] for name in _emitted(update, FragmentKind.ROUTE)} == {"a", "b", "both"}
+    assert {name.split("/")[3] for name in _emitted(update, FragmentKind.ROUTE)} == {"a", "b", "both"}
     said = _conditions(update, "HTTPRoute", "bad")["Accepted"]
     assert said[:2] == ("False", "UnsupportedValue")
     assert "bad.example.com" in said[2]
