@@ -16,7 +16,7 @@ from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Log, Outgoing, Unavailable
 from streams.topics import Topic
-from tests.streams.toy import records
+from tests.streams.toy import records, until
 
 PATIENCE = 6.0
 HALT = 1.5
@@ -35,6 +35,16 @@ class Halting:
     records: list[Outgoing]
     halt: Callable[[], None]
     resume: Callable[[], None]
+
+    async def fill(self) -> None:
+        """Write the records, and wait until they can be read: a transaction's end is marked after it is answered."""
+        async with self.log.writer("w") as writer:
+            await writer.write(self.records)
+
+        async def is_marked() -> bool:
+            return (await self.log.ends(Topic.CHANGES, 0))[1] >= len(self.records)
+
+        await until(is_marked, 60)
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -63,8 +73,7 @@ async def halting(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_a_read_whose_broker_stands_still_ends(halting: Halting) -> None:
-    async with halting.log.writer("w") as writer:
-        await writer.write(halting.records)
+    await halting.fill()
     found = 0
     async with asyncio.timeout(60):
         with pytest.raises(Unavailable):
@@ -78,8 +87,7 @@ async def test_a_read_whose_broker_stands_still_ends(halting: Halting) -> None:
 
 async def test_a_read_goes_on_while_anything_comes(halting: Halting) -> None:
     """Longer in all than it would wait for the next record."""
-    async with halting.log.writer("w") as writer:
-        await writer.write(halting.records)
+    await halting.fill()
     found = halts = 0
     async with asyncio.timeout(60):
         async for batch in halting.log.read(Topic.CHANGES, 0):
