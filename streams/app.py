@@ -28,7 +28,7 @@ _LOG = structlog.get_logger()
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _AGAIN = 10_000
-"""Records of a table's source that are joined once more after a hand-over: a tenth of a second of reading."""
+"""Records of a table's source that are joined once more after a hand-over."""
 # They repeat what reaches our log as Unavailable or as a crash, thousands of lines while the broker is away.
 logging.getLogger("faust").setLevel(logging.CRITICAL)
 logging.getLogger("mode").setLevel(logging.CRITICAL)
@@ -230,10 +230,10 @@ class _Rows:
 
 
 async def _catch_up(app: faust.App, topic: str, recovered: asyncio.Event, rows: _Rows, read: Read) -> None:
-    """After each hand-over join what faust let go of: of what is written then it may deliver nothing (seen in 1 of 6).
+    """After each hand-over join what faust let go of: of what is written then it may deliver nothing.
 
-    Records come twice then, which changes nothing; they begin before the end of what is joined, as who was killed
-    may have joined a later one and not an earlier one.
+    Seen twice in some nine hand-overs. Records come twice then, which changes nothing; they begin before the end of
+    what is joined: who was killed may have joined a later one and not an earlier one.
     """
     backoff = Backoff()
     while True:

@@ -111,10 +111,11 @@ def _unjudged(objects: Mapping[Ref, Found], statuses: Container[Ref], settings: 
         if ref.kind == "Gateway":
             name = str(spec_of(one.object).get("gatewayClassName"))
             class_ = objects.get(Ref(ref.cluster, GATEWAY_API, "GatewayClass", "", name))
-            of = f"of {spec_of(class_.object).get('controllerName')}" if class_ else "not given"
-            ours = "" if class_ else f", and not {settings.gateway_class} (PENSTOCK_GATEWAY_CLASS)"
-            ours = f", not {settings.controller_name} (PENSTOCK_CONTROLLER_NAME)" if class_ else ours
-            yield f"{one.location}: {_short(ref)} is not judged: its GatewayClass {name} is {of}{ours}"
+            why = f"not given, and not {settings.gateway_class} (PENSTOCK_GATEWAY_CLASS)"
+            if class_ is not None:
+                of = spec_of(class_.object).get("controllerName")
+                why = f"of {of}, not {settings.controller_name} (PENSTOCK_CONTROLLER_NAME)"
+            yield f"{one.location}: {_short(ref)} is not judged: its GatewayClass {name} is {why}"
         elif {"parentRef", "parentRefs"} & spec_of(one.object).keys():
             yield f"{one.location}: {_short(ref)} is not judged: it names no Gateway of ours that is given"
 

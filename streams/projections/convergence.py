@@ -88,11 +88,6 @@ def gateway_of(row_key: str) -> str:
     return "/".join(row_key.split("/")[: _GATEWAY_PARTS + 1])
 
 
-def publisher_of(row: bytes) -> str:
-    """Through which publisher a proxy said what its row has."""
-    return str(orjson.loads(row).get("publisher", ""))
-
-
 def summary(
     gateway_key: str,
     rows: Mapping[str, bytes],
@@ -298,8 +293,6 @@ def _record(
 ) -> Outgoing:
     _, gateway = split_key(name.encode())
     rows = {one: table[one] for one in joins.proxies[name]}
-    for one in rows.values():
-        joins.publishers.know(publisher_of(one))
     row = summary(name, rows, reached.get(gateway), joins.publishers.is_lost)
     reached[gateway] = row["acknowledged"]
     return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), dumps(row))

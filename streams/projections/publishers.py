@@ -20,10 +20,6 @@ class Publishers:
         """Turns since something came from it."""
         self._heard: set[str] = set()
 
-    def know(self, name: str) -> None:
-        """There are reports of it, from whenever."""
-        self._silent.setdefault(name, 0)
-
     def heard(self, name: str) -> bool:
         """Something came from it; answers whether it was taken for lost."""
         was_lost = self.is_lost(name)
@@ -32,8 +28,8 @@ class Publishers:
         return was_lost
 
     def is_lost(self, name: str) -> bool:
-        """Whether its proxies count as gone."""
-        return self._silent.get(name, 0) >= _TURNS
+        """Whether its proxies count as gone. Turns are counted of those that were ever asked about, or heard."""
+        return self._silent.setdefault(name, 0) >= _TURNS
 
     def turn(self) -> bool:
         """A turn is over; answers whether one is lost by that."""

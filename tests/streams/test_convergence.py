@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,17 @@ def test_of_proxies_that_are_gone_the_latest_few_are_named() -> None:
     assert list(summary(gateway, rows)["proxies"]) == ["p003", *(f"p{at:03d}" for at in range(84, 100))]
 
 
+@asynccontextmanager
+async def projecting(options: ProjectOptions) -> AsyncIterator[asyncio.Task[None]]:
+    """The projection runs while inside."""
+    task = asyncio.ensure_future(project(options))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
 async def converged(log: KafkaLog) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in await records(log, Topic.CONVERGENCE):
@@ -237,17 +250,13 @@ async def test_the_projection_survives_its_process(broker: str, tmp_path: Path) 
     async with kafka_log(broker) as log:
         options = ProjectOptions(log, tmp_path / "faust")
         await reported(log, report("connected", -1), report("ack", 3))
-        task = asyncio.ensure_future(project(options))
-        await shows(log, 3, {"p0"})
-        task.cancel()
-        await asyncio.wait({task})
+        async with projecting(options):
+            await shows(log, 3, {"p0"})
         await reported(log, report("connected", -1, "p1"), report("ack", 2, "p1"), report("ack", 5))
-        task = asyncio.ensure_future(project(options))
-        await shows(log, 2, {"p0", "p1"})
-        await reported(log, report("disconnected", 2, "p1"))
-        await shows(log, 5, {"p0", "p1"})
-        task.cancel()
-        await asyncio.wait({task})
+        async with projecting(options) as task:
+            await shows(log, 2, {"p0", "p1"})
+            await reported(log, report("disconnected", 2, "p1"))
+            await shows(log, 5, {"p0", "p1"})
         assert task.cancelled()
 
 
@@ -264,16 +273,12 @@ async def test_what_the_host_does_not_deliver_is_joined_all_the_same(broker: str
         consumer.assign([at])
         await consumer.commit({at: (await consumer.end_offsets([at]))[at]})
         await consumer.stop()
-        task = asyncio.ensure_future(project(ProjectOptions(log, tmp_path / "faust")))
 
         async def is_shown() -> bool:
             return (await converged(log)).get(str(GATEWAY), {}).get("lowest") == 2
 
-        try:
+        async with projecting(ProjectOptions(log, tmp_path / "faust")):
             await until(is_shown, 30)
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
 
 @pytest.mark.kafka
@@ -297,16 +302,12 @@ async def test_a_proxy_that_went_with_its_publisher_keeps_its_gateway_waiting_fo
 
         await reported(PROXY, report("ack", 3) | {"publisher": "a/1"})
         await reported(f"{GATEWAY}/p1", report("ack", 7, "p1") | {"publisher": "b/1"})
-        task = asyncio.ensure_future(project(ProjectOptions(log, tmp_path / "faust", turn=0.2)))
-        try:
+        async with projecting(ProjectOptions(log, tmp_path / "faust", turn=0.2)):
             await until(is_gone, 30)
             assert {name: one["connected"] for name, one in (await gateway())["proxies"].items()} == {"p0": False, "p1": True}
             # It was only cut off.
             await reported(PROXY, report("ack", 4) | {"publisher": "a/1"})
             await until(is_back, 30)
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
 
 @pytest.mark.kafka

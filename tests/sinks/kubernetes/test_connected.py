@@ -181,15 +181,20 @@ async def test_a_proxy_with_another_identity_gets_nothing_until_it_has_its_own(
             await until(pod.is_ready)
 
 
-async def test_a_proxy_takes_config_from_no_other_publisher(tmp_path: Path) -> None:
+async def refuses(folder: Path, access: Secured, template: Callable[[int], Template], counter: str) -> None:
+    """A pod of the template, made for the publisher's port, trusts it not, and counts that as `counter` does."""
     reports: list[Report] = []
-    async with served(Secured(OTHERS), reports) as port:
-        pod = Pod(tmp_path, secured(port, shows(OTHERS)))
+    async with served(access, reports) as port:
+        pod = Pod(folder, template(port))
         async with pod.running():
             await until(pod.was_refused)
-            failed = await pod.asked("/stats?filter=cluster.xds_cluster.ssl.fail_verify_error", pod.admin)
+            failed = await pod.asked(f"/stats?filter=cluster.xds_cluster.ssl.{counter}", pod.admin)
     assert reports == []
     assert int(failed.rpartition(" ")[2]) > 1
+
+
+async def test_a_proxy_takes_config_from_no_other_publisher(tmp_path: Path) -> None:
+    await refuses(tmp_path, Secured(OTHERS), lambda port: secured(port, shows(OTHERS)), "fail_verify_error")
 
 
 async def test_a_proxy_without_identity_gets_nothing(tmp_path: Path) -> None:
@@ -247,16 +252,13 @@ async def test_an_operators_certificate(tmp_path: Path, host: str, name: x509.Ge
 
 async def test_a_certificate_of_a_trusted_authority_for_another_name_is_not_trusted(tmp_path: Path) -> None:
     """An operator's authority may sign for many."""
-    reports: list[Report] = []
     access = own_certificate(tmp_path, x509.DNSName("other.example.com"))
     trusted = (tmp_path / "authority-0").read_text()
-    async with served(access, reports) as port:
-        pod = Pod(tmp_path, Template(Publisher("localhost", port, trusted, "localhost"), lambda _: shows(OURS)))
-        async with pod.running():
-            await until(pod.was_refused)
-            failed = await pod.asked("/stats?filter=cluster.xds_cluster.ssl.fail_verify_san", pod.admin)
-    assert reports == []
-    assert int(failed.rpartition(" ")[2]) > 1
+
+    def template(port: int) -> Template:
+        return Template(Publisher("localhost", port, trusted, "localhost"), lambda _: shows(OURS))
+
+    await refuses(tmp_path, access, template, "fail_verify_san")
 
 
 async def test_a_proxy_in_clear_is_let_in_by_its_token(tmp_path: Path) -> None:
