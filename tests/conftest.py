@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis  # late, from the plugin's depth, CPython 3.11 may fail to parse it (gh-106905)
 import pytest
@@ -17,6 +18,16 @@ hypothesis.settings.load_profile("untimed")
 
 # Started in the background, tests would ignore Ctrl-C, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """No finalizers while a failure is told: one that parses Python ends CPython 3.11's parser (gh-106905), and all tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

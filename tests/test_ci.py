@@ -47,6 +47,42 @@ def test_what_is_no_failure_of_a_test_is_not_run_again(tmp_path: Path) -> None:
     assert "once more, alone" not in done.stdout
 
 
+_FINALIZED = """
+import ast
+import gc
+
+class Garbage:
+    parsed = 0
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        if Garbage.parsed < 1_000:
+            Garbage.parsed += 1
+            Garbage()
+            ast.parse("a + b")
+
+def test_it():
+    Garbage()
+    gc.set_threshold(50)
+    assert False, "what it said"
+
+def test_that_is_well():
+    Garbage.parsed = 1_000
+"""
+
+
+def test_a_failure_is_told_whatever_is_finalized_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "test_some.py"
+    path.write_text(_FINALIZED)
+    path.with_name("conftest.py").write_text("from tests.conftest import pytest_runtest_makereport\n")
+    done = _run(path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "what it said" in done.stdout
+    assert "once more, alone" in done.stdout
+
+
 def _run(path: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # As the project's own tests are run: with its settings.
