@@ -8,6 +8,7 @@ from engine.graph.graph import index_keys
 from engine.graph.reader import IndexKeys, Json, Resource
 from engine.ref import Ref
 from engine.resolve.manifest import SERVICE_NAME, gateway_ref, items, labels_of, mapping, spec_of, transport
+from engine.resolve.targets import KINDS, TARGETS, target_keys
 
 SLICES = "slices"
 """EndpointSlices by (cluster, namespace, Service name)."""
@@ -62,5 +63,6 @@ INDEXES: dict[str, IndexKeys] = {
     GRANTS: index_keys("ReferenceGrant", keys=_grants),
     PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
+    TARGETS: index_keys(*KINDS, keys=target_keys),
     SETS: index_keys("ListenerSet", keys=_sets),
 }

@@ -15,6 +15,7 @@ class EngineSettings:
     `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them, and no
     other process may listen on it beside its proxy. `service_addresses`: a Gateway is where the Service before its
     proxies is (Kubernetes), not on `bind_address`. `reserved_ports` (TCP) are taken by the proxies themselves.
+    Policies of `global_policy_namespace` ("" for none) may choose targets of every namespace by their labels.
     """
 
     controller_name: str = "penstock.dev/gateway-controller"
@@ -23,6 +24,7 @@ class EngineSettings:
     shared_address: bool = True
     service_addresses: bool = False
     reserved_ports: tuple[int, ...] = ()
+    global_policy_namespace: str = ""
 
 
 FACT = "settings"
