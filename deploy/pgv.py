@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 _GROUPS = "(oneof)"
+_TRANSLATING = ("engine.envoy.", "engine.policies.")
 
 
 def names() -> dict[str, dict[str, int]]:
-    """Every message that can stand in a message of a class that engine/envoy uses, with its fields' numbers."""
+    """Every message that can stand in a message of a class that engine/envoy or engine/policies uses, with its fields' numbers."""
     from betterproto2 import Message  # noqa: PLC0415  only our own environment has it
     from envoy_data_plane.message_pool import default_message_pool  # noqa: PLC0415
 
-    import engine.envoy  # noqa: PLC0415
+    import engine  # noqa: PLC0415
 
-    modules = [
-        importlib.import_module(f"engine.envoy.{one.name}") for one in pkgutil.iter_modules(engine.envoy.__path__)
-    ]
+    found = pkgutil.walk_packages(engine.__path__, "engine.")
+    modules = [importlib.import_module(one.name) for one in found if one.name.startswith(_TRANSLATING)]
     todo: list[Any] = [value for module in modules for value in vars(module).values()]
     seen = set()
     while todo:

@@ -12,9 +12,22 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
-from engine.outputs.channels import AUTHORITIES, BACKEND, CHAIN, DEADLINE, EXPIRY, HOST, INFRA, LOOKUP, SECRET
+from engine.outputs.channels import (
+    AUTHORITIES,
+    BACKEND,
+    CHAIN,
+    CONFIG,
+    DEADLINE,
+    EXPIRY,
+    HOST,
+    INFRA,
+    LOOKUP,
+    SECRET,
+    STANDING,
+)
 from engine.outputs.gateway import (
     authority_outputs,
+    config_outputs,
     expiry_outputs,
     gateway_outputs,
     gateway_status_outputs,
@@ -22,6 +35,8 @@ from engine.outputs.gateway import (
     secret_outputs,
 )
 from engine.outputs.listener_set import listener_set_outputs
+from engine.outputs.policies import gateway_policy_outputs, stood_outputs
+from engine.outputs.policies import policy_outputs as traffic_policy_outputs
 from engine.outputs.proxy import proxy_outputs
 from engine.outputs.route import route_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
@@ -38,14 +53,17 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     },
     (GATEWAY_API, "BackendTLSPolicy"): (policy_outputs,),
     (GATEWAY_API, "ListenerSet"): (listener_set_outputs,),
-    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs, proxy_outputs),
+    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs, gateway_policy_outputs, proxy_outputs),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),
+    (KGATEWAY, "TrafficPolicy"): (traffic_policy_outputs,),
 }
 """The outputs of an object, by its kind."""
 
 CALLED: dict[str, tuple[AnyQuery, ...]] = {
     HOST: (host_outputs,),
+    CONFIG: (config_outputs,),
+    STANDING: (stood_outputs,),
     CHAIN: (chain_outputs,),
     BACKEND: (cluster_outputs, endpoint_outputs),
     SECRET: (secret_outputs,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,18 +107,20 @@ def key(settings: Settings) -> bytes:
 
 def engine_settings(settings: Settings) -> EngineSettings:
     """What the operator decides for the engine. In Kubernetes each Gateway has pods of its own, behind its Service."""
+    given = EngineSettings(
+        settings.controller_name,
+        settings.bind,
+        _classes(settings),
+        global_policy_namespace=settings.global_policy_namespace,
+        reference_grant_mode=settings.reference_grant_mode,
+    )
     if settings.proxies == "local":
-        return EngineSettings(settings.controller_name, settings.bind, _classes(settings))
+        return given
     from streams.sinks.kubernetes.bootstrap import RESERVED_PORTS  # noqa: PLC0415
 
     bind = settings.bind if "bind" in settings.model_fields_set else "0.0.0.0"  # noqa: S104  the pod's own addresses
-    return EngineSettings(
-        settings.controller_name,
-        bind,
-        _classes(settings),
-        shared_address=False,
-        service_addresses=True,
-        reserved_ports=RESERVED_PORTS,
+    return replace(
+        given, bind_address=bind, shared_address=False, service_addresses=True, reserved_ports=RESERVED_PORTS
     )
 
 

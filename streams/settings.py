@@ -38,6 +38,8 @@ ALLOWED: Final = {
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "allow_empty": "true or false",
+    "reference_grant_mode": "STRICT, PERMISSIVE or OFF",
+    "global_policy_namespace": "a namespace's name",
     "controller_name": "a domain, / and a path, such as penstock.dev/gateway-controller",
     "gateway_class": "a name of a-z, 0-9, - and .",
     "lease_namespace": "a name of a-z, 0-9 and -",
@@ -130,6 +132,14 @@ class Settings(BaseSettings):
     )
     gateway_class: str = Field(
         "penstock", pattern=_CLASS, description="GatewayClass made in Kubernetes when it is not there; empty: none."
+    )
+    reference_grant_mode: Literal["STRICT", "PERMISSIVE", "OFF"] = Field(
+        "PERMISSIVE",
+        description="Which references across namespaces need a ReferenceGrant. PERMISSIVE: all but those of kgateway's "
+        "resources to one another; STRICT: those too; OFF: none.",
+    )
+    global_policy_namespace: str = Field(
+        "", pattern=_CLASS, description="Namespace whose policies may choose targets of every namespace; empty: none."
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."

@@ -6,10 +6,11 @@ or every connection would drain.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
-from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.stateful_session.v3 import StatefulSession
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
@@ -36,8 +37,10 @@ CORS = "envoy.filters.http.cors"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
 
 
-def listener(value: EnvoyListener, bind: str, *, alone: bool) -> Listener:
+def listener(value: EnvoyListener, bind: str, filters: Sequence[HttpFilter], *, alone: bool) -> Listener:
     """The Envoy listener of a port, on address `bind`; `alone`, no other process may listen there too.
+
+    `filters` are what requests pass before the router.
 
     By default Envoy lets every process of the same user listen on its port, and the kernel gives each a part of the
     connections. One socket for all workers is refused to others, and balances worse between workers.
@@ -47,7 +50,7 @@ def listener(value: EnvoyListener, bind: str, *, alone: bool) -> Listener:
         name=value.name,
         address=address(bind, value.port),
         enable_reuse_port=False if alone else None,
-        filter_chains=[_plain_chain(value)] if value.route_config else [_chain(chain) for chain in value.chains],
+        filter_chains=_chains(value, filters),
         listener_filters=[_tls_inspector()] if value.tls else [],
     )
 
@@ -58,17 +61,19 @@ def address(host: str, port: int) -> Address:
     return construct(Address, socket_address=socket)
 
 
-def _plain_chain(value: EnvoyListener) -> FilterChain:
-    return construct(FilterChain, name=value.name, filters=[_connection_manager(value.route_config)])
+def _chains(value: EnvoyListener, filters: Sequence[HttpFilter]) -> list[FilterChain]:
+    if not value.route_config:
+        return [_chain(chain, filters) for chain in value.chains]
+    return [construct(FilterChain, name=value.name, filters=[_connection_manager(value.route_config, filters)])]
 
 
-def _chain(chain: ChainValue) -> FilterChain:
+def _chain(chain: ChainValue, filters: Sequence[HttpFilter]) -> FilterChain:
     match = construct(FilterChainMatch, server_names=[chain.server_name]) if chain.server_name else None
     return construct(
         FilterChain,
         name=chain.name,
         filter_chain_match=match,
-        filters=[_connection_manager(chain.route_config)],
+        filters=[_connection_manager(chain.route_config, filters)],
         transport_socket=tls_socket(chain.secrets, ("h2", "http/1.1"), chain.client),
     )
 
@@ -99,12 +104,12 @@ def _sds(name: str) -> SdsSecretConfig:
     return construct(SdsSecretConfig, name=name, sds_config=ads())
 
 
-def _connection_manager(route_config: str) -> Filter:
+def _connection_manager(route_config: str, filters: Sequence[HttpFilter]) -> Filter:
     manager = construct(
         HttpConnectionManager,
         stat_prefix="http",
         rds=construct(Rds, route_config_name=route_config, config_source=ads()),
-        http_filters=http_filters(),
+        http_filters=http_filters(filters),
         # Else Envoy puts its own over what a ResponseHeaderModifier made of it, after all filters.
         server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
         use_remote_address=True,
@@ -120,17 +125,18 @@ def _connection_manager(route_config: str) -> Filter:
     )
 
 
-def http_filters() -> list[HttpFilter]:
+def http_filters(before: Sequence[HttpFilter]) -> list[HttpFilter]:
     """What a request passes, in order."""
     return [
-        _http_filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors()),
-        _http_filter(STATEFUL_SESSION, f"{_HTTP}.stateful_session.v3.StatefulSession", StatefulSession()),
-        _http_filter("envoy.filters.http.router", f"{_HTTP}.router.v3.Router", Router()),
+        *before,
+        http_filter(STATEFUL_SESSION, f"{_HTTP}.stateful_session.v3.StatefulSession", StatefulSession()),
+        http_filter("envoy.filters.http.router", f"{_HTTP}.router.v3.Router", Router()),
     ]
 
 
-def _http_filter(name: str, type_name: str, config: Message) -> HttpFilter:
-    return construct(HttpFilter, name=name, typed_config=packed(type_name, config))
+def http_filter(name: str, type_name: str, config: Message, *, disabled: bool = False) -> HttpFilter:
+    """A filter; a `disabled` one does nothing until a config of its name below switches it on."""
+    return construct(HttpFilter, name=name, typed_config=packed(type_name, config), disabled=disabled)
 
 
 def _tls_inspector() -> ListenerFilter:

@@ -36,6 +36,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 from envoy_data_plane.google.protobuf import Struct, Value
 
+from engine.envoy.effect import NOTHING, Effect, merged_metadata
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.route_filters import per_filter_config
 from engine.envoy.shares import shares
@@ -138,24 +139,25 @@ def _narrower(entry: RouteEntry, header: StringMatch, rule: Rule, variant: str) 
     return replace(entry, match=match, rule=rule, variant=f"{entry.variant}{variant}")
 
 
-def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> Route:
-    """The Envoy route of one match."""
+def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place, effect: Effect = NOTHING) -> Route:
+    """The Envoy route of one match; of what policies say (`effect`) only what the rule does not say itself."""
     rule = entry.rule
     values: dict[str, Any] = {
+        **dict(effect.route),
         "name": entry.name,
         "match": _match(entry.match, entry.share[1]),
-        "metadata": _source(entry),
+        "metadata": _source(entry, effect),
     }
     if rule.replaced is not None:
         return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
     values |= _headers(rule.request_headers, "request") | _headers(rule.response_headers, "response")
-    values["typed_per_filter_config"] = per_filter_config(rule)
+    values["typed_per_filter_config"] = {**dict(effect.configs), **per_filter_config(rule)}
     if rule.redirect is not None:
         return construct(Route, **values, redirect=_redirect(rule.redirect, place))
     if not any(one.weight for one in rule.destinations):
         # Gateway API, backendRefs of HTTPRouteRule and GRPCRouteRule: no backend, or only weights of 0.
         return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
-    return construct(Route, **values, route=_action(entry, cluster_of))
+    return construct(Route, **values, route=_action(entry, cluster_of, effect))
 
 
 # -- matching ---------------------------------------------------------------------------------------------------------
@@ -199,10 +201,12 @@ def _string(one: StringMatch) -> StringMatcher:
 # -- acting -----------------------------------------------------------------------------------------------------------
 
 
-def _action(entry: RouteEntry, cluster_of: ClusterOf) -> RouteAction:
+def _action(entry: RouteEntry, cluster_of: ClusterOf, effect: Effect) -> RouteAction:
     rule = entry.rule
     values: dict[str, Any] = _targets(rule.destinations, cluster_of)
-    values |= _rewrite(rule) | _timeouts(rule)
+    values |= _timeouts(rule)
+    values |= {name: value for name, value in effect.action if not _says(rule, name)}
+    values |= _rewrite(rule)
     if rule.retry is not None:
         values["retry_policy"] = _retry(rule.retry, rule.timeouts)
     if any(one.protocol is Protocol.WEBSOCKET for one in rule.destinations):
@@ -213,6 +217,19 @@ def _action(entry: RouteEntry, cluster_of: ClusterOf) -> RouteAction:
         request_mirror_policies=[_mirror(one, entry.share, cluster_of) for one in rule.mirrors],
         **values,
     )
+
+
+def _says(rule: Rule, name: str) -> bool:
+    """Whether a rule says itself what a policy would put into a field of its action: it comes first (kgateway)."""
+    rewrite = rule.rewrite
+    match name:
+        case "timeout":
+            return rule.timeouts.request is not None or rule.timeouts.backend_request is not None
+        case "auto_host_rewrite":
+            return rewrite is not None and rewrite.hostname is not None
+        case "regex_rewrite":
+            return rewrite is not None and rewrite.path is not None
+    return False
 
 
 def _targets(destinations: tuple[Destination, ...], cluster_of: ClusterOf) -> dict[str, Any]:
@@ -368,7 +385,7 @@ def _fraction(millionths: int) -> RuntimeFractionalPercent:
     return construct(RuntimeFractionalPercent, default_value=value)
 
 
-def _source(entry: RouteEntry) -> Metadata:
+def _source(entry: RouteEntry, effect: Effect) -> Metadata:
     """Who wrote this route: for access logs and people. Names only: a generation would change bytes for nothing."""
     ref = entry.route
     fields = {
@@ -378,7 +395,8 @@ def _source(entry: RouteEntry) -> Metadata:
         "name": _text(ref.name),
         "rule": construct(Value, number_value=float(entry.rule_index)),
     }
-    return construct(Metadata, filter_metadata={"penstock.dev/route": construct(Struct, fields=fields)})
+    own = {"penstock.dev/route": construct(Struct, fields=fields)}
+    return construct(Metadata, filter_metadata={**merged_metadata(effect), **own})
 
 
 def _text(value: str) -> Value:

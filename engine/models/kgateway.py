@@ -24,13 +24,6 @@ KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
         "default": "for its clientCertificateValidation write spec.tls.frontend.default of the Gateway",
         "perPort": "for its clientCertificateValidation write spec.tls.frontend.perPort of the Gateway",
     },
-    "TrafficPolicy": {
-        "cors": "write a CORS filter of an HTTPRoute",
-        "headerModifiers": "write RequestHeaderModifier and ResponseHeaderModifier filters of the route",
-        "retry": "write rules[].retry of an HTTPRoute",
-        "timeouts": "write rules[].timeouts of an HTTPRoute",
-        "urlRewrite": "write a URLRewrite filter of an HTTPRoute, which has no regular expression",
-    },
 }
 """Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
 
@@ -43,7 +36,6 @@ ANNOTATIONS: Final[Mapping[str, str]] = {
     "delegation.kgateway.dev/inherit-parent-matcher": "routes are not delegated to: name the Gateway in parentRefs",
     "kgateway.dev/disable-istio-auto-mtls": "nothing of Istio's is done: remove it",
     "kgateway.dev/http-redirect-status-code": "write requestRedirect.statusCode, which takes 303, 307 and 308, too",
-    "kgateway.dev/inherited-policy-priority": NOTHING,
     "kgateway.dev/route-weight": "the Gateway API's precedence holds",
 }
 """Annotations of kgateway's that change nothing here, and what to do."""

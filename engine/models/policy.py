@@ -94,3 +94,7 @@ def named_kinds(*kinds: tuple[str, str]) -> Rules:
     names = ", ".join(kind for _, kind in kinds)
     holds: Callable[[Any], bool] = lambda refs: all((one.group, one.kind) in allowed for one in refs)  # noqa: E731
     return Rules((Rule(f"self.all(r, {each})", f"targets may only be of kind {names}", holds),))
+
+
+class PolicyDisable(Model):
+    """Says by being there that what is inherited does not hold here."""

@@ -139,3 +139,25 @@ def exactly_one(*fields: tuple[str, str]) -> Rule:
         f"exactly one of the fields in [{' '.join(names)}] must be set",
         lambda self: sum(getattr(self, attribute) is not None for _, attribute in fields) == 1,
     )
+
+
+def at_least_one(*fields: tuple[str, str]) -> Rule:
+    """At least one of the fields (name as written, attribute) must be set, in controller-gen's words."""
+    names = [name for name, _ in fields]
+    given = ",".join(f"has(self.{name})" for name in names)
+    return Rule(
+        f"[{given}].filter(x,x==true).size() >= 1",
+        f"at least one of the fields in [{' '.join(names)}] must be set",
+        lambda self: any(getattr(self, attribute) is not None for _, attribute in fields),
+    )
+
+
+def at_most_one(*fields: tuple[str, str]) -> Rule:
+    """At most one of the fields (name as written, attribute) may be set, in controller-gen's words."""
+    names = [name for name, _ in fields]
+    given = ",".join(f"has(self.{name})" for name in names)
+    return Rule(
+        f"[{given}].filter(x,x==true).size() <= 1",
+        f"at most one of the fields in [{' '.join(names)}] may be set",
+        lambda self: sum(getattr(self, attribute) is not None for _, attribute in fields) <= 1,
+    )

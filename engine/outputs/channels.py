@@ -38,7 +38,12 @@ ATTACHED = "attached"
 SETS = "sets"
 """Counts accepted ListenerSets by Gateway."""
 POLICY = "policy"
-"""Claims of clusters in use by the BackendTLSPolicies that name them: (Gateway, backend, port, over)."""
+"""Claims by policies: of clusters in use by the BackendTLSPolicies that name them, (Gateway, backend, port, over); of
+Stoods by TrafficPolicies."""
+STANDING = "standing"
+"""Counts places where a TrafficPolicy stands alike (Stood)."""
+CONFIG = "config"
+"""Counts what wants a RouteConfiguration (Config)."""
 
 
 class Host(NamedTuple):
@@ -48,6 +53,23 @@ class Host(NamedTuple):
     route_config: str
     hostname: str
     tls: bool
+    listener: str
+
+
+class Config(NamedTuple):
+    """A RouteConfiguration of a Gateway."""
+
+    gateway: Ref
+    name: str
+
+
+class Stood(NamedTuple):
+    """What a policy has where it stands, below a Gateway: fields that it has, and those that other policies have."""
+
+    policy: Ref
+    gateway: Ref
+    won: tuple[str, ...]
+    lost: tuple[tuple[str, Ref], ...]
 
 
 class Chain(NamedTuple):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessage
 
+from engine.envoy.effect import Effect
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
 from engine.envoy.names import (
@@ -28,8 +29,10 @@ from engine.outputs.backend import generation
 from engine.outputs.channels import (
     ATTACHED,
     AUTHORITIES,
+    BACKEND,
     BROKEN,
     CHAIN,
+    CONFIG,
     DEADLINE,
     EXPIRY,
     FRAGMENT,
@@ -39,10 +42,15 @@ from engine.outputs.channels import (
     SETS,
     STATUS,
     Chain,
+    Config,
     Host,
+    Used,
     Wanted,
 )
-from engine.outputs.emission import Target, broken, emission
+from engine.outputs.emission import Emission, Target, broken, emission
+from engine.outputs.policies import At as PolicyAt
+from engine.outputs.policies import level
+from engine.policies.features import STANDING as STANDING_FILTERS
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
 from engine.resolve.client_certificate import client_certificate, named_certificate
@@ -87,8 +95,7 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
         provenance = tuple((one, graph.get(generation, one)) for one in sources)
         at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
         items.append((FRAGMENT, str(at), fragment(at, port_.message, provenance=provenance)))
-        for name in sorted({one.route_config for one in port_.served if one.requests}):
-            items += _route_config(gateway, name, provenance)
+        counts |= {(CONFIG, Config(gateway, one.route_config)): None for one in port_.served if one.requests}
         items += _misdirected(gateway, [one for one in port_.served if one.requests], provenance)
         counts |= dict.fromkeys(_wanted(gateway, port_.served, ends))
     client = graph.get(client_certificate, gateway)
@@ -102,7 +109,7 @@ def _wanted(gateway: Ref, served: list[Listener], ends: dict[str, Termination]) 
     for one in served:
         hostname = one.hostname or "*"
         if one.requests:
-            yield HOST, Host(gateway, one.route_config, hostname, one.tls)
+            yield HOST, Host(gateway, one.route_config, hostname, one.tls, one.name)
         else:
             yield CHAIN, Chain(gateway, one.name, hostname)
         for ref in ends[one.name].secrets if one.tls else ():
@@ -139,7 +146,7 @@ def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSetti
     told: list[tuple[str, str]] = []
     while mine:
         value = _listener(mine[0].port, mine, ends)
-        message = listener(value, given.bind_address, alone=given.shared_address)
+        message = listener(value, given.bind_address, STANDING_FILTERS, alone=given.shared_address)
         found = violation(message)
         if found is None:
             return _Port(message, mine, told)
@@ -149,11 +156,6 @@ def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSetti
         told += [(one.name, str(found)) for one in guilty]
         mine = [one for one in mine if one not in guilty]
     return _Port(None, [], told)
-
-
-def _route_config(gateway: Ref, name: str, provenance: Provenance) -> list[tuple[str, str, Any]]:
-    at = FragmentKey(gateway, FragmentKind.ROUTE_CONFIG, name)
-    return list(emission(Target(at, at, provenance), route_config(name)).items)
 
 
 def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> EnvoyListener:
@@ -180,6 +182,16 @@ def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> 
     return items
 
 
+def config_outputs(graph: Reader, key: Config) -> Outputs:
+    """A route configuration, without its virtual hosts."""
+    effect, _ = graph.get(level, PolicyAt(key.gateway, ""))
+    served = [one for one in graph.get(listeners, key.gateway) or () if one.route_config == key.name]
+    sources = sorted({key.gateway, *(one.source for one in served if one.serves)})
+    at = FragmentKey(key.gateway, FragmentKind.ROUTE_CONFIG, key.name)
+    to = Target(at, key, _provenance(graph, [*sources, *effect.sources]))
+    return _with_backends(key.gateway, effect, emission(to, route_config(key.name, effect), _sealer(graph, effect)))
+
+
 def host_outputs(graph: Reader, key: Host) -> Outputs:
     """A virtual host, without its routes. What makes it is not named: all routes of a hostname may share it."""
     name = virtual_host_name(key.route_config, key.hostname)
@@ -188,7 +200,23 @@ def host_outputs(graph: Reader, key: Host) -> Outputs:
     words = graph.fact(withheld_fact(str(at)))
     if words:
         return Outputs(((BROKEN, str(at), f"a proxy rejected it ({str(words)[:_ERROR_SHOWN]})"),), ((BROKEN, key),))
-    return Outputs(*emission(Target(at, key, parent=key.route_config), virtual_host(value)))
+    effect, _ = graph.get(level, PolicyAt(key.gateway, key.listener))
+    to = Target(at, key, _provenance(graph, effect.sources), key.route_config)
+    return _with_backends(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
+
+
+def _provenance(graph: Reader, sources: Iterable[Ref]) -> Provenance:
+    return tuple((one, graph.get(generation, one)) for one in sources)
+
+
+def _sealer(graph: Reader, effect: Effect) -> Sealer | None:
+    sealer = graph.fact(SEALER) if effect.sealed else None
+    return sealer if isinstance(sealer, Sealer) else None
+
+
+def _with_backends(gateway: Ref, effect: Effect, made: Emission) -> Outputs:
+    wanted = tuple((BACKEND, Used(gateway, one)) for one in effect.backends)
+    return Outputs(made.items, (*made.counts, *wanted))
 
 
 def host_broken(graph: Reader, key: Host) -> Problem | None:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from envoy_data_plane.envoy.config.route.v3 import Route
 
+from engine.envoy.effect import NOTHING, Effect
 from engine.envoy.pgv import violation
 from engine.envoy.route import ClusterOf, Place, route
 from engine.resolve.rule import ResolvedRoute
-from engine.resolve.values import Problem, RouteEntry, Rule
+from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule
 
 
 class Entry(NamedTuple):
@@ -21,14 +22,18 @@ class Entry(NamedTuple):
     match: int
     item: tuple[str, str, Any] | None
     broken: Problem | None
+    backends: tuple[BackendKey, ...] = ()
+    """Those that policies ask on the way."""
 
 
-def lawful(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> tuple[Route | None, Problem | None]:
+def lawful(
+    entry: RouteEntry, cluster_of: ClusterOf, place: Place, effect: Effect = NOTHING
+) -> tuple[Route | None, Problem | None]:
     """The Envoy route of an entry, and what to tell its author.
 
     One that breaks a rule in what it does answers its failure; one that breaks it in what it matches cannot be said.
     """
-    message = route(entry, cluster_of, place)
+    message = route(entry, cluster_of, place, effect)
     found = violation(message)
     if found is None:
         return message, None
@@ -37,11 +42,12 @@ def lawful(entry: RouteEntry, cluster_of: ClusterOf, place: Place) -> tuple[Rout
     if found.path.startswith("match"):
         return None, Problem("UnsupportedValue", f"{where}.matches[{entry.match_index}] is not served: {said}")
     problem = Problem("UnsupportedValue", f"{where} answers {entry.rule.failure}: {said}")
-    message = route(replace(entry, rule=_replaced(entry.rule, problem)), cluster_of, place)
+    message = route(replace(entry, rule=replaced(entry.rule, problem)), cluster_of, place)
     return (message if violation(message) is None else None), problem
 
 
-def _replaced(rule: Rule, problem: Problem) -> Rule:
+def replaced(rule: Rule, problem: Problem) -> Rule:
+    """The rule, answering its failure to all that it matches."""
     return Rule(name=rule.name, replaced=problem, failure=rule.failure)
 
 
@@ -50,15 +56,15 @@ def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:
     lost = [one for one in entries if one.broken is not None]
     if not lost:
         return resolved
-    rules, replaced, left_out = list(resolved.rules), list(resolved.replaced), []
+    rules, problems_of, left_out = list(resolved.rules), list(resolved.replaced), []
     for number, item in enumerate(resolved.rules):
         mine = {one.match: one for one in lost if one.rule == number}
         problems = [one.broken for one in mine.values() if one.broken is not None]
         if not problems:
             continue
         if len(mine) == len(item.matches) or any(one.item is not None for one in mine.values()):
-            rules[number] = replace(item, rule=_replaced(item.rule, problems[0]))
-            replaced.append(problems[0])
+            rules[number] = replace(item, rule=replaced(item.rule, problems[0]))
+            problems_of.append(problems[0])
         else:
             left_out += problems
-    return replace(resolved, rules=tuple(rules), replaced=tuple(replaced), left_out=tuple(left_out))
+    return replace(resolved, rules=tuple(rules), replaced=tuple(problems_of), left_out=tuple(left_out))

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.document import document
-from engine.envoy.fragment import fragment
+from engine.envoy.effect import Effect
+from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.names import cluster_name, route_name, virtual_host_name
 from engine.envoy.route import Place, variants
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.backend import backend_broken
-from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STATUS, Host, Used
+from engine.outputs.backend import backend_broken, generation
+from engine.outputs.channels import ATTACHED, BACKEND, FRAGMENT, HOST, NODE, STANDING, STATUS, Host, Stood, Used
 from engine.outputs.gateway import host_broken
-from engine.outputs.lawful import Entry, lawful, without
+from engine.outputs.lawful import Entry, lawful, replaced, without
+from engine.outputs.policies import TRAFFIC, At, of_rule, stood
 from engine.outputs.rivals import claims, rank, unrivalled
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Placement, Served, attachments, parent_gateways
+from engine.resolve.certificate import SEALER
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import refused_from_the_start
+from engine.resolve.policy import Aim
 from engine.resolve.precedence import order
 from engine.resolve.rule import ResolvedRoute, resolved_route
-from engine.resolve.values import BackendKey, RouteEntry, Rule
+from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule
+from engine.seal import Sealer
 from engine.status.route import accepted, refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 
@@ -48,15 +53,17 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
         attached = [_reachable(graph, gateway, parent) for parent in wanted]
         placements = sorted({place for parent in attached for place in parent.placements})
         ports = {one.route_config: one.port for one in graph.get(listeners, gateway) or ()}
-        made = [one for place in placements for one in _entries(key, place, resolved, ports[place.route_config])]
+        made = [one for place in placements for one in _entries(graph, key, place, resolved, ports[place.route_config])]
         items += [one.item for one in made if one.item is not None]
         resolved = without(resolved, made)
         if placements:
             used = dict.fromkeys(Used(gateway, one) for rule in resolved.rules for one in backends(rule.rule))
+            used |= {Used(gateway, backend): None for one in made for backend in one.backends}
             counts |= {(BACKEND, one): None for one in used}
             resolved = _unserved(graph, resolved, used)
         parents |= {parent.index: (parent, resolved) for parent in attached}
         counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
+        counts |= {(STANDING, one): None for one in _stood(graph, key, resolved)}
     if parents:
         items.append(
             (
@@ -74,6 +81,14 @@ def route_outputs(graph: Reader, ref: Ref) -> Outputs:
     return Outputs(tuple(items), tuple(counts), tuple(claimed))
 
 
+def _stood(graph: Reader, key: Served, resolved: ResolvedRoute) -> Iterable[Stood]:
+    """What each policy that stands at the route, or at a rule of it, has there."""
+    if not any(one.blocks for one in resolved.rules):
+        return ()
+    names = dict.fromkeys(("", *(one.rule.name for one in resolved.rules)))
+    return [one for name in names for one in graph.get(stood, Aim(key.gateway, TRAFFIC, key.route, name))]
+
+
 def backends(rule: Rule) -> tuple[BackendKey, ...]:
     """The backends that a rule sends requests to."""
     if rule.replaced is not None or rule.redirect is not None:
@@ -84,29 +99,47 @@ def backends(rule: Rule) -> tuple[BackendKey, ...]:
     return tuple(dict.fromkeys([*found, *(one.backend for one in mirrors)]))
 
 
-def _entries(key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[Entry]:
+class _Spot(NamedTuple):
+    """Where entries of a rule stand: virtual host, and what policies do there, or why they do not let anything by."""
+
+    host: str
+    place: Place
+    effect: Effect
+    against: Problem | None
+    provenance: Provenance
+    sealer: Sealer | None
+
+
+def _entries(graph: Reader, key: Served, place: Placement, resolved: ResolvedRoute, port: int) -> list[Entry]:
     host = virtual_host_name(place.route_config, place.hostname)
     standing = Place(port, place.tls, place.hostname)
     found: list[Entry] = []
     for number, item in enumerate(resolved.rules):
+        effect, against = of_rule(graph, At(key.gateway, place.listener), item.blocks)
+        sources = tuple((one, graph.get(generation, one)) for one in effect.sources)
+        sealer = graph.fact(SEALER) if effect.sealed else None
+        spot = _Spot(host, standing, effect, against, ((key.route, resolved.generation), *sources), sealer)
         for index, match in enumerate(item.matches):
             name = f"{host}-{route_name(key.route, number, index, item.rule.name)}"
             rank = order(match, resolved.created, key.route, number, index)
             whole = RouteEntry(key.route, resolved.generation, number, index, match, item.rule, rank, name)
-            found += [_entry(key, entry, host, standing) for entry in variants(whole, standing)]
+            found += [_entry(key, entry, spot) for entry in variants(whole, standing)]
     return found
 
 
-def _entry(key: Served, entry: RouteEntry, host: str, place: Place) -> Entry:
-    message, broken = lawful(entry, lambda one: cluster_name(one, key.gateway.cluster), place)
+def _entry(key: Served, entry: RouteEntry, spot: _Spot) -> Entry:
+    if spot.against is not None:
+        entry = replace(entry, rule=replaced(entry.rule, spot.against))
+    message, broken = lawful(entry, lambda one: cluster_name(one, key.gateway.cluster), spot.place, spot.effect)
     if message is None:
         return Entry(entry.rule_index, entry.match_index, None, broken)
     # Envoy's name joins words by "-", so two routes can share one ("a-b" of "c", "a" of "b-c"); a key cannot.
     route = f"{key.route.kind}/{key.route.namespace}/{key.route.name}"
-    unique = f"{host}/{route}/{entry.rule_index}/{entry.match_index}{entry.variant}"
+    unique = f"{spot.host}/{route}/{entry.rule_index}/{entry.match_index}{entry.variant}"
     at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
-    made = fragment(at, message, parent=host, order=entry.order, provenance=((key.route, entry.generation),))
-    return Entry(entry.rule_index, entry.match_index, (FRAGMENT, str(at), made), broken)
+    made = fragment(at, message, parent=spot.host, order=entry.order, provenance=spot.provenance, sealer=spot.sealer)
+    item = (FRAGMENT, str(at), made)
+    return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, spot.effect.backends)
 
 
 def _reachable(graph: Reader, gateway: Ref, parent: Parent) -> Parent:

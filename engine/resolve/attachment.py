@@ -18,11 +18,12 @@ from engine.resolve.values import Problem
 
 
 class Placement(NamedTuple):
-    """A virtual host that a route stands in: RouteConfiguration and hostname ("*" for any)."""
+    """A virtual host that a route stands in: RouteConfiguration and hostname ("*" for any), and whose it is."""
 
     route_config: str
     hostname: str
     tls: bool
+    listener: str
 
 
 class Served(NamedTuple):
@@ -184,4 +185,4 @@ def _placement(listener: Listener, hostname: str, patterns: list[str]) -> Placem
     """Only what this listener owns on its port: a more specific listener hides it (listener isolation)."""
     if not listener.serves or owner("" if hostname == "*" else hostname, patterns) != listener.hostname:
         return None
-    return Placement(listener.route_config, hostname, listener.tls)
+    return Placement(listener.route_config, hostname, listener.tls, listener.name)

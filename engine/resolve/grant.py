@@ -7,7 +7,8 @@ from typing import NamedTuple
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.indexes import GRANTS
-from engine.resolve.manifest import GATEWAY_API, items, object_of, spec_of
+from engine.resolve.manifest import GATEWAY_API, KGATEWAY, items, object_of, spec_of
+from engine.resolve.settings import settings
 from engine.resolve.values import Problem
 
 
@@ -44,12 +45,27 @@ def _allows(graph: Reader, grant: Ref, key: Reference) -> bool:
 
 def reference_problem(graph: Reader, kind: str, source: Ref, target: Ref) -> Problem | None:
     """What stands against a reference from a Gateway API object; None when it stays in its namespace or is granted."""
-    if source.namespace == target.namespace:
+    return _problem(graph, Reference(GATEWAY_API, kind, source.namespace, target))
+
+
+def extension_problem(graph: Reader, source: Ref, target: Ref) -> Problem | None:
+    """What stands against a reference from an object of kgateway's, by the reference grant mode.
+
+    PERMISSIVE lets such objects name one another; a Secret of another namespace must be granted there, too: what one
+    tenant keeps secret no other may put into a header (kgateway lets it).
+    """
+    is_ours = target.group == KGATEWAY and settings(graph).reference_grant_mode == "PERMISSIVE"
+    return None if is_ours else _problem(graph, Reference(source.group, source.kind, source.namespace, target))
+
+
+def _problem(graph: Reader, key: Reference) -> Problem | None:
+    target, kind = key.to, key.from_kind
+    if key.from_namespace == target.namespace or settings(graph).reference_grant_mode == "OFF":
         return None
-    if graph.get(granted, Reference(GATEWAY_API, kind, source.namespace, target)):
+    if graph.get(granted, key):
         return None
     return Problem(
         "RefNotPermitted",
         f"{target.kind} {target.namespace}/{target.name} is in another namespace: add a ReferenceGrant in namespace "
-        f"{target.namespace} from {kind} of namespace {source.namespace} to {target.kind} {target.name}",
+        f"{target.namespace} from {kind} of namespace {key.from_namespace} to {target.kind} {target.name}",
     )

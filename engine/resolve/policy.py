@@ -13,7 +13,8 @@ from engine.ref import Ref
 from engine.resolve.gateway import age
 from engine.resolve.manifest import items, labels_of, mapping, object_of, served_object, spec_of
 from engine.resolve.settings import settings
-from engine.resolve.targets import ATTACHING, TARGETS, Chosen, Named, target
+from engine.resolve.targets import ATTACHING, TARGETS, Chosen, Named
+from engine.resolve.targets import target as target_of
 
 
 class Aim(NamedTuple):
@@ -47,7 +48,7 @@ def aimed(graph: Reader, key: Aim) -> tuple[Ref, ...]:
 
 def _stands(graph: Reader, key: Aim, policy: Ref) -> bool:
     spec = spec_of(served(graph, key.gateway, policy))
-    named = [one for one in items(spec.get("targetRefs")) if target(policy, one) == key.target]
+    named = [one for one in items(spec.get("targetRefs")) if target_of(policy, one) == key.target]
     chosen = [one for one in items(spec.get("targetSelectors")) if _chooses(graph, one, key.target)]
     return any(str(one.get("sectionName") or "") == key.section for one in (*named, *chosen))
 
@@ -98,3 +99,15 @@ def over(lower: tuple[Block, ...], higher: tuple[Block, ...]) -> tuple[Block, ..
 def block(graph: Reader, gateway: Ref, one: Block) -> Json:
     """What the manifest says of a block."""
     return mapping(spec_of(served(graph, gateway, one.policy)).get(one.field))
+
+
+def missing(graph: Reader, target: Ref, section: str) -> str | None:
+    """Why a target, or a section of it, is not there, in words; None when it is."""
+    name = f"{target.kind} {target.namespace}/{target.name}"
+    if graph.read(target) is None:
+        return f"{name} does not exist: targets are of the policy's own namespace"
+    spec = spec_of(object_of(graph, target))
+    places = items(spec.get("listeners")) + items(spec.get("rules"))
+    if section and section not in {str(one.get("name") or "") for one in places}:
+        return f"{name} has no listener or rule named {section}"
+    return None

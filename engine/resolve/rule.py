@@ -13,6 +13,7 @@ from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
 from engine.resolve.manifest import created, held_fact, items, mapping, metadata_of, served_object, spec_of
 from engine.resolve.matching import has_regex
+from engine.resolve.policy import Aim, Block, blocks, over
 from engine.resolve.route_kinds import requests_of
 from engine.resolve.values import (
     BackendKey,
@@ -32,10 +33,11 @@ from engine.resolve.values import (
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRule:
-    """A rule with its matches."""
+    """A rule with its matches, and the TrafficPolicies' blocks that are in force for it alone."""
 
     matches: tuple[Match, ...]
     rule: Rule
+    blocks: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
     quarantined = held and resource.previous is None
     unresolved: list[Problem] = []
     requests = requests_of(key.route)
+    whole = graph.get(blocks, Aim(key.gateway, "TrafficPolicy", key.route))
     rules = []
     for item in items(spec_of(object_).get("rules")) or [{}]:
         matches = requests.matches(item)
@@ -79,7 +82,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
             safe = tuple(match for match in matches if not has_regex(match))
             rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
-        rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved)))
+        mine = over(whole, _of_section(graph, key, str(item.get("name") or "")))
+        rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved), mine))
     replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
     metadata = metadata_of(object_)
     return ResolvedRoute(
@@ -90,6 +94,10 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         int(metadata.get("generation") or 0),
         fall_back(graph, key.gateway, key.route) if held and not quarantined else None,
     )
+
+
+def _of_section(graph: Reader, key: Served, name: str) -> tuple[Block, ...]:
+    return graph.get(blocks, Aim(key.gateway, "TrafficPolicy", key.route, name)) if name else ()
 
 
 def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], unresolved: list[Problem]) -> Rule:

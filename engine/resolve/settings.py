@@ -15,6 +15,7 @@ class EngineSettings:
     `shared_address`: all Gateways listen on one address (standalone), so a port belongs to the oldest of them, and no
     other process may listen on it beside its proxy. `service_addresses`: a Gateway is where the Service before its
     proxies is (Kubernetes), not on `bind_address`. `reserved_ports` (TCP) are taken by the proxies themselves.
+    `reference_grant_mode`: STRICT, PERMISSIVE or OFF, which references across namespaces must be granted (kgateway's).
     Policies of `global_policy_namespace` ("" for none) may choose targets of every namespace by their labels.
     """
 
@@ -25,6 +26,7 @@ class EngineSettings:
     service_addresses: bool = False
     reserved_ports: tuple[int, ...] = ()
     global_policy_namespace: str = ""
+    reference_grant_mode: str = "PERMISSIVE"
 
 
 FACT = "settings"

@@ -9,6 +9,7 @@ from engine.models.backend import ARMS, SERVED
 from engine.models.kgateway import ANNOTATIONS, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
+from engine.policies.not_served import FEATURES
 from engine.resolve.parameters import NOT_SERVED
 
 _HEAD: Final = """# kgateway's API
@@ -21,6 +22,10 @@ _FAILING: Final = "not served: routes to it answer 500 (`BackendNotFound`)"
 _REFUSED: Final = "not served: `InvalidParameters` at the Gateway"
 _UNSERVED: Final = {
     "Backend": {name: _FAILING for _, name, _ in ARMS if name not in SERVED},
+    "TrafficPolicy": {
+        one.field: f"not served: `Invalid` at the policy{', and its routes answer 500' if one.guards else ''}"
+        for one in FEATURES
+    },
     "GatewayParameters": {f"kube.{name}": _REFUSED for name in NOT_SERVED},
 }
 

@@ -35,3 +35,8 @@ def admit(fragment: Fragment, sealer: Sealer, key_file: str = "") -> None:
     except Malformed as error:
         msg = f"not an Envoy {fragment.key.kind}: {error}. Start the resolver again, which replaces it"
         raise Garbage(msg) from error
+
+
+def clear(fragment: Fragment, sealer: Sealer) -> bytes:
+    """The payload of a fragment that was admitted, unsealed."""
+    return sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload

@@ -9,12 +9,13 @@ import hashlib
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from engine.envoy.wire import frame, varint
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
+from streams.xds.admission import clear
 from streams.xds.messages import (
     CLUSTER,
     ENDPOINTS,
@@ -211,6 +212,7 @@ class Assembly:
         """Put `new` where `old` is served."""
         if key.kind in _WHOLE:
             return self._whole(_WHOLE[key.kind], key, new)
+        old, new = self._clear(old), self._clear(new)
         if key.kind is FragmentKind.LISTENER:
             self._port(key.name).head = new
             return self._listener(key.name)
@@ -225,6 +227,10 @@ class Assembly:
             return self._virtual_host(key.name, old, new)
         return self._route(key.name, old, new)
 
+    def _clear(self, one: Fragment | None) -> Fragment | None:
+        """As it stands beside others; equal fragments are equal in clear, too."""
+        return replace(one, payload=clear(one, self._sealer), sealed=False) if one is not None and one.sealed else one
+
     def _whole(self, type_url: str, key: FragmentKey, new: Fragment | None) -> set[Changed]:
         changed = {(type_url, key.name)}
         mine = self._resources[type_url]
@@ -234,7 +240,7 @@ class Assembly:
         if new is None:
             mine.pop(key.name, None)
         else:
-            body = self._sealer.unseal(new.payload, str(key).encode()) if new.sealed else new.payload
+            body = clear(new, self._sealer)
             mine[key.name] = Resource(new.version, encode_resource(type_url, key.name, new.version, (body,)))
         return changed
 

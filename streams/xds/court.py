@@ -20,6 +20,7 @@ from engine.envoy.wire import encode, frame
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.bootstrap import bootstrap
+from streams.xds.admission import clear
 from streams.xds.messages import Malformed, fields
 
 _KEY = "PENSTOCK_JUDGED_KEY"
@@ -78,9 +79,9 @@ class Court:
 
     async def guilty(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
         """What of a table is refused: its head, or else which of its virtual hosts and routes."""
-        if await self._takes(await asyncio.to_thread(_routes, table, suspects)):
+        if await self._takes(await asyncio.to_thread(_routes, table, suspects, self.sealer)):
             return []
-        if await self._takes(await asyncio.to_thread(_routes, table, ())):
+        if await self._takes(await asyncio.to_thread(_routes, table, (), self.sealer)):
             found = await self._halved(table, suspects)
             found += await self._together(table, _without(suspects, found))
         else:
@@ -102,14 +103,14 @@ class Court:
         middle = len(refused) // 2
         found: list[Fragment] = []
         for half in (refused[:middle], refused[middle:]):
-            if not await self._takes(await asyncio.to_thread(_routes, table, half)):
+            if not await self._takes(await asyncio.to_thread(_routes, table, half, self.sealer)):
                 found += await self._halved(table, half)
         return found
 
     async def _together(self, table: Table, good: Sequence[Fragment]) -> list[Fragment]:
         """Of fragments that are good alone those that make others bad (a domain twice): of two the later one."""
         found: list[Fragment] = []
-        while good and not await self._takes(await asyncio.to_thread(_routes, table, good)):
+        while good and not await self._takes(await asyncio.to_thread(_routes, table, good, self.sealer)):
             found.append(await self._turning(table, good))
             good = _without(good, found)
         return found
@@ -119,7 +120,7 @@ class Court:
         taken, count = 0, len(refused)
         while count - taken > 1:
             middle = (taken + count) // 2
-            if await self._takes(await asyncio.to_thread(_routes, table, refused[:middle])):
+            if await self._takes(await asyncio.to_thread(_routes, table, refused[:middle], self.sealer)):
                 taken = middle
             else:
                 count = middle
@@ -137,19 +138,19 @@ class Court:
 
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
-                return Case(frame(2, fragment.payload))
+                return Case(frame(2, clear(fragment, self.sealer)))
             case FragmentKind.ENDPOINTS:
-                return Case(frame(2, encode(static_cluster()) + frame(33, fragment.payload)))
+                return Case(frame(2, encode(static_cluster()) + frame(33, clear(fragment, self.sealer))))
             case FragmentKind.SECRET:
-                body = self.sealer.unseal(fragment.payload, str(fragment.key).encode())
+                body = clear(fragment, self.sealer)
                 if any(number == _VALIDATION for number, _ in fields(body)):
                     return Case(frame(3, body) + frame(2, encode(trusting_cluster(fragment.key.name))))
                 secret, key = _without_key(body)
                 return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
             case FragmentKind.FILTER_CHAIN:
-                return Case(frame(1, encode(chainless_listener()) + frame(3, fragment.payload)))
+                return Case(frame(1, encode(chainless_listener()) + frame(3, clear(fragment, self.sealer))))
             case _:
-                return Case(frame(1, whole(fragment.payload)))
+                return Case(frame(1, whole(clear(fragment, self.sealer))))
 
     async def _takes(self, case: Case) -> bool:
         base = bootstrap("judged", "judge", "/nowhere", "")
@@ -191,7 +192,7 @@ def _without(suspects: Sequence[Fragment], found: Sequence[Fragment]) -> list[Fr
     return [one for one in suspects if one.key not in keys]
 
 
-def _routes(table: Table, suspects: Iterable[Fragment]) -> Case:
+def _routes(table: Table, suspects: Iterable[Fragment], sealer: Sealer) -> Case:
     """A table of the suspects alone."""
     from streams.xds.exhibits import connection_manager, listener_of  # noqa: PLC0415  10 MiB, hardly ever needed
 
@@ -201,14 +202,14 @@ def _routes(table: Table, suspects: Iterable[Fragment]) -> Case:
     for one in chosen:
         if one.key.kind is FragmentKind.ROUTE:
             routes.setdefault(one.parent, []).append(one)
-    body = b"".join(one.payload for one in table.heads)
+    body = b"".join(clear(one, sealer) for one in table.heads)
     for name in sorted(names):
-        inside = b"".join(frame(3, one.payload) for one in routes.pop(name, []))
-        body += frame(2, table.hosts[name].payload + inside)
+        inside = b"".join(frame(3, clear(one, sealer)) for one in routes.pop(name, []))
+        body += frame(2, clear(table.hosts[name], sealer) + inside)
     for number, group in enumerate(routes[name] for name in sorted(routes)):
         # Routes are judged without their virtual host: one bad host must not make its routes look bad.
         host = frame(1, f"judged-{number}".encode()) + frame(2, f"judged-{number}.invalid".encode())
-        body += frame(2, host + b"".join(frame(3, one.payload) for one in group))
+        body += frame(2, host + b"".join(frame(3, clear(one, sealer)) for one in group))
     # HttpConnectionManager.route_config=4; RouteConfiguration.validate_clusters=7 is false: clusters are not here.
     manager = encode(connection_manager()) + frame(4, body + frame(7, b""))
     return Case(frame(1, encode(listener_of(manager))))

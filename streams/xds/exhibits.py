@@ -19,6 +19,7 @@ from envoy_data_plane.google.protobuf import Any as ProtoAny
 from engine.envoy.listener import address, http_filters
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct, encode, frame
+from engine.policies.features import STANDING
 from streams.xds.messages import fields
 
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -34,7 +35,7 @@ def static_cluster() -> Cluster:
 
 def connection_manager() -> HttpConnectionManager:
     """An HTTP connection manager as our listeners have it, without routes."""
-    return construct(HttpConnectionManager, stat_prefix=_NAME, http_filters=http_filters())
+    return construct(HttpConnectionManager, stat_prefix=_NAME, http_filters=http_filters(STANDING))
 
 
 def listener_of(manager: bytes, socket: TransportSocket | None = None) -> Listener:

@@ -22,6 +22,7 @@ _OWNERS = {
     "ListenerSets": "ListenerSet",
     "GatewayClasses": "GatewayClass",
     "BackendTLSPolicies": "BackendTLSPolicy",
+    "TrafficPolicies": "TrafficPolicy",
     "kgateway's Backends": "Backend",
 }
 """Headings of the page's tables, and whose conditions they are."""

@@ -32,6 +32,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from engine.envoy.listener import _connection_manager, address
 from engine.envoy.typed import packed, unpacked
 from engine.envoy.wire import construct, encode
+from engine.policies.features import STANDING
 from streams.sinks.bootstrap import bootstrap
 from streams.sinks.local_envoy import envoy_binary
 from tests.envoy.breaking import changed
@@ -94,7 +95,7 @@ def _routes(message: Message) -> Message:
 
 
 def _chain(routes: Message) -> FilterChain:
-    manager = changed(unpacked(_connection_manager("judged").typed_config), rds=None, route_config=routes)
+    manager = changed(unpacked(_connection_manager("judged", STANDING).typed_config), rds=None, route_config=routes)
     network = construct(Filter, name="manager", typed_config=packed(_MANAGER, manager))
     return construct(FilterChain, filters=[network])
 

@@ -14,11 +14,14 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.engine import Engine, EngineSettings
+from engine.envoy.wire import encode
 from engine.events import Admitted, ChangeSet, Delete, Put, Refused, Tick
+from engine.policies.features import STANDING
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.status.programmed import programmed
@@ -85,7 +88,7 @@ class Request(Strict):
     """A request to a listener's port; `host` is also the SNI of a request over TLS unless `sni` says otherwise.
 
     `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS; `udp` sends it as a datagram.
-    With `client` a certificate is shown that tests/support/clients.pem has signed.
+    A `body` that is a number is so many bytes. With `client` a certificate is shown that tests/support/clients.pem has signed.
     """
 
     port: int = 80
@@ -95,10 +98,16 @@ class Request(Strict):
     method: str = "GET"
     path: str = "/"
     headers: dict[str, str] = Field(default_factory=dict)
+    body: str | int = ""
     times: int = 1
     websocket: bool = False
     client: bool = False
     expect: Expected
+
+    @property
+    def bytes(self) -> bytes:
+        """The body."""
+        return b"x" * self.body if isinstance(self.body, int) else self.body.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +180,8 @@ def resolved(case: Read) -> Golden:
     sealer = Sealer(_KEY)
     engine = Engine(sealer, case.settings)
     for offset, change_set in enumerate(case.change_sets):
-        engine.apply(change_set, offset)
+        defects = engine.apply(change_set, offset).warnings
+        assert not defects, defects
     tick = ChangeSet("default", "", "clock", "tick", NOW, "penstock", (Tick(),))
     engine.apply(tick, len(case.change_sets))
     return Golden(engine.everything(), case.refused, sealer)
@@ -184,7 +194,7 @@ def resolve(folder: Path) -> Golden:
 
 def envoy_of(golden: Golden) -> str:
     """The fragments as YAML, sorted by key."""
-    return _yaml({name: _shown(one, golden.sealer) for name, one in sorted(golden.update.fragments.set.items())})
+    return as_yaml({name: _shown(one, golden.sealer) for name, one in sorted(golden.update.fragments.set.items())})
 
 
 def status_of(golden: Golden) -> str:
@@ -192,17 +202,38 @@ def status_of(golden: Golden) -> str:
     statuses = golden.update.statuses.set
     converged = {gateway: 9 for one in statuses.values() for gateway in one["programmed"]}
     shown = {ref: programmed(one, converged) for ref, one in sorted(statuses.items())}
-    return _yaml({"refused": golden.refused, "statuses": shown})
+    return as_yaml({"refused": golden.refused, "statuses": shown})
 
 
 def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
     payload = sealer.unseal(fragment.payload, str(fragment.key).encode()) if fragment.sealed else fragment.payload
     message = MESSAGES[fragment.key.kind].parse(payload)
-    config = message.to_dict()
+    config = _brief(message.to_dict())
     if "tlsCertificate" in config:
         config["tlsCertificate"]["privateKey"] = "(sealed)"
     shown: dict[str, Any] = {"parent": fragment.parent, "order": fragment.order} if fragment.parent else {}
     return shown | {"from": [f"{ref} {generation}" for ref, generation in fragment.provenance], "config": config}
+
+
+def standing() -> list[Any]:
+    """The filters that stand in every connection manager."""
+    return [HttpFilter.parse(encode(one)).to_dict() for one in STANDING]
+
+
+def _brief(value: Any) -> Any:
+    """With one word for the filters that stand in every connection manager: `standing` shows them once for all."""
+    if isinstance(value, dict):
+        return {key: _without_standing(one) if key == "httpFilters" else _brief(one) for key, one in value.items()}
+    return [_brief(one) for one in value] if isinstance(value, list) else value
+
+
+def _without_standing(filters: list[Any]) -> list[Any]:
+    known = standing()
+    places = range(len(filters) - len(known) + 1)
+    first = next((one for one in places if filters[one : one + len(known)] == known), None)
+    if first is None:
+        return filters
+    return [*filters[:first], "(those that stand in every connection manager)", *filters[first + len(known) :]]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -210,6 +241,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
+    """As a golden file has it."""
     plain = yaml.dump(value, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=True)
     return str(plain)

@@ -19,7 +19,19 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.golden.case import CASES, FILES, STEPS, Request, envoy_of, names, requests_of, resolve, status_of
+from tests.golden.case import (
+    CASES,
+    FILES,
+    STEPS,
+    Request,
+    as_yaml,
+    envoy_of,
+    names,
+    requests_of,
+    resolve,
+    standing,
+    status_of,
+)
 from tests.support.backend import Backend, backends
 from tests.support.client import Answer, Ask, Connection, ask
 from tests.support.datagram import answering, send
@@ -46,6 +58,15 @@ def test_golden(name: str) -> None:
         if UPDATE:
             path.write_text(text)
         assert path.read_text() == text, f"{path} differs: make golden, then read the difference"
+
+
+def test_standing() -> None:
+    """The filters that every case names in one word."""
+    path = CASES.parent / "standing.yaml"
+    text = as_yaml(standing())
+    if UPDATE:
+        path.write_text(text)
+    assert path.read_text() == text, f"{path} differs: make golden, then read the difference"
 
 
 def test_nothing_else_lies_in_the_cases() -> None:
@@ -112,7 +133,7 @@ async def _one(request: Request, address: str, running: dict[str, Backend]) -> N
     port = port_of(request.port)
     sni = (request.host if request.sni is None else request.sni) if request.scheme in ("https", "grpcs") else None
     sender = _SENDERS.get(request.scheme, ask)
-    asked = Ask(request.host, request.path, request.method, request.headers, sni, request.client)
+    asked = Ask(request.host, request.path, request.method, request.headers, sni, request.client, request.bytes)
     expect = request.expect
     if expect.refused:
         with pytest.raises((OSError, EOFError)):

@@ -13,7 +13,7 @@ from typing import Any
 from engine.engine import VERSION
 from engine.models.kinds import BY_NAME
 from engine.models.schema import structural
-from tests.golden.case import CASES, envoy_of, names, resolve, status_of
+from tests.golden.case import CASES, as_yaml, envoy_of, names, resolve, standing, status_of
 from tests.golden.test_golden import UPDATE
 
 _RECORDED = CASES.parent / "version.json"
@@ -29,6 +29,7 @@ def _now() -> dict[str, Any]:
     return {
         "version": VERSION,
         "cases": {name: _digest(envoy_of(one) + status_of(one)) for name, one in goldens.items()},
+        "filters": {"standing": _digest(as_yaml(standing()))},
         "kinds": {name: _digest(text) for name, text in sorted(kinds.items())},
     }
 
@@ -38,8 +39,8 @@ def test_an_engine_that_says_something_else_has_another_version() -> None:
     recorded, now = json.loads(_RECORDED.read_text()), _now()
     changed = [
         name
-        for part in ("cases", "kinds")
-        for name, digest in recorded[part].items()
+        for part in ("cases", "filters", "kinds")
+        for name, digest in recorded.get(part, {}).items()
         if now[part].get(name, digest) != digest
     ]
     assert not changed or recorded["version"] != VERSION, (

@@ -10,6 +10,7 @@ from typing import Any
 _LIMITS = (
     "type", "format", "default", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
     "maxProperties", "minimum", "maximum", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+    "x-kubernetes-int-or-string",
 )  # fmt: skip
 _VALIDATIONS = "x-kubernetes-validations"
 

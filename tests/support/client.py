@@ -40,6 +40,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     sni: str | None = None
     certificate: bool = False
+    body: bytes = b""
 
 
 class Connection:
@@ -66,7 +67,8 @@ class Connection:
         """Send and read the whole answer; raises OSError or EOFError when the connection is lost."""
         lines = [f"{ask.method} {ask.path} HTTP/1.1", f"host: {ask.host}"]
         lines += [f"{name}: {value}" for name, value in ask.headers.items()]
-        self.writer.write("\r\n".join([*lines, "", ""]).encode())
+        lines += [f"content-length: {len(ask.body)}"] if ask.body else []
+        self.writer.write("\r\n".join([*lines, "", ""]).encode() + ask.body)
         return await asyncio.wait_for(self._answer(ask.method), _SECONDS)
 
     async def _answer(self, method: str) -> Answer:

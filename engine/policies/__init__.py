@@ -1,0 +1,1 @@
+"""Policies of kgateway's API: one file a feature. No feature imports another."""

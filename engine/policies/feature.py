@@ -1,0 +1,88 @@
+"""What a feature of TrafficPolicy is to the rest of the engine: one value a top-level field of its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from betterproto2 import Message
+
+from engine.envoy.effect import Effect
+from engine.graph.reader import Json, Reader
+from engine.models.rules import Rule
+from engine.ref import Ref
+from engine.resolve.values import Problem
+
+
+class Stage(IntEnum):
+    """Where a filter stands among those that a request passes: kgateway's stages, in their order."""
+
+    FAULT = 0
+    CORS = 1
+    WAF = 2
+    AUTHN = 3
+    AUTHZ = 4
+    RATE_LIMIT = 5
+    ACCEPTED = 6
+    OUT_AUTH = 7
+    ROUTE = 8
+
+
+class When(IntEnum):
+    """Where in its stage."""
+
+    BEFORE = 0
+    DURING = 1
+    AFTER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """An HTTP filter that stands in every connection manager, switched off until a policy's config switches it on.
+
+    It stands there from the start, whether a policy wants it or not: a listener that changed would drain its
+    connections, and those that last would go on without the policy (docs/decisions/0029-standing-filters.md). Of equal
+    stage and place the higher `weight` comes first, then the name.
+    """
+
+    name: str
+    type_name: str
+    config: Message
+    stage: Stage
+    when: When = When.DURING
+    weight: int = 0
+    is_on: bool = False
+    """From the start: by itself it does nothing."""
+
+
+class Use(NamedTuple):
+    """Where a block is used: by a Gateway's proxies; `policy` is the object that it stands in."""
+
+    gateway: Ref
+    policy: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One top-level field of TrafficPolicy's spec.
+
+    `model` is the type of its value. `effect` says what a value that the model took does to Envoy's config, or what
+    stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.
+    `inherited`: its effect is in fields of routes only, so what stands at a Gateway or listener goes to each of them.
+    `rules` are those of the spec that concern it.
+    """
+
+    field: str
+    model: Any
+    effect: Callable[[Reader, Use, Json], Effect | Problem]
+    filters: tuple[Filter, ...] = ()
+    guards: bool = False
+    inherited: bool = False
+    rules: tuple[Rule, ...] = ()
+
+
+def is_off(value: Json) -> bool:
+    """Whether a block says `disable`."""
+    return isinstance(value.get("disable"), Mapping)

@@ -1,0 +1,51 @@
+"""The features of TrafficPolicy: the `FEATURE` of each file beside this one, and the only list of them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Final
+
+from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
+from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+
+import engine.policies
+from engine.envoy.effect import CLOSED
+from engine.envoy.listener import CORS, http_filter
+from engine.policies.feature import Feature, Filter, Stage, When
+
+_NO_FEATURES: Final = {"feature", "features", "traffic_policy"}
+
+
+def _found() -> dict[str, Feature]:
+    names = (one.name for one in pkgutil.iter_modules(engine.policies.__path__) if not one.ispkg)
+    modules = [importlib.import_module(f"engine.policies.{name}") for name in sorted(names) if name not in _NO_FEATURES]
+    features = [one for module in modules for one in (getattr(module, "FEATURES", None) or (module.FEATURE,))]
+    found = {one.field: one for one in features}
+    if len(found) != len(features):
+        msg = "a field of TrafficPolicy is there twice"
+        raise TypeError(msg)
+    return dict(sorted(found.items()))
+
+
+FEATURES: Final = _found()
+"""By field."""
+
+
+_HTTP: Final = "envoy.extensions.filters.http"
+_OWN: Final = (
+    Filter(CLOSED, f"{_HTTP}.fault.v3.HTTPFault", HttpFault(), Stage.FAULT, When.BEFORE),
+    Filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors(), Stage.CORS, is_on=True),
+)
+
+
+def _standing() -> tuple[HttpFilter, ...]:
+    filters = {one.name: one for one in _OWN}
+    filters |= {one.name: one for feature in FEATURES.values() for one in feature.filters}
+    ordered = sorted(filters.values(), key=lambda one: (one.stage, one.when, -one.weight, one.name))
+    return tuple(http_filter(one.name, one.type_name, one.config, disabled=not one.is_on) for one in ordered)
+
+
+STANDING: Final = _standing()
+"""The filters that stand in every connection manager, in order."""
