@@ -90,7 +90,7 @@ def _field(rules: dict[str, Any], value: Any) -> Iterator[tuple[str, Any, list[A
         elif kind == "map":
             if "keys" in params and value:
                 yield "keys", {"": next(iter(value.values()))}, []
-        elif kind not in {"message", "any"}:
+        elif kind not in {"message", "any"} and (kind != "bool" or value):
             for word in params:
                 if word not in {"required", "strict", "ignore_empty"} and (word, params[word]) != ("min_len", "0"):
                     yield word, *_scalar(kind, word, params)
@@ -114,6 +114,8 @@ def _scalar(kind: str, word: str, params: dict[str, Any]) -> tuple[Any, list[Any
     wanted = params[word]
     if kind == "enum":
         return (4711 if word == "defined_only" else int(wanted[0])), []
+    if kind == "bool":
+        return not wanted, []
     if kind == "duration":
         bound = timedelta(seconds=float(wanted.removesuffix("s")))
         step = _NANO * 1000

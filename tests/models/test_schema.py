@@ -10,6 +10,7 @@ import pytest
 
 from engine.models.kinds import KINDS
 from engine.models.schema import field_names, structural
+from engine.policies.not_served import FEATURES as NOT_SERVED
 from tests.models.fields import flattened
 
 FIELDS = Path(__file__).parent / "gateway_api_fields.tsv"
@@ -36,6 +37,8 @@ def _wanted() -> dict[str, dict[str, str]]:
 
 PARAMETERS = Path(__file__).parent / "gateway_parameters_fields.txt"
 """Fields of kgateway v2.4.0's GatewayParameters. Those of Kubernetes' own types are not told apart further."""
+TRAFFIC = Path(__file__).parent / "traffic_policy_fields.txt"
+"""Fields of its TrafficPolicy."""
 
 
 @pytest.mark.parametrize(("name", "wanted"), _wanted().items())
@@ -54,7 +57,7 @@ def test_the_list_of_fields_is_whole() -> None:
 
 def test_every_kind_of_the_two_apis_is_compared() -> None:
     ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
-    assert ours == {*_wanted(), "GatewayParameters"}
+    assert ours == {*_wanted(), "GatewayParameters", "TrafficPolicy"}
 
 
 def test_gateway_parameters_have_the_fields_of_kgateways() -> None:
@@ -62,6 +65,15 @@ def test_gateway_parameters_have_the_fields_of_kgateways() -> None:
     found = {path for path in flattened(structural(model)["properties"]["spec"]) if not path.endswith("{}")}
     lists = {path.removesuffix("[]") for path in found if path.endswith("[]")}
     assert found - lists == set(PARAMETERS.read_text().split())
+
+
+def test_traffic_policy_has_the_fields_of_kgateways() -> None:
+    """But below those that are not served yet."""
+    model = next(kind.model for kind in KINDS if kind.name == "TrafficPolicy")
+    found = {path.replace("[]", "") for path in flattened(structural(model)["properties"]["spec"]) if not path.endswith("{}")}
+    later = tuple(f"{one.field}." for one in NOT_SERVED)
+    wanted = {f"spec.{one}" for one in TRAFFIC.read_text().split() if not one.startswith(later)}
+    assert found - {"spec"} == wanted
 
 
 def test_field_names_follow_a_path() -> None:
