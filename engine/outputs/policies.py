@@ -20,7 +20,7 @@ from engine.policies.features import FEATURES
 from engine.ref import Ref
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import held_fact, items, metadata_of, object_of, served_object, spec_of
-from engine.resolve.policy import Aim, Block, aimed, block, blocks, blocks_of, missing, over
+from engine.resolve.policy import Aim, Block, aimed, block, blocks, blocks_of, missing, over, value
 from engine.resolve.targets import target
 from engine.resolve.values import Problem
 from engine.status.policy import Standing, policy_status
@@ -55,19 +55,19 @@ def applied(graph: Reader, key: Applied) -> Effect | Problem:
     feature, policy = FEATURES[key.block.field], key.block.policy
     resource = graph.read(policy)
     name = f"{policy.kind} {policy.namespace}/{policy.name}"
+    if resource is not None and resource.previous is None and (words := graph.fact(held_fact(key.gateway, policy))):
+        return Problem("Quarantined", f"a proxy rejected {name} and there is no earlier revision ({words}): mend it")
     if key.block.refused or resource is None:
         return Problem("Invalid", f"{name} was never taken: {resource.refusal if resource is not None else 'absent'}")
-    if resource.previous is None and (words := graph.fact(held_fact(key.gateway, policy))):
-        return Problem("Quarantined", f"a proxy rejected {name} and there is no earlier revision ({words}): mend it")
-    found = feature.effect(graph, Use(key.gateway, policy), block(graph, key.gateway, key.block))
+    found = feature.effect(graph, Use(key.gateway, policy), value(graph, key.gateway, key.block))
     if isinstance(found, Problem):
         return Problem(found.reason, f"spec.{feature.field}: {found.message}")
     return _lawful(found, feature.field) or named(found, feature.field, policy)
 
 
 def _lawful(effect: Effect, field: str) -> Problem | None:
-    for name, value in effect.configs:
-        if (broken := violation(unpacked(value))) is not None:
+    for name, config in effect.configs:
+        if (broken := violation(unpacked(config))) is not None:
             return Problem("Invalid", f"spec.{field}: Envoy would not take its {name}: {broken}")
     return None
 

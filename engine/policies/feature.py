@@ -76,7 +76,7 @@ class Feature:
 
     field: str
     model: Any
-    effect: Callable[[Reader, Use, Json], Effect | Problem]
+    effect: Callable[[Reader, Use, Any], Effect | Problem]
     filters: tuple[Filter, ...] = ()
     guards: bool = False
     inherited: bool = False

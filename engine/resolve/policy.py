@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
-from engine.resolve.gateway import age
-from engine.resolve.manifest import items, labels_of, mapping, object_of, served_object, spec_of
+from engine.resolve.manifest import created, held_fact, items, labels_of, mapping, object_of, served_object, spec_of
 from engine.resolve.settings import settings
-from engine.resolve.targets import ATTACHING, TARGETS, Chosen, Named
-from engine.resolve.targets import target as target_of
+from engine.resolve.targets import ATTACHING, TARGETS, Chosen, Named, target
 
 
 class Aim(NamedTuple):
@@ -26,9 +24,37 @@ class Aim(NamedTuple):
     section: str = ""
 
 
+class Policy(NamedTuple):
+    """A policy as a Gateway is served it."""
+
+    gateway: Ref
+    policy: Ref
+
+
+class Standing(NamedTuple):
+    """When a policy was created, itself, and what it names: its targetRefs, and its targetSelectors."""
+
+    created: str
+    policy: Ref
+    named: tuple[tuple[Ref, str], ...]
+    chosen: tuple[Selector, ...]
+
+
+class Selector(NamedTuple):
+    """A targetSelector; `labels` are sorted."""
+
+    group: str
+    kind: str
+    labels: tuple[tuple[str, str], ...]
+    section: str
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A top-level field of a policy's spec that is in force somewhere. `refused`: no revision of it was ever taken."""
+    """A top-level field of a policy's spec that is in force somewhere.
+
+    `refused`: no revision of it can be served; none was ever taken, or a proxy rejected the only one.
+    """
 
     field: str
     policy: Ref
@@ -42,21 +68,36 @@ def aimed(graph: Reader, key: Aim) -> tuple[Ref, ...]:
     for namespace in dict.fromkeys((key.target.namespace, settings(graph).global_policy_namespace)):
         chosen = Chosen(key.policy, cluster, namespace, group, kind)
         found |= dict.fromkeys(graph.find(TARGETS, chosen) if namespace else ())
-    mine = [one for one in found if _stands(graph, key, one)]
-    return tuple(sorted(mine, key=lambda one: graph.get(age, one)))
+    mine = [graph.get(standing, Policy(key.gateway, one)) for one in found]
+    return tuple(one.policy for one in sorted(mine) if _stands(graph, key, one))
 
 
-def _stands(graph: Reader, key: Aim, policy: Ref) -> bool:
-    spec = spec_of(served(graph, key.gateway, policy))
-    named = [one for one in items(spec.get("targetRefs")) if target_of(policy, one) == key.target]
-    chosen = [one for one in items(spec.get("targetSelectors")) if _chooses(graph, one, key.target)]
-    return any(str(one.get("sectionName") or "") == key.section for one in (*named, *chosen))
+def standing(graph: Reader, key: Policy) -> Standing:
+    """What a policy stands at; whatever else changes in it stops here."""
+    object_ = served(graph, key.gateway, key.policy)
+    spec = spec_of(object_)
+    named = ((target(key.policy, one), _section(one)) for one in items(spec.get("targetRefs")))
+    chosen = (
+        Selector(str(one.get("group", "")), str(one.get("kind")), _texts(one.get("matchLabels")), _section(one))
+        for one in items(spec.get("targetSelectors"))
+    )
+    return Standing(created(object_), key.policy, tuple(named), tuple(chosen))
 
 
-def _chooses(graph: Reader, selector: Json, one: Ref) -> bool:
-    if (str(selector.get("group", "")), str(selector.get("kind"))) != (one.group, one.kind):
-        return False
-    return mapping(selector.get("matchLabels")).items() <= graph.get(labels, one).items()
+def _section(one: Json) -> str:
+    return str(one.get("sectionName") or "")
+
+
+def _texts(value: object) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(name), str(one)) for name, one in mapping(value).items()))
+
+
+def _stands(graph: Reader, key: Aim, one: Standing) -> bool:
+    return (key.target, key.section) in one.named or any(
+        (chosen.group, chosen.kind, chosen.section) == (key.target.group, key.target.kind, key.section)
+        and dict(chosen.labels).items() <= graph.get(labels, key.target).items()
+        for chosen in one.chosen
+    )
 
 
 def labels(graph: Reader, ref: Ref) -> dict[str, str]:
@@ -85,7 +126,9 @@ def blocks(graph: Reader, key: Aim) -> tuple[Block, ...]:
 def blocks_of(graph: Reader, gateway: Ref, policy: Ref) -> tuple[Block, ...]:
     """All fields that a policy has."""
     resource = graph.read(policy)
-    refused = served_object(graph, gateway, policy) is None and resource is not None
+    refused = resource is not None and (
+        resource.object is None or (resource.previous is None and bool(graph.fact(held_fact(gateway, policy))))
+    )
     fields = spec_of(served(graph, gateway, policy)).keys() - set(ATTACHING)
     return tuple(Block(field, policy, refused) for field in sorted(fields))
 
@@ -97,16 +140,21 @@ def over(lower: tuple[Block, ...], higher: tuple[Block, ...]) -> tuple[Block, ..
 
 
 def block(graph: Reader, gateway: Ref, one: Block) -> Json:
-    """What the manifest says of a block."""
-    return mapping(spec_of(served(graph, gateway, one.policy)).get(one.field))
+    """What the manifest says of a block that is an object."""
+    return mapping(value(graph, gateway, one))
 
 
-def missing(graph: Reader, target: Ref, section: str) -> str | None:
+def value(graph: Reader, gateway: Ref, one: Block) -> object:
+    """What the manifest says of a field."""
+    return spec_of(served(graph, gateway, one.policy)).get(one.field)
+
+
+def missing(graph: Reader, named: Ref, section: str) -> str | None:
     """Why a target, or a section of it, is not there, in words; None when it is."""
-    name = f"{target.kind} {target.namespace}/{target.name}"
-    if graph.read(target) is None:
+    name = f"{named.kind} {named.namespace}/{named.name}"
+    if graph.read(named) is None:
         return f"{name} does not exist: targets are of the policy's own namespace"
-    spec = spec_of(object_of(graph, target))
+    spec = spec_of(object_of(graph, named))
     places = items(spec.get("listeners")) + items(spec.get("rules"))
     if section and section not in {str(one.get("name") or "") for one in places}:
         return f"{name} has no listener or rule named {section}"

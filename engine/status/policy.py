@@ -36,6 +36,8 @@ class Standing(NamedTuple):
     problems: tuple[Problem, ...] = ()
     missing: tuple[str, ...] = ()
     """Targets, in words, that are not there, or are not what can be named."""
+    more: tuple[tuple[str, str, str], ...] = ()
+    """Further conditions that are true: type, reason, message."""
 
 
 def policy_status(graph: Reader, policy: Ref, standings: Iterable[Standing]) -> dict[str, Any]:
@@ -45,9 +47,13 @@ def policy_status(graph: Reader, policy: Ref, standings: Iterable[Standing]) -> 
         {
             "ancestorRef": _ancestor(one.ancestor),
             "controllerName": settings(graph).controller_name,
-            "conditions": [_accepted(one, refusal, generation), _attached(one, generation)],
+            "conditions": [
+                _accepted(one, refusal, generation),
+                _attached(one, generation),
+                *(condition(kind, True, reason, text, generation) for kind, reason, text in one.more),
+            ],
         }
-        for one in sorted(standings)[:MOST]
+        for one in sorted(standings, key=lambda one: one.ancestor)[:MOST]
     ]
     return {"generation": generation, "status": {"ancestors": entries}, "programmed": {}}
 
