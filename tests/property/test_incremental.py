@@ -21,6 +21,7 @@ from engine.ref import Ref
 from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
+from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
 from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
 
@@ -46,10 +47,14 @@ def _namespaced(base: Put, namespace: str) -> Put:
     return Put(base.ref._replace(namespace=namespace), {**base.object, "metadata": metadata})
 
 
+def _with(base: Put, metadata: dict[str, Any]) -> Put:
+    return Put(base.ref, {**base.object, "metadata": {**base.object["metadata"], **metadata}})
+
+
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
-    "GatewayClass",
+    "GatewayClass", "TrafficPolicy", "TrafficPolicy",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 _AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
@@ -78,6 +83,7 @@ def _http(draw: Any, number: int, generation: int) -> Put:
         hostnames=draw(st.sampled_from(_HOSTS)),
         parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], *([one] for one in _PARENTS)])),
     )
+    made = _with(made, draw(st.sampled_from(LABELS)))
     return _namespaced(made, draw(st.sampled_from(["default", "other"])))
 
 
@@ -172,6 +178,7 @@ _ROUTES = {
     "ConfigMap": _authorities,
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
+    "TrafficPolicy": traffic_policies,
 }
 
 
@@ -185,6 +192,7 @@ def _puts(draw: Any) -> Put:
         made = gateway(f"gw{number or ''}", *chosen, generation=generation)
         lets_in = draw(st.sampled_from([{}, {"allowedListeners": {"namespaces": {"from": "Same"}}}]))
         how = draw(st.sampled_from(_INFRASTRUCTURES))
+        made = _with(made, draw(st.sampled_from(LABELS)) | draw(st.sampled_from(PRIORITIES)))
         return Put(made.ref, {**made.object, "spec": {**made.object["spec"], **lets_in, **how}})
     if kind in _ROUTES:
         return draw(_ROUTES[kind](number, generation))

@@ -1,0 +1,58 @@
+"""Random TrafficPolicies: at every level, by name and by labels, of any age; those that guard, and those refused."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from engine.events import Put
+from tests.support.manifests import API, put
+
+PRIORITIES: Final = (
+    {},
+    {"annotations": {"kgateway.dev/inherited-policy-priority": "ShallowMergePreferParent"}},
+)
+LABELS: Final = ({}, {"labels": {"app": "shop"}})
+_AGES: Final = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
+_TARGETS: Final = (
+    ("Gateway", "gw", None),
+    ("Gateway", "gw", "http"),
+    ("Gateway", "gw", "tls"),
+    ("Gateway", "gw1", None),
+    ("ListenerSet", "set0", None),
+    ("ListenerSet", "set0", "other"),
+    ("HTTPRoute", "r0", None),
+    ("HTTPRoute", "r1", None),
+    ("HTTPRoute", "r1", "nowhere"),
+    ("GRPCRoute", "r0", None),
+)
+_USER: Final = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
+_BLOCKS: Final[tuple[dict[str, Any], ...]] = (
+    {"buffer": {"maxRequestSize": "1Ki"}},
+    {"buffer": {"disable": {}}},
+    {"buffer": {"maxRequestSize": "5Gi"}},
+    {"timeouts": {"request": "3s"}},
+    {"headerModifiers": {"request": {"set": [{"name": "x", "value": "1"}]}}},
+    {"headerModifiers": {"request": {"set": [{"name": "x", "secretRef": {"name": "cert", "key": "tls.crt"}}]}}},
+    {"basicAuth": {"users": [_USER]}},
+    {"basicAuth": {"users": ["nonsense"]}},
+    {"basicAuth": {"secretRef": {"name": "cert", "key": "tls.crt"}}},
+    {"basicAuth": {"disable": {}}},
+)
+
+
+@st.composite
+def traffic_policies(draw: Any, number: int, generation: int) -> Put:
+    """One TrafficPolicy."""
+    chosen = draw(st.lists(st.sampled_from(_TARGETS), max_size=2, unique=True))
+    refs = [
+        {"group": API, "kind": kind, "name": name, **({"sectionName": section} if section else {})}
+        for kind, name, section in chosen
+    ]
+    selector = {"group": API, "kind": draw(st.sampled_from(["HTTPRoute", "Gateway"])), "matchLabels": {"app": "shop"}}
+    spec: dict[str, Any] = {"targetRefs": refs} if refs else {"targetSelectors": [selector]}
+    for block in draw(st.lists(st.sampled_from(_BLOCKS), min_size=1, max_size=3)):
+        spec |= block
+    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
+    return put("gateway.kgateway.dev", "v1alpha1", "TrafficPolicy", f"t{number}", body, generation)
