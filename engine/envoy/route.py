@@ -54,6 +54,7 @@ from engine.resolve.values import (
     Protocol,
     Redirect,
     Retry,
+    Rewrite,
     RouteEntry,
     Rule,
     StringMatch,
@@ -221,15 +222,9 @@ def _action(entry: RouteEntry, cluster_of: ClusterOf, effect: Effect) -> RouteAc
 
 def _says(rule: Rule, name: str) -> bool:
     """Whether a rule says itself what a policy would put into a field of its action: it comes first (kgateway)."""
-    rewrite = rule.rewrite
-    match name:
-        case "timeout":
-            return rule.timeouts.request is not None or rule.timeouts.backend_request is not None
-        case "auto_host_rewrite":
-            return rewrite is not None and rewrite.hostname is not None
-        case "regex_rewrite":
-            return rewrite is not None and rewrite.path is not None
-    return False
+    rewrite = rule.rewrite or Rewrite()
+    own = {"auto_host_rewrite": rewrite.hostname, "regex_rewrite": rewrite.path}
+    return rule.timeouts != Timeouts() if name == "timeout" else own.get(name) is not None
 
 
 def _targets(destinations: tuple[Destination, ...], cluster_of: ClusterOf) -> dict[str, Any]:
