@@ -87,7 +87,8 @@ async def run_deploy_cluster(settings: Settings, access: Access, telemetry: Tele
     from streams.sinks.kubernetes.proxy import IMAGE, Template  # noqa: PLC0415
 
     publisher, identity = _publisher(settings, key(settings))
-    template = Template(publisher, identity, image=settings.proxy_image or IMAGE, domain=settings.domain)
+    image, names = settings.proxy_image or IMAGE, (settings.domain, settings.controller_name)
+    template = Template(publisher, identity, image, *names)
     log = continued(settings, log_to_come(settings))
     options = DeployOptions(access.cluster, template, settings.partition, telemetry)
     async with access.server() as server:

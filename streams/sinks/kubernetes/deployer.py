@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from engine.ref import parse_ref
-from engine.resolve.proxy import label_value, proxy_name
+from engine.resolve.proxy import proxy_name
 from streams.backoff import Backoff
 from streams.codec import decode_object
 from streams.ports import Log
@@ -39,7 +39,7 @@ from streams.sinks.kubernetes.objects import (
     target_of,
 )
 from streams.sinks.kubernetes.overlay import contains
-from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy, secret_name
+from streams.sinks.kubernetes.proxy import CONTROLLER, Proxy, Template, found_by, read_proxy, secret_name
 from streams.telemetry import Telemetry
 from streams.view import Batch
 
@@ -155,11 +155,12 @@ class Deployer:
     async def _watch(self, kind: Kind) -> None:
         """Follow the objects of a kind, begin anew when that ends; a kind that is not served has none."""
         clock = asyncio.get_running_loop().time
+        selector = ",".join(f"{name}={value}" for name, value in found_by(self.options.template).items())
         reminder, backoff = Reminder(), Backoff()
         while True:
             began = clock()
             try:
-                async for event in self.objects.follow(kind, f"{DOMAIN}={label_value(self.options.template.domain)}"):
+                async for event in self.objects.follow(kind, selector):
                     self._see(kind, event)
             except NotServed:
                 self._see(kind, Listed(()))
@@ -309,14 +310,17 @@ class Deployer:
         return True
 
     def _is_ours(self, live: Json, uid: str) -> bool:
-        """Labelled as ours, or owned by the Gateway: what another controller of it has left."""
-        owners = live["metadata"].get("ownerReferences") or ()
-        return self._is_labelled(live) or any(one.get("uid") == uid for one in owners)
+        """Labelled as ours, or owned by the Gateway: what another controller of it has left.
+
+        What a penstock has left that did not label with its controller's name is taken over, as its Gateway is ours.
+        It is not removed, though: where its Gateway is not ours, it may be another installation's.
+        """
+        ours, owners = found_by(self.options.template), live["metadata"].get("ownerReferences") or ()
+        labels = {CONTROLLER: ours[CONTROLLER], **_labels(live)}
+        return ours.items() <= labels.items() or any(one.get("uid") == uid for one in owners)
 
     def _is_labelled(self, live: Json) -> bool:
-        labels = live["metadata"].get("labels") or {}
-        domain = label_value(self.options.template.domain)
-        return bool(labels.get(MANAGED_BY) == "penstock" and labels.get(DOMAIN) == domain)
+        return found_by(self.options.template).items() <= _labels(live).items()
 
     def _is_settled(self, target: Target, live: Json, manifest: Json) -> bool:
         """Its mark, which stands in the manifest, tells of a field that is not wanted any more."""
@@ -344,6 +348,10 @@ def _key(target: Target) -> Key:
 
 def _secret(key: Key) -> Target:
     return Target(SECRET, key[0], secret_name(key[1]))
+
+
+def _labels(object_: Json) -> dict[str, str]:
+    return dict(object_["metadata"].get("labels") or {})
 
 
 def _mark_of(object_: Json) -> str:
