@@ -18,7 +18,7 @@ from streams.ports import LogError, Outgoing, Record
 from streams.projections.publishers import Publishers
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
-from streams.topics import BEAT_SECONDS, Topic, key, split_key
+from streams.topics import BEAT_SECONDS, DEPLOYER, Topic, key, split_key
 
 if TYPE_CHECKING:
     from streams.app import Membership
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
 _REJECTED = {"nack", "unconfirmed"}
+_DEPLOYERS = {"deployed", "undeployed"}
+_DEPLOYER = f"/{DEPLOYER}".encode()
 _GONE = 16
 """How many proxies that are gone are named of a Gateway: each pod has a name of its own, and is gone one day."""
 
@@ -34,7 +36,8 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     """A proxy's row with one more report: the greatest offset, the latest presence, the latest rejection.
 
     `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing; nor
-    does what is no report.
+    does what is no report. A deployer has a row of its own for a Gateway, of which but `at` and `error` count: why it
+    cannot deploy.
     """
     try:
         report = orjson.loads(record.value or b"null")
@@ -42,6 +45,9 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     except (ValueError, TypeError, KeyError):
         return before
     row: dict[str, Any] = orjson.loads(before) if before else {"offset": -1, "connected": False, "at": -1, "error": ""}
+    if event in _DEPLOYERS:
+        is_newer = record.offset > row["at"]
+        return dumps(row | {"at": record.offset, "error": str(report.get("error", ""))}) if is_newer else before
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
         row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False, "removal": False}
@@ -97,9 +103,11 @@ def summary(
     """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none.
 
     `acknowledged` is the greatest that ever was, with that of the row `before`: who comes or goes takes nothing back.
-    A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named.
+    A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named. `undeployed` is why
+    proxies cannot be deployed as wanted, where they cannot.
     """
     found = {name: orjson.loads(value) for name, value in rows.items()}
+    deployer = found.pop(f"{gateway_key}/{DEPLOYER}", {})
     for row in found.values():
         row["connected"] &= not is_lost(row.get("publisher", ""))
     gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-_GONE]
@@ -122,6 +130,7 @@ def summary(
         "proxies": proxies,
         "lowest": lowest,
         "acknowledged": max(reached, default=None),
+        **({"undeployed": deployer["error"]} if deployer.get("error") else {}),
     }
 
 
@@ -157,9 +166,10 @@ class _Joins:
 
     def joined(self, before: bytes | None, record: Record) -> bytes | None:
         """See `joined`; only a key that names a proxy of a gateway makes a row."""
-        if self.publishers.heard(_publisher(record)):
+        name = record.key or b""
+        if not name.endswith(_DEPLOYER) and self.publishers.heard(_publisher(record)):
             self.all()
-        parts = (record.key or b"").count(b"/") + 1
+        parts = name.count(b"/") + 1
         return joined(before, record) if parts > _GATEWAY_PARTS + 1 else None
 
     def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:

@@ -38,6 +38,7 @@ from streams.sinks.kubernetes.objects import (
     Target,
     target_of,
 )
+from streams.sinks.kubernetes.outcomes import Outcomes
 from streams.sinks.kubernetes.overlay import contains
 from streams.sinks.kubernetes.proxy import CONTROLLER, Proxy, Template, found_by, read_proxy, secret_name
 from streams.telemetry import Telemetry
@@ -102,6 +103,10 @@ class Deployer:
     applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
     """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outcomes: Outcomes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outcomes = Outcomes(self.options.template.domain, self.options.partition)
 
     async def follow(self, log: Log) -> None:
         """Follow the log and the cluster, for ever."""
@@ -112,6 +117,7 @@ class Deployer:
                 for kind in WATCHED:
                     tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
                 tasks.create_task(self._keep(), name="deployer-keep")
+                tasks.create_task(self.outcomes.write(log), name="deployer-outcomes")
 
     def _unlisted(self) -> str:
         names = sorted(kind.name for kind in WATCHED if kind not in self.listed)
@@ -130,7 +136,9 @@ class Deployer:
             if self.wanted.get(key) != proxy:
                 self.paces.pop(key, None)
             if proxy is None:
-                self.wanted.pop(key, None)
+                old = self.wanted.pop(key, None)
+                if old is not None:
+                    self.outcomes.forget(str(old.gateway))
             else:
                 self.wanted[key] = proxy
         self.is_told = True
@@ -246,10 +254,14 @@ class Deployer:
             self.dirty.add(key)
             return error
         except ObjectsError as error:
+            if pace.failed:
+                # Not of what only stood in the way for a moment.
+                self._tell(key, str(error))
             pause, pace.failed = pace.slow_down(now, 2.0), True
             self.dirty.add(key)
             _LOG.error("cannot deploy proxies", gateway="/".join(key), reason=str(error), again_in=pause)
             return None
+        self._tell(key, "")
         if pace.failed:
             # What failed until now was nobody's doing that would be undone again.
             pace = self.paces[key] = _Pace()
@@ -259,6 +271,11 @@ class Deployer:
         if key not in self.wanted and key not in self.seen:
             self.paces.pop(key, None)
         return None
+
+    def _tell(self, key: Key, words: str) -> None:
+        proxy = self.wanted.get(key)
+        if proxy is not None:
+            self.outcomes.tell(str(proxy.gateway), words)
 
     async def _bring(self, key: Key) -> list[str]:
         """Write what differs; answers what was written. Raises ObjectsError."""
@@ -299,7 +316,7 @@ class Deployer:
         live = self._live(target) or await self.objects.find(target)
         if live is not None:
             if not self._is_ours(live, uid):
-                msg = "is somebody else's, it is left alone: delete it, or give the Gateway another name"
+                msg = "it is somebody else's and is left alone: delete it, or give the Gateway another name"
                 raise NotOurs(msg)
             if self._is_settled(target, live, manifest):
                 return False
