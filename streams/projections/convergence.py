@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ import orjson
 import structlog
 
 from streams.backoff import Backoff
-from streams.codec import decode_convergence, dumps
+from streams.codec import dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
+from streams.projections.gone import NAMED, deleted, is_idle, long_gone
 from streams.projections.publishers import Publishers
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
 from streams.topics import BEAT_SECONDS, DEPLOYER, Topic, key, split_key
+from streams.view import read_convergence
 
 if TYPE_CHECKING:
     from streams.app import Membership
@@ -28,8 +31,6 @@ _GATEWAY_PARTS = 5
 _REJECTED = {"nack", "unconfirmed"}
 _DEPLOYERS = {"deployed", "undeployed"}
 _DEPLOYER = f"/{DEPLOYER}".encode()
-_GONE = 16
-"""How many proxies that are gone are named of a Gateway: each pod has a name of its own, and is gone one day."""
 
 
 def joined(before: bytes | None, record: Record) -> bytes | None:
@@ -110,7 +111,7 @@ def summary(
     deployer = found.pop(f"{gateway_key}/{DEPLOYER}", {})
     for row in found.values():
         row["connected"] &= not is_lost(row.get("publisher", ""))
-    gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-_GONE]
+    gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-NAMED]
     proxies = {}
     for name in sorted(found.keys() - {name for _, name in gone}):
         row = found[name]
@@ -207,6 +208,15 @@ class _Joins:
         """Wait until there are some."""
         await self.wake.wait()
 
+    def let_go(self, row_keys: Iterable[str]) -> None:
+        """Proxies' rows are removed; a gateway of which none is left is not written any more."""
+        for one in row_keys:
+            gateway = gateway_of(one)
+            self.proxies[gateway].discard(one)
+            if not self.proxies[gateway]:
+                del self.proxies[gateway]
+                self.gateways.discard(gateway)
+
     def put_back(self, names: list[str]) -> None:
         """They could not be written."""
         self.gateways.update(names)
@@ -241,11 +251,11 @@ async def _joined(options: ProjectOptions, membership: Membership, joins: _Joins
         return options.log.read(Topic.REPORTS, options.partition, start)
 
     async with (
-        maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, crashed),
+        maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, forget, crashed),
         asyncio.TaskGroup() as tasks,
     ):
         joins.waits = ""
-        tasks.create_task(_write(options, table, joins), name="convergence")
+        tasks.create_task(_write(options, table, joins, partial(forget, options.partition)), name="convergence")
         tasks.create_task(_turn(options, joins), name="turns")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
@@ -259,7 +269,15 @@ async def _turn(options: ProjectOptions, joins: _Joins) -> None:
         joins.turn()
 
 
-async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
+Forget = Callable[[Iterable[str]], None]
+"""Removes rows from the table, by their keys."""
+
+
+def _keep(_: Iterable[str]) -> None:
+    """Removes none."""
+
+
+async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, forget: Forget = _keep) -> None:
     reminder, backoff = Reminder(), Backoff()
     while True:
         # Of this writer alone: once it is fenced, another one's rows may stand there.
@@ -268,7 +286,12 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
         await joins.some()
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
-                reached = await _reached(options)
+                shown = await read_convergence(options.log, options.partition)
+                reached = {gateway: row["acknowledged"] for gateway, row in shown.items()}
+                gone = await _deleted(options, table, joins, shown)
+                for gateway in gone:
+                    _let_go(joins, forget, joins.proxies.get(f"{options.domain}/{gateway}", ()))
+                await writer.write(_outgoing(options, gateway, None) for gateway in gone)
                 joins.waits = ""
                 while True:
                     names = await joins.take()
@@ -281,6 +304,8 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                         raise
                     backoff.reset()
                     written |= changed
+                    for name in names:
+                        _let_go(joins, forget, long_gone({one: table[one] for one in joins.proxies[name]}))
         except LogError as error:
             joins.waits = str(error)
             if reminder.is_due(str(error)):
@@ -288,14 +313,27 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
             await backoff.wait()
 
 
-async def _reached(options: ProjectOptions) -> dict[str, int | None]:
-    """By gateway what its row says was acknowledged: no table remembers it. Raises LogError."""
-    found: dict[str, int | None] = {}
-    async for records in options.log.read(Topic.CONVERGENCE, options.partition):
-        for record in records:
-            if record.key is not None and (row := decode_convergence(record)) is not None:
-                found[split_key(record.key)[1]] = row["acknowledged"]
-    return found
+async def _deleted(
+    options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, shown: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Gateways that are not there any more, and have no proxy: looked for at each start. Raises LogError.
+
+    One that is there keeps its row however long it has no proxy: no table remembers what was acknowledged.
+    """
+    proxies = {gateway: joins.proxies.get(f"{options.domain}/{gateway}", ()) for gateway in shown}
+    idle = [one for one, row in shown.items() if is_idle(row, (table[name] for name in proxies[one]))]
+    return await deleted(options.log, options.partition, idle)
+
+
+def _let_go(joins: _Joins, forget: Forget, row_keys: Iterable[str]) -> None:
+    names = list(row_keys)
+    joins.let_go(names)
+    forget(names)
+
+
+def _outgoing(options: ProjectOptions, gateway: str, row: Mapping[str, Any] | None) -> Outgoing:
+    value = dumps(row) if row is not None else None
+    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), value)
 
 
 def _record(
@@ -305,4 +343,4 @@ def _record(
     rows = {one: table[one] for one in joins.proxies[name]}
     row = summary(name, rows, reached.get(gateway), joins.publishers.is_lost)
     reached[gateway] = row["acknowledged"]
-    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), dumps(row))
+    return _outgoing(options, gateway, row)
