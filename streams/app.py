@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +134,7 @@ async def resolver_host(membership: Membership, host: Host) -> AsyncIterator[Cal
 
 
 class Joins(Protocol):
-    """Rows of a table that only ever grow: records come at least once, so each join is by maximum."""
+    """Rows of a table that only ever grow until one is removed: records come at least once, so a join is by maximum."""
 
     def joined(self, before: bytes | None, record: Record) -> bytes | None:
         """The row with one more record; one that it has already changes nothing. None when there is no row."""
@@ -153,11 +153,17 @@ Read = Callable[[int], AsyncIterator[Sequence[Record]]]
 """The records of a table's source from an offset to its end, of our partition. Raises LogError."""
 
 
+Forget = Callable[[int, Iterable[str]], None]
+"""Removes rows of a partition, by their keys."""
+
+
 @asynccontextmanager
 async def maximum_table(
     membership: Membership, topics: tuple[Topic, Topic], joins: Joins, read: Read
-) -> AsyncIterator[tuple[Mapping[str, bytes], Callable[[], bool]]]:
-    """A table over the first topic that `joins` says how to join; yields its rows by key, and whether faust crashed.
+) -> AsyncIterator[tuple[Mapping[str, bytes], Forget, Callable[[], bool]]]:
+    """A table over the first topic that `joins` says how to join.
+
+    Yields its rows by key, what removes some of them, and whether faust crashed.
 
     The second topic is its changelog, as compacted as the others: faust may not declare topics.
     """
@@ -184,7 +190,7 @@ async def maximum_table(
         name = topic_name(source, membership.prefix)
         catching_up = asyncio.create_task(_catch_up(app, name, recovered, rows, read))
         try:
-            yield rows.newest, lambda: _crashed(app) or catching_up.done()
+            yield rows.newest, rows.forget, lambda: _crashed(app) or catching_up.done()
         finally:
             catching_up.cancel()
 
@@ -217,6 +223,14 @@ class _Rows:
             self.table.send_changelog(record.partition, record.key, after)
             self.table.data[record.key] = after
         self._take(record.key, after)
+
+    def forget(self, partition: int, keys: Iterable[str]) -> None:
+        """Remove rows of a partition. One that is delivered again, or of which more is heard, begins anew."""
+        for key in keys:
+            raw = key.encode()
+            self.table.send_changelog(partition, raw, None)
+            self.table.data.pop(raw, None)
+            self.newest.pop(key, None)
 
     def end(self) -> int:
         """Behind the last record that is joined."""

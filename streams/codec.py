@@ -297,8 +297,8 @@ def decode_convergence(record: Record) -> dict[str, Any] | None:
     value = decode_object(record, "gateway", "proxies", "lowest")
     if value is None or not _is_convergence(value):
         return None
-    # Rows of earlier versions do not tell it.
-    return {"acknowledged": value["lowest"], **value}
+    # Rows of earlier versions do not tell them.
+    return {"acknowledged": value["lowest"], "undeployed": "", **value}
 
 
 def _is_convergence(value: Mapping[str, Any]) -> bool:
@@ -306,6 +306,8 @@ def _is_convergence(value: Mapping[str, Any]) -> bool:
     if not isinstance(gateway, str) or gateway.count("/") != len(Ref._fields) - 1 or not isinstance(proxies, dict):
         return False
     if any(type(one) is not int and one is not None for one in (value["lowest"], value.get("acknowledged"))):
+        return False
+    if not isinstance(value.get("undeployed", ""), str):
         return False
     return all(
         isinstance(one, dict)

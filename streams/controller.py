@@ -58,7 +58,7 @@ async def run_watch_cluster(settings: Settings, access: Access, telemetry: Telem
 
 async def run_write_status(settings: Settings, access: Access, telemetry: Telemetry) -> None:
     """The status writer role, for one cluster. Raises KubeconfigError."""
-    from streams.sinks.status.classes import ensure_class  # noqa: PLC0415
+    from streams.sinks.status.classes import keep_class  # noqa: PLC0415
     from streams.sinks.status.role import StatusOptions, write_statuses  # noqa: PLC0415
 
     log = continued(settings, log_to_come(settings))
@@ -69,13 +69,10 @@ async def run_write_status(settings: Settings, access: Access, telemetry: Teleme
 
         async def work() -> None:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(make_class())
+                # No status waits for the class: somebody may have made one of his own, and let us make none.
+                name, controller = settings.gateway_class, settings.controller_name
+                tasks.create_task(keep_class(server, name, controller, telemetry.health))
                 tasks.create_task(write_statuses(log, server, options))
-
-        async def make_class() -> None:
-            # No status waits for it: somebody may have made a class of his own, and let us make none.
-            with telemetry.health.part("class", lambda: "makes the GatewayClass"):
-                await ensure_class(server, settings.gateway_class, settings.controller_name)
 
         await _Led(settings, access, "write-status", telemetry).work(server, work)
 
@@ -87,7 +84,8 @@ async def run_deploy_cluster(settings: Settings, access: Access, telemetry: Tele
     from streams.sinks.kubernetes.proxy import IMAGE, Template  # noqa: PLC0415
 
     publisher, identity = _publisher(settings, key(settings))
-    template = Template(publisher, identity, image=settings.proxy_image or IMAGE, domain=settings.domain)
+    image, names = settings.proxy_image or IMAGE, (settings.domain, settings.controller_name)
+    template = Template(publisher, identity, image, *names)
     log = continued(settings, log_to_come(settings))
     options = DeployOptions(access.cluster, template, settings.partition, telemetry)
     async with access.server() as server:

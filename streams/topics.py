@@ -35,6 +35,9 @@ CONTROL = "~"
 OPENING = "~opening"
 """The key of the record by which an owner touches every output partition before it reads them."""
 
+DEPLOYER: Final = "~deployer"
+"""In penstock.reports the last part of the key under which a deployer tells of a Gateway: the name of no proxy."""
+
 BEAT_SECONDS: Final = 10.0
 """A publisher that has nothing to report writes that it serves, to penstock.reports."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
+from streams.codec import decode_convergence
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
 
@@ -104,6 +105,20 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
     async for records in log.read(topic, partition):
         fold.close(records, rows)
     return Table({key: row for key, row in rows.items() if row is not None}, *fold.closed)
+
+
+async def read_convergence(log: Log, partition: int) -> dict[str, dict[str, Any]]:
+    """The rows of penstock.convergence by gateway, sorted: no update closes these. Raises Unavailable."""
+    found: dict[str, dict[str, Any]] = {}
+    async for records in log.read(Topic.CONVERGENCE, partition):
+        for record in records:
+            if record.key is None:
+                continue
+            if record.value is None:
+                found.pop(split_key(record.key)[1], None)
+            elif (row := decode_convergence(record)) is not None:
+                found[split_key(record.key)[1]] = row
+    return dict(sorted(found.items()))
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ _KEPT: Final = 50
 _DIGITS: Final = 12
 _SERVICE: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+_NO_LABEL: Final = re.compile(r"[^-A-Za-z0-9_.]")
 
 
 class Address(NamedTuple):
@@ -42,7 +43,7 @@ def label_value(text: str) -> str:
     """A name as the value of a label: as it is, or, where it is none, its beginning and a hash."""
     if len(text) <= _LONGEST and _LABEL.fullmatch(text):
         return text
-    return _hashed(text[:_KEPT], text)
+    return _hashed(_NO_LABEL.sub("-", text[:_KEPT]), text).lstrip("-_.")
 
 
 def _hashed(begin: str, whole: str) -> str:

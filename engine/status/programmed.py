@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -10,13 +11,30 @@ Json = Mapping[str, Any]
 PENDING = "Pending"
 
 
-def programmed(status: Json, converged: Mapping[str, int | None]) -> dict[str, Any]:
+class Reason(StrEnum):
+    """Reasons that no graph gives."""
+
+    NO_RESOURCES = "NoResources"
+
+
+def programmed(status: Json, converged: Mapping[str, int | None], undeployed: str = "") -> dict[str, Any]:
     """The status as it is shown.
 
     `converged` says for each Gateway the greatest offset that all its connected proxies, at least one, have
     acknowledged together, None when they never did. A Programmed condition is True once that reaches the offset of the
-    wanted status; a proxy that comes or goes later revokes nothing.
+    wanted status; a proxy that comes or goes later revokes nothing. `undeployed` is of a Gateway why its proxies cannot
+    be deployed as wanted, "" when they are: until they can, it is not Programmed, whatever runs of it.
     """
+    shown = _acknowledged(status, converged)
+    if not undeployed:
+        return shown
+    message = f"its proxies cannot be deployed as it wants them: {undeployed}"
+    told = {"status": "False", "reason": Reason.NO_RESOURCES.value, "message": message}
+    conditions = shown.get("conditions") or ()
+    return shown | {"conditions": [one | told if one["type"] == "Programmed" else one for one in conditions]}
+
+
+def _acknowledged(status: Json, converged: Mapping[str, int | None]) -> dict[str, Any]:
     shown: dict[str, Any] = dict(status["status"])
     waiting = [
         gateway

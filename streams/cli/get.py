@@ -19,7 +19,6 @@ from streams.cli.reading import (
     Output,
     acknowledged,
     chosen,
-    convergence,
     resolved,
     rows,
     with_log,
@@ -27,6 +26,7 @@ from streams.cli.reading import (
 from streams.ports import Log
 from streams.sources.stamp import CLUSTER
 from streams.topics import Topic
+from streams.view import read_convergence
 
 _HEADS = ("cluster", "namespace", "name", "generation", "state")
 
@@ -100,7 +100,8 @@ async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]
     """All objects, each with the status that is shown."""
     state = await rows(log, Topic.STATE, partition)
     statuses = await rows(log, Topic.STATUS, partition)
-    converged = acknowledged(await convergence(log, partition))
+    shown = await read_convergence(log, partition)
+    converged = acknowledged(shown)
     found = []
     for key, row in state.items():
         if not key.startswith("resource/"):
@@ -111,7 +112,7 @@ async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]
             object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
         status = statuses.get(str(ref))
         if status is not None:
-            object_["status"] = programmed(status, converged)
+            object_["status"] = programmed(status, converged, shown.get(str(ref), {}).get("undeployed", ""))
         found.append((ref, object_))
     return found
 

@@ -12,11 +12,10 @@ import orjson
 import typer
 
 from streams.cli.output import Format, fail
-from streams.codec import decode_convergence
 from streams.diagnosis import diagnose, missing_topics
 from streams.identity import holder
 from streams.ports import Log, LogError, Unavailable
-from streams.topics import Topic, split_key
+from streams.topics import Topic
 from streams.view import read_table
 
 if TYPE_CHECKING:
@@ -104,16 +103,6 @@ async def rows(log: Log, topic: Topic, partition: int) -> dict[str, Any]:
     """The rows of a compacted topic of JSON values, by key, sorted."""
     table = await read_table(log, topic, partition)
     return {key: orjson.loads(record.value or b"null") for key, record in sorted(table.rows.items())}
-
-
-async def convergence(log: Log, partition: int) -> dict[str, Any]:
-    """penstock.convergence by gateway; the latest row of each counts."""
-    found: dict[str, Any] = {}
-    async for records in log.read(Topic.CONVERGENCE, partition):
-        for record in records:
-            if record.key is not None and (row := decode_convergence(record)) is not None:
-                found[split_key(record.key)[1]] = row
-    return dict(sorted(found.items()))
 
 
 def acknowledged(found: dict[str, Any]) -> dict[str, int | None]:

@@ -21,7 +21,6 @@ from streams.cli.reading import (
     Data,
     Output,
     chosen,
-    convergence,
     resolved,
     rows,
     trouble_of,
@@ -31,7 +30,7 @@ from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
 from streams.sources.absent import noted, words
 from streams.topics import Topic
-from streams.view import read_table
+from streams.view import read_convergence, read_table
 from streams.xds.address import remedy, taken
 
 _LOOK_BACK = 64
@@ -72,7 +71,7 @@ def status(
             "log": await _progress(log, partition),
             "objects": await objects_of(log, partition),
             "state": await rows(log, Topic.STATE, partition),
-            "convergence": await convergence(log, partition),
+            "convergence": await read_convergence(log, partition),
         }
 
     found = with_log(settings, work)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ import orjson
 import structlog
 
 from streams.backoff import Backoff
-from streams.codec import decode_convergence, dumps
+from streams.codec import dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
+from streams.projections.gone import NAMED, deleted, is_idle, long_gone
 from streams.projections.publishers import Publishers
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
-from streams.topics import BEAT_SECONDS, Topic, key, split_key
+from streams.topics import BEAT_SECONDS, DEPLOYER, Topic, key, split_key
+from streams.view import read_convergence
 
 if TYPE_CHECKING:
     from streams.app import Membership
@@ -26,15 +29,16 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 _GATEWAY_PARTS = 5
 _REJECTED = {"nack", "unconfirmed"}
-_GONE = 16
-"""How many proxies that are gone are named of a Gateway: each pod has a name of its own, and is gone one day."""
+_DEPLOYERS = {"deployed", "undeployed"}
+_DEPLOYER = f"/{DEPLOYER}".encode()
 
 
 def joined(before: bytes | None, record: Record) -> bytes | None:
     """A proxy's row with one more report: the greatest offset, the latest presence, the latest rejection.
 
     `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing; nor
-    does what is no report.
+    does what is no report. A deployer has a row of its own for a Gateway, of which but `at` and `error` count: why it
+    cannot deploy.
     """
     try:
         report = orjson.loads(record.value or b"null")
@@ -42,6 +46,9 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     except (ValueError, TypeError, KeyError):
         return before
     row: dict[str, Any] = orjson.loads(before) if before else {"offset": -1, "connected": False, "at": -1, "error": ""}
+    if event in _DEPLOYERS:
+        is_newer = record.offset > row["at"]
+        return dumps(row | {"at": record.offset, "error": str(report.get("error", ""))}) if is_newer else before
     if event == "connected" and record.offset > row["at"]:
         # A proxy that comes anew has nothing until it acknowledges again.
         row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False, "removal": False}
@@ -97,12 +104,14 @@ def summary(
     """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none.
 
     `acknowledged` is the greatest that ever was, with that of the row `before`: who comes or goes takes nothing back.
-    A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named.
+    A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named. `undeployed` is why
+    proxies cannot be deployed as wanted, where they cannot.
     """
     found = {name: orjson.loads(value) for name, value in rows.items()}
+    deployer = found.pop(f"{gateway_key}/{DEPLOYER}", {})
     for row in found.values():
         row["connected"] &= not is_lost(row.get("publisher", ""))
-    gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-_GONE]
+    gone = sorted((row["at"], name) for name, row in found.items() if not row["connected"])[:-NAMED]
     proxies = {}
     for name in sorted(found.keys() - {name for _, name in gone}):
         row = found[name]
@@ -122,6 +131,7 @@ def summary(
         "proxies": proxies,
         "lowest": lowest,
         "acknowledged": max(reached, default=None),
+        **({"undeployed": deployer["error"]} if deployer.get("error") else {}),
     }
 
 
@@ -157,9 +167,10 @@ class _Joins:
 
     def joined(self, before: bytes | None, record: Record) -> bytes | None:
         """See `joined`; only a key that names a proxy of a gateway makes a row."""
-        if self.publishers.heard(_publisher(record)):
+        name = record.key or b""
+        if not name.endswith(_DEPLOYER) and self.publishers.heard(_publisher(record)):
             self.all()
-        parts = (record.key or b"").count(b"/") + 1
+        parts = name.count(b"/") + 1
         return joined(before, record) if parts > _GATEWAY_PARTS + 1 else None
 
     def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:
@@ -197,6 +208,15 @@ class _Joins:
         """Wait until there are some."""
         await self.wake.wait()
 
+    def let_go(self, row_keys: Iterable[str]) -> None:
+        """Proxies' rows are removed; a gateway of which none is left is not written any more."""
+        for one in row_keys:
+            gateway = gateway_of(one)
+            self.proxies[gateway].discard(one)
+            if not self.proxies[gateway]:
+                del self.proxies[gateway]
+                self.gateways.discard(gateway)
+
     def put_back(self, names: list[str]) -> None:
         """They could not be written."""
         self.gateways.update(names)
@@ -231,11 +251,11 @@ async def _joined(options: ProjectOptions, membership: Membership, joins: _Joins
         return options.log.read(Topic.REPORTS, options.partition, start)
 
     async with (
-        maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, crashed),
+        maximum_table(membership, (Topic.REPORTS, Topic.ACKNOWLEDGED), joins, read) as (table, forget, crashed),
         asyncio.TaskGroup() as tasks,
     ):
         joins.waits = ""
-        tasks.create_task(_write(options, table, joins), name="convergence")
+        tasks.create_task(_write(options, table, joins, partial(forget, options.partition)), name="convergence")
         tasks.create_task(_turn(options, joins), name="turns")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
@@ -249,7 +269,15 @@ async def _turn(options: ProjectOptions, joins: _Joins) -> None:
         joins.turn()
 
 
-async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins) -> None:
+Forget = Callable[[Iterable[str]], None]
+"""Removes rows from the table, by their keys."""
+
+
+def _keep(_: Iterable[str]) -> None:
+    """Removes none."""
+
+
+async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, forget: Forget = _keep) -> None:
     reminder, backoff = Reminder(), Backoff()
     while True:
         # Of this writer alone: once it is fenced, another one's rows may stand there.
@@ -258,7 +286,12 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
         await joins.some()
         try:
             async with options.log.writer(f"convergence-{options.domain}") as writer:
-                reached = await _reached(options)
+                shown = await read_convergence(options.log, options.partition)
+                reached = {gateway: row["acknowledged"] for gateway, row in shown.items()}
+                gone = await _deleted(options, table, joins, shown)
+                for gateway in gone:
+                    _let_go(joins, forget, joins.proxies.get(f"{options.domain}/{gateway}", ()))
+                await writer.write(_outgoing(options, gateway, None) for gateway in gone)
                 joins.waits = ""
                 while True:
                     names = await joins.take()
@@ -271,6 +304,8 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                         raise
                     backoff.reset()
                     written |= changed
+                    for name in names:
+                        _let_go(joins, forget, long_gone({one: table[one] for one in joins.proxies[name]}))
         except LogError as error:
             joins.waits = str(error)
             if reminder.is_due(str(error)):
@@ -278,14 +313,27 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
             await backoff.wait()
 
 
-async def _reached(options: ProjectOptions) -> dict[str, int | None]:
-    """By gateway what its row says was acknowledged: no table remembers it. Raises LogError."""
-    found: dict[str, int | None] = {}
-    async for records in options.log.read(Topic.CONVERGENCE, options.partition):
-        for record in records:
-            if record.key is not None and (row := decode_convergence(record)) is not None:
-                found[split_key(record.key)[1]] = row["acknowledged"]
-    return found
+async def _deleted(
+    options: ProjectOptions, table: Mapping[str, bytes], joins: _Joins, shown: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Gateways that are not there any more, and have no proxy: looked for at each start. Raises LogError.
+
+    One that is there keeps its row however long it has no proxy: no table remembers what was acknowledged.
+    """
+    proxies = {gateway: joins.proxies.get(f"{options.domain}/{gateway}", ()) for gateway in shown}
+    idle = [one for one, row in shown.items() if is_idle(row, (table[name] for name in proxies[one]))]
+    return await deleted(options.log, options.partition, idle)
+
+
+def _let_go(joins: _Joins, forget: Forget, row_keys: Iterable[str]) -> None:
+    names = list(row_keys)
+    joins.let_go(names)
+    forget(names)
+
+
+def _outgoing(options: ProjectOptions, gateway: str, row: Mapping[str, Any] | None) -> Outgoing:
+    value = dumps(row) if row is not None else None
+    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), value)
 
 
 def _record(
@@ -295,4 +343,4 @@ def _record(
     rows = {one: table[one] for one in joins.proxies[name]}
     row = summary(name, rows, reached.get(gateway), joins.publishers.is_lost)
     reached[gateway] = row["acknowledged"]
-    return Outgoing(Topic.CONVERGENCE, options.partition, key(options.domain, gateway), dumps(row))
+    return _outgoing(options, gateway, row)

@@ -168,3 +168,18 @@ def test_a_deleted_gateway_is_listed_as_long_as_a_proxy_of_it_is_connected(place
     answer: Any = place.tells("status")
     shown = {one["gateway"].rpartition("/")[2]: one["connected"] for one in answer["proxies"]}
     assert shown == {"leaving": True, "gw": False}
+
+
+def test_why_a_gateways_proxies_are_not_deployed_is_told(place: Place) -> None:
+    gateway = "local/gateway.networking.k8s.io/Gateway/default/gw"
+    row = {"gateway": gateway, "proxies": {}, "lowest": None, "acknowledged": None, "undeployed": "Service default/gw: no"}
+
+    async def write() -> None:
+        async with KafkaLog(place.brokers, place.prefix).writer("convergence-test") as writer:
+            await writer.write([Outgoing(Topic.CONVERGENCE, 0, f"default/{gateway}".encode(), dumps(row))])
+
+    asyncio.run(write())
+    answer: Any = place.tells("status")
+    (found,) = (one for one in answer["objects"] if one["ref"] == gateway)
+    told = {one["reason"]: one["message"] for one in found["conditions"] if one["type"] == "Programmed"}
+    assert "Service default/gw: no" in told["NoResources"]

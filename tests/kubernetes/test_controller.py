@@ -134,6 +134,7 @@ def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: Authorizi
         assert answered(server, address, "gw", "gw2") is grpc.StatusCode.PERMISSION_DENIED
         assert answered(server, address, "", "gw") is grpc.StatusCode.UNAVAILABLE
         _gone_with_its_gateway(server, run)
+        _whose_name_is_taken(server, run)
         until(lambda: called(server, "GET", deployment), says=run.text)
         # What a Gateway in Kubernetes is waiting for, and no local one: nobody gives its Service an address here.
         assert conditions(server, of("gateways", "gw"))["Programmed"] == "AddressNotAssigned"
@@ -148,6 +149,19 @@ def test_a_cluster_gets_its_class_its_statuses_and_its_proxies(server: Authorizi
         assert "everything has ended" in run.text()
         assert "forbidden" not in run.text().lower(), run.text()
         assert called(server, "GET", deployment), "proxies serve on"
+
+
+def _whose_name_is_taken(server: AuthorizingServer, run: Running) -> None:
+    """By an app: its Service goes on, and the Gateway says why it cannot be; once the app has gone, it is deployed."""
+    service = of("services", "taken", "/api/v1")
+    theirs = "apiVersion: v1\nkind: Service\nmetadata: {name: taken}\nspec: {selector: {app: a}, ports: [{port: 80}]}\n"
+    applied(server, theirs, GATEWAY.format(name="taken", port=80))
+    until(lambda: conditions(server, of("gateways", "taken")).get("Programmed") == "NoResources", says=run.text)
+    found = called(server, "GET", of("gateways", "taken"))["status"]["conditions"]
+    assert "Service default/taken" in next(one["message"] for one in found if one["type"] == "Programmed")
+    assert called(server, "GET", service)["spec"]["selector"] == {"app": "a"}
+    called(server, "DELETE", service)
+    until(lambda: conditions(server, of("gateways", "taken")).get("Programmed") == "AddressNotAssigned", says=run.text)
 
 
 def _gone_with_its_gateway(server: AuthorizingServer, run: Running) -> None:

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.codec import decode_convergence, dumps
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Outgoing, Record
@@ -29,7 +30,7 @@ from streams.projections.convergence import (
 from streams.projections.convergence import (
     _Joins as Proxies,
 )
-from streams.topics import Topic, key, split_key, topic_name
+from streams.topics import DEPLOYER, Topic, key, split_key, topic_name
 from tests.streams.toy import GATEWAY, kafka_log, records, until
 
 PROXY = f"{GATEWAY}/p0"
@@ -148,6 +149,37 @@ def test_the_lowest_counts_connected_proxies_only() -> None:
     assert found["gateway"] == str(GATEWAY)
     assert summary(gateway, {f"{gateway}/p2": rows[f"{gateway}/p2"]})["lowest"] is None
     assert gateway_of(f"{gateway}/p0") == gateway
+
+
+def test_why_a_gateways_proxies_are_not_deployed_stands_in_its_row() -> None:
+    gateway = f"default/{GATEWAY}"
+    name, at = f"{gateway}/{DEPLOYER}", iter(range(9))
+
+    def shown(*reports: dict[str, Any]) -> dict[str, Any]:
+        value: bytes | None = None
+        for one in reports:
+            value = joined(value, record(next(at), one))
+        proxy = joined(None, record(next(at), report("ack", 7)))
+        return summary(gateway, {name: value or b"", f"{gateway}/p0": proxy or b""})
+
+    failed = {"event": "undeployed", "offset": -1, "error": "Service default/gw: is taken"}
+    found = shown(failed)
+    assert (found["undeployed"], found["lowest"], list(found["proxies"])) == ("Service default/gw: is taken", 7, ["p0"])
+    assert "undeployed" not in shown(failed, {"event": "deployed", "offset": -1, "error": ""})
+    rows = [Record(Topic.CONVERGENCE, 0, 0, b"k", dumps(found | {"undeployed": one}), (), 0) for one in ("no", 7)]
+    assert [decode_convergence(one) is not None for one in rows] == [True, False]
+
+
+def test_a_deployer_is_no_publisher() -> None:
+    """By its reports alone no other would be taken for lost."""
+    joins = Proxies()
+    joins.publishers.heard("a/1")
+    joins.publishers.turn()
+    for at in range(9):
+        one = {"event": "deployed", "offset": -1, "error": ""}
+        joins.joined(None, record(at, one)._replace(key=key("default", f"{GATEWAY}/{DEPLOYER}")))
+        joins.publishers.turn()
+    assert not joins.publishers.is_lost("a/1")
 
 
 def test_connects_and_disconnects_take_nothing_back() -> None:

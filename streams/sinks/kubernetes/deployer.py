@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from engine.ref import parse_ref
-from engine.resolve.proxy import label_value, proxy_name
+from engine.resolve.proxy import proxy_name
 from streams.backoff import Backoff
 from streams.codec import decode_object
 from streams.ports import Log
@@ -38,8 +38,9 @@ from streams.sinks.kubernetes.objects import (
     Target,
     target_of,
 )
+from streams.sinks.kubernetes.outcomes import Outcomes
 from streams.sinks.kubernetes.overlay import contains
-from streams.sinks.kubernetes.proxy import DOMAIN, MANAGED_BY, Proxy, Template, read_proxy, secret_name
+from streams.sinks.kubernetes.proxy import CONTROLLER, Proxy, Template, found_by, read_proxy, secret_name
 from streams.telemetry import Telemetry
 from streams.view import Batch
 
@@ -102,6 +103,10 @@ class Deployer:
     applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
     """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outcomes: Outcomes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outcomes = Outcomes(self.options.template.domain, self.options.partition)
 
     async def follow(self, log: Log) -> None:
         """Follow the log and the cluster, for ever."""
@@ -112,6 +117,7 @@ class Deployer:
                 for kind in WATCHED:
                     tasks.create_task(self._watch(kind), name=f"deployer-{kind.plural}")
                 tasks.create_task(self._keep(), name="deployer-keep")
+                tasks.create_task(self.outcomes.write(log), name="deployer-outcomes")
 
     def _unlisted(self) -> str:
         names = sorted(kind.name for kind in WATCHED if kind not in self.listed)
@@ -130,7 +136,9 @@ class Deployer:
             if self.wanted.get(key) != proxy:
                 self.paces.pop(key, None)
             if proxy is None:
-                self.wanted.pop(key, None)
+                old = self.wanted.pop(key, None)
+                if old is not None:
+                    self.outcomes.forget(str(old.gateway))
             else:
                 self.wanted[key] = proxy
         self.is_told = True
@@ -155,11 +163,12 @@ class Deployer:
     async def _watch(self, kind: Kind) -> None:
         """Follow the objects of a kind, begin anew when that ends; a kind that is not served has none."""
         clock = asyncio.get_running_loop().time
+        selector = ",".join(f"{name}={value}" for name, value in found_by(self.options.template).items())
         reminder, backoff = Reminder(), Backoff()
         while True:
             began = clock()
             try:
-                async for event in self.objects.follow(kind, f"{DOMAIN}={label_value(self.options.template.domain)}"):
+                async for event in self.objects.follow(kind, selector):
                     self._see(kind, event)
             except NotServed:
                 self._see(kind, Listed(()))
@@ -245,10 +254,14 @@ class Deployer:
             self.dirty.add(key)
             return error
         except ObjectsError as error:
+            if pace.failed:
+                # Not of what only stood in the way for a moment.
+                self._tell(key, str(error))
             pause, pace.failed = pace.slow_down(now, 2.0), True
             self.dirty.add(key)
             _LOG.error("cannot deploy proxies", gateway="/".join(key), reason=str(error), again_in=pause)
             return None
+        self._tell(key, "")
         if pace.failed:
             # What failed until now was nobody's doing that would be undone again.
             pace = self.paces[key] = _Pace()
@@ -258,6 +271,11 @@ class Deployer:
         if key not in self.wanted and key not in self.seen:
             self.paces.pop(key, None)
         return None
+
+    def _tell(self, key: Key, words: str) -> None:
+        proxy = self.wanted.get(key)
+        if proxy is not None:
+            self.outcomes.tell(str(proxy.gateway), words)
 
     async def _bring(self, key: Key) -> list[str]:
         """Write what differs; answers what was written. Raises ObjectsError."""
@@ -298,7 +316,7 @@ class Deployer:
         live = self._live(target) or await self.objects.find(target)
         if live is not None:
             if not self._is_ours(live, uid):
-                msg = "is somebody else's, it is left alone: delete it, or give the Gateway another name"
+                msg = "it is somebody else's and is left alone: delete it, or give the Gateway another name"
                 raise NotOurs(msg)
             if self._is_settled(target, live, manifest):
                 return False
@@ -309,14 +327,17 @@ class Deployer:
         return True
 
     def _is_ours(self, live: Json, uid: str) -> bool:
-        """Labelled as ours, or owned by the Gateway: what another controller of it has left."""
-        owners = live["metadata"].get("ownerReferences") or ()
-        return self._is_labelled(live) or any(one.get("uid") == uid for one in owners)
+        """Labelled as ours, or owned by the Gateway: what another controller of it has left.
+
+        What a penstock has left that did not label with its controller's name is taken over, as its Gateway is ours.
+        It is not removed, though: where its Gateway is not ours, it may be another installation's.
+        """
+        ours, owners = found_by(self.options.template), live["metadata"].get("ownerReferences") or ()
+        labels = {CONTROLLER: ours[CONTROLLER], **_labels(live)}
+        return ours.items() <= labels.items() or any(one.get("uid") == uid for one in owners)
 
     def _is_labelled(self, live: Json) -> bool:
-        labels = live["metadata"].get("labels") or {}
-        domain = label_value(self.options.template.domain)
-        return bool(labels.get(MANAGED_BY) == "penstock" and labels.get(DOMAIN) == domain)
+        return found_by(self.options.template).items() <= _labels(live).items()
 
     def _is_settled(self, target: Target, live: Json, manifest: Json) -> bool:
         """Its mark, which stands in the manifest, tells of a field that is not wanted any more."""
@@ -344,6 +365,10 @@ def _key(target: Target) -> Key:
 
 def _secret(key: Key) -> Target:
     return Target(SECRET, key[0], secret_name(key[1]))
+
+
+def _labels(object_: Json) -> dict[str, str]:
+    return dict(object_["metadata"].get("labels") or {})
 
 
 def _mark_of(object_: Json) -> str:

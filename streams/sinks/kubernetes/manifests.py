@@ -14,7 +14,7 @@ from engine.resolve.manifest import GATEWAY_API
 from streams.sinks.kubernetes.bootstrap import AUTHORITY, IDENTITY_FILE, bootstrap, identity_file
 from streams.sinks.kubernetes.overlay import Json, patched
 from streams.sinks.kubernetes.pod import pod_template
-from streams.sinks.kubernetes.proxy import Proxy, Template, labels, secret_name, selector
+from streams.sinks.kubernetes.proxy import Proxy, Template, found_by, labels, secret_name, selector
 
 APPLIED: Final = "penstock.dev/applied"
 """The hash of a manifest, on the object that it was applied to."""
@@ -49,7 +49,7 @@ def _whole(manifest: dict[str, Any], proxy: Proxy, template: Template, uid: str)
     manifest["metadata"] = {
         "name": extra.get("name") or proxy.name,
         "namespace": proxy.gateway.namespace,
-        "labels": {**extra.get("labels", {}), **labels(proxy, template)},
+        "labels": {**extra.get("labels", {}), **labels(proxy, template), **found_by(template)},
         "annotations": {**proxy.annotations, **extra.get("annotations", {})},
     }
     patch = _PATCHES.get(manifest["kind"], "")
@@ -59,7 +59,7 @@ def _whole(manifest: dict[str, Any], proxy: Proxy, template: Template, uid: str)
     owner = {"apiVersion": f"{GATEWAY_API}/v1", "kind": "Gateway", "name": proxy.gateway.name, "uid": uid}
     metadata = {**manifest["metadata"], "ownerReferences": [{**owner, "controller": True}]}
     # Whatever was patched: we would not find it again.
-    metadata["labels"] = {**metadata.get("labels", {}), **labels(proxy, template)}
+    metadata["labels"] = {**metadata.get("labels", {}), **labels(proxy, template), **found_by(template)}
     manifest = {**manifest, "metadata": metadata}
     marked = {**metadata.get("annotations", {}), APPLIED: _digest(manifest)}
     return {**manifest, "metadata": {**metadata, "annotations": marked}}

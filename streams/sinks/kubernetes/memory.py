@@ -59,18 +59,18 @@ class MemoryObjects:
     async def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
         """See `Objects.follow`. It ends with `drop`."""
         self._check(kind)
-        key, _, value = selector.partition("=")
+        labels = dict(one.split("=", 1) for one in selector.split(","))
         position, drops = len(self._history), self._drops
-        found = [one for target, one in sorted(self._objects.items()) if target.kind == kind and _has(one, key, value)]
+        found = [one for target, one in sorted(self._objects.items()) if target.kind == kind and _has(one, labels)]
         known = {target_of(one) for one in found}
         yield Listed(tuple(copy.deepcopy(found)))
         while True:
             self._check(kind)
             for target, object_, is_gone in self._history[position:]:
                 position += 1
-                if target.kind != kind or not (target in known or _has(object_, key, value)):
+                if target.kind != kind or not (target in known or _has(object_, labels)):
                     continue
-                is_lost = is_gone or not _has(object_, key, value)
+                is_lost = is_gone or not _has(object_, labels)
                 (known.discard if is_lost else known.add)(target)
                 yield Seen(copy.deepcopy(object_), is_lost)
             async with self._moved:
@@ -136,8 +136,8 @@ class MemoryObjects:
             raise NotServed("the server could not find the requested resource")
 
 
-def _has(object_: Json, key: str, value: str) -> bool:
-    return bool((object_["metadata"].get("labels") or {}).get(key) == value)
+def _has(object_: Json, labels: Mapping[str, str]) -> bool:
+    return labels.items() <= dict(object_["metadata"].get("labels") or {}).items()
 
 
 def _over(below: Any, above: Any, name: str = "") -> Any:

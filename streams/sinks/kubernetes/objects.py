@@ -109,7 +109,7 @@ class Objects(Protocol):
         """
 
     def follow(self, kind: Kind, selector: str) -> AsyncIterator[Listed | Seen]:
-        """All objects of a kind with these labels (`key=value`), then what becomes of them. It ends now and then.
+        """All objects of a kind with these labels (`key=value,…`), then what becomes of them. It ends now and then.
 
         One that loses its labels is gone. At each beginning all that is wanted is looked at: so are Secrets renewed.
         """

@@ -15,6 +15,7 @@ IMAGE: Final = "docker.io/envoyproxy/envoy:v1.40.0"
 """The Envoy that config is tested with, bit for bit the packaged one's version."""
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 DOMAIN: Final = "penstock.dev/domain"
+CONTROLLER: Final = "penstock.dev/controller"
 _CLASS_NAME: Final = "gateway.networking.k8s.io/gateway-class-name"
 
 
@@ -78,6 +79,7 @@ class Template:
     identity: Callable[[str], Mapping[str, bytes]]
     image: str = IMAGE
     domain: str = "default"
+    controller: str = "penstock.dev/gateway-controller"
 
 
 def read_proxy(value: Json) -> Proxy:
@@ -114,8 +116,20 @@ def selector(proxy: Proxy) -> dict[str, str]:
     }
 
 
+def found_by(template: Template) -> dict[str, str]:
+    """The labels by which an installation knows its objects from those of others in the cluster."""
+    return {
+        MANAGED_BY: "penstock",
+        DOMAIN: label_value(template.domain),
+        CONTROLLER: label_value(template.controller),
+    }
+
+
 def labels(proxy: Proxy, template: Template) -> dict[str, str]:
-    """Labels of all objects of a Gateway; those of `spec.infrastructure` below ours, which we find them by."""
+    """Labels of all objects of a Gateway and of its pods; those of `spec.infrastructure` below ours.
+
+    Pods go without the controller's name: for a label that nobody finds them by, none is replaced.
+    """
     return {
         **proxy.labels,
         **selector(proxy),

@@ -26,7 +26,7 @@ from streams.reminder import Reminder
 from streams.sinks.status.writer import MANAGER, Current, StatusWriter, Write, current
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import RELISTS, STATUS_FAILURES, STATUS_WRITES
-from streams.topics import Topic, split_key
+from streams.topics import Topic
 from streams.view import Batch, follow_table, read_table
 
 _LOG = structlog.get_logger()
@@ -154,7 +154,7 @@ class _Role:
             for record in records:
                 row = decode_convergence(record)
                 if record.key is not None and row is not None:
-                    self.writer.acknowledge(split_key(record.key)[1], row["acknowledged"], self._at())
+                    self.writer.acknowledge(row["gateway"], row["acknowledged"], self._at(), row["undeployed"])
             self.changed.set()
 
     def _take(self, batch: Batch) -> None:

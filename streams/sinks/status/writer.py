@@ -94,9 +94,9 @@ class StatusWriter:
         if self.wanted.put(ref, status) and ref in self._there:
             self.agenda.add(ref, at)
 
-    def acknowledge(self, gateway: str, offset: int | None, at: float) -> None:
-        """What all proxies of a Gateway have acknowledged."""
-        for ref in self.wanted.acknowledge(gateway, offset):
+    def acknowledge(self, gateway: str, offset: int | None, at: float, undeployed: str = "") -> None:
+        """What all proxies of a Gateway have acknowledged, and why they cannot be deployed."""
+        for ref in self.wanted.acknowledge(gateway, offset, undeployed):
             if ref in self._there:
                 self.agenda.add(ref, at)
 

@@ -127,6 +127,16 @@ def test_names_are_kept_where_they_can_be() -> None:
     assert proxy("long-name").name != proxy("simple").name
 
 
+@pytest.mark.parametrize(
+    "text", ["a.b/c", "a.b-c", "example.com/" + "x" * 300, "a.b/!$%&'()*", "./-", "-./é", "a" * 49 + "//", "A" * 64]
+)
+def test_whatever_is_labelled_has_a_label_of_its_own(text: str) -> None:
+    value = label_value(text)
+    assert len(value) <= 63
+    assert _LABEL.fullmatch(value)
+    assert value not in (label_value(text.replace("/", "-") + "-"), label_value(f"{text}/"))
+
+
 @pytest.mark.parametrize("value", [{}, {"gateway": 7}, {"gateway": "a/b"}, {"gateway": "a/b/c/d/e", "ports": 1}])
 def test_a_row_of_somebody_else_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"ref|row"):

@@ -46,7 +46,7 @@ def name() -> str:
 
 
 def config(name: str, **data: str) -> dict[str, Any]:
-    labels = {"penstock.dev/domain": name}
+    labels = {"penstock.dev/domain": name, "penstock.dev/controller": "c"}
     return {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default", "labels": labels},
         "data": data,
@@ -101,9 +101,13 @@ async def test_only_the_object_that_was_seen_is_removed(objects: Objects, name: 
 
 
 async def test_labelled_objects_are_followed(objects: Objects, name: str) -> None:
-    """Those that lose the label are gone."""
+    """Those that have all of the labels; those that lose one are gone."""
     await objects.apply(config(name, a="1"))
-    async with asyncio.timeout(_SECONDS), aclosing(objects.follow(_CONFIG, f"penstock.dev/domain={name}")) as events:  # type: ignore[type-var]
+    half = config(f"{name}-half", a="1")
+    del half["metadata"]["labels"]["penstock.dev/controller"]
+    await objects.apply(half)
+    selector = f"penstock.dev/domain={name},penstock.dev/controller=c"
+    async with asyncio.timeout(_SECONDS), aclosing(objects.follow(_CONFIG, selector)) as events:  # type: ignore[type-var]
         first = await anext(events)
         assert isinstance(first, Listed)
         assert [(one["kind"], one["metadata"]["name"]) for one in first.objects] == [("ConfigMap", name)]
@@ -113,7 +117,7 @@ async def test_labelled_objects_are_followed(objects: Objects, name: str) -> Non
         assert isinstance(second, Seen)
         assert (second.object["kind"], second.object["data"], second.is_gone) == ("ConfigMap", {"a": "2"}, False)
         unlabelled = config(name, a="2")
-        del unlabelled["metadata"]["labels"]
+        del unlabelled["metadata"]["labels"]["penstock.dev/controller"]
         await objects.apply(unlabelled)
         third = await anext(events)
         assert isinstance(third, Seen)

@@ -45,6 +45,31 @@ def test_an_acknowledgement_concerns_who_waits_for_it() -> None:
     assert wanted.acknowledge(str(OTHER), 10) == [OTHER]
 
 
+def test_a_gateway_whose_proxies_cannot_be_deployed_is_not_programmed() -> None:
+    """Whatever its proxies have acknowledged, and whatever else it lacks."""
+    wanted = Wanted("east")
+    wanted.put(GATEWAY, status(7))
+    assert wanted.acknowledge(str(GATEWAY), 7, "Service default/gw: is taken") == [GATEWAY]
+    (condition,) = (wanted[GATEWAY] or {})["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "NoResources")
+    assert "Service default/gw: is taken" in condition["message"]
+    addressless = status(8)
+    addressless["status"]["conditions"][0] |= {"status": "False", "reason": "AddressNotAssigned"}
+    wanted.put(GATEWAY, addressless)
+    assert (wanted[GATEWAY] or {})["conditions"][0]["reason"] == "NoResources"
+    assert wanted.acknowledge(str(GATEWAY), 7, "Service default/gw: is taken") == []
+    assert wanted.acknowledge(str(GATEWAY), 7) == [GATEWAY]
+    assert (wanted[GATEWAY] or {})["conditions"][0]["reason"] == "AddressNotAssigned"
+
+
+def test_of_what_only_waits_for_a_gateway_that_is_not_told() -> None:
+    wanted = Wanted("east")
+    set_ = GATEWAY._replace(kind="ListenerSet", name="set")
+    wanted.put(set_, status(7))
+    wanted.acknowledge(str(GATEWAY), 7, "Service default/gw: is taken")
+    assert shown(wanted, set_) == "True"
+
+
 def test_what_is_wanted_no_more_waits_for_nothing() -> None:
     wanted = Wanted("east")
     wanted.put(GATEWAY, status(7))
