@@ -21,9 +21,9 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """
     fetcher = consumer._fetcher  # noqa: SLF001
     if fetcher is not None:
-        await _end(fetcher._fetch_task)  # noqa: SLF001  it starts the others
+        await end_task(fetcher._fetch_task)  # noqa: SLF001  it starts the others
         for task in tuple(fetcher._pending_tasks):  # noqa: SLF001
-            await _end(task)
+            await end_task(task)
         fetcher._pending_tasks.clear()  # noqa: SLF001
     await consumer.stop()
 
@@ -36,14 +36,14 @@ async def stop_producer(producer: AIOKafkaProducer, stuck: asyncio.Task[Any] | N
             return
         # A plain stop waits for what was never sent, and the sender, cancelled, for each request that it tries again.
         for task in (producer._sender.sender_task, stuck):  # noqa: SLF001
-            await _end(task)
+            await end_task(task)
         await producer.client.close()
         producer._closed = True  # noqa: SLF001
     except (KafkaError, IllegalOperation, AssertionError, OSError) as error:
         _LOG.debug("the producer was already gone", error=str(error))
 
 
-async def _end(task: asyncio.Task[Any]) -> None:
+async def end_task(task: asyncio.Task[Any]) -> None:
     """Cancel a task until it takes it: it waits for others when it is cancelled, one after another."""
     while not task.done():
         task.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -26,7 +26,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.clients import stop_consumer, stop_producer
+from streams.clients import end_task, stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
 from streams.creation import check, create
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
@@ -220,14 +220,17 @@ class KafkaLog:
             raise _missing(topic, f"{at.topic}/{at.partition}")
 
     async def _bounds(self, consumer: AIOKafkaConsumer, at: TopicPartition, topic: Topic) -> tuple[int, int]:
+        asked = asyncio.ensure_future(_ends(consumer, at))
         try:
-            first = await consumer.beginning_offsets([at])
-            last = await consumer.end_offsets([at])
-        except UnknownTopicOrPartitionError as error:
-            raise _missing(topic, at.topic) from error
+            while not (await asyncio.wait({asked}, timeout=_POLL_MS / 1000))[0]:
+                # For a topic deleted meanwhile the client asks on, and says in the end only that nobody answered.
+                with suppress(KafkaError):
+                    await self._check_known(consumer, at, topic)
+            return asked.result()
         except (KafkaError, ValueError) as error:
             raise self._unavailable(error) from error
-        return first[at], last[at]
+        finally:
+            await end_task(asked)
 
     async def _lost(self, topics: Iterable[Topic]) -> LogError:
         """Which of the topics has gone."""
@@ -330,6 +333,12 @@ class _KafkaAppender(_KafkaWriter):
             return await self._sent(records, flight)
         finally:
             _look_at(flight.flying)
+
+
+async def _ends(consumer: AIOKafkaConsumer, at: TopicPartition) -> tuple[int, int]:
+    first = await consumer.beginning_offsets([at])
+    last = await consumer.end_offsets([at])
+    return first[at], last[at]
 
 
 def _look_at(answers: Iterable[asyncio.Future[Any]]) -> None:

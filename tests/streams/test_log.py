@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -261,20 +262,43 @@ async def test_a_topic_that_is_deleted_below_a_writer_is_named_and_the_writer_en
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("start", [0, 1])
-async def test_a_topic_that_is_deleted_below_a_follower_is_named(broker: str, start: int) -> None:
+async def test_a_topic_that_is_deleted_below_a_follower_is_named(broker: str) -> None:
     """The client would ask for it for ever, 70 times a second, and say nothing."""
     async with kafka_log(broker) as log:
         async with log.writer("w") as writer:
             await writer.write([one(b"a", topic=Topic.XDS)])
-        followed = asyncio.create_task(_followed(log, Topic.XDS, start))
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
-        await admin.start()
-        await admin.delete_topics([topic_name(Topic.XDS, log.prefix)])
-        await admin.close()
-        async with asyncio.timeout(30):
+        following = log.follow(Topic.XDS, 0)
+        assert [row.value for row in await anext(following)] == [b"a"]
+        await _delete(log, Topic.XDS)
+        async with asyncio.timeout(60):
             with pytest.raises(TopicMissing, match=r"xds/0 does not exist on the broker: restore it, or start penstock"):
-                await followed
+                await anext(following)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("moment", ["beginning_offsets", "end_offsets"])
+async def test_a_topic_that_is_deleted_while_its_ends_are_asked_is_named(
+    broker: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would ask on, and say in the end only that nobody answered."""
+    asked = getattr(AIOKafkaConsumer, moment)
+    async with kafka_log(broker) as log:
+
+        async def late(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+            await _delete(log, Topic.XDS)
+            while True:  # The broker may answer for it for a moment.
+                await asked(consumer, partitions)
+
+        monkeypatch.setattr(AIOKafkaConsumer, moment, late)
+        with pytest.raises(TopicMissing, match="xds/0 does not exist on the broker"):
+            await log.ends(Topic.XDS, 0)
+
+
+async def _delete(log: KafkaLog, topic: Topic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=log.brokers)
+    await admin.start()
+    await admin.delete_topics([topic_name(topic, log.prefix)])
+    await admin.close()
 
 
 async def _followed(log: Log, topic: Topic, start: int, enough: int = 1_000) -> list[bytes | None]:
