@@ -70,13 +70,15 @@ async def _lead(
     election, reminder, task = Election(candidate.identity), Reminder(), None
     try:
         while True:
-            try:
-                await _look(cluster, candidate, election)
-                standing.trouble = ""
-            except (ClusterError, TimeoutError) as error:
-                standing.trouble = words = str(error) or "the API server takes too long"
-                if reminder.is_due(words):
-                    _LOG.warning("the Lease cannot be read or renewed now", lease=candidate.name, reason=words)
+            # Whose time is over ends first: a look may take longer than what is left of the Lease.
+            if task is None or election.is_active(time.monotonic()):
+                try:
+                    await _look(cluster, candidate, election)
+                    standing.trouble = ""
+                except (ClusterError, TimeoutError) as error:
+                    standing.trouble = words = str(error) or "the API server takes too long"
+                    if reminder.is_due(words):
+                        _LOG.warning("the Lease cannot be read or renewed now", lease=candidate.name, reason=words)
             standing.is_active = is_active = election.is_active(time.monotonic())
             if is_active and task is None:
                 _LOG.info("this replica is active now", lease=candidate.name, identity=candidate.identity)

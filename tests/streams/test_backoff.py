@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
 from streams.xds.stream import Publication, Report
 from tests.streams.toy import GATEWAY, TIME, ToyEngine
+from tests.support.skipping import Skipping
 
 _AWAY = 120.0
 _MOST = 35
@@ -36,37 +36,6 @@ _SOON = 5.0
 _SEALER = Sealer(bytes(KEY_BYTES))
 _ROW = b'{"offset":1,"connected":true,"at":1,"error":""}'
 _NODE = Node("p", str(GATEWAY), "1.40.0")
-
-
-class Skipping(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to what is due next instead of waiting for it."""
-
-    def __init__(self) -> None:
-        self.skipped = 0.0
-        super().__init__(_Impatient(self))
-
-    def time(self) -> float:
-        return super().time() + self.skipped
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # noqa: ARG002
-        """At once: the clock must not jump while a thread works."""
-        done = self.create_future()
-        done.set_result(func(*args))
-        return done
-
-
-class _Impatient(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
-    def __init__(self, loop: Skipping) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
-            return super().select(None)
-        found = super().select(0)
-        if not found:
-            self._loop.skipped += max(timeout, 0)
-        return found
 
 
 class Topicless(MemoryLog):
