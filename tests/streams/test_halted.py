@@ -16,7 +16,7 @@ from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Log, Outgoing, Unavailable
 from streams.topics import Topic
-from tests.streams.toy import records, until
+from tests.streams.toy import marked, records
 
 PATIENCE = 6.0
 HALT = 1.5
@@ -37,14 +37,10 @@ class Halting:
     resume: Callable[[], None]
 
     async def fill(self) -> None:
-        """Write the records, and wait until they can be read: a transaction's end is marked after it is answered."""
+        """Write the records, and wait until they can be read."""
         async with self.log.writer("w") as writer:
             await writer.write(self.records)
-
-        async def is_marked() -> bool:
-            return (await self.log.ends(Topic.CHANGES, 0))[1] >= len(self.records)
-
-        await until(is_marked, 60)
+        await marked(self.log, Topic.CHANGES)
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])

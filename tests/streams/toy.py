@@ -14,13 +14,14 @@ from engine.ref import Ref, parse_ref
 from engine.update import Delta, Fragment, FragmentKey, FragmentKind, Update, parse_fragment_key
 from streams.codec import dumps, encode_change_set
 from streams.kafka import KafkaLog
-from streams.ports import Log, Record
+from streams.ports import Log, Outgoing, Record, Unavailable
 from streams.topics import Topic
 from streams.view import read_table
 
 GATEWAY = Ref("local", "gateway.networking.k8s.io", "Gateway", "default", "gw")
 TIME = "2026-11-24T12:00:00.000Z"
-_SECONDS = 20.0
+_SECONDS = 240.0
+"""For what hangs only: brokers start and fail over on machines that do much else."""
 
 
 def thing(name: str, cluster: str = "local") -> Ref:
@@ -132,12 +133,26 @@ async def append(log: Log, *sets: ChangeSet, source: str = "test") -> None:
             await writer.write(encode_change_set(one))
 
 
+async def marked(log: Log, topic: Topic) -> None:
+    """Wait until all that was written can be read: a commit is answered a moment before its marker stands."""
+    if not isinstance(log, KafkaLog):
+        return
+    written = await log.written(topic, 0)
+
+    async def question() -> bool:
+        return (await log.ends(topic, 0))[1] >= written
+
+    await until(question)
+
+
 async def records(log: Log, topic: Topic) -> list[Record]:
+    await marked(log, topic)
     return [one async for batch in log.read(topic, 0) for one in batch]
 
 
 async def things(log: Log, topic: Topic = Topic.XDS) -> dict[str, bytes | None]:
     """The rows of an output topic as a consumer sees them."""
+    await marked(log, topic)
     return {key: row.value for key, row in (await read_table(log, topic, 0)).rows.items()}
 
 
@@ -145,6 +160,25 @@ def wanted(values: dict[str, Any], flavour: str = "") -> dict[str, bytes]:
     """What `things` must be when these are the values of all things."""
     made = [fragment(thing(name), value, flavour) for name, value in values.items()]
     return {str(one.key): one.payload for one in made}
+
+
+async def write_once_taken(log: Log, *some: Outgoing) -> None:
+    """Write to a broker that was just started: for some seconds nobody leads its partitions. It may be there twice.
+
+    It can be read then: whoever ends the broker now leaves no transaction without its marker.
+    """
+
+    async def question() -> bool:
+        try:
+            async with log.writer("w") as writer:
+                await writer.write(some)
+        except Unavailable:
+            return False
+        return True
+
+    await until(question)
+    for topic in {one.topic for one in some}:
+        await marked(log, topic)
 
 
 async def until(question: Callable[[], Awaitable[bool]], seconds: float = _SECONDS) -> None:
