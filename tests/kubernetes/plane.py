@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.engine import Engine
+from engine.events import Put
 from engine.resolve.settings import EngineSettings
 from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
-from streams.codec import dumps
+from streams.codec import decode_change_set, dumps
 from streams.kubernetes.cluster import Invalid
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
@@ -21,11 +24,13 @@ from streams.sources.kubernetes.lookups import lookups
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
 from streams.telemetry import Telemetry
 from streams.topics import Topic, key
+from tests.kubernetes.objects import config_map
 from tests.kubernetes.stage import RealStage
 from tests.support.roles import resolving, working
 
 CONTROLLER = "penstock.dev/gateway-controller"
 _SEALER = Sealer(bytes(range(KEY_BYTES)))
+_NUMBERS = itertools.count()
 
 
 class Counting:
@@ -34,17 +39,21 @@ class Counting:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.applied: list[tuple[str, str]] = []
+        self.flying = 0
         self.refused: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cluster, name)
 
     async def apply(self, target: Any, object_: Any, manager: str, subresource: str = "") -> Any:
+        self.flying += 1
         try:
             found = await self.cluster.apply(target, object_, manager, subresource)
         except Invalid as error:
             self.refused.append(str(error))
             raise
+        finally:
+            self.flying -= 1
         self.applied.append((target.kind, target.name))
         return found
 
@@ -86,6 +95,23 @@ class Plane:
     async def up(self) -> AsyncIterator[None]:
         async with self.watching(), self.resolving(), self.writing():
             yield
+
+    async def passed(self) -> None:
+        """Until what was put before now was seen, and resolved."""
+        name = f"marker-{next(_NUMBERS)}"
+        await self.stage.put(config_map(self.stage.namespace, name, "x"))
+        async with asyncio.timeout(self.stage.seconds):
+            while name not in await self._names():
+                await asyncio.sleep(0.1)
+            end = (await self.log.ends(Topic.CHANGES, 0))[1]
+            while self.engine.offset < end - 2:  # The change set's marker is behind it.
+                await asyncio.sleep(0.05)
+
+    async def _names(self) -> set[str]:
+        end = (await self.log.ends(Topic.CHANGES, 0))[1]
+        batches = self.log.read(Topic.CHANGES, 0, max(end - 200, 0))
+        sets = [decode_change_set(one) async for batch in batches for one in batch]
+        return {change.ref.name for one in sets for change in one.changes if isinstance(change, Put)}
 
     async def acknowledge(self, gateway: str, offset: int) -> None:
         """All proxies of a Gateway of the test's namespace run everything up to an offset."""

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.events import Put
-from streams.codec import decode_change_set
 from streams.topics import OUTPUTS, PROGRESS, Topic
 from tests.kubernetes.bed.server import ApiServerProcess
-from tests.kubernetes.objects import config_map, endpoints, route, service
+from tests.kubernetes.objects import endpoints, route, service
 from tests.kubernetes.plane import Plane
 from tests.kubernetes.stage import real_stage
 from tests.kubernetes.test_status import gateway, settled, shows
@@ -48,24 +46,6 @@ async def written(plane: Plane) -> dict[Topic, int]:
     return found
 
 
-async def passed(plane: Plane, number: int) -> None:
-    """Until everything that the API server said before now was seen, and resolved."""
-    marker = config_map(plane.stage.namespace, f"marker-{number}", "x")
-    await plane.stage.put(marker)
-    async with asyncio.timeout(plane.stage.seconds):
-        while f"marker-{number}" not in await _names(plane):
-            await asyncio.sleep(0.1)
-        end = (await plane.log.ends(Topic.CHANGES, 0))[1]
-        while plane.engine.offset < end - 2:  # The change set's marker is behind it.
-            await asyncio.sleep(0.05)
-
-
-async def _names(plane: Plane) -> set[str]:
-    end = (await plane.log.ends(Topic.CHANGES, 0))[1]
-    sets = [decode_change_set(one) async for batch in plane.log.read(Topic.CHANGES, 0, max(end - 200, 0)) for one in batch]
-    return {change.ref.name for one in sets for change in one.changes if isinstance(change, Put)}
-
-
 async def at_once(plane: Plane, works: list[Any]) -> None:
     for first in range(0, len(works), _AT_ONCE):
         await asyncio.gather(*works[first : first + _AT_ONCE])
@@ -88,14 +68,13 @@ async def test_routes_of_another_class_cost_nothing_behind_the_log(plane: Plane)
     async with plane.up():
         await shows(plane, route(space, "r"), Accepted="True", ResolvedRefs="True")
         await settled(plane)
-        await passed(plane, 0)
         writes, before = len(plane.cluster.applied), await written(plane)
         assert not [name for kind, name in plane.cluster.applied if name == "theirs" or (kind == "HTTPRoute" and name != "r")]
 
         # Their controller writes all their statuses: not even the log hears of it.
         await at_once(plane, [api.replace_status(theirs(space, number), {"parents": [entry]}) for number in range(_MANY)])
         reruns = plane.engine.graph.work.reruns
-        await passed(plane, 1)
+        await plane.passed()
         after = await written(plane)
         quiet = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
         assert after[Topic.CHANGES] == before[Topic.CHANGES] + 1, "the marker"
@@ -105,7 +84,7 @@ async def test_routes_of_another_class_cost_nothing_behind_the_log(plane: Plane)
         # Their users edit them: the log has it, as history must, and nothing is put out.
         for number in range(_EDITS):
             await plane.stage.put(theirs(space, number, f"/edited-{number}"))
-        await passed(plane, 2)
+        await plane.passed()
         assert {topic: (await written(plane))[topic] for topic in quiet} == {topic: before[topic] for topic in quiet}
         assert plane.engine.graph.work.reruns - reruns <= _RERUNS * _EDITS
         assert len(plane.cluster.applied) == writes

@@ -69,13 +69,14 @@ async def shows(plane: Plane, object_: dict[str, Any], **conditions: str) -> dic
 
 
 async def settled(plane: Plane) -> int:
-    """How many writes there were, once there are no more for a second."""
+    """How many writes there were, once what was put is resolved, the writer knows it all, and writes no more for a second."""
+    await plane.passed()
     async with asyncio.timeout(plane.stage.seconds):
-        while True:
+        before = -1
+        while plane.status_writer.health.waiting() or plane.cluster.flying or len(plane.cluster.applied) != before:
             before = len(plane.cluster.applied)
             await asyncio.sleep(1.0)
-            if len(plane.cluster.applied) == before:
-                return before
+    return before
 
 
 async def test_programmed_after_acknowledgement(plane: Plane) -> None:

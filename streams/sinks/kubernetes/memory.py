@@ -12,10 +12,14 @@ from streams.sinks.kubernetes.overlay import identity, merge_key
 
 
 class MemoryObjects:
-    """While `down` every call raises Away; kinds of `unserved` (names) are not there; `calls` says what was written."""
+    """While `down` every call raises Away, and is counted; kinds of `unserved` (names) are not there.
+
+    `calls` says what was written.
+    """
 
     def __init__(self) -> None:
         self.down = False
+        self.turned_away = 0
         self.unserved: set[str] = set()
         self.refused: dict[Target, str] = {}
         """Why writing one is rejected."""
@@ -131,6 +135,7 @@ class MemoryObjects:
 
     def _check(self, kind: Kind) -> None:
         if self.down:
+            self.turned_away += 1
             raise Away("connection refused")
         if kind.name in self.unserved:
             raise NotServed("the server could not find the requested resource")
