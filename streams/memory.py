@@ -21,11 +21,12 @@ def _no_time() -> int:
 class MemoryLog:
     """Transactions, fencing and following as the real one; `clock` answers milliseconds since 1970.
 
-    While `down` is true every call raises Unavailable, and followers wait.
+    While `down` is true every call raises Unavailable, and is counted; followers wait.
     """
 
     def __init__(self, clock: Callable[[], int] = _no_time) -> None:
         self.down = False
+        self.turned_away = 0
         self._clock = clock
         self._records: dict[tuple[Topic, int], list[Record]] = defaultdict(list)
         self._ends: dict[tuple[Topic, int], int] = defaultdict(int)
@@ -110,6 +111,7 @@ class MemoryLog:
 
     def _check(self) -> None:
         if self.down:
+            self.turned_away += 1
             msg = "the broker cannot be reached"
             raise Unavailable(msg)
 

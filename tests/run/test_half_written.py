@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from engine.events import Delete, Put
 from streams.memory import MemoryLog
-from streams.sources import writing
+from streams.sources import directory, writing
 from streams.sources.directory import Directory
 from streams.sources.writing import Writers
 from tests.run.test_files import has, refusals, service, sets, watching
@@ -82,27 +83,27 @@ async def test_a_file_that_goes_while_it_is_written_is_gone(tmp_path: Path) -> N
 
 def test_one_that_stays_open_is_believed_after_a_time(tmp_path: Path) -> None:
     now = 0.0
-    directory = Directory(tmp_path, "local", writers=Writers(lambda: now))
+    files = Directory(tmp_path, "local", writers=Writers(lambda: now))
     path = tmp_path / "a.yaml"
     path.write_text(service("a") + "---\n" + service("b"))
-    (both,) = [directory.look()]
+    (both,) = [files.look()]
     with path.open("w") as file:
         file.write(service("a"))
         file.flush()
-        assert not directory.look([str(path)])
-        assert directory.unfinished() == [str(path)]
-        assert not directory.late()
+        assert not files.look([str(path)])
+        assert files.unfinished() == [str(path)]
+        assert not files.late()
         now = writing.PATIENCE_SECONDS
-        assert {ref.name for ref in directory.look([str(path)])} == {"b"}
-        assert directory.late() == ["a.yaml"]
-        assert not directory.unfinished()
+        assert {ref.name for ref in files.look([str(path)])} == {"b"}
+        assert files.late() == ["a.yaml"]
+        assert not files.unfinished()
         file.write("---\n" + service("c"))
         file.flush()
-        assert {ref.name for ref in directory.look([str(path)])} == {"c"}
+        assert {ref.name for ref in files.look([str(path)])} == {"c"}
     path.write_text(service("a") + "---\n" + service("b"))
-    directory.look([str(path)])
-    assert not directory.late()
-    assert directory.refs() == both
+    files.look([str(path)])
+    assert not files.late()
+    assert files.refs() == both
 
 
 def test_where_no_file_can_be_told_none_is_waited_for(tmp_path: Path) -> None:
@@ -128,7 +129,11 @@ def test_a_writer_that_comes_while_it_is_asked_ends_nobody(tmp_path: Path) -> No
     assert subprocess.run([sys.executable, "-c", asking], check=False).returncode == 0
 
 
-async def test_a_directory_that_fills_up_again_deletes_nothing_meanwhile(tmp_path: Path) -> None:
+async def test_a_directory_that_fills_up_again_deletes_nothing_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_FILLING_SECONDS", 1_000.0)
+    monkeypatch.setattr(directory, "_FILLED_SECONDS", 1_000.0)
     log, root = MemoryLog(), tmp_path / "root"
     root.mkdir()
     for name in ("a", "b", "c"):
@@ -139,8 +144,10 @@ async def test_a_directory_that_fills_up_again_deletes_nothing_meanwhile(tmp_pat
         root.mkdir()
         (root / "z.yaml").write_text(service("a", 81))
         await has(log, {"a": 81, "b": 80, "c": 80})
-        await asyncio.sleep(2 * _PAUSE)
-        shutil.copy(tmp_path / "away" / "b.yaml", root / "b.yaml")
-        await has(log, {"a": 81, "b": 80})
+        (root / "b.yaml").write_text(service("b", 82))
+        await has(log, {"a": 81, "b": 82, "c": 80})
+        # It is not looked at any more for what may still come.
+        monkeypatch.setattr(directory, "_FILLING_SECONDS", 0.0)
+        await has(log, {"a": 81, "b": 82})
     deleted = [change.ref.name for one in await sets(log) for change in one.changes if isinstance(change, Delete)]
     assert deleted == ["c"]
