@@ -87,4 +87,4 @@ def _run(path: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # As the project's own tests are run: with its settings.
     words = [str(_ROOT / ".ci" / "pytest"), "-q", "-c", str(_ROOT / "pyproject.toml"), str(path)]
-    return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=300)

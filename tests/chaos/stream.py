@@ -79,7 +79,7 @@ class Stream:
     def next_change(self) -> None:
         """Make changes until one was just made."""
         before = self.world.changes
-        self.until(lambda: self.world.changes > before, 30)
+        self.until(lambda: self.world.changes > before, 240)
 
     def serves_changes(self, seconds: float, says: Callable[[], str]) -> None:
         """Wait, while changes go on, until a change that is made now is what everybody is answered."""

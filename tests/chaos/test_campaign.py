@@ -116,7 +116,7 @@ def _ask_for_what_stays(world: World) -> None:
 
 def _asked(port: int, place: Place) -> Answer:
     """An answer on a connection of its own; status 0 when there is none."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", place[1], headers={"host": place[0]})
         found = connection.getresponse()

@@ -39,7 +39,7 @@ def build() -> None:
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
     """What helm says."""
     assert binary().exists(), f"{NEEDED}; with it, `make helm` builds it, once"
-    return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=300, check=False)
 
 
 def rendered(

@@ -45,7 +45,7 @@ main()
 def test_ctrl_c_while_it_imports(tmp_path: Path, module: str, words: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, module, *words.split()],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
@@ -101,7 +101,7 @@ def _into(words: str, where: str, environment: dict[str, str] | None = None) -> 
     """The code of a command whose output goes there, as a shell says it, and what it says on standard error."""
     done = subprocess.run(
         ["bash", "-c", f"exec {sys.executable} -m streams.cli {words} {where}"],
-        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(environment or {})},
+        capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     return done.returncode, done.stderr
 
@@ -156,7 +156,7 @@ def test_ctrl_c_in_the_background_stays_ignored(tmp_path: Path) -> None:
     script = _SCRIPT.replace("import os, signal, sys\n", "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n")
     done = subprocess.run(
         [sys.executable, "-c", script, "typer", "--version"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -46,7 +46,7 @@ _MODELS, _ENGINE, _ENVOY, _FAUST, _GRPC = (
 def test_a_role_imports_what_it_needs(tmp_path: Path, words: str, needed: str, foreign: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, *words.format(tmp=tmp_path).split()],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
         env={**os.environ, "PENSTOCK_DATA": str(tmp_path / "data"), "PENSTOCK_ENVOY": str(tmp_path / "none"), "PENSTOCK_XDS_ADDRESS": "xds:1"},
     )  # fmt: skip
     code, *held = done.stdout.split()

@@ -22,7 +22,7 @@ def row(name: str, value: object, offset: int) -> Outgoing:
 
 async def test_routes_are_not_kept() -> None:
     log, seen = MemoryLog(), _Seen()
-    async with log.writer("w") as writer, asyncio.timeout(10):
+    async with log.writer("w") as writer, asyncio.timeout(240):
         await writer.write(
             [
                 row(f"gateway/{GATEWAY}", {"gateway": GATEWAY, "listeners": ["web"]}, 0),
@@ -49,7 +49,7 @@ async def test_the_last_change_is_told_in_words() -> None:
         "changes": [{"verb": "put", "ref": GATEWAY}, {"verb": "tick"}],
         "downstream": {"fragments": {"set": ["a", "b"], "removed": []}},
     }
-    async with log.writer("w") as writer, asyncio.timeout(10):
+    async with log.writer("w") as writer, asyncio.timeout(240):
         task = asyncio.create_task(_updates(log, 0, seen.changed))
         assert _table(seen).caption == "no change yet"
         while seen.last == "no change yet":
@@ -98,7 +98,7 @@ async def test_one_garbage_record_does_not_end_the_run(tmp_path: Path, topic: To
     if topic is Topic.GRAPH:
         lines = [Outgoing(topic, 0, key("default", "gateway/x"), dumps(value), row("x", {}, 0).headers), row(PROGRESS, {}, 0)]
     good = {"offset": 2, "changes": [{"verb": "tick"}], "downstream": {}}
-    async with log.writer("w") as writer, asyncio.timeout(20), asyncio.TaskGroup() as run:
+    async with log.writer("w") as writer, asyncio.timeout(240), asyncio.TaskGroup() as run:
         task = run.create_task(screen.show(log, 0))
         for _ in range(3):
             await writer.write(lines)
@@ -124,7 +124,7 @@ async def test_a_view_that_fails_is_told_of_once_and_goes_on(tmp_path: Path, mon
     for live in (False, True):
         log, screen = Broken(), Screen(tmp_path, live=live)
         task = asyncio.create_task(screen.show(log, 0))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(240):
             while log.tries < 8:
                 await asyncio.sleep(0.01)
         assert not task.done()

@@ -115,7 +115,7 @@ class Site:
 
     def ask(self, path: str = "/", port: int | None = None) -> tuple[int, str]:
         """Status and x-route of an answer on a new connection; (0, "") when there is none."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -130,7 +130,7 @@ class Site:
         """A command on this site's data directory."""
         return subprocess.run(
             [sys.executable, "-m", "streams.cli", *words, "--data", str(self.data)],
-            capture_output=True, text=True, timeout=90, check=False, env={**os.environ, **(env or {})},
+            capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **(env or {})},
         )  # fmt: skip
 
     def tells(self, *words: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 
-import pytest
-
 from streams.broker import Broker
 from tests.e2e.site import Site, route
 from tests.e2e.trouble import dies, is_said_by, kill, only, resolved, until
@@ -27,7 +25,6 @@ def change(site: Site, header: str) -> None:
     site.write("bulk.yaml", NAMESPACE.format(name=header, text=os.urandom(20_000).hex()))
 
 
-@pytest.mark.timeout(600)
 def test_a_full_disk_is_told_and_survived_and_what_was_written_meanwhile_is_served(site: Site) -> None:
     with disk(site.root / "kafka", 320) as kafka, disk(site.root / "rest", 8) as rest:
         kafka.holds(site.data / "broker")
@@ -86,7 +83,6 @@ def _the_log_has_no_room(site: Site, kafka: Disk) -> None:
     assert site.printed[before:].count("starts again") == 1
 
 
-@pytest.mark.timeout(600)
 def test_a_kafka_of_ones_own_may_be_away_later_and_at_the_start(site: Site) -> None:
     kafka = Broker(site.root / "kafka")
     address = asyncio.run(kafka.start())

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from engine.events import SCHEMA
@@ -29,7 +28,6 @@ AGAIN = (
 GARBAGE = (b"\x00\xff", b"junk", b"{}", b"[1]", b'{"schema":1}', b'{"offset":"x","at":"y","gateway":1}', None)
 
 
-@pytest.mark.timeout(600)
 def test_an_older_copy_of_the_log_is_refused_until_a_person_decides(site: Site) -> None:
     site.populate()
     site.start()
@@ -142,7 +140,6 @@ async def _delete(log: KafkaLog, topics: Sequence[Topic]) -> None:
         await admin.close()
 
 
-@pytest.mark.timeout(600)
 def test_a_missing_topic_is_named_with_a_remedy_that_works(site: Site) -> None:
     site.populate()
     site.start()
@@ -195,7 +192,6 @@ async def _plant(log: KafkaLog, topics: Sequence[Topic]) -> None:
                 await writer.write([Outgoing(topic, 0, key, value, headers) for value in values])
 
 
-@pytest.mark.timeout(600)
 def test_garbage_in_every_topic_costs_itself_only_and_a_newer_schema_stops_the_domain(site: Site) -> None:
     site.populate()
     site.start()

@@ -25,7 +25,6 @@ def sites(tmp_path: Path) -> Iterator[tuple[Site, Site]]:
         yield one, Site(tmp_path / "two", backend, one.port)
 
 
-@pytest.mark.timeout(600)
 def test_of_two_runs_on_a_port_one_answers_and_the_other_says_so_until_it_is_free(sites: tuple[Site, Site]) -> None:
     one, two = sites
     for site, name in ((one, "one"), (two, "two")):

@@ -6,8 +6,6 @@ import os
 import signal
 from typing import Any
 
-import pytest
-
 from streams.identity import sealer
 from streams.xds import snapshot
 from tests.e2e.site import GATEWAY, Site, offsets, route
@@ -46,7 +44,6 @@ def with_listener(site: Site, more: str) -> str:
     return text.replace("protocol: HTTP}]", f"protocol: HTTP}}{more}]", 1)
 
 
-@pytest.mark.timeout(300)
 def test_it_waits_for_a_stopped_envoy_and_for_nothing_else(site: Site) -> None:
     site.populate()
     site.start()
@@ -76,7 +73,6 @@ def test_it_waits_for_a_stopped_envoy_and_for_nothing_else(site: Site) -> None:
     site.ends()
 
 
-@pytest.mark.timeout(300)
 def test_what_leaves_the_bytes_equal_is_programmed_at_once(site: Site) -> None:
     """Even while Envoy does not answer: it runs what is wanted."""
     site.populate()
@@ -94,7 +90,6 @@ def test_what_leaves_the_bytes_equal_is_programmed_at_once(site: Site) -> None:
     site.ends()
 
 
-@pytest.mark.timeout(300)
 def test_gone_and_back_while_the_publisher_looks_away_is_programmed(site: Site) -> None:
     """What it sees afterwards is what it saw before; the proxy has taken it long ago."""
     site.populate()
@@ -121,7 +116,6 @@ def test_gone_and_back_while_the_publisher_looks_away_is_programmed(site: Site) 
     site.ends()
 
 
-@pytest.mark.timeout(300)
 def test_a_proxy_that_has_nothing_to_serve_runs_what_there_is(site: Site) -> None:
     """None of its Gateway's listeners is accepted, so nothing is ever published of it."""
     text = GATEWAY.format(name="gw", port=site.port)

@@ -112,7 +112,6 @@ def costs() -> tuple[Costs, Costs]:
     )
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", _EDITS)
 def test_an_edit_costs_the_same_at_any_size(kind: str, costs: tuple[Costs, Costs]) -> None:
     """Queries rerun, items read and bytes emitted are equal with 100 and with 20,000 routes."""

@@ -59,7 +59,6 @@ def _edits(kind: str) -> dict[str, Change]:
     return edits
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", _LISTENERS)
 def test_an_edit_of_any_kind_of_route_costs_the_same_at_any_size(kind: str) -> None:
     """Queries rerun, items read and bytes emitted."""
@@ -73,7 +72,6 @@ def test_an_edit_of_any_kind_of_route_costs_the_same_at_any_size(kind: str) -> N
     assert costs[0]["oldest gone"][2] or kind in {"GRPCRoute", "TLSRoute"}
 
 
-@pytest.mark.timeout(600)
 def test_rivals_cost_the_same_at_any_size() -> None:
     """A GRPCRoute among HTTPRoutes on one listener, with a hostname that an older one has."""
     costs = []
@@ -86,7 +84,6 @@ def test_rivals_cost_the_same_at_any_size() -> None:
     assert costs[0] == costs[1]
 
 
-@pytest.mark.timeout(600)
 def test_a_backend_tls_policy_costs_the_same_at_any_size() -> None:
     """It comes, changes and goes for one Service of many."""
 

@@ -38,7 +38,7 @@ from streams.sinks.local_envoy import envoy_binary
 from tests.envoy.breaking import changed
 
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_SECONDS = 60.0
+_SECONDS = 240.0
 
 
 async def verdict(message: Message) -> tuple[bool, str]:

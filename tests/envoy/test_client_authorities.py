@@ -19,7 +19,7 @@ from tests.support.proxy import Proxies, proxies
 _ADDRESS, _BACKEND, _PORT = "127.5.0.252", "127.5.0.3", 8443
 _SEALER = Sealer(bytes(KEY_BYTES))
 _ASK = Ask("example.com", sni="example.com", certificate=True)
-_SECONDS = 10
+_SECONDS = 240
 
 
 def listening() -> Put:

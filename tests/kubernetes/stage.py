@@ -21,7 +21,7 @@ _NUMBERS = itertools.count(1)
 
 
 class Stage(Protocol):
-    """A cluster and what may happen to it. `namespace` is one of the test's own; `seconds` is how long things take."""
+    """A cluster and what may happen to it. `namespace` is one of the test's own; `seconds` is how long things may take, if nothing hangs."""
 
     cluster: Cluster
     namespace: str
@@ -60,7 +60,7 @@ class MemoryStage:
         self.twin = MemoryCluster(served, now)
         self.cluster: Cluster = self.twin
         self.namespace = f"test-{next(_NUMBERS)}"
-        self.seconds = 10.0
+        self.seconds = 240.0
         self._tcp = served[TCP_ROUTE]
 
     async def put(self, object_: Mapping[str, Any], manager: str = "tests") -> None:
@@ -95,7 +95,7 @@ class RealStage:
     def __init__(self, server: ApiServerProcess, api: Api, relay: Relay, cluster: Cluster) -> None:
         self.cluster = cluster
         self.namespace = f"test-{next(_NUMBERS)}"
-        self.seconds = 60.0
+        self.seconds = 240.0
         self.api = api
         self._server = server
         self._relay = relay

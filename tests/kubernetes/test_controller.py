@@ -22,7 +22,7 @@ from tests.kubernetes.test_served import applied
 from tests.support.running import START_SECONDS, Running, free_port, pid_of, processes, tidy, until
 from tests.telemetry.asked import readiness
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka]
 _API = "/apis/gateway.networking.k8s.io/v1"
 _ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _CLASS = f"{_API}/gatewayclasses/penstock"
@@ -75,7 +75,7 @@ def answered(server: AuthorizingServer, address: str, shown: str, asked: str) ->
 
     async def ask() -> grpc.StatusCode:
         options = [("grpc.ssl_target_name_override", "xds.penstock"), ("grpc.enable_retries", 0)]
-        async with asyncio.timeout(30), grpc.aio.secure_channel(address, credentials, options) as channel:
+        async with asyncio.timeout(240), grpc.aio.secure_channel(address, credentials, options) as channel:
             call = channel.stream_stream(_ADS)()
             try:
                 await call.write(encode_request(request))

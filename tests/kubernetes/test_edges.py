@@ -17,7 +17,7 @@ from tests.kubernetes.plane import Plane
 from tests.kubernetes.stage import real_stage
 from tests.kubernetes.test_status import gateway, settled, shows
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kubernetes
 _LONG = ("x" * 49 + ".") * 5 + "end"
 """A name of 253 characters."""
 

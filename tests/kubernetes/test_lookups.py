@@ -12,7 +12,7 @@ from streams.ports import Outgoing
 from streams.sources.kubernetes.lookups import lookups
 from streams.topics import PROGRESS, Topic, key
 
-_SECONDS = 10.0
+_SECONDS = 240.0
 _A, _B, _C = (Ref("east", "", "Secret", "default", name) for name in "abc")
 
 

@@ -33,7 +33,7 @@ _REF = "east/gateway.networking.k8s.io/Gateway/default/gw"
 _EXTRA = "{{name: http, port: {port}, protocol: HTTP}}, {{name: extra, port: {extra}, protocol: HTTP}}"
 _KINDS = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
 _BY_LEASE = ("watch", "write-status", "deploy")
-_SECONDS = 150.0
+_SECONDS = 300.0
 """A Lease holds 15 s, a group's session 6 s; a machine may be busy."""
 
 

@@ -19,7 +19,7 @@ from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import ApiServerProcess
 from tests.support.running import START_SECONDS, tidy, until
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.envoy, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.kafka, pytest.mark.envoy]
 _STATIC = """
 apiVersion: gateway.kgateway.dev/v1alpha1
 kind: Backend

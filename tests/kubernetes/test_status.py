@@ -23,7 +23,7 @@ from tests.kubernetes.plane import CONTROLLER, Plane
 from tests.kubernetes.stage import real_stage
 from tests.support.certificate import pair
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kubernetes
 _MANY = int(os.environ.get("KUBERNETES_ROUTES", "200"))
 
 

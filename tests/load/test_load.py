@@ -70,7 +70,7 @@ def _stays(number: int) -> tuple[str, str, Answer]:
 
 
 def _connectable(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", "/", headers={"host": "stays-1.example"})
         return connection.getresponse().status == 200
@@ -111,7 +111,7 @@ def _cover_workers(load: Traffic, data: Path) -> None:
 
 def _get(address: str, path: str) -> str:
     host, _, port = address.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
     try:
         connection.request("GET", path)
         return connection.getresponse().read().decode()

@@ -41,7 +41,7 @@ def test_what_cannot_run_says_why_in_a_line(
     outside = {name: value for name, value in os.environ.items() if name != "KUBERNETES_SERVICE_HOST"}
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", "controller", *given, "--data", str(tmp_path / "data")],
-        capture_output=True, text=True, timeout=60, check=False, env={**outside, **env},
+        capture_output=True, text=True, timeout=300, check=False, env={**outside, **env},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert re.search(words, done.stderr), done.stderr
@@ -61,7 +61,7 @@ def test_a_deployer_gives_proxies_no_publisher_that_they_cannot_trust(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", "deploy", "--cluster", "east", "--kubeconfig", _FILE],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, **_ADDRESS, **env, "PENSTOCK_DATA": str(tmp_path / "data")},
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
@@ -78,7 +78,7 @@ def test_a_publisher_says_what_is_wrong_with_a_certificate(tmp_path: Path, certi
     certificate = certificate.replace("{tmp}", str(tmp_path))
     given = {"PENSTOCK_XDS_CERTIFICATE": certificate, "PENSTOCK_XDS_KEY": str(tmp_path / "key")}
     done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", "publish"], capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-m", "streams.cli", "publish"], capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "PENSTOCK_XDS_LISTEN": "127.0.0.1:1", "PENSTOCK_DATA": str(tmp_path / "data"), **given},
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

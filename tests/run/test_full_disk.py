@@ -68,12 +68,12 @@ async def test_an_envoy_that_cannot_be_remembered_does_not_run_beside_its_succes
         obstacle = deployer._file(ONE).with_name(".process.json.new")
         obstacle.mkdir(parents=True)
         await wants(log, 1, {ONE})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while deployer.running.get(ONE) is None or deployer.running[ONE].failures < 2:
                 await asyncio.sleep(0.02)
         assert _living(tmp_path) == []
         obstacle.rmdir()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while deployer.running[ONE].process is None:
                 await asyncio.sleep(0.02)
         assert _living(tmp_path) in ([], [deployer.running[ONE].process.pid])

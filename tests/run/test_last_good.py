@@ -19,7 +19,6 @@ from streams.sources.logged import Place, logged
 from streams.topics import Topic
 from tests.run.test_files import service
 
-pytestmark = pytest.mark.timeout(60)
 _TIME = "2026-11-24T10:00:00.000Z"
 
 

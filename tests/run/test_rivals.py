@@ -58,7 +58,7 @@ def directory(path: Path, name: str, port: int = 80) -> Path:
 
 async def ends(task: asyncio.Task[None]) -> str:
     with pytest.raises(Superseded) as error:
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 240)
     return str(error.value)
 
 

@@ -83,7 +83,7 @@ def backend_port() -> Iterator[int]:
 
 def ask(port: int) -> tuple[int, str]:
     """Status and x-route of an answer; (0, "") while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -95,7 +95,6 @@ def ask(port: int) -> tuple[int, str]:
     return answer.status, answer.getheader("x-route", "")
 
 
-@pytest.mark.timeout(300)
 def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path, backend_port: int) -> None:
     data, manifests, port = tmp_path / "data", tmp_path / "manifests", free_port()
     manifests.mkdir()
@@ -130,7 +129,6 @@ def test_it_serves_follows_edits_survives_kills_and_ends_cleanly(tmp_path: Path,
         assert "everything has ended" in run.text()
 
 
-@pytest.mark.timeout(180)
 def test_a_gateway_with_the_longest_name_is_served(tmp_path: Path, backend_port: int) -> None:
     data, manifests, port, longest = tmp_path / "data", tmp_path / "manifests", free_port(), "a" * 253
     manifests.mkdir()
@@ -147,13 +145,12 @@ def test_a_gateway_with_the_longest_name_is_served(tmp_path: Path, backend_port:
 def _a_second_run_is_refused(manifests: Path, data: Path) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "streams.cli", "run", str(manifests), "--data", str(data)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert second.returncode == 3
     assert re.search(r"is in use by process \d+: stop it, or name another --data", second.stderr)
 
 
-@pytest.mark.timeout(180)
 def test_a_relative_directory_is_the_same_from_elsewhere(tmp_path: Path) -> None:
     here, port = tmp_path / "x", free_port()
     (here / "manifests").mkdir(parents=True)
@@ -175,10 +172,9 @@ def test_a_relative_directory_is_the_same_from_elsewhere(tmp_path: Path) -> None
 
 def _said(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "streams.cli", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("words", ["starting Apache Kafka", "Kafka at"])
 def test_an_early_ctrl_c_leaves_nothing(tmp_path: Path, words: str) -> None:
     data, manifests = tmp_path / "data", tmp_path / "manifests"
@@ -190,7 +186,6 @@ def test_an_early_ctrl_c_leaves_nothing(tmp_path: Path, words: str) -> None:
         assert processes(data) == {}
 
 
-@pytest.mark.timeout(120)
 def test_a_broker_that_is_down_is_waited_for(tmp_path: Path) -> None:
     manifests, port = tmp_path / "manifests", free_port()
     manifests.mkdir()
@@ -221,14 +216,13 @@ def test_what_cannot_run_says_why_in_a_line(
     given = [one.replace("{tmp}", str(tmp_path)) for one in arguments]
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", "run", *given, "--data", str(tmp_path / "data")],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env},
+        capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **env},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert re.search(words, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.timeout(240)
 def test_a_busy_port_shows_costs_only_its_listener_and_is_taken_once_free(tmp_path: Path, backend_port: int) -> None:
     data, manifests, port, other = tmp_path / "data", tmp_path / "manifests", free_port(), free_port()
     manifests.mkdir()

@@ -31,7 +31,6 @@ def sleeping(data: Path, name: str) -> Iterator[Process]:
         subprocess.run(["kill", "-9", str(process.pid)], check=False)
 
 
-@pytest.mark.timeout(120)
 def test_what_cannot_be_ended_keeps_nothing_else_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broker = Broker(tmp_path / "broker")
     with ExitStack() as stack:

@@ -20,8 +20,6 @@ from streams.sources.manifests import read_directory, read_file
 from tests.run.test_files import has, refusals, service, until, watching
 from tests.run.test_manifests import ref
 
-pytestmark = pytest.mark.timeout(30)
-
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:

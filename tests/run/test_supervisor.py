@@ -17,7 +17,7 @@ import pytest
 
 from streams.supervisor import Role, Supervisor
 
-_SECONDS = 15.0
+_SECONDS = 240.0
 _STEADY = "import signal, sys, time\nprint('up', flush=True)\nsignal.pause()"
 _STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\nsignal.pause()\nsignal.pause()"
 

@@ -109,6 +109,6 @@ async def test_others_that_write_keep_no_transaction_hanging(log: KafkaLog) -> N
             await asyncio.sleep(0.1)
 
     task = asyncio.create_task(write())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         assert await mend(log, FOUND, "default", 0, patience=1.0) == {Topic.CHANGES}
     task.cancel()

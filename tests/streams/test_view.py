@@ -114,7 +114,7 @@ async def test_who_was_away_while_removals_were_forgotten_takes_the_table_anew(*
         await writer.write([row("a", None, 2), *([] if alone else [row("c", b"2", 2, 1)]), closed(2)])
         log.compact(Topic.XDS, 0)
         await writer.write([row("d", b"3", 3), closed(3)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(240):
         batch = await anext(batches)
     assert batch.snapshot
     assert batch.rows.keys() == ({"b", "d"} if alone else {"b", "c", "d"})
@@ -160,7 +160,7 @@ async def followed(log: MemoryLog, rest: Sequence[Sequence[Outgoing]], until: in
             if batch.progress >= until:
                 return
 
-    async with asyncio.timeout(10), log.writer("w") as writer, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(240), log.writer("w") as writer, asyncio.TaskGroup() as tasks:
         tasks.create_task(follow())
         for one in rest:
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 CLIENT = Path(__file__).parent / "client.pem"
 
 

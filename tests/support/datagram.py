@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.support.client import Answer, Ask
 
-_SECONDS = 1.0
+_SECONDS = 3.0
 
 
 class _Backend(asyncio.DatagramProtocol):
@@ -53,7 +53,7 @@ async def answering(places: dict[tuple[str, int], str]) -> AsyncIterator[None]:
 
 
 async def send(address: str, port: int, asked: Ask) -> Answer:
-    """One datagram; TimeoutError (an OSError) when nothing comes back within a second."""
+    """One datagram; TimeoutError (an OSError) when nothing comes back within three seconds."""
     loop = asyncio.get_running_loop()
     transport, client = await loop.create_datagram_endpoint(_Client, remote_addr=(address, port))
     try:

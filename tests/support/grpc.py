@@ -11,7 +11,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, 
 
 from tests.support.client import Answer, Ask
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 
 
 async def call(address: str, port: int, asked: Ask) -> Answer:

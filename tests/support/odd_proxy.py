@@ -15,7 +15,7 @@ from engine.envoy.wire import frame, varint
 from streams.xds.messages import parse_response
 
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-_SECONDS = 20.0
+_SECONDS = 240.0
 
 
 @dataclass

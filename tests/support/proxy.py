@@ -23,7 +23,7 @@ from streams.xds.stream import Publication, Report
 
 PRIVILEGED = 1024
 MOVED_BY = 20_000
-_SECONDS = 20.0
+_SECONDS = 120.0
 
 
 class NotReady(AssertionError):  # noqa: N818

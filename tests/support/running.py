@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-START_SECONDS = 90.0
-SECONDS = 30.0
+# For what hangs: a machine that is not ours may be several times slower.
+START_SECONDS = 300.0
+SECONDS = 120.0
 
 
 def free_port() -> int:
@@ -58,7 +59,7 @@ class Running:
         """Send a signal once it can be heard, and wait for the end."""
         self.process.send_signal(number)
         try:
-            return self.process.wait(40)
+            return self.process.wait(120)
         except subprocess.TimeoutExpired:
             pytest.fail(f"does not end:\n{self.text()}")
 
@@ -93,6 +94,6 @@ def pid_of(data: Path, words: str) -> int:
 def penstock(data: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", *arguments, "--data", str(data)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 
 def get(port: int, path: str) -> tuple[int, bytes]:
     """Status and body; (0, b"") while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -20,7 +20,7 @@ from tests.telemetry.asked import get, readiness
 from tests.telemetry.test_metrics import samples
 
 __all__ = ["site"]
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.kafka
 _ROLES = {"watch-local", "resolve", "project", "publish", "deploy"}
 
 

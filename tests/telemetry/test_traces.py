@@ -132,7 +132,6 @@ def test_a_change_without_a_trace_has_no_header_of_one() -> None:
 
 @pytest.mark.kafka
 @pytest.mark.envoy
-@pytest.mark.timeout(300)
 def test_a_change_can_be_followed_from_the_source_to_the_proxy(site: Site) -> None:
     with http_collector() as collector:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}", "OTEL_BSP_SCHEDULE_DELAY": "200"}

@@ -31,7 +31,7 @@ from tests.xds.slipping import slipped
 SEALER = Sealer(bytes(KEY_BYTES))
 GATEWAY = "local/gateway.networking.k8s.io/Gateway/default/gw"
 TIME = "2026-11-24T12:00:00.000Z"
-_SECONDS = 60.0
+_SECONDS = 240.0
 
 
 class Leaky(Engine):

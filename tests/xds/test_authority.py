@@ -25,7 +25,6 @@ from tests.support.certificate import pair as self_signed
 from tests.xds.test_server import cluster
 from tests.xds.test_session import GATEWAY
 
-pytestmark = pytest.mark.timeout(60)
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 KEY, OTHER_KEY = bytes(KEY_BYTES), bytes(KEY_BYTES - 1) + b"x"
 OURS, OTHERS = Authority(KEY), Authority(OTHER_KEY)
@@ -48,7 +47,7 @@ async def asked(
     credentials = grpc.ssl_channel_credentials(trusted, key, certificate)
     options = [("grpc.ssl_target_name_override", name), ("grpc.enable_retries", 0)]
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(240),
         serve(publication, "127.0.0.1:0", access) as port,
         grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel,
     ):
@@ -120,7 +119,7 @@ async def test_who_speaks_in_clear_gets_nothing() -> None:
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         call = channel.stream_stream(_METHOD)(metadata=(("authorization", "Bearer token"),))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(240):
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -172,7 +171,7 @@ async def test_a_publisher_with_a_certificate_of_its_operator(tmp_path: Path) ->
     assert await refusal(access, None, trusted, "xds.example.com") is grpc.StatusCode.UNAVAILABLE
     publication = Publication(Sealer(KEY), lambda _: None)
     publication.apply(cluster("c"), 1)
-    async with asyncio.timeout(20), serve(publication, "127.0.0.1:0", access) as port:
+    async with asyncio.timeout(240), serve(publication, "127.0.0.1:0", access) as port:
         renewed = written()
         credentials = grpc.ssl_channel_credentials(renewed, pair.key, pair.certificate)
         options = [("grpc.ssl_target_name_override", "xds.example.com")]

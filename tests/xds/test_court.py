@@ -208,7 +208,7 @@ async def test_an_envoy_that_hangs_is_ended_and_has_said_nothing(tmp_path: Path)
     bad = slipped(next(one for one in emitted() if one.key.kind is FragmentKind.CLUSTER), SEALER)
     path = odd_envoy(tmp_path, _IF_IT_IS_THE_CASE.format(f"echo $$ > {tmp_path}/pid; exec sleep 600"))
     with pytest.raises(Undecided, match="said nothing"):
-        await Court(path, SEALER, seconds=2.0).refuses(bad)
+        await Court(path, SEALER, seconds=5.0).refuses(bad)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

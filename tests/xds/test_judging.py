@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from structlog.testing import capture_logs
 
 from engine.events import Lift, Quarantine
@@ -21,8 +20,6 @@ from tests.support.odd_proxy import OddProxy, odd_proxy, reject
 from tests.support.story import backend
 from tests.xds.plane import GATEWAY, Plane, until
 from tests.xds.test_quarantine import populate
-
-pytestmark = pytest.mark.timeout(120)
 
 
 async def resolved(plane: Plane) -> None:

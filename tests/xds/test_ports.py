@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from engine.engine import Engine, EngineSettings
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.topics import Topic
@@ -22,8 +20,6 @@ from tests.support.manifests import change_set, gateway, route
 from tests.support.running import free_port
 from tests.support.story import certificate
 from tests.xds.plane import GATEWAY, SEALER, Plane, until
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def told_by(name: str, port: int) -> tuple[Any, Any]:

@@ -18,8 +18,6 @@ from tests.support.running import free_port
 from tests.support.story import backend, certificate
 from tests.xds.plane import GATEWAY, Plane, until
 
-pytestmark = pytest.mark.timeout(240)
-
 _SECOND: dict[FragmentKind, Put] = {
     FragmentKind.ROUTE: route("r", path="/second", generation=2),
     FragmentKind.CLUSTER: backend("127.0.0.9", 2),

@@ -22,7 +22,6 @@ from streams.xds.stream import Publication, Report
 from tests.streams.toy import until
 from tests.xds.test_session import GATEWAY
 
-pytestmark = pytest.mark.timeout(60)
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
 
@@ -67,7 +66,7 @@ async def test_a_defect_of_a_session_ends_its_stream(monkeypatch: pytest.MonkeyP
             monkeypatch.setattr(Session, method, defect)
             await call.write(encode_request(Request(CLUSTER, nonce=response.nonce)))
             publication.apply(cluster("d"), 2)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(240):
                 assert await call.code() is grpc.StatusCode.INTERNAL
             await until(lambda: is_reported(reports, "disconnected"))
     assert [(one["proxy"], one["reason"]) for one in logs if one["log_level"] == "error"] == [
@@ -83,7 +82,7 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
         publication.apply(cluster(f"big{number}", 4 << 20), 1)
     with capture_logs() as logs:
         async with connected(publication) as call:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(240):
                 await until(lambda: is_reported(reports, "disconnected"))
                 # It finds so as soon as it looks.
                 with pytest.raises(grpc.aio.AioRpcError) as ended:
@@ -99,6 +98,6 @@ async def test_what_is_no_request_ends_the_stream_with_the_reason() -> None:
     async with connected(published([])) as call:
         await call.read()
         await call.write(b"\xff\xff")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(240):
             assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert "not a DeltaDiscoveryRequest" in await call.details()

@@ -41,7 +41,7 @@ async def begun(path: Path, count: int) -> SnapshotFile:
 
 async def until(question: Callable[[], bool]) -> None:
     """Poll; fails after a while."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while not question():
             await asyncio.sleep(0.01)
 

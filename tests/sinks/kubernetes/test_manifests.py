@@ -114,7 +114,7 @@ def test_envoy_starts_with_it(name: str, tmp_path: Path) -> None:
     given = next(one for one in pods["containers"] if one["name"] == "kgateway-proxy")["args"]
     arguments = [one.replace("/etc/envoy", str(tmp_path)) for one in given]
     command = [str(envoy_binary(None)), "--mode", "validate", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -19,7 +19,7 @@ from tests.kubernetes.bed.server import ApiServerProcess
 from tests.kubernetes.conftest import api_server  # noqa: F401  a fixture
 
 _CONFIG, _SERVICE = WATCHED[0], WATCHED[2]
-_SECONDS = 20.0
+_SECONDS = 240.0
 
 
 @pytest.fixture(params=["memory", pytest.param("server", marks=pytest.mark.kubernetes)])
