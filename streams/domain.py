@@ -50,6 +50,7 @@ _SECONDS = 120.0
 """For one transaction: an update is never split, and a whole domain's holds 10 records a route. One that a killed owner
 left open ends at once when the next one comes, for it writes under the same id."""
 
+_LOOK_SECONDS = 0.005
 _RECONCILED = (Topic.XDS, Topic.GRAPH, Topic.STATUS, Topic.INFRA)
 """Output topics whose rows are a function of the fold state, which penstock.state holds; in the order of an Update."""
 
@@ -298,9 +299,12 @@ class Domain:
             "penstock",
             (EngineChanged(options.version),),
         )
-        await held.writer.write(encode_change_set(change_set, options.partition))
-        async for records in self.missing():
-            await self.apply(records)
+        noted = (await held.writer.write(encode_change_set(change_set, options.partition)))[-1]
+        while held.following <= noted:
+            # It is read once its marker stands, a moment after the commit is answered.
+            await asyncio.sleep(_LOOK_SECONDS)
+            async for records in self.missing():
+                await self.apply(records)
 
     async def _table(self, topic: Topic, offset: int) -> Table:
         table = await read_table(self._log, topic, self._options.partition)

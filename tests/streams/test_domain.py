@@ -25,6 +25,7 @@ from streams.view import read_table
 from tests.streams.toy import (
     TIME,
     DefectError,
+    Late,
     ToyEngine,
     append,
     change_set,
@@ -254,8 +255,9 @@ async def test_a_forged_row_is_replaced() -> None:
     assert await things(log) == wanted({"a": 1, "b": 1})
 
 
-async def test_another_engine_version_has_an_offset_of_its_own() -> None:
-    log = MemoryLog()
+@pytest.mark.parametrize("kind", [MemoryLog, Late])
+async def test_another_engine_version_has_an_offset_of_its_own(kind: type[MemoryLog]) -> None:
+    log = kind()
     await append(log, change_set(put("a", 1)))
     await resolved(log, "v1")
     changes = len(await records(log, Topic.CHANGES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine.ref import Ref, parse_ref
 from engine.update import Delta, Fragment, FragmentKey, FragmentKind, Update, parse_fragment_key
 from streams.codec import dumps, encode_change_set
 from streams.kafka import KafkaLog
+from streams.memory import MemoryLog
 from streams.ports import Log, Outgoing, Record, Unavailable
 from streams.topics import Topic
 from streams.view import read_table
@@ -40,6 +41,25 @@ def fragment(ref: Ref, value: Any, flavour: str = "") -> Fragment:
     payload = dumps({"name": ref.name, "value": value, "flavour": flavour})
     version = hashlib.blake2b(payload, digest_size=16).hexdigest()
     return Fragment(FragmentKey(GATEWAY, FragmentKind.CLUSTER, ref.name), payload, version, provenance=((ref, 1),))
+
+
+class Late(MemoryLog):
+    """As the real one: a commit is answered before its marker stands. What the resolver appends is not read at once."""
+
+    unmarked: int | None = None
+
+    async def _commit(self, transactional_id: str, epoch: int, records: Sequence[Outgoing]) -> list[int]:
+        offsets = await super()._commit(transactional_id, epoch, records)
+        if transactional_id.startswith("resolver-") and records[0].topic is Topic.CHANGES:
+            self.unmarked = offsets[0]
+        return offsets
+
+    async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        unmarked = None
+        if topic is Topic.CHANGES:
+            unmarked, self.unmarked = self.unmarked, None
+        async for batch in super().read(topic, partition, start):
+            yield [one for one in batch if unmarked is None or one.offset < unmarked]
 
 
 class DefectError(RuntimeError):
