@@ -112,3 +112,5 @@ async def test_others_that_write_keep_no_transaction_hanging(log: KafkaLog) -> N
     async with asyncio.timeout(240):
         assert await mend(log, FOUND, "default", 0, patience=1.0) == {Topic.CHANGES}
     task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
