@@ -17,7 +17,7 @@ from tests.kubernetes.plane import CONTROLLER
 from tests.kubernetes.stage import RealStage, real_stage
 from tests.support.roles import working
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kubernetes
 
 
 @pytest.fixture

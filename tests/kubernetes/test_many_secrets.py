@@ -15,7 +15,7 @@ from tests.kubernetes.objects import config_map, secret
 from tests.kubernetes.stage import Stage, real_stage
 from tests.kubernetes.test_watch import OPTIONS, has, objects, until, watching
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kubernetes
 _MANY = 300
 
 
