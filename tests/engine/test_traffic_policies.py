@@ -1,0 +1,115 @@
+"""TrafficPolicies in the engine: what an edit costs, what a refused one closes, what a rejected one falls back to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.engine import Engine
+from engine.events import Change, Put
+from engine.seal import KEY_BYTES, Sealer
+from engine.update import FragmentKind
+from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
+from tests.support.story import Story
+
+_SEALER = Sealer(bytes(KEY_BYTES))
+_SIZES = (100, 2_000)
+_USERS = {"users": ["ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="]}
+
+
+def _policy(name: str, target: tuple[str, str], generation: int = 1, **spec: Any) -> Put:
+    kind, _, section = target[1].partition("#")
+    named = {"group": API, "kind": target[0], "name": kind, **({"sectionName": section} if section else {})}
+    body = {"spec": {"targetRefs": [named], **spec}}
+    return put("gateway.kgateway.dev", "v1alpha1", "TrafficPolicy", name, body, generation)
+
+
+def _sets(value: str) -> dict[str, Any]:
+    return {"headerModifiers": {"request": {"set": [{"name": "x-at", "value": value}]}}}
+
+
+_GATEWAY, _LISTENER, _ROUTE = ("Gateway", "gw"), ("Gateway", "gw#http"), ("HTTPRoute", "r5")
+_THERE = (
+    *(_policy(f"g{at}", _GATEWAY, **_sets(str(at))) for at in range(4)),
+    *(_policy(f"l{at}", _LISTENER, **_sets(str(at))) for at in range(3)),
+    *(_policy(f"r{at}", _ROUTE, **_sets(str(at))) for at in range(3)),
+)
+"""Ten, at every level."""
+_EDITS: dict[str, Change] = {
+    "at the Gateway": _policy("g0", _GATEWAY, 2, **_sets("edited")),
+    "at the listener": _policy("l0", _LISTENER, 2, **_sets("edited")),
+    "at the route": _policy("r0", _ROUTE, 2, **_sets("edited")),
+    "new at the route": _policy("new", ("HTTPRoute", "r6"), **_sets("new")),
+    "gone at the Gateway": delete(_policy("g0", _GATEWAY)),
+    "a route": route("r5", "s5", "/edited", 2, hostnames=["*.example.com"]),
+}
+
+
+def _engine(routes: int) -> Engine:
+    engine = Engine(_SEALER)
+    changes: list[Change] = [gateway(), *_THERE]
+    for at in range(routes):
+        changes += [service(f"s{at}"), endpoints(f"s{at}"), route(f"r{at}", f"s{at}", f"/{at}", hostnames=["*.example.com"])]
+    assert not engine.apply(change_set(*changes), 0).warnings
+    return engine
+
+
+def _work(engine: Engine, edit: Change, offset: int) -> tuple[int, int]:
+    work = engine.graph.work
+    reruns = work.reruns
+    update = engine.apply(change_set(edit, number=offset), offset)
+    assert not update.warnings
+    assert update.fragments.set or update.fragments.removed
+    return work.reruns - reruns, sum(len(one.payload) for one in update.fragments.set.values())
+
+
+@pytest.fixture(scope="module")
+def costs() -> list[dict[str, tuple[int, int]]]:
+    """What each edit costs with few and with many routes below ten policies."""
+    engines = [_engine(size) for size in _SIZES]
+    return [{name: _work(engine, edit, at) for at, (name, edit) in enumerate(_EDITS.items(), 1)} for engine in engines]
+
+
+@pytest.mark.parametrize("edit", _EDITS)
+def test_an_edit_costs_the_same_at_any_size(edit: str, costs: list[dict[str, tuple[int, int]]]) -> None:
+    few, many = costs
+    assert few[edit] == many[edit]
+
+
+def _closed(story: Story, kind: FragmentKind) -> bool:
+    fragment = story.one(kind)
+    return fragment is not None and b"penstock.dev/closed" in fragment.payload
+
+
+def test_one_that_guards_and_was_never_taken_closes() -> None:
+    """From an API server whose CRD lets more in than we take: what it says cannot be known, so nobody comes in."""
+    story = Story()
+    story.tell(_policy("p", _GATEWAY, basicAuth={"users": 5}))
+    assert _closed(story, FragmentKind.ROUTE_CONFIG)
+    story.tell(_policy("p", _GATEWAY, 2, basicAuth=_USERS))
+    assert not _closed(story, FragmentKind.ROUTE_CONFIG)
+
+
+def test_one_that_guards_nothing_and_was_never_taken_is_left_out() -> None:
+    story = Story()
+    good = story.versions()
+    story.tell(_policy("p", _GATEWAY, buffer={"maxRequestSize": "nonsense"}))
+    assert story.versions() == good
+
+
+def test_the_last_good_revision_of_one_that_is_refused_later_guards_on() -> None:
+    story = Story()
+    story.tell(_policy("p", _GATEWAY, basicAuth=_USERS))
+    good = story.versions()
+    story.tell(_policy("p", _GATEWAY, 2, basicAuth={"users": 5}))
+    assert story.versions() == good
+    assert not _closed(story, FragmentKind.ROUTE_CONFIG)
+
+
+def test_a_listener_does_not_change_with_policies() -> None:
+    """Its connections would drain, and those that last would go on without the policy."""
+    story = Story()
+    before = story.one(FragmentKind.LISTENER, "8080")
+    story.tell(_policy("p", _GATEWAY, basicAuth=_USERS, buffer={"maxRequestSize": "1Ki"}, timeouts={"request": "1s"}))
+    assert story.one(FragmentKind.LISTENER, "8080") == before
