@@ -33,7 +33,6 @@ OTHERS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {
 """Kinds of other groups that kgateway reads and penstock does not: group and kind -> what says the same."""
 
 ANNOTATIONS: Final[Mapping[str, str]] = {
-    "delegation.kgateway.dev/inherit-parent-matcher": "routes are not delegated to: name the Gateway in parentRefs",
     "kgateway.dev/disable-istio-auto-mtls": "nothing of Istio's is done: remove it",
     "kgateway.dev/http-redirect-status-code": "write requestRedirect.statusCode, which takes 303, 307 and 308, too",
     "kgateway.dev/route-weight": "the Gateway API's precedence holds",
