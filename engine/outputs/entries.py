@@ -22,7 +22,7 @@ from engine.resolve.attachment import Placement, Served
 from engine.resolve.certificate import SEALER
 from engine.resolve.delegation import Pair
 from engine.resolve.policy import Aim, Block
-from engine.resolve.precedence import order
+from engine.resolve.precedence import order, weighed
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule, Way
 from engine.seal import Sealer
@@ -91,7 +91,7 @@ def _entries(origin: Origin, spot: _Spot, pair: Pair) -> list[Entry]:
     key, resolved = origin.key, origin.resolved
     name = f"{spot.host}-{route_name(key.route, pair.rule, pair.position, pair.does.name)}"
     created = _LAST if pair.is_last else resolved.created
-    rank = order(pair.match, created, key.route, pair.rule, pair.position)
+    rank = weighed(order(pair.match, created, key.route, pair.rule, pair.position), resolved.weight)
     whole = RouteEntry(key.route, resolved.generation, pair.rule, pair.position, pair.match, pair.does, rank, name)
     suffix = _via(origin.way, pair)
     return [_entry(key, entry, spot, suffix) for entry in variants(whole, spot.place)]

@@ -8,6 +8,7 @@ from typing import Final
 from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
 from engine.ref import Ref
+from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
 from engine.resolve.backend_ref import referenced
 from engine.resolve.filters import FilterSet, filter_set
@@ -67,7 +68,9 @@ class ResolvedRoute:
     fallen_back: Problem | None = None
     """Set while an earlier revision is served, because a proxy rejected the present one."""
     left_out: tuple[Problem, ...] = ()
-    """Of matches that are not served, since Envoy would take no such route."""
+    """Of matches that are not served, since Envoy would take no such route, and of annotations that say nothing."""
+    weight: int | None = None
+    """Goes before all other precedence, the higher first; None where weights do not count."""
 
     @property
     def verdict(self) -> Verdict:
@@ -90,6 +93,7 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
     requests = requests_of(key.route)
     whole = graph.get(blocks, Aim(key.gateway, "TrafficPolicy", key.route))
     rules = []
+    notes = annotated(graph, object_)
     for item in items(spec_of(object_).get("rules")) or [{}]:
         matches = requests.matches(item)
         if quarantined:
@@ -98,7 +102,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
             rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
         mine = over(whole, _of_section(graph, key, str(item.get("name") or "")))
-        rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved), mine))
+        does = redirected(_rule(graph, key, item, matches, unresolved), notes.code)
+        rules.append(ResolvedRule(matches, does, mine))
     replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
     metadata = metadata_of(object_)
     return ResolvedRoute(
@@ -108,6 +113,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         created(object_),
         int(metadata.get("generation") or 0),
         fall_back(graph, key.gateway, key.route) if held and not quarantined else None,
+        notes.problems,
+        notes.weight,
     )
 
 
