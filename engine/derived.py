@@ -18,13 +18,16 @@ from engine.outputs.channels import (
     CHAIN,
     CONFIG,
     DEADLINE,
+    DELEGATED,
     EXPIRY,
     HOST,
     INFRA,
+    LEG,
     LOOKUP,
     SECRET,
     STANDING,
 )
+from engine.outputs.delegation import delegatee_outputs, leg_outputs
 from engine.outputs.gateway import (
     authority_outputs,
     config_outputs,
@@ -69,6 +72,8 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     SECRET: (secret_outputs,),
     AUTHORITIES: (authority_outputs,),
     EXPIRY: (expiry_outputs,),
+    DELEGATED: (delegatee_outputs,),
+    LEG: (leg_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

@@ -34,18 +34,19 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, ON_REQUEST, STATUS
+from engine.quarantine import held, holds, suspected
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
 from engine.resolve.indexes import INDEXES
-from engine.resolve.manifest import absent_fact, asked_fact, held_fact, withheld_fact
+from engine.resolve.manifest import absent_fact, asked_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "32"
+VERSION = "33"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -288,23 +289,27 @@ class Engine:
             "address": change.address,
             "offset": self.offset,
         }
-        self._fold.set(f"{QUARANTINE}{change.fragment}", row)
+        key = f"{QUARANTINE}{change.fragment}"
+        self._fold.set(key, suspected(row, self._fold.rows.get(key), self._changed_at))
         self._hold()
 
     def _hold(self) -> None:
         """Let queries see what is held back; of several quarantines of one object the first by key is told."""
-        held: dict[str, str] = {}
+        found: dict[str, str] = {}
         for _, row in self._fold.under(QUARANTINE):
             words = row["error"] or "rejected"
-            for fact in _holds(row):
-                held.setdefault(fact, words)
-        for fact in sorted(held.keys() | self._held.keys()):
-            if held.get(fact) != self._held.get(fact):
-                self.graph.state_fact(fact, held.get(fact))
-        self._held = held
+            for fact in holds(row):
+                found.setdefault(fact, words)
+        for fact in sorted(found.keys() | self._held.keys()):
+            if found.get(fact) != self._held.get(fact):
+                self.graph.state_fact(fact, found.get(fact))
+        self._held = found
+
+    def _changed_at(self, ref: str) -> int:
+        return int(self._fold.rows.get(f"{RESOURCE}{ref}", {}).get("offset", -1))
 
     def _is_held(self, ref: Ref) -> bool:
-        return any(text == str(ref) for _, row in self._fold.under(QUARANTINE) for text, _ in row["objects"])
+        return any(str(ref) in held(row) for _, row in self._fold.under(QUARANTINE))
 
     def _lift_all(self, ref: Ref, *, gone: bool = False) -> None:
         """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
@@ -361,16 +366,6 @@ class Engine:
 
     def _wake_at(self) -> str | None:
         return self._derived.deadlines.next(self._tick())
-
-
-def _holds(row: dict[str, Any]) -> list[str]:
-    """The facts that a quarantine makes true."""
-    gateway, facts = parse_ref(row["gateway"]), []
-    if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
-        facts.append(withheld_fact(row["fragment"]))
-        if len(row["objects"]) > 1:
-            return facts  # Routes that share a hostname pay with that hostname only.
-    return facts + [held_fact(gateway, parse_ref(text)) for text, _ in row["objects"]]
 
 
 def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:

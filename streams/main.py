@@ -113,6 +113,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         _classes(settings),
         global_policy_namespace=settings.global_policy_namespace,
         reference_grant_mode=settings.reference_grant_mode,
+        weighted_route_precedence=settings.weighted_route_precedence,
     )
     if settings.proxies == "local":
         return given

@@ -47,6 +47,7 @@ ALLOWED: Final = {
     "xds_listen": _ENDPOINT,
     "xds_address": _ENDPOINT,
     "xds_plaintext": "true or false",
+    "weighted_route_precedence": "true or false",
     "health_listen": f"{_ENDPOINT}, or unix:PATH",
 }
 """What each setting may be, in words; one that is not here may be anything."""
@@ -158,6 +159,9 @@ class Settings(BaseSettings):
     xds_ca: Path | None = Field(None, description="CA certificates that proxies in Kubernetes trust for it.")
     xds_plaintext: bool = Field(
         default=False, description="Serve config over the network without TLS: keys of certificates can be read there."
+    )
+    weighted_route_precedence: bool = Field(
+        default=False, description="Let kgateway.dev/route-weight of a route go before all other precedence."
     )
 
     @property

@@ -166,6 +166,9 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place, effect: Effect
 
 def _match(match: Match, up_to: int) -> RouteMatch:
     headers = [_header(one) for one in match.headers]
+    if match.within:
+        # A regular expression may have alternatives, which begin elsewhere than its text does.
+        headers.append(_header(StringMatch(":path", f"{re.escape(match.within)}([/?].*)?", regex=True)))
     if match.method:
         headers.append(_header(StringMatch(":method", match.method)))
     return construct(

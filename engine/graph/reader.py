@@ -70,7 +70,7 @@ class Outputs:
     """The answer of an output query: what it shows to the world and which counted keys it holds up.
 
     `items` are (channel, key, value); a key of a channel belongs to one output query only. `counts` are
-    (index, key), each at most once an output query. `claims` are (index, key, rank), each index and key at most once;
+    (index, key), each at most once an output query. `claims` are (index, key, rank), each at most once;
     ranks sort, and no two outputs claim one key with the same.
     """
 

@@ -33,12 +33,17 @@ OTHERS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {
 """Kinds of other groups that kgateway reads and penstock does not: group and kind -> what says the same."""
 
 ANNOTATIONS: Final[Mapping[str, str]] = {
-    "delegation.kgateway.dev/inherit-parent-matcher": "routes are not delegated to: name the Gateway in parentRefs",
     "kgateway.dev/disable-istio-auto-mtls": "nothing of Istio's is done: remove it",
-    "kgateway.dev/http-redirect-status-code": "write requestRedirect.statusCode, which takes 303, 307 and 308, too",
-    "kgateway.dev/route-weight": "the Gateway API's precedence holds",
 }
 """Annotations of kgateway's that change nothing here, and what to do."""
+
+ANNOTATIONS_SERVED: Final[Mapping[str, str]] = {
+    "delegation.kgateway.dev/inherit-parent-matcher": "of an HTTPRoute that others delegate to",
+    "kgateway.dev/http-redirect-status-code": "of a route: the code of all its redirects",
+    "kgateway.dev/inherited-policy-priority": "of a Gateway, and of an HTTPRoute that delegates",
+    "kgateway.dev/route-weight": "of a route, where PENSTOCK_WEIGHTED_ROUTE_PRECEDENCE is true",
+}
+"""Annotations of kgateway's that count, and where."""
 
 _LONGEST: Final = 64
 _ATTACHING: Final = ("targetRefs", "targetSelectors")

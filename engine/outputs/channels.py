@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.ref import Ref
-from engine.resolve.values import BackendKey
+from engine.resolve.values import BackendKey, Selection, Way
 
 FRAGMENT = "fragment"
 NODE = "node"
@@ -37,6 +37,18 @@ ATTACHED = "attached"
 """Counts routes by (Gateway, listener name)."""
 SETS = "sets"
 """Counts accepted ListenerSets by Gateway."""
+WAYS = "ways"
+"""Claims of ways, by depth, that name a route (Served)."""
+OPEN = "open"
+"""Claims of ways, by depth, that select several routes (Selection)."""
+DELEGATED = "delegated"
+"""Counts what delegates to a route (Served)."""
+LEG = "leg"
+"""Counts what leads to a route (Leg): the route itself, as long as it takes what comes that way."""
+TAKEN = "taken"
+"""Claims of routes that take what comes a way, by what selected them (Taken)."""
+REACHED = "reached"
+"""Claims of ways by the route that they lead to: what each gives it, and what stands against that (Arrival)."""
 POLICY = "policy"
 """Claims by policies: of clusters in use by the BackendTLSPolicies that name them, (Gateway, backend, port, over); of
 Stoods by TrafficPolicies."""
@@ -92,3 +104,28 @@ class Wanted(NamedTuple):
 
     gateway: Ref
     secret: Ref
+
+
+class Leg(NamedTuple):
+    """A route to which requests come on a way."""
+
+    way: Way
+    child: Ref
+
+
+class Taken(NamedTuple):
+    """A backendRef that delegates, on a way."""
+
+    way: Way
+    selection: Selection
+
+
+class Arrival(NamedTuple):
+    """What a way gives a route: which of its matches, (rule, match) each, and problems as (reason, message)."""
+
+    parent: Ref
+    way: Way
+    refused: tuple[tuple[str, str], ...] = ()
+    unresolved: tuple[tuple[str, str], ...] = ()
+    partly: tuple[tuple[str, str], ...] = ()
+    matches: tuple[tuple[int, int], ...] = ()

@@ -56,7 +56,7 @@ def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:
     lost = [one for one in entries if one.broken is not None]
     if not lost:
         return resolved
-    rules, problems_of, left_out = list(resolved.rules), list(resolved.replaced), []
+    rules, problems_of, left_out = list(resolved.rules), list(resolved.replaced), list(resolved.left_out)
     for number, item in enumerate(resolved.rules):
         mine = {one.match: one for one in lost if one.rule == number}
         problems = [one.broken for one in mine.values() if one.broken is not None]

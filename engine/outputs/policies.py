@@ -185,15 +185,38 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
 
 def _guarded(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
     """Without those that switch off what guards above: a tenant must not open what the platform closed."""
-    off = {
-        one.field
-        for one in mine
-        if one.field in _GUARDING and not one.refused and is_off(block(graph, key.gateway, one))
-    }
+    off = _off(graph, key.gateway, mine)
     if not off:
         return mine
     theirs = {one.field for one in graph.get(guarding, key)}
     return tuple(one for one in mine if one.field not in off & theirs)
+
+
+def _off(graph: Reader, gateway: Ref, mine: tuple[Block, ...]) -> set[str]:
+    """Fields that guard, and that are switched off."""
+    return {
+        one.field for one in mine if one.field in _GUARDING and not one.refused and is_off(block(graph, gateway, one))
+    }
+
+
+def with_those_above(
+    graph: Reader, gateway: Ref, above: Iterable[tuple[tuple[Block, ...], bool]], mine: tuple[Block, ...]
+) -> tuple[Block, ...]:
+    """The blocks of a rule with those of the rules that delegate to it, the first of all first.
+
+    With True what stands above a rule goes before what is below it. Otherwise a rule's own go before, but that none
+    switches off what guards above it.
+    """
+    found: tuple[Block, ...] = ()
+    prefers = False
+    for blocks_there, its in (*above, (mine, False)):
+        if prefers:
+            found = over(blocks_there, found)
+        else:
+            closed_above = {one.field for one in found} & _off(graph, gateway, blocks_there)
+            found = over(found, tuple(one for one in blocks_there if one.field not in closed_above))
+        prefers = its
+    return found
 
 
 # -- who they are -----------------------------------------------------------------------------------------------------

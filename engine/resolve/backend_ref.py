@@ -18,7 +18,7 @@ def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> 
         remedy = "use a Service or a Backend"
         if group == GATEWAY_API:
             # kgateway's delegation.
-            remedy = "nothing is delegated: let it name the Gateway in parentRefs of its own"
+            remedy = "only rules of an HTTPRoute delegate, and only to HTTPRoutes"
         return Problem("InvalidKind", f"backendRefs cannot name {kind} of {group or 'v1'}: {remedy}")
     target = Ref(route.cluster, group, kind, namespace, name)
     problem = reference_problem(graph, route.kind, route, target)

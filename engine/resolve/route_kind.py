@@ -14,12 +14,13 @@ class Requests:
     """How a kind whose routes take requests one by one matches them.
 
     `matches` reads those of a rule. `failure` is the HTTP status of what no backend can be asked for. With `http2` a
-    backend that does not say otherwise is spoken to by HTTP/2.
+    backend that does not say otherwise is spoken to by HTTP/2. `delegates`: its rules may delegate to others.
     """
 
     matches: Callable[[Json], tuple[Match, ...]]
     failure: int
     http2: bool = False
+    delegates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

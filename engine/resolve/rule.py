@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
 from engine.ref import Ref
+from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
 from engine.resolve.backend_ref import referenced
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
-from engine.resolve.manifest import created, held_fact, items, mapping, metadata_of, served_object, spec_of
+from engine.resolve.manifest import (
+    GATEWAY_API,
+    created,
+    held_fact,
+    items,
+    mapping,
+    metadata_of,
+    served_object,
+    spec_of,
+)
 from engine.resolve.matching import has_regex
 from engine.resolve.policy import Aim, Block, blocks, over
 from engine.resolve.route_kinds import requests_of
 from engine.resolve.values import (
     BackendKey,
     Destination,
+    Group,
     Match,
     Mirror,
     Over,
+    PathType,
     Problem,
     Protocol,
     Retry,
     Rule,
+    Selection,
     Session,
     Timeouts,
     Verdict,
 )
+
+_LABELLED: Final = ("delegation.kgateway.dev", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,9 @@ class ResolvedRoute:
     fallen_back: Problem | None = None
     """Set while an earlier revision is served, because a proxy rejected the present one."""
     left_out: tuple[Problem, ...] = ()
-    """Of matches that are not served, since Envoy would take no such route."""
+    """Of matches that are not served, since Envoy would take no such route, and of annotations that say nothing."""
+    weight: int | None = None
+    """Goes before all other precedence, the higher first; None where weights do not count."""
 
     @property
     def verdict(self) -> Verdict:
@@ -75,6 +93,7 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
     requests = requests_of(key.route)
     whole = graph.get(blocks, Aim(key.gateway, "TrafficPolicy", key.route))
     rules = []
+    notes = annotated(graph, object_)
     for item in items(spec_of(object_).get("rules")) or [{}]:
         matches = requests.matches(item)
         if quarantined:
@@ -83,7 +102,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
             rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
         mine = over(whole, _of_section(graph, key, str(item.get("name") or "")))
-        rules.append(ResolvedRule(matches, _rule(graph, key, item, matches, unresolved), mine))
+        does = redirected(_rule(graph, key, item, matches, unresolved), notes.code)
+        rules.append(ResolvedRule(matches, does, mine))
     replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
     metadata = metadata_of(object_)
     return ResolvedRoute(
@@ -93,6 +113,8 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         created(object_),
         int(metadata.get("generation") or 0),
         fall_back(graph, key.gateway, key.route) if held and not quarantined else None,
+        notes.problems,
+        notes.weight,
     )
 
 
@@ -105,6 +127,11 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
     if filters.problem is not None:
         return _replaced(key, filters.problem)
     refs = items(item.get("backendRefs"))
+    delegates: tuple[Selection, ...] = ()
+    if requests_of(key.route).delegates:
+        refs, delegates, problem = _delegated(key.route, refs, matches)
+        if problem is not None:
+            return _replaced(key, problem)
     destinations = tuple(_destination(graph, key, one, matches, unresolved) for one in refs)
     for one in destinations:
         if one.problem is not None and one.problem.reason == "UnsupportedValue":
@@ -122,7 +149,36 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
         retry=_retry(item.get("retry")),
         session=_session(item.get("sessionPersistence"), key.route),
         failure=requests_of(key.route).failure,
+        delegates=delegates,
     )
+
+
+def _delegated(
+    route: Ref, refs: list[Json], matches: tuple[Match, ...]
+) -> tuple[list[Json], tuple[Selection, ...], Problem | None]:
+    """The references to backends, the selections of those to routes, and what stands against the latter."""
+    found = [(one, selection(route, one)) for one in refs]
+    delegates = tuple(dict.fromkeys(made for _, made in found if made is not None))
+    problem = None
+    if delegates and any(match.path_type is not PathType.PREFIX for match in matches):
+        problem = Problem("UnsupportedValue", "a rule that delegates has to match a PathPrefix: use that type")
+    if any(one.get("filters") for one, made in found if made is not None):
+        text = "a backendRef that delegates cannot have filters: move them to the rule, or into those routes"
+        problem = Problem("UnsupportedValue", text)
+    return [one for one, made in found if made is None], delegates, problem
+
+
+def selection(route: Ref, item: Json) -> Selection | None:
+    """What a backendRef delegates to; None when it names a backend."""
+    kind, name = (item.get("group"), item.get("kind")), str(item.get("name", ""))
+    namespace = str(item.get("namespace") or route.namespace)
+    if kind == _LABELLED:
+        return Selection(Group.LABEL, route.cluster, "" if namespace == "all" else namespace, name)
+    if kind != (GATEWAY_API, "HTTPRoute"):
+        return None
+    if name == "*":
+        return Selection(Group.NAMESPACE, route.cluster, namespace)
+    return Selection(Group.NAME, route.cluster, namespace, name)
 
 
 def _replaced(key: Served, problem: Problem) -> Rule:

@@ -17,6 +17,7 @@ class EngineSettings:
     proxies is (Kubernetes), not on `bind_address`. `reserved_ports` (TCP) are taken by the proxies themselves.
     `reference_grant_mode`: STRICT, PERMISSIVE or OFF, which references across namespaces must be granted (kgateway's).
     Policies of `global_policy_namespace` ("" for none) may choose targets of every namespace by their labels.
+    `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
     """
 
     controller_name: str = "penstock.dev/gateway-controller"
@@ -27,6 +28,7 @@ class EngineSettings:
     reserved_ports: tuple[int, ...] = ()
     global_policy_namespace: str = ""
     reference_grant_mode: str = "PERMISSIVE"
+    weighted_route_precedence: bool = False
 
 
 FACT = "settings"

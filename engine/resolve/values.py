@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.ref import Ref
 
@@ -63,7 +63,10 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One match of a rule. `method` "" matches any; `rank` sorts as text, what the kind prefers first."""
+    """One match of a rule. `method` "" matches any; `rank` sorts as text, what the kind prefers first.
+
+    Of a path that is a regular expression only what lies below the prefix `within` is matched; "" is no bound.
+    """
 
     path_type: PathType
     path: str
@@ -71,6 +74,7 @@ class Match:
     headers: tuple[StringMatch, ...] = ()
     query: tuple[StringMatch, ...] = ()
     rank: str = ""
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +203,43 @@ class Mirror:
     fraction: tuple[int, int] = (100, 100)
 
 
+class Group(StrEnum):
+    """What a backendRef that delegates names: one route, all of a namespace, or those of a label."""
+
+    NAME = "name"
+    NAMESPACE = "namespace"
+    LABEL = "label"
+
+
+class Selection(NamedTuple):
+    """The HTTPRoutes to which a backendRef delegates. `name` is the route's or the label's; `namespace` "" is any."""
+
+    by: Group
+    cluster: str
+    namespace: str
+    name: str = ""
+
+
+class Step(NamedTuple):
+    """A rule, by its position, that delegates."""
+
+    route: Ref
+    rule: int
+
+
+class Way(NamedTuple):
+    """The rules by which requests of a Gateway come down to a route, from the one that is attached to it on."""
+
+    gateway: Ref
+    steps: tuple[Step, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, resolved: what happens to a request that one of its matches chose.
 
     `failure` is the HTTP status of what no backend can be asked for. With `replaced` the rule is invalid as a whole and
-    answers so to all that it matches.
+    answers so to all that it matches. What it `delegates` to takes its requests, `destinations` those that are left.
     """
 
     name: str = ""
@@ -220,6 +255,7 @@ class Rule:
     session: Session | None = None
     replaced: Problem | None = None
     failure: int = 500
+    delegates: tuple[Selection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

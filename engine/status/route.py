@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from engine.resolve.settings import settings
 from engine.resolve.values import Problem, Verdict
 from engine.status.condition import condition, present
 
+_NOBODY: Final[Mapping[Ref, tuple[Parent, Verdict]]] = {}
+_MOST: Final = 32
+"""Entries that an API server takes (RouteStatus.parents)."""
 _PARENT_REF: Final = ("group", "kind", "namespace", "name", "sectionName", "port")
 
 
@@ -26,8 +29,16 @@ class Reason(StrEnum):
     UNSUPPORTED_VALUE = "UnsupportedValue"
 
 
-def route_status(graph: Reader, ref: Ref, parents: Mapping[int, tuple[Parent, Verdict]]) -> dict[str, Any]:
-    """The wanted status; parentRefs that name nothing of ours are another controller's business."""
+def route_status(
+    graph: Reader,
+    ref: Ref,
+    parents: Mapping[int, tuple[Parent, Verdict]],
+    others: Mapping[Ref, tuple[Parent, Verdict]] = _NOBODY,
+) -> dict[str, Any]:
+    """The wanted status; parentRefs that name nothing of ours are another controller's business.
+
+    `others` are parents that parentRefs do not name: routes that delegate to this one.
+    """
     object_ = object_of(graph, ref)
     generation, refusal = present(graph, ref)
     refs = items(spec_of(object_).get("parentRefs"))
@@ -41,7 +52,15 @@ def route_status(graph: Reader, ref: Ref, parents: Mapping[int, tuple[Parent, Ve
         for index, (parent, verdict) in sorted(parents.items())
         if 0 <= index < len(refs)
     ]
-    return {"generation": generation, "status": {"parents": entries}, "programmed": {}}
+    entries += [
+        {
+            "parentRef": {"group": one.group, "kind": one.kind, "namespace": one.namespace, "name": one.name},
+            "controllerName": controller,
+            "conditions": _conditions(parent, verdict, generation, refusal),
+        }
+        for one, (parent, verdict) in sorted(others.items())
+    ]
+    return {"generation": generation, "status": {"parents": entries[:_MOST]}, "programmed": {}}
 
 
 def accepted(parents: Iterable[Parent], verdict: Verdict) -> list[str]:
@@ -56,8 +75,11 @@ def _parent_ref(item: Json) -> dict[str, Any]:
     return {"group": GATEWAY_API, "kind": "Gateway", **item}
 
 
-def refused_status(graph: Reader, ref: Ref, resource: Resource) -> dict[str, Any] | None:
-    """The wanted status of a route that its model never took; None when it names no Gateway of ours."""
+def refused_status(graph: Reader, ref: Ref, resource: Resource, ours: Container[int] = ()) -> dict[str, Any] | None:
+    """The wanted status of a route that its model never took; None when it names nothing of ours.
+
+    That is a Gateway, or what stands at a position of `ours`.
+    """
     text = f"{resource.refusal}: mend it"
     accepted = condition("Accepted", False, Reason.UNSUPPORTED_VALUE, text, resource.generation)
     named = [
@@ -66,8 +88,9 @@ def refused_status(graph: Reader, ref: Ref, resource: Resource) -> dict[str, Any
     ]
     entries = [
         {"parentRef": _parent_ref(item), "controllerName": settings(graph).controller_name, "conditions": [accepted]}
-        for item in named
-        if (gateway := parent_gateway(graph, ref, item)) is not None and graph.get(listeners, gateway) is not None
+        for at, item in enumerate(named)
+        if at in ours
+        or ((gateway := parent_gateway(graph, ref, item)) is not None and graph.get(listeners, gateway) is not None)
     ]
     return {"generation": resource.generation, "status": {"parents": entries}, "programmed": {}} if entries else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.models.backend import ARMS, SERVED
-from engine.models.kgateway import ANNOTATIONS, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
+from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
 from engine.policies.not_served import FEATURES
@@ -43,7 +43,9 @@ def page() -> str:
         lines += [f"| {unread} `spec.{field}` | {text} |" for field, text in sorted(fields.items())]
     lines += ["", f"Of all other fields of kinds that are not read: {NOTHING}."]
     lines += ["", "## Annotations and TLS options", "", "| annotation | |", "|---|---|"]
-    lines += [f"| `{name}` | changes nothing: {text} |" for name, text in sorted(ANNOTATIONS.items())]
+    words = {name: f"changes nothing: {text}" for name, text in ANNOTATIONS.items()}
+    words |= {name: f"served {text}" for name, text in ANNOTATIONS_SERVED.items()}
+    lines += [f"| `{name}` | {text} |" for name, text in sorted(words.items())]
     lines += ["", f"`listeners[].tls.options`: none changes anything, {NOTHING}."]
     for name, kind in sorted(read.items()):
         lines += ["", f"## {name}, field by field", "", "| field | |", "|---|---|"]

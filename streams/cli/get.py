@@ -151,6 +151,8 @@ def _parent(ref: dict[str, Any]) -> str:
     """A parentRef or ancestorRef in words: two of a route may differ in any of these."""
     name = "/".join(str(ref[part]) for part in ("namespace", "name") if ref.get(part))
     section = f" listener {ref['sectionName']}" if ref.get("sectionName") else ""
+    if ref.get("kind") == "HTTPRoute":
+        name = f"HTTPRoute {name}"
     return name + section + (f" port {ref['port']}" if ref.get("port") else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
@@ -61,6 +62,7 @@ def tells(environment: dict[str, str], *words: str) -> str:
         ("HEALTH_LISTEN", "unix:relative", "give host:port"),
         ("XDS_LISTEN", "host:0", "give host:port"),
         ("XDS_ADDRESS", "https://host:1", "give host:port"),
+        ("WEIGHTED_ROUTE_PRECEDENCE", "heavy", "give true or false"),
     ],
 )
 def test_a_value_that_is_none_of_its_values(name: str, value: str, allowed: str) -> None:
@@ -171,3 +173,9 @@ def test_in_kubernetes_a_gateway_is_where_its_service_is() -> None:
     assert 19000 in given.reserved_ports
     assert engine_settings(Settings(proxies="kubernetes", bind="::")).bind_address == "::"
     assert engine_settings(Settings()).bind_address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("proxies", ["local", "kubernetes"])
+def test_the_engine_is_told_whether_weights_of_routes_count(proxies: Literal["local", "kubernetes"]) -> None:
+    assert not engine_settings(Settings(proxies=proxies)).weighted_route_precedence
+    assert engine_settings(Settings(proxies=proxies, weighted_route_precedence=True)).weighted_route_precedence
