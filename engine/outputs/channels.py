@@ -50,8 +50,8 @@ TAKEN = "taken"
 REACHED = "reached"
 """Claims of ways by the route that they lead to: what each gives it, and what stands against that (Arrival)."""
 POLICY = "policy"
-"""Claims by policies: of clusters in use by the BackendTLSPolicies that name them, (Gateway, backend, port, over); of
-Stoods by TrafficPolicies."""
+"""Claims by policies: of clusters in use by the BackendTLSPolicies and BackendConfigPolicies that stand at them,
+(Gateway, backend, port, over); of Stoods by TrafficPolicies."""
 STANDING = "standing"
 """Counts places where a TrafficPolicy stands alike (Stood)."""
 CONFIG = "config"
@@ -100,7 +100,7 @@ class Used(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A Secret that a Gateway's listeners use."""
+    """A Secret that a Gateway's listeners or backends use."""
 
     gateway: Ref
     secret: Ref

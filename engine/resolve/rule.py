@@ -10,6 +10,7 @@ from engine.models.duration import milliseconds
 from engine.ref import Ref
 from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
+from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
@@ -215,6 +216,7 @@ def _destination(
         filters.rewrite,
         _mirrors(graph, key, filters, unresolved),
         filters.cors,
+        graph.get(hash_policies, At(key.gateway, backend.ref)),
     )
 
 

@@ -157,6 +157,21 @@ class Session:
     path: str = "/"
 
 
+@dataclass(frozen=True, slots=True)
+class HashPolicy:
+    """What of a request decides its host. `kind` is "header", "cookie" or "source" (the client's address).
+
+    `ttl` in milliseconds, 0 for as long as the session, None where no cookie is made; `attributes` are (name, value).
+    """
+
+    kind: str
+    name: str = ""
+    path: str = ""
+    ttl: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    terminal: bool = False
+
+
 class Over(StrEnum):
     """What a route needs of a backend, where the backend itself does not say it."""
 
@@ -193,6 +208,7 @@ class Destination:
     rewrite: Rewrite | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors: Cors | None = None
+    hashes: tuple[HashPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +269,7 @@ class Rule:
     timeouts: Timeouts = Timeouts()
     retry: Retry | None = None
     session: Session | None = None
+    hashes: tuple[HashPolicy, ...] = ()
     replaced: Problem | None = None
     failure: int = 500
     delegates: tuple[Selection, ...] = ()
@@ -359,6 +376,8 @@ class StreamChain:
     clusters: tuple[tuple[str, int], ...]
     secrets: tuple[str, ...] | None = None
     """Of the certificates with which it ends TLS; None where it does not."""
+    by_client: bool = False
+    """Whether the client's address is hashed, for clusters that choose their hosts by hashes."""
 
 
 @dataclass(frozen=True, slots=True)

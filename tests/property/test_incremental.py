@@ -50,7 +50,7 @@ def _with(base: Put, metadata: dict[str, Any]) -> Put:
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
-    "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation",
+    "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -112,6 +112,27 @@ def _policies(draw: Any, number: int, generation: int) -> Put:
     return put(API, "v1", "BackendTLSPolicy", f"p{number}", body, generation)
 
 
+_HASHES = [{"header": {"name": "x"}}], [{"sourceIP": {}}, {"cookie": {"name": "c", "ttl": "0s"}}]
+_CONFIGS: tuple[dict[str, Any], ...] = (
+    {"connectTimeout": "2s"},
+    {"connectTimeout": "0s", "circuitBreakers": {"maxConnections": 1}},
+    *({"loadBalancer": {"maglev": {"hashPolicies": one}}} for one in _HASHES),
+    {"loadBalancer": {"ringHash": {"maximumRingSize": 1, "hashPolicies": _HASHES[0]}}},
+    {"tls": {"secretRef": {"name": "cert"}}, "upstreamProxyProtocol": {}},
+    {"tls": {"sni": "a.example.com"}},
+    {"http2ProtocolOptions": {"maxConcurrentStreams": 5}, "outlierDetection": {}},
+)
+
+
+@st.composite
+def _configs(draw: Any, number: int, generation: int) -> Put:
+    named = {"targetRefs": [{"group": "", "kind": "Service", "name": f"s{draw(st.integers(0, 2))}"}]}
+    chosen = {"targetSelectors": [{"group": "", "kind": "Service", "matchLabels": draw(st.sampled_from([{}, {"a": "b"}]))}]}
+    spec = {**draw(st.sampled_from([named, named, chosen, {**named, **chosen}])), **draw(st.sampled_from(_CONFIGS))}
+    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
+    return put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", f"c{number}", body, generation)
+
+
 @st.composite
 def _authorities(draw: Any, number: int, generation: int) -> Put:
     text = draw(st.sampled_from([_CERTIFICATE.decode(), "nonsense"]))
@@ -171,6 +192,7 @@ _ROUTES = {
     "TLSRoute": _streams("TLSRoute"),
     "ListenerSet": _sets,
     "BackendTLSPolicy": _policies,
+    "BackendConfigPolicy": _configs,
     "ConfigMap": _authorities,
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
@@ -194,7 +216,9 @@ def _puts(draw: Any) -> Put:
         return draw(_ROUTES[kind](number, generation))
     if kind == "service":
         port = draw(st.sampled_from([{}, {"appProtocol": "kubernetes.io/h2c"}, {"protocol": "UDP"}]))
-        return service(f"s{number}", generation, **port)
+        made = service(f"s{number}", generation, **port)
+        labels = draw(st.sampled_from([{}, {"labels": {"a": "b"}}]))
+        return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], **labels}})
     if kind == "endpoints":
         return endpoints(f"s{number}", *draw(st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2"]), max_size=2)))
     if kind == "grant":
