@@ -21,8 +21,6 @@ from envoy_data_plane.envoy.config.route.v3 import (
     QueryParameterMatcher,
     RedirectAction,
     RedirectActionRedirectResponseCode,
-    RetryPolicy,
-    RetryPolicyRetryBackOff,
     Route,
     RouteAction,
     RouteActionClusterNotFoundResponseCode,
@@ -39,6 +37,7 @@ from envoy_data_plane.google.protobuf import Struct, Value
 from engine.envoy.effect import NOTHING, Effect, merged_metadata
 from engine.envoy.hashing import hash_policy
 from engine.envoy.names import BLACKHOLE
+from engine.envoy.retry import retry_policy
 from engine.envoy.route_filters import per_filter_config
 from engine.envoy.shares import shares
 from engine.envoy.wire import construct
@@ -54,7 +53,6 @@ from engine.resolve.values import (
     PathType,
     Protocol,
     Redirect,
-    Retry,
     Rewrite,
     RouteEntry,
     Rule,
@@ -78,8 +76,6 @@ _NOT_FOUND = {
     500: RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
     503: RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
 }
-_LONGEST = timedelta(days=36_500)
-"""Of a pause between tries: Envoy rejects what is beyond 2^63 ns, 292 years; the longest that the API knows has 45."""
 
 
 class Place(NamedTuple):
@@ -213,7 +209,7 @@ def _action(entry: RouteEntry, cluster_of: ClusterOf, effect: Effect) -> RouteAc
     values |= {name: value for name, value in effect.action if not _says(rule, name)}
     values |= _rewrite(rule)
     if rule.retry is not None:
-        values["retry_policy"] = _retry(rule.retry, rule.timeouts)
+        values["retry_policy"] = retry_policy(rule.retry, rule.timeouts)
     if any(one.protocol is Protocol.WEBSOCKET for one in rule.destinations):
         values["upgrade_configs"] = [construct(RouteActionUpgradeConfig, upgrade_type="websocket")]
     return construct(
@@ -344,33 +340,6 @@ def _timeouts(rule: Rule) -> dict[str, Any]:
 
 def _millis(value: int) -> timedelta:
     return timedelta(milliseconds=value)
-
-
-def _retry(retry: Retry, timeouts: Timeouts) -> RetryPolicy:
-    values: dict[str, Any] = {}
-    if timeouts.backend_request:
-        values["per_try_timeout"] = _millis(timeouts.backend_request)
-    if retry.backoff:
-        values["retry_back_off"] = _backoff(_millis(retry.backoff))
-    # HTTPRouteRetry: failed connections and tries that take too long ("reset" to Envoy) count whatever the codes.
-    conditions = "connect-failure,refused-stream,reset,unavailable,cancelled"
-    return construct(
-        RetryPolicy,
-        retry_on=f"{conditions},retriable-status-codes" if retry.codes else conditions,
-        num_retries=retry.attempts,
-        retriable_status_codes=list(retry.codes),
-        **values,
-    )
-
-
-def _backoff(wanted: timedelta) -> RetryPolicyRetryBackOff:
-    """Envoy waits for anything between 0 and an interval that doubles with each retry: it knows no minimum.
-
-    Of twice what is wanted the half is what is wanted: that long the first wait is on average (HTTPRouteRetry.backoff
-    wants "approximately" that, and never less). Measured by tests/benchmarks/backoff.py.
-    """
-    base, longest = (min(wanted * times, _LONGEST) for times in (2, 10))
-    return construct(RetryPolicyRetryBackOff, base_interval=base, max_interval=longest)
 
 
 def _mirror(mirror: Mirror, share: tuple[int, int], cluster_of: ClusterOf) -> RouteActionRequestMirrorPolicy:

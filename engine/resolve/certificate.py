@@ -10,11 +10,20 @@ from engine.ref import Ref
 from engine.resolve.grant import reference_problem
 from engine.resolve.key_pair import read
 from engine.resolve.manifest import held_fact, is_unread, items, mapping, object_of
-from engine.resolve.values import PENDING, Certificate, Problem
+from engine.resolve.values import PENDING, Problem
 from engine.seal import Sealer, UnsealError
 
 SEALER = "sealer"
 """The fact that holds the Sealer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A TLS Secret that was read and checked; `sealed` are the texts of tls.crt and tls.key as sealed."""
+
+    name: str
+    certificate: str
+    key: str
 
 
 class Served(NamedTuple):

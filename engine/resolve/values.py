@@ -390,12 +390,3 @@ class VirtualHost:
     domains: tuple[str, ...]
     status: int = 0
     require_tls: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A TLS Secret that was read and checked; `sealed` are the texts of tls.crt and tls.key as sealed."""
-
-    name: str
-    certificate: str
-    key: str

@@ -129,7 +129,7 @@ def _configs(draw: Any, number: int, generation: int) -> Put:
     named = {"targetRefs": [{"group": "", "kind": "Service", "name": f"s{draw(st.integers(0, 2))}"}]}
     chosen = {"targetSelectors": [{"group": "", "kind": "Service", "matchLabels": draw(st.sampled_from([{}, {"a": "b"}]))}]}
     spec = {**draw(st.sampled_from([named, named, chosen, {**named, **chosen}])), **draw(st.sampled_from(_CONFIGS))}
-    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
+    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(AGES))}, "spec": spec}
     return put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", f"c{number}", body, generation)
 
 
