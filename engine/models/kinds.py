@@ -1,4 +1,4 @@
-"""The kinds that are read: the `KINDS` of the modules beside this one and of policies, and the only list of them."""
+"""The kinds that are read: the `KINDS` of the modules beside this one, and the only list of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,10 @@ _READERS = {"kinds", "admission", "canonical", "crd", "kgateway"}
 """Modules that read this list, and so cannot be in it."""
 
 
-_POLICIES = "engine.policies"
-"""Found by name: what a policy's spec is put together of knows more than models may."""
-
-
 def _found() -> Iterator[Kind]:
-    policies = importlib.import_module(_POLICIES)
-    for package in (engine.models, policies):
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.ispkg and module.name not in _READERS:
-                yield from getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "KINDS", ())
+    for module in pkgutil.iter_modules(engine.models.__path__):
+        if module.name not in _READERS:
+            yield from getattr(importlib.import_module(f"engine.models.{module.name}"), "KINDS", ())
 
 
 KINDS = tuple(sorted(_found(), key=lambda kind: (kind.group, kind.name)))

@@ -4,55 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, ClassVar, Final
+from typing import Final
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource
 from envoy_data_plane.envoy.extensions.filters.http.basic_auth.v3 import BasicAuth as BasicAuthMessage
 from envoy_data_plane.envoy.extensions.filters.http.basic_auth.v3 import BasicAuthPerRoute
-from pydantic import Field
 
 from engine.envoy.effect import Effect, of_filter, switched
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
-from engine.models.base import Model
-from engine.models.policy import PolicyDisable
-from engine.models.rules import Rule, Ruled, exactly_one
-from engine.models.texts import Namespace, ObjectName
 from engine.policies.feature import Feature, Filter, Stage, Use, When, is_off
 from engine.resolve.manifest import mapping, texts
 from engine.resolve.secret_key import named_secret, secret_value
 from engine.resolve.values import Problem
 
 NAME: Final = "envoy.filters.http.basic_auth"
+
+
 _TYPE: Final = "envoy.extensions.filters.http.basic_auth.v3"
+
+
 _USER: Final = re.compile(r"[^:\s]+:\{SHA\}[A-Za-z0-9+/]{27}=")
 """As `htpasswd -s` writes it: Envoy takes no other hash."""
-
-
-class SecretReference(Model):
-    """A Secret with lines of htpasswd."""
-
-    name: ObjectName
-    namespace: Namespace | None = None
-    key: Annotated[str, Field(min_length=1)] = ".htpasswd"
-
-
-class BasicAuth(Ruled):
-    """Who is let in: users listed here, or in a Secret."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        exactly_one(("users", "users"), ("secretRef", "secret_ref"), ("disable", "disable")),
-    )
-
-    users: (
-        Annotated[
-            tuple[str, ...],
-            Field(min_length=1, max_length=256, description="Lines as `htpasswd -s` writes them: name:{SHA}hash."),
-        ]
-        | None
-    ) = None
-    secret_ref: SecretReference | None = None
-    disable: PolicyDisable | None = None
 
 
 def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
@@ -89,7 +62,6 @@ def _lines(graph: Reader, use: Use, value: Json, reference: Json) -> list[str] |
 
 FEATURE = Feature(
     "basicAuth",
-    BasicAuth,
     effect,
     # It stands there with one who cannot be, so that nobody would come in without a policy's own users.
     (

@@ -11,7 +11,6 @@ from betterproto2 import Message
 
 from engine.envoy.effect import Effect
 from engine.graph.reader import Json, Reader
-from engine.models.rules import Rule
 from engine.ref import Ref
 from engine.resolve.values import Problem
 
@@ -68,19 +67,16 @@ class Use(NamedTuple):
 class Feature:
     """One top-level field of TrafficPolicy's spec.
 
-    `model` is the type of its value. `effect` says what a value that the model took does to Envoy's config, or what
+    `effect` says what a value that the model took does to Envoy's config, or what
     stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.
     `inherited`: its effect is in fields of routes only, so what stands at a Gateway or listener goes to each of them.
-    `rules` are those of the spec that concern it.
     """
 
     field: str
-    model: Any
     effect: Callable[[Reader, Use, Any], Effect | Problem]
     filters: tuple[Filter, ...] = ()
     guards: bool = False
     inherited: bool = False
-    rules: tuple[Rule, ...] = ()
 
 
 def is_off(value: Json) -> bool:

@@ -13,9 +13,10 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 import engine.policies
 from engine.envoy.effect import CLOSED
 from engine.envoy.listener import CORS, http_filter
+from engine.models.traffic_policy import BLOCKS
 from engine.policies.feature import Feature, Filter, Stage, When
 
-_NO_FEATURES: Final = {"feature", "features", "traffic_policy"}
+_NO_FEATURES: Final = {"feature", "features"}
 
 
 def _found() -> dict[str, Feature]:
@@ -25,6 +26,9 @@ def _found() -> dict[str, Feature]:
     found = {one.field: one for one in features}
     if len(found) != len(features):
         msg = "a field of TrafficPolicy is there twice"
+        raise TypeError(msg)
+    if found.keys() != BLOCKS.keys():
+        msg = f"fields of TrafficPolicy without a feature, or the reverse: {sorted(found.keys() ^ BLOCKS.keys())}"
         raise TypeError(msg)
     return dict(sorted(found.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, Final
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Mutation
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -17,31 +17,25 @@ from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import (
     HeaderMutationPerRoute,
     Mutations,
 )
-from pydantic import Field
 
 from engine.envoy.effect import Effect, of_filter
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
-from engine.models.header_filter import HeaderFilter
-from engine.models.rules import Rule, Ruled, at_least_one
 from engine.policies.feature import Feature, Filter, Stage, Use
 from engine.resolve.manifest import items, mapping, texts
 from engine.resolve.secret_key import named_secret, secret_value
 from engine.resolve.values import Problem
 
 NAME: Final = "envoy.extensions.filters.http.header_mutation"
+
+
 _TYPE: Final = "envoy.extensions.filters.http.header_mutation.v3"
+
+
 _ACTION: Final = HeaderValueOptionHeaderAppendAction
+
+
 _ACTIONS: Final = (("set", _ACTION.OVERWRITE_IF_EXISTS_OR_ADD), ("add", _ACTION.APPEND_IF_EXISTS_OR_ADD))
-
-
-class HeaderModifiers(Ruled):
-    """Changes of headers on the way to the backend, and back."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = (at_least_one(("request", "request"), ("response", "response")),)
-
-    request: Annotated[HeaderFilter, Field(description="Of requests.")] | None = None
-    response: Annotated[HeaderFilter, Field(description="Of responses.")] | None = None
 
 
 def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
@@ -100,9 +94,9 @@ def _text(graph: Reader, use: Use, one: Json) -> str | Problem:
 
 _STANDING: Any = construct(HeaderMutation, most_specific_header_mutations_wins=True)
 
+
 FEATURE = Feature(
     "headerModifiers",
-    HeaderModifiers,
     effect,
     (Filter(NAME, f"{_TYPE}.HeaderMutation", _STANDING, Stage.ROUTE),),
 )

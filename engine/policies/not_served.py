@@ -1,40 +1,16 @@
-"""Fields of TrafficPolicy that are recognised and not served yet: so that a status can say so, and nothing opens."""
+"""What is recognised of TrafficPolicy and not served yet: a guard among it closes, the rest is left out."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
-
-from pydantic import Field
-
 from engine.envoy.effect import Effect
 from engine.graph.reader import Json, Reader
+from engine.models.traffic.not_served import GUARDING, OTHERS
 from engine.policies.feature import Feature, Use
 from engine.resolve.values import Problem
-
-_Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-_GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
-_OTHERS: Final = (
-    "autoHostRewrite",
-    "compression",
-    "cors",
-    "csrf",
-    "extProc",
-    "faultInjection",
-    "internalRedirect",
-    "rateLimit",
-    "retry",
-    "statPrefix",
-    "tracing",
-    "transformation",
-    "urlRewrite",
-)
-_MODELS: Final[dict[str, Any]] = {"autoHostRewrite": bool, "statPrefix": str}
 
 
 def _effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:  # noqa: ARG001  a feature's signature
     return Problem("Invalid", "is not served yet: remove it")
 
 
-FEATURES = tuple(
-    Feature(field, _MODELS.get(field, _Anything), _effect, guards=field in _GUARDS) for field in (*_GUARDS, *_OTHERS)
-)
+FEATURES = tuple(Feature(field, _effect, guards=field in GUARDING) for field in (*GUARDING, *OTHERS))

@@ -9,7 +9,7 @@ from engine.models.backend import ARMS, SERVED
 from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
-from engine.policies.not_served import FEATURES
+from engine.models.traffic.not_served import GUARDING, OTHERS
 from engine.resolve.parameters import NOT_SERVED
 
 _HEAD: Final = """# kgateway's API
@@ -23,8 +23,8 @@ _REFUSED: Final = "not served: `InvalidParameters` at the Gateway"
 _UNSERVED: Final = {
     "Backend": {name: _FAILING for _, name, _ in ARMS if name not in SERVED},
     "TrafficPolicy": {
-        one.field: f"not served: `Invalid` at the policy{', and its routes answer 500' if one.guards else ''}"
-        for one in FEATURES
+        one: f"not served: `Invalid` at the policy{', and its routes answer 500' if one in GUARDING else ''}"
+        for one in (*GUARDING, *OTHERS)
     },
     "GatewayParameters": {f"kube.{name}": _REFUSED for name in NOT_SERVED},
 }

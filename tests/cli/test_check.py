@@ -125,12 +125,11 @@ def test_what_is_not_judged_is_told(tmp_path: Path) -> None:
 
 _POLICY = """
 apiVersion: gateway.kgateway.dev/v1alpha1
-kind: TrafficPolicy
+kind: GatewayExtension
 metadata: {name: slow, namespace: web}
 spec:
-  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]
-  timeouts: {request: 20s}
-  jwtAuth: {extensionRef: {name: keys}}
+  type: JWT
+  jwt: {}
 """
 
 
@@ -141,22 +140,35 @@ def test_a_policy_of_kgateways_is_a_problem_with_a_remedy(tmp_path: Path) -> Non
     code, said = _check(tmp_path)
     assert code == 1
     assert (
-        "all.yaml:9: TrafficPolicy web/slow: spec.jwtAuth: is not served: nothing serves it yet; "
-        "spec.timeouts: is not served: write rules[].timeouts of an HTTPRoute\n" in said
+        "all.yaml:9: GatewayExtension web/slow: spec.jwt: is not served: nothing serves it yet; "
+        "spec.type: is not served: nothing serves it yet\n" in said
     )
-    assert "warning: all.yaml:17: Pod of v1 is not a kind that penstock reads" in said
+    assert "warning: all.yaml:16: Pod of v1 is not a kind that penstock reads" in said
     assert "1 objects, 1 problems" in said
+
+
+def test_a_policy_that_cannot_be_met_is_a_problem(tmp_path: Path) -> None:
+    route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: gw}]}\n"
+    policy = (
+        "apiVersion: gateway.kgateway.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p}\nspec:\n"
+        "  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]\n  jwtAuth: {extensionRef: {name: keys}}\n"
+    )
+    (tmp_path / "all.yaml").write_text(f"{_GATEWAY}---\n{route}---\n{policy}")
+    code, said = _check(tmp_path)
+    assert code == 1
+    assert "TrafficPolicy default/p: " in said
+    assert "spec.jwtAuth: is not served yet" in said
 
 
 def test_what_of_kgateways_changes_nothing_is_told(tmp_path: Path) -> None:
     """Annotations and TLS options of its own: the objects are served all the same."""
     (tmp_path / "all.yaml").write_text(
         _GATEWAY.replace("protocol: HTTP", "protocol: TLS, tls: {mode: Passthrough, options: {kgateway.dev/min-tls-version: '1.3'}}")
-        .replace("name: gw}", "name: gw, annotations: {kgateway.dev/inherited-policy-priority: ShallowMergePreferParent, a: b}}")
+        .replace("name: gw}", "name: gw, annotations: {kgateway.dev/disable-istio-auto-mtls: 'true', a: b}}")
     )  # fmt: skip
     code, said = _check(tmp_path)
     assert code == 0
     at = "warning: all.yaml:2: Gateway default/gw: "
     assert f"{at}spec.listeners[0].tls.options.kgateway.dev/min-tls-version: changes nothing: nothing" in said
-    assert f"{at}metadata.annotations.kgateway.dev/inherited-policy-priority: changes nothing" in said
+    assert f"{at}metadata.annotations.kgateway.dev/disable-istio-auto-mtls: changes nothing" in said
     assert said.count("warning") == 2

@@ -10,7 +10,7 @@ import pytest
 
 from engine.models.kinds import KINDS
 from engine.models.schema import field_names, structural
-from engine.policies.not_served import FEATURES as NOT_SERVED
+from engine.models.traffic.not_served import BLOCKS as NOT_SERVED
 from tests.models.fields import flattened
 
 FIELDS = Path(__file__).parent / "gateway_api_fields.tsv"

@@ -257,7 +257,8 @@ async def test_a_topic_that_is_deleted_below_a_writer_is_named_and_the_writer_en
             await writer.write([one(b"a", topic=Topic.XDS), one(b"a", topic=Topic.STATE)])
             await admin.delete_topics([topic_name(Topic.XDS, log.prefix)])
             with pytest.raises(TopicMissing, match=r"xds/0 does not exist on the broker: restore it, or start penstock"):
-                await writer.write([one(b"b", topic=Topic.XDS), one(b"b", topic=Topic.STATE)])
+                while True:  # a broker may answer that a topic is deleted, and take one more record for it
+                    await writer.write([one(b"b", topic=Topic.XDS)])
         await admin.close()
         async with asyncio.timeout(240), log.writer("w") as writer:
             await writer.write([one(b"c", topic=Topic.STATE)])

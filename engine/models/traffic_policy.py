@@ -1,24 +1,42 @@
-"""TrafficPolicy (gateway.kgateway.dev/v1alpha1): its targets here, each other field of its spec in engine/policies."""
+"""TrafficPolicy (gateway.kgateway.dev/v1alpha1): its targets here, each other field of its spec in `traffic`."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, create_model
 
+import engine.models.traffic
 from engine.models.base import Object
 from engine.models.kind import Kind
 from engine.models.policy import GATEWAY_API, GROUP, POLICY_RESOURCE, SectionReference, SectionSelector, named_kinds
 from engine.models.rules import Rule, Ruled
-from engine.policies.features import FEATURES
+from engine.models.traffic_block import TrafficBlock
 
 _KINDS: Final = named_kinds(*((GATEWAY_API, kind) for kind in ("Gateway", "HTTPRoute", "GRPCRoute", "ListenerSet")))
+
+
+def _blocks() -> dict[str, TrafficBlock]:
+    names = sorted(one.name for one in pkgutil.iter_modules(engine.models.traffic.__path__))
+    modules = [importlib.import_module(f"engine.models.traffic.{name}") for name in names]
+    blocks = [one for module in modules for one in (getattr(module, "BLOCKS", None) or (module.BLOCK,))]
+    found = {one.field: one for one in blocks}
+    if len(found) != len(blocks):
+        msg = "a field of TrafficPolicy is there twice"
+        raise TypeError(msg)
+    return dict(sorted(found.items()))
+
+
+BLOCKS: Final = _blocks()
+"""The fields of the spec but its targets: the `BLOCK` of each file in `traffic`, and the only list of them."""
 
 
 class _Targets(Ruled):
     """What a TrafficPolicy concerns."""
 
-    RULES: ClassVar[tuple[Rule, ...]] = tuple(rule for feature in FEATURES.values() for rule in feature.rules)
+    RULES: ClassVar[tuple[Rule, ...]] = tuple(rule for block in BLOCKS.values() for rule in block.rules)
 
     target_refs: Annotated[
         tuple[SectionReference, ...],
@@ -33,7 +51,7 @@ def _attribute(field: str) -> str:
 
 
 _FIELDS: Final[dict[str, Any]] = {
-    _attribute(one.field): (Annotated[one.model | None, Field(alias=one.field)], None) for one in FEATURES.values()
+    _attribute(one.field): (Annotated[one.model | None, Field(alias=one.field)], None) for one in BLOCKS.values()
 }
 TrafficPolicySpec = create_model("TrafficPolicySpec", __base__=_Targets, __doc__="TrafficPolicySpec.", **_FIELDS)
 
