@@ -61,13 +61,15 @@ class Received(Strict):
     protocol: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     absent: list[str] = Field(default_factory=list)
+    client: str | None = None
 
 
 class Expected(Strict):
     """What must come back.
 
     `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07;
-    `mirrored_share`: how many are mirrored to it.
+    `mirrored_share`: how many are mirrored to it. `same`: all `times` requests get one backend. `asked`: paths that
+    some backend is asked for, before the request or soon after it.
     """
 
     status: int | None = None
@@ -82,13 +84,16 @@ class Expected(Strict):
     certificate: str | None = None
     refused: bool = False
     sticky: bool = False
+    same: bool = False
+    asked: list[str] = Field(default_factory=list)
 
 
 class Request(Strict):
     """A request to a listener's port; `host` is also the SNI of a request over TLS unless `sni` says otherwise.
 
     `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS; `udp` sends it as a datagram.
-    A `body` that is a number is so many bytes. With `client` a certificate is shown that tests/support/clients.pem has signed.
+    A `body` that is a number is so many bytes. Of those with a `share` so many are under way `at_once`. With `client` a
+    certificate is shown that tests/support/clients.pem has signed.
     """
 
     port: int = 80
@@ -100,6 +105,7 @@ class Request(Strict):
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | int = ""
     times: int = 1
+    at_once: int = 1
     websocket: bool = False
     client: bool = False
     expect: Expected

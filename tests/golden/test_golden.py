@@ -161,6 +161,12 @@ async def _one(request: Request, address: str, running: dict[str, Backend]) -> N
         async with asyncio.timeout(_SECONDS):
             while abs((len(running[name].seen) - before[name]) / request.times - part) > _TOLERANCE:
                 await asyncio.sleep(0.01)
+    if expect.same:
+        assert len({answer.header("x-backend") for answer in answers}) == 1, answers
+    for path in expect.asked:
+        async with asyncio.timeout(_SECONDS):
+            while not any(seen["path"] == path for backend in running.values() for seen in backend.seen):
+                await asyncio.sleep(0.01)
     for name in expect.not_mirrored:
         assert len(running[name].seen) == before[name], request
 
@@ -174,7 +180,7 @@ async def _answers(sender: Send, request: Request, address: str, asked: Ask) -> 
         except (OSError, EOFError):
             return Answer(0, [], b"")
 
-    at_once = _DATAGRAMS if request.scheme == "udp" else 1
+    at_once = _DATAGRAMS if request.scheme == "udp" else request.at_once
     answers: list[Answer] = []
     while len(answers) < request.times:
         answers += await asyncio.gather(*(one() for _ in range(min(at_once, request.times - len(answers)))))
@@ -208,7 +214,8 @@ def _check_received(request: Request, seen: dict[str, object]) -> None:
     for name, value in pairs:
         headers.setdefault(name.lower(), []).append(value)
     joined = {name: ",".join(values) for name, values in headers.items()}
-    for name, want in (("path", received.path), ("method", received.method), ("protocol", received.protocol)):
+    for name in ("path", "method", "protocol", "client"):
+        want = getattr(received, name)
         assert want is None or seen[name] == want, (request, seen)
     assert received.host is None or joined["host"] == received.host, (request, seen)
     for name, value in received.headers.items():

@@ -34,11 +34,15 @@ TLS_PORT = 8443
 TRUSTED_PORT = 8444
 """Backends at this port too, with the certificate in TRUSTED (DNS:a.example.com, URI:spiffe://example.com/b), which
 the authority in the golden cases has signed."""
+UNWELL = "/unwell"
+"""A path at which every backend answers 503, for health checks, which have no headers."""
 MUTUAL_PORT = 8445
 """Backends at this port want a certificate of the client, too: one that CLIENTS has signed, such as CLIENT."""
 CLIENTS = Path(__file__).parent / "clients.pem"
 CLIENT = Path(__file__).parent / "client.pem"
 TRUSTED = Path(__file__).parent / "trusted.pem"
+_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+"""What version 2 of the PROXY protocol begins with."""
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Headers = list[tuple[str, str]]
@@ -60,8 +64,11 @@ class Backend:
         writer.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = ""
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
+            if head == _SIGNATURE[:4] or head.startswith(b"PROXY "):
+                client, head = await _proxied(head, reader)
             if head == _PREFACE:
                 await self._http2(reader, writer)
                 return
@@ -71,13 +78,15 @@ class Backend:
                 await self._websocket(fields, reader, writer)
                 return
             await _body(fields, reader)
-            status, body = await self.answer(method, path, headers, "HTTP/1.1")
+            status, body = await self.answer(method, path, headers, "HTTP/1.1", client)
             reason = HTTPStatus(status).phrase if status in {one.value for one in HTTPStatus} else "Status"
             lines = [f"HTTP/1.1 {status} {reason}", f"content-length: {len(body)}", *_fields(self.name)]
             writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body))
             await writer.drain()
 
-    async def answer(self, method: str, path: str, headers: Headers, protocol: str) -> tuple[int, bytes]:
+    async def answer(
+        self, method: str, path: str, headers: Headers, protocol: str, client: str = ""
+    ) -> tuple[int, bytes]:
         """Status and body for a request, after the delay it asks for."""
         fields = {name.lower(): value for name, value in headers}
         seen: dict[str, object] = {
@@ -86,11 +95,12 @@ class Backend:
             "path": path,
             "protocol": protocol,
             "headers": headers,
+            "client": client,
         }
         if not self.forgets:
             self.seen.append(seen)
         await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
-        status = int(fields.get("x-echo-status", "200"))
+        status = 503 if path == UNWELL else int(fields.get("x-echo-status", "200"))
         if "x-echo-late" in fields:
             times, _, key = fields["x-echo-late"].partition(" ")
             self.failures[key] += 1
@@ -190,6 +200,17 @@ _CONTEXTS: dict[int, Callable[[str], ssl.SSLContext | None]] = {
     TRUSTED_PORT: _trusted,
     MUTUAL_PORT: _mutual,
 }
+
+
+async def _proxied(head: bytes, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    """The client that the PROXY protocol names, version 1 or 2, and the head that comes behind it."""
+    if head.startswith(b"PROXY "):
+        line, _, rest = head.partition(b"\r\n")
+        return line.split()[2].decode(), rest
+    fixed = await reader.readexactly(12)
+    assert _SIGNATURE[:4] + fixed[:8] == _SIGNATURE
+    addresses = await reader.readexactly(int.from_bytes(fixed[10:12]))
+    return ".".join(map(str, addresses[:4])), await reader.readuntil(b"\r\n\r\n")
 
 
 def _parse(head: bytes) -> tuple[str, str, Headers]:
