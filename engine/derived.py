@@ -11,6 +11,7 @@ from engine.graph.cell import AnyQuery
 from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
 from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
+from engine.outputs.backend_config_policy import config_policy_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
 from engine.outputs.channels import (
     AUTHORITIES,
@@ -57,6 +58,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),
     (KGATEWAY, "TrafficPolicy"): (traffic_policy_outputs,),
+    (KGATEWAY, "BackendConfigPolicy"): (config_policy_outputs,),
 }
 """The outputs of an object, by its kind."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import timedelta
+from typing import Any
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
@@ -14,57 +15,55 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
 )
-from envoy_data_plane.envoy.config.core.v3 import Http2ProtocolOptions, Locality
+from envoy_data_plane.envoy.config.core.v3 import Locality
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
     LbEndpoint,
     LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
 
 from engine.envoy.listener import address
-from engine.envoy.typed import ads, packed
+from engine.envoy.shape import Shape, http_options
+from engine.envoy.typed import ads
 from engine.envoy.upstream_tls import upstream_tls
 from engine.envoy.wire import construct
-from engine.resolve.values import Backend, Endpoint, Protocol
+from engine.resolve.values import Backend, Endpoint
 
-_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT = timedelta(seconds=5)
-_RETRIES = 1024
+RETRIES = 1024
 """Requests of one cluster that may wait for a retry, or be in one, at once: by default Envoy lets 3, and answers the
 others with what the first try was answered. As many as it lets requests."""
 
 
-def cluster(backend: Backend, name: str) -> Cluster:
-    """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside."""
-    shape = (
-        {"type": ClusterDiscoveryType.STRICT_DNS, "load_assignment": assignment(backend, name)}
-        if backend.dns
-        else {
-            "type": ClusterDiscoveryType.EDS,
-            "eds_cluster_config": construct(ClusterEdsClusterConfig, eds_config=ads()),
-        }
-    )
-    return construct(
-        Cluster,
-        name=name,
-        connect_timeout=_CONNECT_TIMEOUT,
-        circuit_breakers=construct(
-            CircuitBreakers, thresholds=[construct(CircuitBreakersThresholds, max_retries=_RETRIES)]
+def cluster(backend: Backend, name: str, shape: Shape | None = None) -> Cluster:
+    """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside; as policies shape it."""
+    shape = shape or Shape()
+    values: dict[str, Any] = {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "circuit_breakers": construct(
+            CircuitBreakers, thresholds=[construct(CircuitBreakersThresholds, max_retries=RETRIES)]
         ),
-        ignore_health_on_host_removal=True,
-        common_lb_config=construct(
+        "ignore_health_on_host_removal": True,
+        "common_lb_config": construct(
             ClusterCommonLbConfig,
             locality_weighted_lb_config=construct(ClusterCommonLbConfigLocalityWeightedLbConfig),
         ),
-        typed_extension_protocol_options=_http2() if backend.protocol is Protocol.H2C else {},
-        transport_socket=upstream_tls(backend.tls) if backend.tls is not None else None,
-        **shape,
-    )
+        "typed_extension_protocol_options": http_options(backend.protocol, shape),
+        "transport_socket": upstream_tls(backend.tls) if backend.tls is not None else None,
+        **shape.fields,
+    }
+    if shape.around is not None:
+        values["transport_socket"] = shape.around(values["transport_socket"])
+    if backend.dns:
+        how = {} if "cluster_type" in values else {"type": ClusterDiscoveryType.STRICT_DNS}
+        values |= {**how, "load_assignment": assignment(backend, name)}
+    else:
+        values |= {
+            "type": ClusterDiscoveryType.EDS,
+            "eds_cluster_config": construct(ClusterEdsClusterConfig, eds_config=ads()),
+        }
+    return construct(Cluster, name=name, **values)
 
 
 def nobody(name: str) -> Cluster:
@@ -79,16 +78,6 @@ def nobody(name: str) -> Cluster:
         type=ClusterDiscoveryType.STATIC,
         load_assignment=construct(ClusterLoadAssignment, cluster_name=name),
     )
-
-
-def _http2() -> dict[str, object]:
-    options = construct(
-        HttpProtocolOptions,
-        explicit_http_config=construct(
-            HttpProtocolOptionsExplicitHttpConfig, http2_protocol_options=construct(Http2ProtocolOptions)
-        ),
-    )
-    return {_OPTIONS: packed(_OPTIONS, options)}
 
 
 def assignment(backend: Backend, name: str) -> ClusterLoadAssignment:

@@ -37,6 +37,7 @@ from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentD
 from envoy_data_plane.google.protobuf import Struct, Value
 
 from engine.envoy.effect import NOTHING, Effect, merged_metadata
+from engine.envoy.hashing import hash_policy
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.route_filters import per_filter_config
 from engine.envoy.shares import shares
@@ -216,6 +217,7 @@ def _action(entry: RouteEntry, cluster_of: ClusterOf, effect: Effect) -> RouteAc
         RouteAction,
         cluster_not_found_response_code=_NOT_FOUND[rule.failure],
         request_mirror_policies=[_mirror(one, entry.share, cluster_of) for one in rule.mirrors],
+        hash_policy=[hash_policy(one) for one in rule.hashes],
         **values,
     )
 

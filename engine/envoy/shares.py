@@ -13,7 +13,8 @@ def shares(entry: RouteEntry) -> tuple[RouteEntry, ...]:
     Envoy draws one number a request, and holds it against every route that it tries: shares that follow one another
     take each request once, as the weights say, to a millionth (docs/decisions/0027-filters-of-backendrefs.md).
     """
-    rule = entry.rule
+    rule = _hashed(entry.rule)
+    entry = replace(entry, rule=rule) if rule is not entry.rule else entry
     used = [one for one in rule.destinations if one.weight]
     ways: dict[Rule, list[Destination]] = {}
     for one in used:
@@ -34,6 +35,17 @@ def shares(entry: RouteEntry) -> tuple[RouteEntry, ...]:
     return tuple(found)
 
 
+def _hashed(rule: Rule) -> Rule:
+    """With what is hashed for its backends; a backend that does not hash is not disturbed by what another one does.
+
+    Where backends hash differently it stays with them.
+    """
+    wanted = {one.hashes for one in rule.destinations if one.weight and one.hashes}
+    if len(wanted) != 1:
+        return rule
+    return replace(rule, hashes=wanted.pop(), destinations=tuple(replace(one, hashes=()) for one in rule.destinations))
+
+
 def _way(rule: Rule, one: Destination) -> Rule:
     """The rule as it treats requests to one of its backendRefs, without any."""
     if one.redirect is not None:
@@ -41,14 +53,19 @@ def _way(rule: Rule, one: Destination) -> Rule:
         return Rule(rule.name, redirect=one.redirect, response_headers=headers, cors=one.cors or rule.cors)
     rewrite = rule.rewrite if _is_weighed(rule, one) else _both(rule.rewrite, one.rewrite)
     return replace(
-        rule, destinations=(), rewrite=rewrite, mirrors=(*rule.mirrors, *one.mirrors), cors=one.cors or rule.cors
+        rule,
+        destinations=(),
+        rewrite=rewrite,
+        mirrors=(*rule.mirrors, *one.mirrors),
+        cors=one.cors or rule.cors,
+        hashes=one.hashes or rule.hashes,
     )
 
 
 def _left(rule: Rule, one: Destination) -> Destination:
     """The backendRef less what its way says: what Envoy can do to one of several clusters."""
     rewrite = one.rewrite if _is_weighed(rule, one) else None
-    return replace(one, redirect=None, rewrite=rewrite, mirrors=(), cors=None)
+    return replace(one, redirect=None, rewrite=rewrite, mirrors=(), cors=None, hashes=())
 
 
 def _is_weighed(rule: Rule, one: Destination) -> bool:

@@ -21,7 +21,13 @@ from engine.resolve.values import BackendTls
 
 SYSTEM: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where the proxies' image keeps the certificates of its system."""
-_SANS: Final = {"Hostname": SubjectAltNameMatcherSanType.DNS, "URI": SubjectAltNameMatcherSanType.URI}
+_SANS: Final = {
+    "Hostname": SubjectAltNameMatcherSanType.DNS,
+    "URI": SubjectAltNameMatcherSanType.URI,
+    "Email": SubjectAltNameMatcherSanType.EMAIL,
+    "Address": SubjectAltNameMatcherSanType.IP_ADDRESS,
+}
+_SOCKET: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
 def upstream_tls(value: BackendTls) -> TransportSocket:
@@ -38,18 +44,19 @@ def upstream_tls(value: BackendTls) -> TransportSocket:
             validation_context=construct(
                 CertificateValidationContext,
                 trusted_ca=construct(DataSource, **trusted),
-                match_typed_subject_alt_names=[_san(kind, name) for kind, name in value.names],
+                match_typed_subject_alt_names=[san(kind, name) for kind, name in value.names],
             ),
         ),
     )
-    return construct(
-        TransportSocket,
-        name="envoy.transport_sockets.tls",
-        typed_config=packed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", context),
-    )
+    return tls_socket(context)
 
 
-def _san(kind: str, name: str) -> SubjectAltNameMatcher:
-    """A wildcard stands for any name below it, and for itself in a certificate."""
+def tls_socket(context: UpstreamTlsContext) -> TransportSocket:
+    """The transport socket that speaks TLS so."""
+    return construct(TransportSocket, name="envoy.transport_sockets.tls", typed_config=packed(_SOCKET, context))
+
+
+def san(kind: str, name: str) -> SubjectAltNameMatcher:
+    """A name of a kind (Hostname, URI, Email, Address); a wildcard stands for any name below it, and for itself."""
     pattern = {"suffix": name[1:]} if name.startswith("*.") else {"exact": name}
     return construct(SubjectAltNameMatcher, san_type=_SANS[kind], matcher=construct(StringMatcher, **pattern))

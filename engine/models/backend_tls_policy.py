@@ -13,7 +13,7 @@ from engine.models.rules import Rule, Ruled, Rules
 from engine.models.texts import Group, Hostname, Kind, ObjectName, PreciseHostname, SectionName
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_WELL_KNOWN: Final = rf"^(System|({_LABEL}(\.{_LABEL})*/([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]))$"
+WELL_KNOWN: Final = rf"^(System|({_LABEL}(\.{_LABEL})*/([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]))$"
 _URI: Final = r"^(([^:/?#]+):)(//([^/?#]*))([^?#]*)(\?([^#]*))?(#(.*))?"
 
 
@@ -113,7 +113,7 @@ class Validation(Ruled):
         tuple[LocalObjectReference, ...], Field(max_length=8, alias="caCertificateRefs")
     ] = ()
     well_known_ca_certificates: Annotated[
-        Annotated[str, Field(min_length=1, max_length=253, pattern=_WELL_KNOWN)] | None,
+        Annotated[str, Field(min_length=1, max_length=253, pattern=WELL_KNOWN)] | None,
         Field(alias="wellKnownCACertificates"),
     ] = None
     hostname: PreciseHostname

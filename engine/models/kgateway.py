@@ -16,7 +16,6 @@ GROUP: Final = "gateway.kgateway.dev"
 NOTHING: Final = "nothing serves it yet"
 
 KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
-    "BackendConfigPolicy": {"tls": "write a BackendTLSPolicy"},
     "DirectResponse": {},
     "GatewayExtension": {},
     "HTTPListenerPolicy": {},

@@ -5,19 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from envoy_data_plane.envoy.config.core.v3 import Metadata
+
 from engine.document import document
 from engine.envoy.cluster import assignment, cluster, nobody
+from engine.envoy.merge import merge_metadata
 from engine.envoy.names import cluster_name, secret_name
+from engine.envoy.shape import Shape
+from engine.envoy.wire import construct
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.channels import BROKEN, NODE, POLICY, STATUS, Used
+from engine.outputs.channels import BROKEN, EXPIRY, NODE, POLICY, SECRET, STATUS, Used, Wanted
 from engine.outputs.emission import Target, broken, emission
+from engine.policies.backend_config.feature import Use
+from engine.policies.backend_config.features import Shaped, Told, shaped
 from engine.ref import Ref
 from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
+from engine.resolve.backend_config import KIND, TLS, in_force, standing
+from engine.resolve.backend_config import At as ConfigAt
+from engine.resolve.backend_config import sources as sources_of
 from engine.resolve.backend_tls import At, backend_tls, policies
 from engine.resolve.certificate import SEALER
 from engine.resolve.client_certificate import client_certificate
-from engine.resolve.manifest import held_fact, items, mapping, metadata_of, object_of, refused_from_the_start, spec_of
-from engine.resolve.values import Backend, BackendKey, Problem
+from engine.resolve.manifest import (
+    KGATEWAY,
+    held_fact,
+    items,
+    mapping,
+    metadata_of,
+    object_of,
+    refused_from_the_start,
+    spec_of,
+)
+from engine.resolve.values import Backend, BackendKey, BackendTls, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
 
@@ -43,14 +62,38 @@ def _is_address(text: str) -> bool:
 
 def cluster_outputs(graph: Reader, key: Used) -> Outputs:
     """The cluster of a backend. It reads addresses only when they are host names that stand in it."""
-    if graph.fact(held_fact(key.gateway, key.backend.ref)):
+    if is_fallen_back(graph, key):
         return _held_cluster(graph, key)
+    value = _present(graph, key)
+    return Outputs() if value is None else _cluster(graph, key, value)
+
+
+def is_fallen_back(graph: Reader, key: Used) -> bool:
+    """Whether the backend is served as it was before a proxy rejected its cluster.
+
+    A backend that never was another is served as it is, when a policy of the rejected cluster may be at fault: that
+    one falls back, too.
+    """
+    if not graph.fact(held_fact(key.gateway, key.backend.ref)):
+        return False
+    resource = graph.read(key.backend.ref)
+    if resource is not None and resource.previous is not None:
+        return True
+    return not any(graph.fact(held_fact(key.gateway, one)) for one in _policies(graph, key))
+
+
+def _policies(graph: Reader, key: Used) -> tuple[Ref, ...]:
+    """All that stand at the backend, in force or not."""
+    at = ConfigAt(key.gateway, key.backend.ref)
+    return (*graph.get(policies, key.backend), *standing(graph, at))
+
+
+def _present(graph: Reader, key: Used) -> Backend | None:
     protocol = graph.get(port_protocol, key.backend)
     if isinstance(protocol, Problem):
-        return Outputs()
+        return None
     dns = graph.get(is_dns, key.backend)
-    value = graph.get(_backend, key.backend) if dns else Backend(key.backend, protocol, ())
-    return _cluster(graph, key, value)
+    return graph.get(_backend, key.backend) if dns else Backend(key.backend, protocol, ())
 
 
 def _held_cluster(graph: Reader, key: Used) -> Outputs:
@@ -66,22 +109,54 @@ def _held_cluster(graph: Reader, key: Used) -> Outputs:
 def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
-    sources = [key.backend.ref]
+    config = ConfigAt(key.gateway, key.backend.ref)
     rank = (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
-    claims = tuple((POLICY, one, rank) for one in graph.get(policies, key.backend))
+    claims = tuple((POLICY, one, rank) for one in _policies(graph, key))
     tls = graph.get(backend_tls, At(key.gateway, key.backend))
-    if isinstance(tls, Problem):
+    shape = _shaped(graph, key, value)
+    sources = [key.backend.ref, *graph.get(sources_of, config)] if claims else [key.backend.ref]
+    sources += [tls.policy] if isinstance(tls, BackendTls) else []
+    provenance = tuple((one, graph.get(generation, one)) for one in sorted(sources))
+    if isinstance(tls, Problem) or shape.told.closed:
         # Never in clear instead.
-        of = ((key.backend.ref, graph.get(generation, key.backend.ref)),)
-        return Outputs(*emission(Target(at, key, of), nobody(name)), claims)
+        return Outputs(*emission(Target(at, key, provenance), nobody(name)), claims)
     if tls is not None:
-        sources.append(tls.policy)
         client = graph.get(client_certificate, key.gateway)
         tls = replace(tls, client=secret_name(client)) if isinstance(client, Ref) else tls
-    sealer = graph.fact(SEALER) if tls is not None and tls.sealed else None
-    provenance = tuple((one, graph.get(generation, one)) for one in sorted(sources))
-    message = cluster(replace(value, tls=tls), name)
-    return Outputs(*emission(Target(at, key, provenance), message, sealer), claims)
+    sealer = graph.fact(SEALER) if shape.shape.sealed or (tls is not None and tls.sealed) else None
+    message = cluster(replace(value, tls=tls), name, _with_names(shape))
+    items, counts = emission(Target(at, key, provenance), message, sealer)
+    secrets = ((index, Wanted(key.gateway, one)) for one in shape.shape.secrets for index in (SECRET, EXPIRY))
+    return Outputs(items, tuple(dict.fromkeys((*counts, *secrets))), claims)
+
+
+def _shaped(graph: Reader, key: Used, value: Backend) -> Shaped:
+    """What BackendConfigPolicies make of the cluster."""
+    tls = graph.get(backend_tls, At(key.gateway, key.backend))
+    if not graph.get(in_force, ConfigAt(key.gateway, key.backend.ref)):
+        return Shaped()
+    use = Use(key.gateway, key.backend, cluster_name(key.backend, key.gateway.cluster), value.protocol, value.dns)
+    return shaped(graph, replace(value, tls=tls if isinstance(tls, BackendTls) else None), use)
+
+
+def _with_names(found: Shaped) -> Shape:
+    """With the names of those who shaped it."""
+    told = merge_metadata(f"merge.{KIND}.{KGATEWAY}", {field: (policy,) for field, policy in found.fields})
+    return Shape({"metadata": construct(Metadata, filter_metadata=told)}).over(found.shape) if told else found.shape
+
+
+def told_of(graph: Reader, key: Used) -> Told:
+    """What is to be told of the BackendConfigPolicies at a cluster."""
+    value = graph.get(last_good, key.backend) if is_fallen_back(graph, key) else _present(graph, key)
+    return _shaped(graph, key, value).told if isinstance(value, Backend) else Told()
+
+
+def is_closed(graph: Reader, key: Used) -> bool:
+    """Whether the backend must not be spoken to, since its TLS cannot be met."""
+    if isinstance(graph.get(backend_tls, At(key.gateway, key.backend)), Problem):
+        return True
+    fields = {one.field for one in graph.get(in_force, ConfigAt(key.gateway, key.backend.ref))}
+    return TLS in fields and graph.get(told_of, key).closed
 
 
 def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
@@ -101,8 +176,9 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
     }
     # Nobody would ask for the endpoints of a cluster that has none.
-    is_closed = isinstance(graph.get(backend_tls, At(key.gateway, key.backend)), Problem)
-    items, counts = ((), ()) if is_closed else emission(Target(at, key, provenance), assignment(value, name))
+    items, counts = (
+        ((), ()) if is_closed(graph, key) else emission(Target(at, key, provenance), assignment(value, name))
+    )
     over = f"/{key.backend.over}" if key.backend.over else ""
     name = f"backend/{key.backend.ref}/{key.backend.port}{over}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
@@ -110,7 +186,7 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
 
 def assigned(graph: Reader, key: Used) -> Backend | Problem:
     """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected."""
-    if graph.fact(held_fact(key.gateway, key.backend.ref)):
+    if is_fallen_back(graph, key):
         return graph.get(last_good, key.backend)
     protocol = graph.get(port_protocol, key.backend)
     if isinstance(protocol, Problem):

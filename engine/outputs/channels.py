@@ -38,8 +38,8 @@ ATTACHED = "attached"
 SETS = "sets"
 """Counts accepted ListenerSets by Gateway."""
 POLICY = "policy"
-"""Claims by policies: of clusters in use by the BackendTLSPolicies that name them, (Gateway, backend, port, over); of
-Stoods by TrafficPolicies."""
+"""Claims by policies: of clusters in use by the BackendTLSPolicies and BackendConfigPolicies that stand at them,
+(Gateway, backend, port, over); of Stoods by TrafficPolicies."""
 STANDING = "standing"
 """Counts places where a TrafficPolicy stands alike (Stood)."""
 CONFIG = "config"
@@ -88,7 +88,7 @@ class Used(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A Secret that a Gateway's listeners use."""
+    """A Secret that a Gateway's listeners or backends use."""
 
     gateway: Ref
     secret: Ref

@@ -17,6 +17,7 @@ from engine.outputs.emission import Target, broken, emission
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Served, attachments, parent_gateways
+from engine.resolve.backend_config import TLS, At, in_force
 from engine.resolve.backend_tls import policies
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import refused_from_the_start
@@ -107,7 +108,7 @@ def chain_outputs(graph: Reader, key: Chain) -> Outputs:
     if found.transport == "UDP":
         return _udp(graph, key, found, served, provenance)
     if not found.tls:
-        served = _raw(graph, served)
+        served = _raw(graph, key.gateway, found, served)
     value = _chain(graph, key, found, served)
     if value is None:
         return Outputs()
@@ -132,11 +133,21 @@ def _chain(graph: Reader, key: Chain, listener: Listener, served: ResolvedStream
     return StreamChain(f"{listener.name}~{key.hostname}" if name else listener.name, name, clusters, secrets)
 
 
-def _raw(graph: Reader, served: ResolvedStream) -> ResolvedStream:
-    """Without TLS of ours: what is passed on whole has the client's, and a policy for the backend is for others."""
+def _raw(graph: Reader, gateway: Ref, listener: Listener, served: ResolvedStream) -> ResolvedStream:
+    """Without TLS of ours: what is passed on whole has the client's, and a policy for the backend is for others.
+
+    A BackendConfigPolicy's `tls` is for what comes in clear, as kgateway has it: it would be put around the client's.
+    """
+
+    def is_raw(one: BackendKey) -> bool:
+        if graph.get(policies, one):
+            return True
+        config = graph.get(in_force, At(gateway, one.ref)) if listener.protocol == "TLS" else ()
+        return TLS in {block.field for block in config}
+
     raw = tuple(
         replace(one, backend=replace(one.backend, over=Over.RAW))
-        if one.backend is not None and graph.get(policies, one.backend)
+        if one.backend is not None and is_raw(one.backend)
         else one
         for one in served.destinations
     )

@@ -8,6 +8,7 @@ from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
 from engine.ref import Ref
 from engine.resolve.attachment import Served
+from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
@@ -159,6 +160,7 @@ def _destination(
         filters.rewrite,
         _mirrors(graph, key, filters, unresolved),
         filters.cors,
+        graph.get(hash_policies, At(key.gateway, backend.ref)),
     )
 
 

@@ -153,6 +153,21 @@ class Session:
     path: str = "/"
 
 
+@dataclass(frozen=True, slots=True)
+class HashPolicy:
+    """What of a request decides its host. `kind` is "header", "cookie" or "source" (the client's address).
+
+    `ttl` in milliseconds, 0 for as long as the session, None where no cookie is made; `attributes` are (name, value).
+    """
+
+    kind: str
+    name: str = ""
+    path: str = ""
+    ttl: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    terminal: bool = False
+
+
 class Over(StrEnum):
     """What a route needs of a backend, where the backend itself does not say it."""
 
@@ -189,6 +204,7 @@ class Destination:
     rewrite: Rewrite | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors: Cors | None = None
+    hashes: tuple[HashPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +234,7 @@ class Rule:
     timeouts: Timeouts = Timeouts()
     retry: Retry | None = None
     session: Session | None = None
+    hashes: tuple[HashPolicy, ...] = ()
     replaced: Problem | None = None
     failure: int = 500
 

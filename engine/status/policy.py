@@ -25,6 +25,7 @@ class Reason(StrEnum):
     MERGED = "Merged"
     OVERRIDDEN = "Overridden"
     TARGET_NOT_FOUND = "TargetNotFound"
+    CONFLICTED_WITH_BACKEND_TLS = "ConflictedWithBackendTLSPolicy"
 
 
 class Standing(NamedTuple):

@@ -160,7 +160,7 @@ def line(condition: dict[str, Any]) -> str:
     return f"{of}{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
 
 
-_BAD_WHEN_TRUE = {"Conflicted", "PartiallyInvalid"}
+_BAD_WHEN_TRUE = {"Conflicted", "Overridden", "PartiallyInvalid"}
 
 
 def is_good(condition: dict[str, Any]) -> bool:

@@ -24,6 +24,7 @@ _OWNERS = {
     "BackendTLSPolicies": "BackendTLSPolicy",
     "TrafficPolicies": "TrafficPolicy",
     "kgateway's Backends": "Backend",
+    "BackendConfigPolicies": "BackendConfigPolicy",
 }
 """Headings of the page's tables, and whose conditions they are."""
 _ARGUMENT = {"Problem": 0, "condition": 2, "not_taken": 2}

@@ -13,6 +13,7 @@ from betterproto2 import Message
 from envoy_data_plane.google.protobuf import Any as ProtoAny
 
 import engine.envoy
+import engine.policies
 from engine.envoy.typed import unpacked
 from engine.update import FragmentKind
 from tests.golden.case import CASES, MESSAGES, names, resolve
@@ -57,7 +58,9 @@ def built() -> frozenset[type[Message]]:
 def named() -> frozenset[type[Message]]:
     """The classes that the translation's source names."""
     modules = [
-        importlib.import_module(f"engine.envoy.{one.name}") for one in pkgutil.iter_modules(engine.envoy.__path__)
+        importlib.import_module(one.name)
+        for package in (engine.envoy, engine.policies)
+        for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     values = [value for module in modules for value in vars(module).values()]
     return frozenset(one for one in values if inspect.isclass(one) and issubclass(one, Message) and one is not Message)

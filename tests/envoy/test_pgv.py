@@ -14,6 +14,10 @@ from tests.envoy.messages import built, goldens, named, within
 _AT_ONCE = 2
 _RULES = ("constraint validation failed", "Invalid duration")
 """Envoy's words for a broken field rule; a negative duration it refuses even before."""
+_UNJUDGED = {"LeastRequest", "Maglev", "RingHash"}
+"""Extensions that Envoy 1.40 does not hold to their rules: we do, so that nothing depends on what it does then."""
+_NEWER = {"envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget.budget_interval"}
+"""Fields that Envoy 1.40 knows and the table's descriptors do not: what they may be is held to by who sets them."""
 
 
 def _name(cls: type) -> str:
@@ -38,7 +42,7 @@ def test_every_class_in_use_has_its_rules() -> None:
         for field, value in vars(one).items()
         if value not in (None, [], {}, "", b"", 0, False)
     }
-    assert used & unknown == set()
+    assert used & unknown == _NEWER
 
 
 def test_goldens_break_no_rule() -> None:
@@ -77,6 +81,8 @@ async def _differences(plan: list[Broken]) -> list[tuple[tuple[str, str, str], b
         async with gate:
             taken, said = await verdict(broken.message)
         for_a_rule = not taken and any(one in said for one in _RULES)
+        if broken.rule[0] in _UNJUDGED and not broken.lawful:
+            return [(broken.rule, broken.lawful, "is judged now")] if for_a_rule else []
         return [] if for_a_rule is not broken.lawful else [(broken.rule, broken.lawful, said[-600:])]
 
     return [found for answer in await asyncio.gather(*map(one, plan)) for found in answer]

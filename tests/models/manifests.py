@@ -244,6 +244,39 @@ BACKEND = _object(
                    "appProtocol": "kubernetes.io/h2c"},
     },
 )  # fmt: skip
+BACKEND_CONFIG_POLICY = _object(
+    f"{KGATEWAY}/v1alpha1",
+    "BackendConfigPolicy",
+    spec={
+        "targetRefs": [{"group": "", "kind": "Service", "name": "a"}, {"group": KGATEWAY, "kind": "Backend", "name": "b"}],
+        "targetSelectors": [{"group": "", "kind": "Service", "matchLabels": {"a": "b"}}],
+        "connectTimeout": "2s",
+        "dns": {"refreshRate": "1m", "jitter": "10s", "respectTTL": True},
+        "perConnectionBufferLimitBytes": 0,
+        "tcpKeepalive": {"keepAliveProbes": 3, "keepAliveTime": "30s", "keepAliveInterval": "5s"},
+        "commonHttpProtocolOptions": {"idleTimeout": "0s", "maxHeadersCount": 1},
+        "http2ProtocolOptions": {
+            "initialStreamWindowSize": "64Ki", "initialConnectionWindowSize": 65_535,
+            "connectionKeepalive": {"timeout": "1ms"},
+        },
+        "tls": {"files": {"rootCA": "/ca.crt"}, "sni": "a.example.com", "parameters": {"minVersion": "1.2"}},
+        "loadBalancer": {
+            "localityType": "WeightedLb",
+            "ringHash": {"hashPolicies": [
+                {"header": {"name": "x-user"}, "terminal": True},
+                {"cookie": {"name": "stay", "path": "/", "ttl": "0s", "sameSite": "Lax"}},
+                {"sourceIP": {}},
+            ]},
+        },
+        "healthCheck": {
+            "timeout": "1s", "interval": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1,
+            "tcp": {"send": "00fF", "receive": ["01"]},
+        },
+        "outlierDetection": {"consecutive5xx": 0, "interval": "1ms"},
+        "circuitBreakers": {"retryBudget": {"budgetPercent": 20}},
+        "upstreamProxyProtocol": {"version": "V2"},
+    },
+)  # fmt: skip
 SERVICE = _object(
     "v1",
     "Service",
@@ -269,7 +302,7 @@ CONFIG_MAP = _object("v1", "ConfigMap", data={"ca.crt": "anything"}, binaryData=
 
 ALL = (
     GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, BACKEND, SERVICE, ENDPOINT_SLICE, NAMESPACE, SECRET,
-    GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY, CONFIG_MAP,
+    GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY, CONFIG_MAP, BACKEND_CONFIG_POLICY,
 )  # fmt: skip
 
 

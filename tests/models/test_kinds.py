@@ -17,6 +17,7 @@ def test_the_kinds_are_found_in_order() -> None:
         ("", "Service"),
         ("discovery.k8s.io", "EndpointSlice"),
         ("gateway.kgateway.dev", "Backend"),
+        ("gateway.kgateway.dev", "BackendConfigPolicy"),
         ("gateway.kgateway.dev", "GatewayParameters"),
         ("gateway.kgateway.dev", "TrafficPolicy"),
         ("gateway.networking.k8s.io", "BackendTLSPolicy"),

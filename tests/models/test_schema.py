@@ -39,6 +39,8 @@ PARAMETERS = Path(__file__).parent / "gateway_parameters_fields.txt"
 """Fields of kgateway v2.4.0's GatewayParameters. Those of Kubernetes' own types are not told apart further."""
 TRAFFIC = Path(__file__).parent / "traffic_policy_fields.txt"
 """Fields of its TrafficPolicy."""
+BACKEND_CONFIG = Path(__file__).parent / "backend_config_policy_fields.txt"
+"""Fields of kgateway v2.4's BackendConfigPolicy, and behind them those of its sources since."""
 
 
 @pytest.mark.parametrize(("name", "wanted"), _wanted().items())
@@ -57,7 +59,7 @@ def test_the_list_of_fields_is_whole() -> None:
 
 def test_every_kind_of_the_two_apis_is_compared() -> None:
     ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
-    assert ours == {*_wanted(), "GatewayParameters", "TrafficPolicy"}
+    assert ours == {*_wanted(), "GatewayParameters", "TrafficPolicy", "BackendConfigPolicy"}
 
 
 def test_gateway_parameters_have_the_fields_of_kgateways() -> None:
@@ -74,6 +76,13 @@ def test_traffic_policy_has_the_fields_of_kgateways() -> None:
     later = tuple(f"{one.field}." for one in NOT_SERVED)
     wanted = {f"spec.{one}" for one in TRAFFIC.read_text().split() if not one.startswith(later)}
     assert found - {"spec"} == wanted
+
+
+def test_a_backend_config_policy_has_the_fields_of_kgateways() -> None:
+    model = next(kind.model for kind in KINDS if kind.name == "BackendConfigPolicy")
+    paths = flattened(structural(model)["properties"]["spec"])
+    found = {path.replace("[]", "") for path in paths if not path.endswith("{}")}
+    assert found == set(BACKEND_CONFIG.read_text().split())
 
 
 def test_field_names_follow_a_path() -> None:

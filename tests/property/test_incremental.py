@@ -21,6 +21,7 @@ from engine.ref import Ref
 from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
+from tests.property.configs import AGES, configs
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
 from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
@@ -54,10 +55,9 @@ def _with(base: Put, metadata: dict[str, Any]) -> Put:
 _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
-    "GatewayClass", "TrafficPolicy", "TrafficPolicy",
+    "GatewayClass", "TrafficPolicy", "TrafficPolicy", "BackendConfigPolicy",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
-_AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 
 
 @st.composite
@@ -67,7 +67,7 @@ def _grpc(draw: Any, number: int, generation: int) -> Put:
         "backendRefs": [{"name": f"s{draw(st.integers(0, 2))}", "port": 80}],
     }
     body = {
-        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "metadata": {"creationTimestamp": draw(st.sampled_from(AGES))},
         "spec": {"parentRefs": [{"name": "gw"}], "hostnames": draw(st.sampled_from(_HOSTS)), "rules": [rule]},
     }
     return put(API, "v1", "GRPCRoute", f"r{number}", body, generation)
@@ -91,7 +91,7 @@ def _http(draw: Any, number: int, generation: int) -> Put:
 def _sets(draw: Any, number: int, generation: int) -> Put:
     chosen = draw(st.lists(st.sampled_from(_LISTENERS), min_size=1, max_size=2, unique_by=lambda one: one["name"]))
     body = {
-        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "metadata": {"creationTimestamp": draw(st.sampled_from(AGES))},
         "spec": {"parentRef": {"name": draw(st.sampled_from(["gw", "gw1"]))}, "listeners": chosen},
     }
     return put(API, "v1", "ListenerSet", f"set{number % 2}", body, generation)
@@ -111,7 +111,7 @@ def _policies(draw: Any, number: int, generation: int) -> Put:
         )
     )
     body = {
-        "metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))},
+        "metadata": {"creationTimestamp": draw(st.sampled_from(AGES))},
         "spec": {"targetRefs": [{**target, **section}], "validation": {"hostname": "a.example.com", **trusts}},
     }
     return put(API, "v1", "BackendTLSPolicy", f"p{number}", body, generation)
@@ -161,7 +161,7 @@ def _streams(kind: str) -> Any:
         spec = {"parentRefs": [parent], "rules": [{"backendRefs": refs}]}
         if kind == "TLSRoute":
             spec["hostnames"] = draw(st.sampled_from([one for one in _HOSTS if one]))
-        body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
+        body = {"metadata": {"creationTimestamp": draw(st.sampled_from(AGES))}, "spec": spec}
         return put(API, "v1", kind, f"r{number}", body, generation)
 
     return made
@@ -175,6 +175,7 @@ _ROUTES = {
     "TLSRoute": _streams("TLSRoute"),
     "ListenerSet": _sets,
     "BackendTLSPolicy": _policies,
+    "BackendConfigPolicy": configs,
     "ConfigMap": _authorities,
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
@@ -198,7 +199,9 @@ def _puts(draw: Any) -> Put:
         return draw(_ROUTES[kind](number, generation))
     if kind == "service":
         port = draw(st.sampled_from([{}, {"appProtocol": "kubernetes.io/h2c"}, {"protocol": "UDP"}]))
-        return service(f"s{number}", generation, **port)
+        made = service(f"s{number}", generation, **port)
+        labels = draw(st.sampled_from([{}, {"labels": {"a": "b"}}]))
+        return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], **labels}})
     if kind == "endpoints":
         return endpoints(f"s{number}", *draw(st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2"]), max_size=2)))
     if kind == "grant":

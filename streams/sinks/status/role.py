@@ -16,6 +16,7 @@ import structlog
 
 from engine.fold import SYNC
 from engine.models.kinds import KINDS
+from engine.models.policy import PolicyStatus
 from engine.ref import Ref, parse_ref
 from streams.backoff import Backoff
 from streams.codec import decode_convergence, decode_object
@@ -36,8 +37,13 @@ _GATEWAY_API: Final = "gateway.networking.k8s.io"
 _WITHOUT: Final = frozenset({"ReferenceGrant"})
 _SLASHES: Final = len(Ref._fields) - 1
 _ASK_SECONDS: Final = 2.0
-WRITTEN: Final = tuple(kind for kind in KINDS if kind.group == _GATEWAY_API and kind.name not in _WITHOUT)
-"""The kinds that have a status of ours."""
+WRITTEN: Final = tuple(
+    kind
+    for kind in KINDS
+    if (kind.group == _GATEWAY_API and kind.name not in _WITHOUT)
+    or (kind.crd is not None and kind.crd.status is PolicyStatus)
+)
+"""The kinds that have a status of ours: of kgateway's those in whose status every controller has entries of its own."""
 
 
 class StatusCluster(Cluster, Writable, Protocol):

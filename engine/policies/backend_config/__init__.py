@@ -1,0 +1,1 @@
+"""How BackendConfigPolicies shape clusters; their fields, each a file, are in `cluster/`."""

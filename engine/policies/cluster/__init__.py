@@ -1,0 +1,1 @@
+"""Fields of a BackendConfigPolicy and what each makes of a Cluster: a file a field."""
