@@ -14,7 +14,7 @@ from engine.models.rules import Rule, Ruled, Rules, at_least_one, exactly_one
 from engine.models.texts import INT32, has_control_characters, is_token
 
 _Positive = Annotated[int, Field(ge=1, le=INT32, json_schema_extra={"format": "int32"})]
-_Int64 = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"format": "int64"})]
+_Int64 = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 _Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
 _NUMBER: Final = r"^-?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)$"
 _IS_NUMBER = re.compile(_NUMBER.replace("\\\\", "\\"))
@@ -130,7 +130,7 @@ class ZoneAwarePreferLocal(Model):
     """The own zone first."""
 
     force: ZoneAwareForce | None = None
-    min_endpoints_threshold: Annotated[int, Field(ge=1, le=2**63 - 1, json_schema_extra={"format": "int64"})] = 6
+    min_endpoints_threshold: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})] = 6
     routing_enabled: _Percent = 100
 
 

@@ -17,7 +17,7 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import BROKEN, EXPIRY, NODE, POLICY, SECRET, STATUS, Used, Wanted
 from engine.outputs.emission import Target, broken, emission
 from engine.policies.backend_config.feature import Use
-from engine.policies.backend_config.features import Shaped, Told, shaped
+from engine.policies.backend_config.shape import Shaped, Told, shaped
 from engine.ref import Ref
 from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
 from engine.resolve.backend_config import KIND, TLS, in_force, standing

@@ -1,9 +1,10 @@
-"""Asks the real Envoy, in its validate mode, about one message; it starts nothing that serves."""
+"""Asks the real Envoy, in its validate mode, about messages; it starts nothing that serves."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConn
 _SECONDS = 240.0
 
 
-async def verdict(message: Message) -> tuple[bool, str]:
-    """Whether Envoy takes a bootstrap that contains the message, and what it said."""
+async def verdict(*messages: Message) -> tuple[bool, str]:
+    """Whether Envoy takes a bootstrap that contains the messages, all of one class, and what it said."""
     with tempfile.TemporaryDirectory(prefix="judge-") as folder:
         path = Path(folder) / "bootstrap.pb"
-        path.write_bytes(encode(_bootstrap(message)))
+        path.write_bytes(encode(_bootstrap(messages)))
         process = await asyncio.create_subprocess_exec(
             str(envoy_binary(None)), "--mode", "validate", "-c", str(path), "-l", "error", "--disable-hot-restart",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -55,7 +56,8 @@ async def verdict(message: Message) -> tuple[bool, str]:
     return process.returncode == 0, output.decode(errors="replace")
 
 
-def _bootstrap(message: Message) -> Bootstrap:
+def _bootstrap(messages: Sequence[Message]) -> Bootstrap:
+    message = messages[0]
     grpc = construct(GrpcService, envoy_grpc=construct(GrpcServiceEnvoyGrpc, cluster_name="xds"))
     ads = construct(
         ApiConfigSource,
@@ -65,7 +67,7 @@ def _bootstrap(message: Message) -> Bootstrap:
     )
     found: dict[str, list[Any]] = {"clusters": [construct(Cluster, name="xds")]}
     if isinstance(message, Cluster):
-        found["clusters"].append(message)
+        found["clusters"] += messages
     elif isinstance(message, ClusterLoadAssignment):
         found["clusters"].append(construct(Cluster, name="judged", load_assignment=message))
     elif isinstance(message, Secret):
@@ -73,7 +75,7 @@ def _bootstrap(message: Message) -> Bootstrap:
     elif isinstance(message, Listener):
         found["listeners"] = [message]
     else:
-        chain = message if isinstance(message, FilterChain) else _chain(_routes(message))
+        chain = message if isinstance(message, FilterChain) else _chain(_routes(messages))
         found["listeners"] = [
             construct(Listener, name="judge", address=address("127.0.0.1", 1), filter_chains=[chain])
         ]
@@ -86,11 +88,12 @@ def _bootstrap(message: Message) -> Bootstrap:
     )
 
 
-def _routes(message: Message) -> Message:
+def _routes(messages: Sequence[Message]) -> Message:
+    message = messages[0]
     if isinstance(message, RouteConfiguration):
         return message
     if isinstance(message, Route):
-        message = construct(VirtualHost, name="judged", domains=["judged.invalid"], routes=[message])
+        message = construct(VirtualHost, name="judged", domains=["judged.invalid"], routes=list(messages))
     return construct(RouteConfiguration, name="judged", virtual_hosts=[message], validate_clusters=False)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import pkgutil
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
+import engine.policies.cluster
 from tests.support.syntax import parsed
 
 MODULES = (
@@ -20,8 +22,17 @@ MODULES = (
     "engine.envoy.route_config",
     "engine.envoy.listener",
     "engine.envoy.cluster",
+    "engine.envoy.hashing",
+    "engine.envoy.merge",
+    "engine.envoy.shape",
+    "engine.envoy.tls_parameters",
     "engine.envoy.stream",
     "engine.envoy.upstream_tls",
+    "engine.outputs.backend_config_policy",
+    *(f"engine.policies.cluster.{one.name}" for one in pkgutil.iter_modules(engine.policies.cluster.__path__)),
+    "engine.policies.backend_config.shape",
+    "engine.resolve.backend_config",
+    "engine.resolve.policy",
     "engine.resolve.precedence",
     "engine.resolve.kinds.http_route",
     "engine.resolve.kinds.grpc_route",
@@ -43,6 +54,7 @@ MODULES = (
     "engine.status.gateway",
     "engine.status.listener",
     "engine.status.backend_tls_policy",
+    "engine.status.policy",
     "engine.status.route",
 )
 
