@@ -20,6 +20,7 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
     TcpProxyWeightedClusterClusterWeight,
 )
 from envoy_data_plane.envoy.extensions.filters.udp.udp_proxy.v3 import Route, UdpProxyConfig
+from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 from envoy_data_plane.xds.type.matcher.v3 import Matcher, MatcherOnMatch
 
 from engine.envoy.cluster import lb_endpoint
@@ -37,7 +38,8 @@ NOWHERE = Endpoint("127.0.0.1", 9)
 
 def stream_chain(value: StreamChain) -> FilterChain:
     """A filter chain that hands its connections on; without clusters they are closed."""
-    proxy = construct(TcpProxy, stat_prefix="tcp", **_clusters(value.clusters))
+    hashed = [construct(HashPolicy, source_ip=construct(HashPolicySourceIp))] if value.by_client else []
+    proxy = construct(TcpProxy, stat_prefix="tcp", hash_policy=hashed, **_clusters(value.clusters))
     match = construct(FilterChainMatch, server_names=[value.server_name]) if value.server_name else None
     return construct(
         FilterChain,

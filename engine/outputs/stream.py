@@ -17,7 +17,7 @@ from engine.outputs.emission import Target, broken, emission
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Served, attachments, parent_gateways
-from engine.resolve.backend_config import TLS, At, in_force
+from engine.resolve.backend_config import TLS, At, hash_policies, in_force
 from engine.resolve.backend_tls import policies
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.manifest import refused_from_the_start
@@ -130,7 +130,10 @@ def _chain(graph: Reader, key: Chain, listener: Listener, served: ResolvedStream
             return None
     clusters = tuple((_cluster(key, one), one.weight) for one in served.destinations)
     name = "" if key.hostname == "*" else key.hostname
-    return StreamChain(f"{listener.name}~{key.hostname}" if name else listener.name, name, clusters, secrets)
+    used = [At(key.gateway, one.ref) for one in _backends(served)]
+    by_client = any(hashed.kind == "source" for one in used for hashed in graph.get(hash_policies, one))
+    name_of = f"{listener.name}~{key.hostname}" if name else listener.name
+    return StreamChain(name_of, name, clusters, secrets, by_client)
 
 
 def _raw(graph: Reader, gateway: Ref, listener: Listener, served: ResolvedStream) -> ResolvedStream:

@@ -340,6 +340,8 @@ class StreamChain:
     clusters: tuple[tuple[str, int], ...]
     secrets: tuple[str, ...] | None = None
     """Of the certificates with which it ends TLS; None where it does not."""
+    by_client: bool = False
+    """Whether the client's address is hashed, for clusters that choose their hosts by hashes."""
 
 
 @dataclass(frozen=True, slots=True)
