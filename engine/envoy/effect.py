@@ -12,8 +12,9 @@ from envoy_data_plane.envoy.config.route.v3 import FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import FaultAbort, HttpFault
 from envoy_data_plane.envoy.type.v3 import FractionalPercent
 from envoy_data_plane.google.protobuf import Any as ProtoAny
-from envoy_data_plane.google.protobuf import ListValue, Struct, Value
+from envoy_data_plane.google.protobuf import Struct
 
+from engine.envoy.merge import merge_metadata
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct
 from engine.ref import Ref
@@ -94,20 +95,13 @@ def merged_metadata(effect: Effect) -> dict[str, Struct]:
     """Whose blocks are in force, as metadata."""
     if not effect.merged:
         return {}
-    names: dict[str, list[str]] = {}
+    names: dict[str, tuple[Ref, ...]] = {}
     for field, ref in effect.merged:
-        names.setdefault(field, []).append(f"{ref.group}/{ref.kind}/{ref.namespace}/{ref.name}")
-    fields = {
-        field: construct(Value, list_value=construct(ListValue, values=_texts(who))) for field, who in names.items()
-    }
-    return {MERGED: construct(Struct, fields=fields)}
+        names[field] = (*names.get(field, ()), ref)
+    return merge_metadata(MERGED, names)
 
 
 def metadata(effect: Effect) -> Metadata | None:
     """The metadata of a place that has no other."""
     found = merged_metadata(effect)
     return construct(Metadata, filter_metadata=found) if found else None
-
-
-def _texts(values: Iterable[str]) -> list[Value]:
-    return [construct(Value, string_value=one) for one in values]

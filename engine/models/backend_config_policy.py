@@ -89,7 +89,7 @@ def _window(name: str) -> Rules:
     def holds(value: Any) -> bool:
         try:
             return least <= number(value) <= most
-        except (ValueError, ArithmeticError):
+        except ValueError:
             return False
 
     return Rules((Rule(cel, f"{name} must be between {least} and {most} bytes (inclusive)", holds),))

@@ -31,5 +31,8 @@ def number(quantity: int | str) -> Decimal:
     if parts is None or len(str(quantity)) > _LONGEST:
         raise ValueError(quantity)
     base, unit, exponent = parts.groups()
-    scale = _SCALES[unit] if unit else Decimal(10) ** int(Decimal(exponent or "0"))
-    return Decimal(base) * scale
+    try:
+        scale = _SCALES[unit] if unit else Decimal(10) ** int(Decimal(exponent or "0"))
+        return Decimal(base) * scale
+    except ArithmeticError as error:
+        raise ValueError(quantity) from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from envoy_data_plane.envoy.config.core.v3 import Metadata
+
 from engine.document import document
 from engine.envoy.cluster import assignment, cluster, nobody
-from engine.envoy.merge import merge_metadata, metadata
+from engine.envoy.merge import merge_metadata
 from engine.envoy.names import cluster_name, secret_name
 from engine.envoy.shape import Shape
+from engine.envoy.wire import construct
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import BROKEN, EXPIRY, NODE, POLICY, SECRET, STATUS, Used, Wanted
 from engine.outputs.emission import Target, broken, emission
@@ -138,8 +141,8 @@ def _shaped(graph: Reader, key: Used, value: Backend) -> Shaped:
 
 def _with_names(found: Shaped) -> Shape:
     """With the names of those who shaped it."""
-    told = merge_metadata(KIND, KGATEWAY, {field: (policy,) for field, policy in found.fields})
-    return Shape({"metadata": metadata(told)}).over(found.shape) if told else found.shape
+    told = merge_metadata(f"merge.{KIND}.{KGATEWAY}", {field: (policy,) for field, policy in found.fields})
+    return Shape({"metadata": construct(Metadata, filter_metadata=told)}).over(found.shape) if told else found.shape
 
 
 def told_of(graph: Reader, key: Used) -> Told:

@@ -159,3 +159,11 @@ def test_hashes_are_those_of_the_routes_that_use_the_backend() -> None:
     hashes = Route.parse(mine.payload).route.hash_policy  # type: ignore[union-attr]
     assert [one.header.header_name for one in hashes if one.header] == ["x-user"]
     assert not Route.parse(other.payload).route.hash_policy  # type: ignore[union-attr]
+
+
+def test_a_certificate_in_files_is_named_by_them() -> None:
+    story = Story(_policy({"tls": {"files": {"tlsCertificate": "/own.crt", "tlsKey": "/own.key", "rootCA": "/ca.crt"}}}))
+    found = story.one(FragmentKind.CLUSTER, "_s_")
+    assert found is not None
+    assert not found.sealed
+    assert all(path in found.payload for path in (b"/own.crt", b"/own.key", b"/ca.crt"))

@@ -92,7 +92,10 @@ def _field(rules: dict[str, Any], value: Any) -> Iterator[tuple[str, Any, list[A
                 yield "keys", {"": next(iter(value.values()))}, []
         elif kind not in {"message", "any"} and (kind != "bool" or value):
             for word in params:
-                if word not in {"required", "strict", "ignore_empty"} and (word, params[word]) != ("min_len", "0"):
+                unbreakable = (word, params[word]) == ("min_len", "0") or (
+                    kind.startswith("uint") and word == "gte" and int(params[word]) == 0
+                )
+                if word not in {"required", "strict", "ignore_empty"} and not unbreakable:
                     yield word, *_scalar(kind, word, params)
 
 

@@ -21,6 +21,7 @@ from engine.ref import Ref
 from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
+from tests.property.configs import configs
 from tests.property.delegating import AGES, delegating, namespaced
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
@@ -112,25 +113,6 @@ def _policies(draw: Any, number: int, generation: int) -> Put:
     return put(API, "v1", "BackendTLSPolicy", f"p{number}", body, generation)
 
 
-_HASHES = [{"header": {"name": "x"}}], [{"sourceIP": {}}, {"cookie": {"name": "c", "ttl": "0s"}}]
-_CONFIGS: tuple[dict[str, Any], ...] = (
-    {"connectTimeout": "2s"},
-    {"connectTimeout": "0s", "circuitBreakers": {"maxConnections": 1}},
-    *({"loadBalancer": {"maglev": {"hashPolicies": one}}} for one in _HASHES),
-    {"loadBalancer": {"ringHash": {"maximumRingSize": 1, "hashPolicies": _HASHES[0]}}},
-    {"tls": {"secretRef": {"name": "cert"}}, "upstreamProxyProtocol": {}},
-    {"tls": {"sni": "a.example.com"}},
-    {"http2ProtocolOptions": {"maxConcurrentStreams": 5}, "outlierDetection": {}},
-)
-
-
-@st.composite
-def _configs(draw: Any, number: int, generation: int) -> Put:
-    named = {"targetRefs": [{"group": "", "kind": "Service", "name": f"s{draw(st.integers(0, 2))}"}]}
-    chosen = {"targetSelectors": [{"group": "", "kind": "Service", "matchLabels": draw(st.sampled_from([{}, {"a": "b"}]))}]}
-    spec = {**draw(st.sampled_from([named, named, chosen, {**named, **chosen}])), **draw(st.sampled_from(_CONFIGS))}
-    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(AGES))}, "spec": spec}
-    return put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", f"c{number}", body, generation)
 
 
 @st.composite
@@ -192,7 +174,7 @@ _ROUTES = {
     "TLSRoute": _streams("TLSRoute"),
     "ListenerSet": _sets,
     "BackendTLSPolicy": _policies,
-    "BackendConfigPolicy": _configs,
+    "BackendConfigPolicy": configs,
     "ConfigMap": _authorities,
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
