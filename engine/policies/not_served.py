@@ -22,7 +22,6 @@ _OTHERS: Final = (
     "faultInjection",
     "internalRedirect",
     "rateLimit",
-    "retry",
     "statPrefix",
     "tracing",
     "transformation",

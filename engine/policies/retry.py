@@ -1,0 +1,108 @@
+"""retry: requests that fail are tried again, once more or several times."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RetryPolicyRetryBackOff
+from pydantic import Field
+
+from engine.envoy.effect import Effect
+from engine.envoy.wire import construct
+from engine.graph.reader import Json, Reader
+from engine.models.duration import milliseconds
+from engine.models.rules import Rule, Ruled
+from engine.models.texts import INT32, Duration
+from engine.policies.feature import Feature, Use
+from engine.resolve.manifest import texts
+
+_CODES: Final = "retriable-status-codes"
+_BACKOFF: Final = "25ms"
+_Condition = Literal[
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+]
+_Code = Annotated[int, Field(ge=400, le=599)]
+
+
+class Retry(Ruled):
+    """What counts as a failure, and how often and how soon it is tried again."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.retryOn) || has(self.statusCodes)",
+            "retryOn or statusCodes must be set",
+            lambda self: self.retry_on is not None or self.status_codes is not None,
+        ),
+    )
+
+    retry_on: Annotated[tuple[_Condition, ...], Field(min_length=1, description="Envoy's conditions.")] | None = None
+    attempts: Annotated[
+        int, Field(ge=0, le=INT32, json_schema_extra={"format": "int32"}, description="Beyond the first.")
+    ] = 1
+    per_try_timeout: Annotated[Duration, Field(description="Of each try.")] | None = None
+    status_codes: Annotated[tuple[_Code, ...], Field(min_length=1, description="Of failed answers.")] | None = None
+    backoff_base_interval: Annotated[
+        Duration, Field(description="Before the first retry up to this long, twice that before the next, and so on.")
+    ] = _BACKOFF
+
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """Envoy takes no pause of nothing."""
+        if milliseconds(self.backoff_base_interval):
+            return ()
+        return (("backoffBaseInterval", "must be longer than 0s: leave it out for 25ms"),)
+
+
+def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a feature's signature
+    """RouteAction.retry_policy."""
+    codes = [int(one) for one in value.get("statusCodes") or ()]
+    conditions = [*texts(value.get("retryOn")), *([_CODES] if codes else [])]
+    bound = milliseconds(value.get("perTryTimeout"))
+    base = milliseconds(value.get("backoffBaseInterval") or _BACKOFF)
+    attempts = value.get("attempts")
+    policy = construct(
+        RetryPolicy,
+        retry_on=",".join(dict.fromkeys(conditions)),
+        num_retries=1 if attempts is None else int(attempts),
+        per_try_timeout=None if bound is None else timedelta(milliseconds=bound),
+        retriable_status_codes=codes,
+        retry_back_off=construct(RetryPolicyRetryBackOff, base_interval=timedelta(milliseconds=base or 0)),
+    )
+    return Effect(action=(("retry_policy", policy),))
+
+
+def _fits(spec: Any) -> bool:
+    retry, timeouts = spec.retry, spec.timeouts
+    if retry is None or timeouts is None or retry.per_try_timeout is None or timeouts.request is None:
+        return True
+    return (milliseconds(retry.per_try_timeout) or 0) < (milliseconds(timeouts.request) or 0)
+
+
+FEATURE = Feature(
+    "retry",
+    Retry,
+    effect,
+    inherited=True,
+    rules=(
+        Rule(
+            "has(self.retry) && has(self.timeouts) && has(self.retry.perTryTimeout) && has(self.timeouts.request) ? "
+            "duration(self.retry.perTryTimeout) < duration(self.timeouts.request) : true",
+            "retry.perTryTimeout must be less than timeouts.request",
+            _fits,
+        ),
+    ),
+)
