@@ -14,7 +14,6 @@ from engine.resolve.values import Problem
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 _GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
 _OTHERS: Final = (
-    "autoHostRewrite",
     "compression",
     "cors",
     "csrf",
@@ -27,7 +26,7 @@ _OTHERS: Final = (
     "transformation",
     "urlRewrite",
 )
-_MODELS: Final[dict[str, Any]] = {"autoHostRewrite": bool, "statPrefix": str}
+_MODELS: Final[dict[str, Any]] = {"statPrefix": str}
 
 
 def _effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:  # noqa: ARG001  a feature's signature
