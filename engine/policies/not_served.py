@@ -24,7 +24,6 @@ _OTHERS: Final = (
     "statPrefix",
     "tracing",
     "transformation",
-    "urlRewrite",
 )
 _MODELS: Final[dict[str, Any]] = {"statPrefix": str}
 
