@@ -19,7 +19,6 @@ _OTHERS: Final = (
     "csrf",
     "extProc",
     "faultInjection",
-    "internalRedirect",
     "rateLimit",
     "statPrefix",
     "tracing",
