@@ -20,7 +20,6 @@ _OTHERS: Final = (
     "extProc",
     "faultInjection",
     "rateLimit",
-    "statPrefix",
     "tracing",
     "transformation",
 )
