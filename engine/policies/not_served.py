@@ -16,7 +16,6 @@ _GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
 _OTHERS: Final = (
     "compression",
     "cors",
-    "csrf",
     "extProc",
     "faultInjection",
     "rateLimit",
