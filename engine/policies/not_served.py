@@ -17,7 +17,6 @@ _OTHERS: Final = (
     "compression",
     "cors",
     "extProc",
-    "rateLimit",
     "tracing",
     "transformation",
 )
