@@ -15,7 +15,6 @@ _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-pre
 _GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
 _OTHERS: Final = (
     "compression",
-    "cors",
     "extProc",
     "tracing",
     "transformation",
