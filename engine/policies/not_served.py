@@ -14,7 +14,6 @@ from engine.resolve.values import Problem
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 _GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
 _OTHERS: Final = (
-    "compression",
     "extProc",
     "tracing",
     "transformation",
