@@ -12,7 +12,7 @@ from engine.policies.feature import Feature, Use
 from engine.resolve.values import Problem
 
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-_GUARDS: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
+_GUARDS: Final = ("acl", "extAuth", "jwtAuth", "oauth2", "rbac")
 _OTHERS: Final = (
     "extProc",
     "tracing",
