@@ -18,7 +18,7 @@ from engine.envoy.merge import merge_metadata
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct
 from engine.ref import Ref
-from engine.resolve.values import BackendKey
+from engine.resolve.values import BackendKey, RouteEntry
 
 MERGED: Final = "merge.TrafficPolicy.gateway.kgateway.dev"
 """Metadata of routes, virtual hosts and route configurations: whose block of each field is in force (kgateway's)."""
@@ -34,8 +34,9 @@ class Effect:
     """What blocks of policies change at one place.
 
     `configs` of filters hold for a route, a virtual host or a whole route configuration; `route` and `action` are
-    fields of Route and RouteAction, for routes only, and what the route itself says comes before them. `sources` are
-    the objects that it was made from, and `backends` the clusters that it needs. `sealed`: it must not leave in clear.
+    fields of Route and RouteAction, for routes only, and what the route itself says comes before them; a field of Route
+    may be a function of its RouteEntry. `sources` are the objects that it was made from, and `backends` the clusters
+    that it needs. `sealed`: it must not leave in clear.
     """
 
     configs: tuple[tuple[str, ProtoAny], ...] = ()
@@ -63,6 +64,11 @@ def both(effects: Iterable[Effect]) -> Effect:
         any(one.sealed for one in found),
         tuple(sorted(pair for one in found for pair in one.merged)),
     )
+
+
+def of_route(effect: Effect, entry: RouteEntry) -> dict[str, Any]:
+    """The fields of a route, those that are made of what the route is worked out."""
+    return {name: value(entry) if callable(value) else value for name, value in effect.route}
 
 
 def of_filter(name: str, type_name: str, message: Message, *, sealed: bool = False) -> Effect:

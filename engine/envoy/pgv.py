@@ -70,7 +70,8 @@ def rules_of(cls: type[Message]) -> dict[str, Any]:
 def _checker(cls: type[Message]) -> Check | None:  # noqa: C901  unrolled, since it runs for every message
     """The check of a class; None when nothing in such a message can break a rule, so that it is not even looked at."""
     if cls is ProtoAny:
-        return lambda value: violation(unpacked(value))
+        # An empty one says something by being there (FilterConfig.config), and nothing stands in it.
+        return lambda value: violation(unpacked(value)) if value.type_url else None
     if not _can_break(cls):
         return None
     rules = rules_of(cls)

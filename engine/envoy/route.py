@@ -34,7 +34,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 from envoy_data_plane.google.protobuf import Struct, Value
 
-from engine.envoy.effect import NOTHING, Effect, merged_metadata
+from engine.envoy.effect import NOTHING, Effect, merged_metadata, of_route
 from engine.envoy.hashing import hash_policy
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.retry import retry_policy
@@ -141,7 +141,7 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place, effect: Effect
     """The Envoy route of one match; of what policies say (`effect`) only what the rule does not say itself."""
     rule = entry.rule
     values: dict[str, Any] = {
-        **dict(effect.route),
+        **of_route(effect, entry),
         "name": entry.name,
         "match": _match(entry.match, entry.share[1]),
         "metadata": _source(entry, effect),

@@ -19,8 +19,6 @@ from engine.resolve.secret_key import named_secret, secret_value
 from engine.resolve.values import Problem
 
 NAME: Final = "envoy.filters.http.basic_auth"
-
-
 _TYPE: Final = "envoy.extensions.filters.http.basic_auth.v3"
 
 

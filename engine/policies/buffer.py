@@ -14,8 +14,6 @@ from engine.models.quantity import number
 from engine.policies.feature import Feature, Filter, Stage, Use, When, is_off
 
 NAME: Final = "envoy.filters.http.buffer"
-
-
 _TYPE: Final = "envoy.extensions.filters.http.buffer.v3"
 
 

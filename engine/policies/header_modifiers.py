@@ -27,14 +27,10 @@ from engine.resolve.secret_key import named_secret, secret_value
 from engine.resolve.values import Problem
 
 NAME: Final = "envoy.extensions.filters.http.header_mutation"
-
-
 _TYPE: Final = "envoy.extensions.filters.http.header_mutation.v3"
 
 
 _ACTION: Final = HeaderValueOptionHeaderAppendAction
-
-
 _ACTIONS: Final = (("set", _ACTION.OVERWRITE_IF_EXISTS_OR_ADD), ("add", _ACTION.APPEND_IF_EXISTS_OR_ADD))
 
 

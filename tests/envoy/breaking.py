@@ -32,6 +32,8 @@ def changed(message: Message, **values: Any) -> Message:
 def breakages(message: Message, seen: set[tuple[str, str, str]]) -> Iterator[Broken]:
     """Every rule of every class in the message that is not in `seen` yet."""
     if isinstance(message, ProtoAny):
+        if not message.type_url:
+            return
         name = message.type_url.rpartition("/")[2]
         for one in breakages(unpacked(message), seen):
             yield one._replace(message=packed(name, one.message))

@@ -34,7 +34,7 @@ def goldens() -> dict[bytes, Message]:
 def within(message: Message) -> Iterator[Message]:
     """The message and all that stands in it, what is packed into an Any too."""
     yield message
-    if isinstance(message, ProtoAny):
+    if isinstance(message, ProtoAny) and message.type_url:
         yield from within(unpacked(message))
         return
     for value in vars(message).values():

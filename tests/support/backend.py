@@ -2,7 +2,8 @@
 
 A request's own headers steer the answer: `x-echo-status`, `x-echo-delay` (seconds), `x-echo-fail` ("2 key": the first
 two requests with that key answer 503), `x-echo-late` ("2 key": they answer after 3 seconds), `x-echo-close` ("2 key":
-instead of an answer the connection ends).
+instead of an answer the connection ends), `x-echo-redirect` (a URL: answers have it as location, and what asks for its
+path is answered with 200).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from h2.config import H2Configuration
@@ -81,6 +83,7 @@ class Backend:
             status, body = await self.answer(method, path, headers, "HTTP/1.1", client)
             reason = HTTPStatus(status).phrase if status in {one.value for one in HTTPStatus} else "Status"
             lines = [f"HTTP/1.1 {status} {reason}", f"content-length: {len(body)}", *_fields(self.name)]
+            lines += [f"location: {fields['x-echo-redirect']}"] if "x-echo-redirect" in fields else []
             writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body))
             await writer.drain()
 
@@ -101,6 +104,8 @@ class Backend:
             self.seen.append(seen)
         await asyncio.sleep(float(fields.get("x-echo-delay", "0")))
         status = 503 if path == UNWELL else int(fields.get("x-echo-status", "200"))
+        if "x-echo-redirect" in fields and urlsplit(fields["x-echo-redirect"]).path == path:
+            status = HTTPStatus.OK
         if "x-echo-late" in fields:
             times, _, key = fields["x-echo-late"].partition(" ")
             self.failures[key] += 1

@@ -9,22 +9,7 @@ from pydantic import Field
 from engine.models.traffic_block import TrafficBlock
 
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-GUARDING: Final = ("acl", "apiKeyAuth", "extAuth", "jwtAuth", "oauth2", "rbac")
-OTHERS: Final = (
-    "autoHostRewrite",
-    "compression",
-    "cors",
-    "csrf",
-    "extProc",
-    "faultInjection",
-    "internalRedirect",
-    "rateLimit",
-    "retry",
-    "statPrefix",
-    "tracing",
-    "transformation",
-    "urlRewrite",
-)
-_MODELS: Final[dict[str, Any]] = {"autoHostRewrite": bool, "statPrefix": str}
+GUARDING: Final = ("acl", "extAuth", "jwtAuth", "oauth2", "rbac")
+OTHERS: Final = ("extProc", "tracing", "transformation")
 
-BLOCKS = tuple(TrafficBlock(field, _MODELS.get(field, _Anything)) for field in (*GUARDING, *OTHERS))
+BLOCKS = tuple(TrafficBlock(field, _Anything) for field in (*GUARDING, *OTHERS))
