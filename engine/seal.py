@@ -53,7 +53,12 @@ class Sealer:
         if not text.startswith(PREFIX):
             msg = "not a sealed value"
             raise UnsealError(msg)
-        return self.unseal(base64.b64decode(text[len(PREFIX) :]))
+        try:
+            sealed = base64.b64decode(text[len(PREFIX) :])
+        except ValueError as error:
+            msg = "damaged: not base64"
+            raise UnsealError(msg) from error
+        return self.unseal(sealed)
 
     def digest(self, clear: bytes) -> str:
         """A keyed content hash (blake2b-128, hex) that may leave without telling the content."""

@@ -29,6 +29,13 @@ def test_another_key_does_not_open_it() -> None:
     assert "secret" not in text
 
 
+@pytest.mark.parametrize("text", ["", "clear", "sealed:v1:", "sealed:v1:broken", "sealed:v1:a*b=", "sealed:v1:é"])
+def test_a_text_that_is_none_is_refused(text: str) -> None:
+    """Whoever reads a Secret expects no other error, and a query that fails tells nobody."""
+    with pytest.raises(UnsealError):
+        Sealer(bytes(KEY_BYTES)).unseal_text(text)
+
+
 def test_a_ref_reads_back() -> None:
     """`parse_ref` undoes `str`, empty parts included."""
     ref = Ref("east", "", "Namespace", "", "shop")
