@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import Annotated, Final
@@ -33,3 +34,11 @@ def number(quantity: int | str) -> Decimal:
     base, unit, exponent = parts.groups()
     scale = _SCALES[unit] if unit else Decimal(10) ** int(Decimal(exponent or "0"))
     return Decimal(base) * scale
+
+
+def whole(quantity: object) -> int | None:
+    """What a quantity amounts to, rounded up; None for what is none."""
+    try:
+        return math.ceil(number(quantity)) if isinstance(quantity, int | str) else None
+    except (ValueError, ArithmeticError):
+        return None
