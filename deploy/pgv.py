@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 _GROUPS = "(oneof)"
+_OUTDATED = {"envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig.common_config"}
+"""Fields whose rules Envoy 1.40 has no more."""
 _TRANSLATING = ("engine.envoy.", "engine.policies.")
 
 
@@ -81,7 +83,7 @@ def _rules(message: Any) -> dict[str, Any]:
         rules[_GROUPS] = required
     for field in message.fields:
         own = field.GetOptions().Extensions[validate_pb2.rules]
-        if own.ByteSize():
+        if own.ByteSize() and f"{message.full_name}.{field.name}" not in _OUTDATED:
             rules[field.name] = MessageToDict(own, preserving_proto_field_name=True)
     return rules
 

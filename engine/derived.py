@@ -38,6 +38,7 @@ from engine.outputs.gateway import (
     host_outputs,
     secret_outputs,
 )
+from engine.outputs.listener_policy import listener_policy_outputs
 from engine.outputs.listener_set import listener_set_outputs
 from engine.outputs.policies import gateway_policy_outputs, stood_outputs
 from engine.outputs.policies import policy_outputs as traffic_policy_outputs
@@ -62,6 +63,8 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (KGATEWAY, "Backend"): (backend_status,),
     (KGATEWAY, "TrafficPolicy"): (traffic_policy_outputs,),
     (KGATEWAY, "BackendConfigPolicy"): (config_policy_outputs,),
+    (KGATEWAY, "HTTPListenerPolicy"): (listener_policy_outputs,),
+    (KGATEWAY, "ListenerPolicy"): (listener_policy_outputs,),
 }
 """The outputs of an object, by its kind."""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
+from engine.blame import blamed, concerned
 from engine.changes import from_json, to_json
 from engine.derived import Derived
 from engine.document import document
@@ -46,7 +47,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "35"
+VERSION = "36"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -283,7 +284,7 @@ class Engine:
             "gateway": str(change.gateway),
             "fragment": change.fragment,
             "version": change.version,
-            "objects": [[str(ref), generation] for ref, generation in change.objects],
+            **blamed(change, self._fold.rows.get(f"{QUARANTINE}{change.fragment}", {}), self._held.__contains__),
             "error": change.error,
             "envoy": change.envoy,
             "address": change.address,
@@ -314,7 +315,7 @@ class Engine:
     def _lift_all(self, ref: Ref, *, gone: bool = False) -> None:
         """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
         for key, row in self._fold.under(QUARANTINE):
-            if (gone and row["gateway"] == str(ref)) or any(text == str(ref) for text, _ in row["objects"]):
+            if (gone and row["gateway"] == str(ref)) or str(ref) in concerned(row):
                 self._lift(key)
 
     def _lift(self, key: str) -> None:

@@ -7,6 +7,7 @@ or every connection would drain.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
@@ -26,6 +27,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     SdsSecretConfig,
 )
 
+from engine.envoy.added import NOTHING, Added, Additions
 from engine.envoy.names import authorities_name
 from engine.envoy.typed import ads, packed
 from engine.envoy.wire import construct
@@ -35,9 +37,12 @@ from engine.resolve.values import FilterChain as ChainValue
 _HTTP = "envoy.extensions.filters.http"
 CORS = "envoy.filters.http.cors"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
+_NONE: Final = Additions()
 
 
-def listener(value: EnvoyListener, bind: str, filters: Sequence[HttpFilter], *, alone: bool) -> Listener:
+def listener(
+    value: EnvoyListener, bind: str, filters: Sequence[HttpFilter], *, alone: bool, additions: Additions = _NONE
+) -> Listener:
     """The Envoy listener of a port, on address `bind`; `alone`, no other process may listen there too.
 
     `filters` are what requests pass before the router.
@@ -50,8 +55,9 @@ def listener(value: EnvoyListener, bind: str, filters: Sequence[HttpFilter], *, 
         name=value.name,
         address=address(bind, value.port),
         enable_reuse_port=False if alone else None,
-        filter_chains=_chains(value, filters),
-        listener_filters=[_tls_inspector()] if value.tls else [],
+        filter_chains=_chains(value, filters, additions),
+        listener_filters=[*additions.port.listener_filters, *([_tls_inspector()] if value.tls else [])],
+        **dict(additions.port.listener),
     )
 
 
@@ -61,20 +67,23 @@ def address(host: str, port: int) -> Address:
     return construct(Address, socket_address=socket)
 
 
-def _chains(value: EnvoyListener, filters: Sequence[HttpFilter]) -> list[FilterChain]:
+def _chains(value: EnvoyListener, filters: Sequence[HttpFilter], additions: Additions) -> list[FilterChain]:
     if not value.route_config:
-        return [_chain(chain, filters) for chain in value.chains]
-    return [construct(FilterChain, name=value.name, filters=[_connection_manager(value.route_config, filters)])]
+        return [_chain(chain, filters, additions.of(chain.name)) for chain in value.chains]
+    added = additions.of(value.name)
+    managers = [_connection_manager(value.route_config, filters, added)]
+    return [construct(FilterChain, name=value.name, filters=managers, **dict(added.chain))]
 
 
-def _chain(chain: ChainValue, filters: Sequence[HttpFilter]) -> FilterChain:
+def _chain(chain: ChainValue, filters: Sequence[HttpFilter], added: Added) -> FilterChain:
     match = construct(FilterChainMatch, server_names=[chain.server_name]) if chain.server_name else None
     return construct(
         FilterChain,
         name=chain.name,
         filter_chain_match=match,
-        filters=[_connection_manager(chain.route_config, filters)],
+        filters=[_connection_manager(chain.route_config, filters, added)],
         transport_socket=tls_socket(chain.secrets, ("h2", "http/1.1"), chain.client),
+        **dict(added.chain),
     )
 
 
@@ -85,11 +94,13 @@ def tls_socket(secrets: tuple[str, ...], protocols: tuple[str, ...], client: Cli
     """
     tls = construct(
         DownstreamTlsContext,
-        require_client_certificate=None if client is None or client.insecure else True,
+        require_client_certificate=None if client is None or client.insecure or client.optional else True,
         common_tls_context=construct(
             CommonTlsContext,
             alpn_protocols=list(protocols),
-            validation_context_sds_secret_config=None if client is None else _sds(authorities_name(client.port)),
+            validation_context_sds_secret_config=None
+            if client is None
+            else _sds(authorities_name(client.port, client.section)),
             tls_certificate_sds_secret_configs=[_sds(name) for name in secrets],
         ),
     )
@@ -104,18 +115,19 @@ def _sds(name: str) -> SdsSecretConfig:
     return construct(SdsSecretConfig, name=name, sds_config=ads())
 
 
-def _connection_manager(route_config: str, filters: Sequence[HttpFilter]) -> Filter:
-    manager = construct(
-        HttpConnectionManager,
-        stat_prefix="http",
-        rds=construct(Rds, route_config_name=route_config, config_source=ads()),
-        http_filters=http_filters(filters),
+def _connection_manager(route_config: str, filters: Sequence[HttpFilter], added: Added = NOTHING) -> Filter:
+    values: dict[str, Any] = {
+        "stat_prefix": "http",
+        "rds": construct(Rds, route_config_name=route_config, config_source=ads()),
+        "http_filters": [*added.filters, *http_filters(filters)],
         # Else Envoy puts its own over what a ResponseHeaderModifier made of it, after all filters.
-        server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
-        use_remote_address=True,
-        normalize_path=True,
-        merge_slashes=True,
-    )
+        "server_header_transformation": HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
+        "use_remote_address": True,
+        "normalize_path": True,
+        "merge_slashes": True,
+        **dict(added.manager),
+    }
+    manager = construct(HttpConnectionManager, **values)
     return construct(
         Filter,
         name="envoy.filters.network.http_connection_manager",

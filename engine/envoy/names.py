@@ -46,9 +46,9 @@ def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "
     return f"{kind}-{route.name}-{route.namespace}-{rule_index}-{match_index}{named}-matcher-{match_index}"
 
 
-def authorities_name(port: int) -> str:
-    """The SDS name of the authorities of a port's clients."""
-    return f"clients~{port}"
+def authorities_name(port: int, section: str = "") -> str:
+    """The SDS name of the authorities of a port's clients, or of those of one listener there."""
+    return f"clients~{port}~{section}" if section else f"clients~{port}"
 
 
 def secret_name(ref: Ref) -> str:

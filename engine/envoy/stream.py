@@ -23,6 +23,7 @@ from envoy_data_plane.envoy.extensions.filters.udp.udp_proxy.v3 import Route, Ud
 from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 from envoy_data_plane.xds.type.matcher.v3 import Matcher, MatcherOnMatch
 
+from engine.envoy.added import NOTHING, Added
 from engine.envoy.cluster import lb_endpoint
 from engine.envoy.listener import address, tls_socket
 from engine.envoy.names import BLACKHOLE
@@ -36,7 +37,7 @@ NOWHERE = Endpoint("127.0.0.1", 9)
 """The discard port (RFC 863): datagrams of a share that no backend takes go there, where nobody listens."""
 
 
-def stream_chain(value: StreamChain) -> FilterChain:
+def stream_chain(value: StreamChain, added: Added = NOTHING) -> FilterChain:
     """A filter chain that hands its connections on; without clusters they are closed."""
     hashed = [construct(HashPolicy, source_ip=construct(HashPolicySourceIp))] if value.by_client else []
     proxy = construct(TcpProxy, stat_prefix="tcp", hash_policy=hashed, **_clusters(value.clusters))
@@ -47,6 +48,7 @@ def stream_chain(value: StreamChain) -> FilterChain:
         filter_chain_match=match,
         filters=[construct(Filter, name="envoy.filters.network.tcp_proxy", typed_config=packed(_TCP, proxy))],
         transport_socket=None if value.secrets is None else tls_socket(value.secrets, ()),
+        **dict(added.chain),
     )
 
 

@@ -80,6 +80,11 @@ def _defaults(cls: type[Message]) -> dict[str, Any]:
     return found | {"_unknown_fields": b""}
 
 
+def is_given(cls: type[Message], name: str, value: Any) -> bool:
+    """Whether a field of a message that was constructed has another value than when nothing is said of it."""
+    return value is not _defaults(cls)[name]
+
+
 @cache
 def _encoder(cls: type[Message]) -> Encoder:
     meta = _metadata(cls).meta_by_field_name

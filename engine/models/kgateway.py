@@ -18,11 +18,6 @@ NOTHING: Final = "nothing serves it yet"
 KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
     "DirectResponse": {},
     "GatewayExtension": {},
-    "HTTPListenerPolicy": {},
-    "ListenerPolicy": {
-        "default": "for its clientCertificateValidation write spec.tls.frontend.default of the Gateway",
-        "perPort": "for its clientCertificateValidation write spec.tls.frontend.perPort of the Gateway",
-    },
 }
 """Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
 

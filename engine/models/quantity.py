@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import Annotated, Final
@@ -36,3 +37,11 @@ def number(quantity: int | str) -> Decimal:
         return Decimal(base) * scale
     except ArithmeticError as error:
         raise ValueError(quantity) from error
+
+
+def whole(quantity: object) -> int | None:
+    """What a quantity amounts to, rounded up; None for what is none."""
+    try:
+        return math.ceil(number(quantity)) if isinstance(quantity, int | str) else None
+    except (ValueError, ArithmeticError):
+        return None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from engine.models.cel import expression_problem
 from engine.models.texts import HEADER_NAME
 
 _Check = Callable[[str], bool]
@@ -220,6 +221,24 @@ def format_problem(value: str) -> str | None:
     for form in _REWRITTEN:
         if (begin := _begin(form, value)) is not None:
             return f"{form.what} at character {begin + 1} is obsolete: {form.remedy}"
+    return _first_problem(value, _command_problem)
+
+
+def log_format_problem(value: str) -> str | None:
+    """Why a line of an access log, or the body of a local reply, may not leave as it is; None when it may.
+
+    Who writes those owns the Gateway: expressions, and the proxy's environment, are not kept from them.
+    """
+    return _first_problem(value, _log_problem)
+
+
+class _Judge(Protocol):
+    """Says what is wrong with a command; None for nothing."""
+
+    def __call__(self, name: str, argument: str, *, cut: bool) -> str | None: ...
+
+
+def _first_problem(value: str, judge: _Judge) -> str | None:
     position = 0
     while (position := value.find("%", position)) >= 0:
         if value.startswith("%%", position):
@@ -228,10 +247,20 @@ def format_problem(value: str) -> str | None:
         found = _COMMAND.match(value, position)
         if found is None or not _is_length(found[3] or ""):
             return f"the % at character {position + 1} begins no command as %NAME(ARGUMENT):LENGTH%: {_ESCAPE}"
-        if (problem := _command_problem(found[1], found[2] or "", cut=found[3] is not None)) is not None:
+        if (problem := judge(found[1], found[2] or "", cut=found[3] is not None)) is not None:
             return f"the command {found[1][:_SHOWN]} at character {position + 1} {problem}"
         position = found.end()
     return None
+
+
+def _log_problem(name: str, argument: str, *, cut: bool) -> str | None:
+    if name == "CEL":
+        problem = expression_problem(argument)
+        return f"has an expression that Envoy does not take: {problem}" if problem is not None else None
+    if name == "ENVIRONMENT":
+        return None if argument else "needs an argument: write %ENVIRONMENT(NAME)%"
+    # An extension of its own gives it to formats that have it (envoy.formatter.req_without_query).
+    return _command_problem("REQ" if name == "REQ_WITHOUT_QUERY" else name, argument, cut=cut)
 
 
 def _begin(form: _Rewritten, value: str) -> int | None:

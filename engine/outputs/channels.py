@@ -56,6 +56,8 @@ STANDING = "standing"
 """Counts places where a TrafficPolicy stands alike (Stood)."""
 CONFIG = "config"
 """Counts what wants a RouteConfiguration (Config)."""
+STANDS = "stands"
+"""Claims of Gateways by the listener policies that stand at them: (Gateway)."""
 
 
 class Host(NamedTuple):

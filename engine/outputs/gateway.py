@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessage
 
+from engine.envoy.added import Additions
 from engine.envoy.effect import Effect
 from engine.envoy.fragment import Provenance, fragment
 from engine.envoy.listener import listener
@@ -40,6 +41,7 @@ from engine.outputs.channels import (
     NODE,
     SECRET,
     SETS,
+    STANDS,
     STATUS,
     Chain,
     Config,
@@ -48,6 +50,7 @@ from engine.outputs.channels import (
     Wanted,
 )
 from engine.outputs.emission import Emission, Target, broken, emission
+from engine.outputs.listener_policy import NOTHING, Applied, additions, applied, standing_policies
 from engine.outputs.policies import At as PolicyAt
 from engine.outputs.policies import level
 from engine.policies.features import STANDING as STANDING_FILTERS
@@ -56,6 +59,7 @@ from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_c
 from engine.resolve.client_certificate import client_certificate, named_certificate
 from engine.resolve.frontend import Port, client_authorities, frontend
 from engine.resolve.listener import Listener, listeners
+from engine.resolve.listener_policy import Place
 from engine.resolve.manifest import withheld_fact
 from engine.resolve.settings import EngineSettings, settings
 from engine.resolve.termination import Termination, terminations
@@ -85,7 +89,9 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
     }
     for carrier, port in sorted({(one.transport, one.port) for one in serving}):
         mine = [one for one in serving if (one.transport, one.port) == (carrier, port)]
-        port_ = (_udp_port if carrier == "UDP" else _port)(mine, ends, settings(graph))
+        policies = graph.get(applied, Place(gateway, port)) if carrier == "TCP" else NOTHING
+        added = additions(policies, port)
+        port_ = _udp_port(mine, settings(graph)) if carrier == "UDP" else _port(mine, ends, settings(graph), added)
         for name, text in port_.broken:
             items.append((BROKEN, f"{gateway}/{name}", text))
             counts[BROKEN, gateway] = None
@@ -93,15 +99,26 @@ def gateway_outputs(graph: Reader, gateway: Ref) -> Outputs:
             continue
         sources = sorted({gateway, *(one.source for one in port_.served)})
         provenance = tuple((one, graph.get(generation, one)) for one in sources)
-        at = FragmentKey(gateway, FragmentKind.LISTENER, port_.message.name)
-        items.append((FRAGMENT, str(at), fragment(at, port_.message, provenance=provenance)))
+        items.append(_listener_item(graph, gateway, port_.message, sources, policies))
+        counts |= {(BACKEND, Used(gateway, one)): None for effect in policies.effects for one in effect.backends}
         counts |= {(CONFIG, Config(gateway, one.route_config)): None for one in port_.served if one.requests}
         items += _misdirected(gateway, [one for one in port_.served if one.requests], provenance)
         counts |= dict.fromkeys(_wanted(gateway, port_.served, ends))
     client = graph.get(client_certificate, gateway)
     if isinstance(client, Ref):
         counts[SECRET, Wanted(gateway, client)] = None
-    return Outputs(tuple(items), tuple(counts))
+    claims = tuple((STANDS, policy, gateway) for policy in graph.get(standing_policies, gateway))
+    return Outputs(tuple(items), tuple(counts), claims)
+
+
+def _listener_item(
+    graph: Reader, gateway: Ref, message: ListenerMessage, sources: list[Ref], policies: Applied
+) -> tuple[str, str, Any]:
+    """The fragment of a listener; what of it comes of a Secret is sealed."""
+    at = FragmentKey(gateway, FragmentKind.LISTENER, message.name)
+    provenance = tuple((one, graph.get(generation, one)) for one in sorted({*sources, *policies.sources}))
+    sealer = graph.fact(SEALER) if policies.sealed else None
+    return FRAGMENT, str(at), fragment(at, message, provenance=provenance, sealer=sealer)
 
 
 def _wanted(gateway: Ref, served: list[Listener], ends: dict[str, Termination]) -> Iterator[tuple[str, Hashable]]:
@@ -114,8 +131,8 @@ def _wanted(gateway: Ref, served: list[Listener], ends: dict[str, Termination]) 
             yield CHAIN, Chain(gateway, one.name, hostname)
         for ref in ends[one.name].secrets if one.tls else ():
             yield SECRET, Wanted(gateway, ref)
-        if one.tls and ends[one.name].client is not None:
-            yield AUTHORITIES, Port(gateway, one.port)
+        if one.tls and (client := ends[one.name].client) is not None:
+            yield AUTHORITIES, Port(gateway, client.port, client.section)
 
 
 def listeners_broken(graph: Reader, gateway: Ref) -> dict[str, str]:
@@ -134,19 +151,19 @@ class _Port(NamedTuple):
     broken: list[tuple[str, str]]
 
 
-def _udp_port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings) -> _Port:  # noqa: ARG001
+def _udp_port(mine: list[Listener], given: EngineSettings) -> _Port:
     """As `_port`; one listener has the port alone."""
     message = udp_listener(udp_name(mine[0].port), given.bind_address, mine[0].port)
     found = violation(message)
     return _Port(message, mine, []) if found is None else _Port(None, [], [(mine[0].name, str(found))])
 
 
-def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings) -> _Port:
+def _port(mine: list[Listener], ends: dict[str, Termination], given: EngineSettings, added: Additions) -> _Port:
     """A listener whose filter chain breaks a rule is left out alone; what is not of one chain concerns all."""
     told: list[tuple[str, str]] = []
     while mine:
         value = _listener(mine[0].port, mine, ends)
-        message = listener(value, given.bind_address, STANDING_FILTERS, alone=given.shared_address)
+        message = listener(value, given.bind_address, STANDING_FILTERS, alone=given.shared_address, additions=added)
         found = violation(message)
         if found is None:
             return _Port(message, mine, told)
@@ -247,7 +264,7 @@ def authority_outputs(graph: Reader, key: Port) -> Outputs:
     asked, found, sealer = graph.get(frontend, key), graph.get(client_authorities, key), graph.fact(SEALER)
     if asked is None or not asked.is_met or not isinstance(sealer, Sealer):
         return Outputs()
-    name = authorities_name(key.port)
+    name = authorities_name(key.port, key.section)
     at = FragmentKey(key.gateway, FragmentKind.SECRET, name)
     provenance = tuple((one, graph.get(generation, one)) for one in found.sources)
     message = authorities_message(name, found.bundle, insecure=asked.insecure)

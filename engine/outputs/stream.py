@@ -14,12 +14,14 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import assigned, backend_broken, generation, slices_of
 from engine.outputs.channels import ATTACHED, BACKEND, CHAIN, NODE, STATUS, Chain, Used
 from engine.outputs.emission import Target, broken, emission
+from engine.outputs.listener_policy import stream_added
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
 from engine.resolve.attachment import Parent, Served, attachments, parent_gateways
 from engine.resolve.backend_config import TLS, At, hash_policies, in_force
 from engine.resolve.backend_tls import policies
 from engine.resolve.listener import Listener, listeners
+from engine.resolve.listener_policy import Place
 from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.stream import ResolvedStream, resolved_stream
 from engine.resolve.termination import terminations
@@ -113,8 +115,11 @@ def chain_outputs(graph: Reader, key: Chain) -> Outputs:
     if value is None:
         return Outputs()
     at = FragmentKey(key.gateway, FragmentKind.FILTER_CHAIN, value.name)
+    section = found.section if found.source == key.gateway else ""
+    added, policies = graph.get(stream_added, Place(key.gateway, found.port, section))
+    told = (*provenance, *((one, graph.get(generation, one)) for one in policies))
     items, counts = emission(
-        Target(at, _Serving(key, owner), provenance, listener_name(found.port)), stream_chain(value)
+        Target(at, _Serving(key, owner), told, listener_name(found.port)), stream_chain(value, added)
     )
     used = ((BACKEND, Used(key.gateway, one)) for one in _backends(served))
     return Outputs(items, tuple(dict.fromkeys((*counts, *used))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.backend import is_supported, port_protocol
@@ -27,3 +29,11 @@ def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> 
     backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0, over)
     protocol = graph.get(port_protocol, backend)
     return protocol if isinstance(protocol, Problem) else (backend, protocol)
+
+
+def called(graph: Reader, source: Ref, item: Json) -> BackendKey | Problem:
+    """The backend of a reference that is called by gRPC: over HTTP/2, whether or not it says so itself."""
+    found = referenced(graph, source, item)
+    if isinstance(found, Problem):
+        return found
+    return replace(found[0], over=Over.HTTP2) if found[1] is not Protocol.H2C else found[0]

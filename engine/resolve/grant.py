@@ -44,7 +44,9 @@ def _allows(graph: Reader, grant: Ref, key: Reference) -> bool:
 
 
 def reference_problem(graph: Reader, kind: str, source: Ref, target: Ref) -> Problem | None:
-    """What stands against a reference from a Gateway API object; None when it stays in its namespace or is granted."""
+    """What stands against a reference; None when it stays in its namespace or is granted."""
+    if source.group == KGATEWAY:
+        return extension_problem(graph, source, target)
     return _problem(graph, Reference(GATEWAY_API, kind, source.namespace, target))
 
 

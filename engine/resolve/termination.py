@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.certificate import Wanted, certificate_refs, wanted_certificate
-from engine.resolve.frontend import Frontend, Port, frontend
+from engine.resolve.frontend import Frontend, Port, asking, frontend
 from engine.resolve.gateway import Entry, entries
 from engine.resolve.hostname import is_certified
 from engine.resolve.listener import ends_tls, is_passthrough
+from engine.resolve.listener_policy import Place
 from engine.resolve.manifest import items, mapping, spec_of
 from engine.resolve.values import PENDING, Client, Problem
 
@@ -57,14 +58,14 @@ def _foreign(graph: Reader, hostname: str, secrets: list[Wanted]) -> Problem | N
     return Problem("HostnameMismatch", text)
 
 
-def _asking(whole: Termination, asked: Frontend, port: int) -> Termination:
+def _asking(whole: Termination, asked: Frontend, at: Port) -> Termination:
     """Clients must show certificates; with nobody who could have signed them, nobody is let in."""
     problems = (*whole.problems, *asked.problems)
     if any(one.reason == PENDING for one in asked.problems) and not asked.is_met:
         # Nobody is let in before it is known who may be; but nothing is wrong yet.
         return replace(whole, problems=problems, secrets=())
     if asked.is_met:
-        return replace(whole, problems=problems, client=Client(port, asked.insecure))
+        return replace(whole, problems=problems, client=Client(at.port, asked.insecure, at.section, asked.optional))
     refused = Problem("NoValidCACertificate", asked.problems[0].message)
     return replace(whole, problems=problems, secrets=(), refused=refused)
 
@@ -88,8 +89,9 @@ def terminations(graph: Reader, gateway: Ref) -> tuple[Termination, ...]:
         foreign = _foreign(graph, str(entry.item.get("hostname") or "").lower(), wanted)
         named = tuple(dict.fromkeys([*(ref for ref in refs if isinstance(ref, Ref)), *good]))
         whole = Termination(entry.name, tuple(good), tuple(problems), foreign, named=named)
-        asked = graph.get(frontend, Port(gateway, port)) if protocol == "HTTPS" else None
-        found.append(whole if asked is None else _asking(whole, asked, port))
+        at = asking(graph, Place(gateway, port, str(entry.item.get("name")) if entry.source == gateway else ""))
+        asked = graph.get(frontend, at) if protocol == "HTTPS" else None
+        found.append(whole if asked is None else _asking(whole, asked, at))
     return tuple(found)
 
 

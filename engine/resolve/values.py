@@ -336,10 +336,15 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What clients of a port must show: a certificate of its authorities; `insecure` lets in those without, too."""
+    """What clients of a port must show: a certificate of its authorities; `insecure` lets in those without, too.
+
+    `optional` lets in those who show none. With a `section` they are the clients of one listener there.
+    """
 
     port: int
     insecure: bool
+    section: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,15 +95,15 @@ class _Port:
     chains: dict[str, Fragment] = field(default_factory=dict)
     ready: Resource | None = None
 
-    def encoded(self, name: str) -> Resource | None:
+    def encoded(self, name: str, sealer: Sealer) -> Resource | None:
         """None while it has no bytes of its own."""
         if self.head is not None and self.ready is None:
-            self.ready = self._joined(name, self.head)
+            self.ready = self._joined(name, self.head, sealer)
         return self.ready if self.head is not None else None
 
-    def _joined(self, name: str, head: Fragment) -> Resource:
+    def _joined(self, name: str, head: Fragment, sealer: Sealer) -> Resource:
         chains = [self.chains[one] for one in sorted(self.chains)]
-        parts = [head.payload, *(frame(3, one.payload) for one in chains)]
+        parts = [clear(head, sealer), *(frame(3, one.payload) for one in chains)]
         version = head.version
         if chains:
             said = "\0".join([version, *(one.version for one in chains)])
@@ -141,7 +141,7 @@ class Assembly:
             return self._routes(name)
         if type_url == LISTENER:
             port = self._ports.get(name)
-            return port.encoded(name) if port is not None else None
+            return port.encoded(name, self._sealer) if port is not None else None
         found = self._resources[type_url].get(name)
         if found is None and type_url == ENDPOINTS and name in self._resources[CLUSTER]:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.

@@ -24,6 +24,8 @@ from streams.xds.admission import clear
 from streams.xds.messages import Malformed, fields
 
 _KEY = "PENSTOCK_JUDGED_KEY"
+_MEMORY = "/dev/shm"  # noqa: S108  a directory of our own, readable for us alone, is made in it
+"""Files there are in memory (Linux)."""
 _VERSION = re.compile(rb"version: [^/\s]*/(\d+\.\d+\.\d+)")
 _STATIC = 2
 """Bootstrap.static_resources: listeners=1, clusters=2, secrets=3."""
@@ -37,10 +39,14 @@ class Undecided(OSError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What an isolated Envoy is started with: static resources as bytes, and a private key that must not be on disk."""
+    """What an isolated Envoy is started with: static resources as bytes, and a private key that must not be on disk.
+
+    Nor must `secret` resources, which are left in memory where the system has a place for them there.
+    """
 
     static: bytes = b""
     key: bytes | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +142,21 @@ class Court:
             whole,
         )
 
+        body = clear(fragment, self.sealer)
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
-                return Case(frame(2, clear(fragment, self.sealer)))
+                return Case(frame(2, body), secret=fragment.sealed)
             case FragmentKind.ENDPOINTS:
-                return Case(frame(2, encode(static_cluster()) + frame(33, clear(fragment, self.sealer))))
+                return Case(frame(2, encode(static_cluster()) + frame(33, body)), secret=fragment.sealed)
             case FragmentKind.SECRET:
-                body = clear(fragment, self.sealer)
                 if any(number == _VALIDATION for number, _ in fields(body)):
                     return Case(frame(3, body) + frame(2, encode(trusting_cluster(fragment.key.name))))
                 secret, key = _without_key(body)
                 return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
             case FragmentKind.FILTER_CHAIN:
-                return Case(frame(1, encode(chainless_listener()) + frame(3, clear(fragment, self.sealer))))
+                return Case(frame(1, encode(chainless_listener()) + frame(3, body)), secret=fragment.sealed)
             case _:
-                return Case(frame(1, whole(clear(fragment, self.sealer))))
+                return Case(frame(1, whole(body)), secret=fragment.sealed)
 
     async def _takes(self, case: Case) -> bool:
         base = bootstrap("judged", "judge", "/nowhere", "")
@@ -158,7 +164,8 @@ class Court:
         environment = dict(os.environb)
         if case.key is not None:
             environment[_KEY.encode()] = case.key
-        with tempfile.TemporaryDirectory(prefix="penstock-judge-") as directory:
+        memory = _MEMORY if case.secret and os.access(_MEMORY, os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="penstock-judge-", dir=memory) as directory:
             path = Path(directory) / "case.pb"
             path.write_bytes(frame(_STATIC, case.static))
             process = await asyncio.create_subprocess_exec(

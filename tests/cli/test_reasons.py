@@ -23,6 +23,8 @@ _OWNERS = {
     "GatewayClasses": "GatewayClass",
     "BackendTLSPolicies": "BackendTLSPolicy",
     "TrafficPolicies": "TrafficPolicy",
+    "ListenerPolicies": "ListenerPolicy",
+    "HTTPListenerPolicies": "HTTPListenerPolicy",
     "kgateway's Backends": "Backend",
     "BackendConfigPolicies": "BackendConfigPolicy",
 }

@@ -113,3 +113,22 @@ def test_a_listener_does_not_change_with_policies() -> None:
     before = story.one(FragmentKind.LISTENER, "8080")
     story.tell(_policy("p", _GATEWAY, basicAuth=_USERS, buffer={"maxRequestSize": "1Ki"}, timeouts={"request": "1s"}))
     assert story.one(FragmentKind.LISTENER, "8080") == before
+
+
+def test_a_bad_route_does_not_close_the_others_of_its_policy() -> None:
+    """What changed last pays first: the policy guards on, and only the route goes back."""
+    chosen = {"group": API, "kind": "HTTPRoute", "matchLabels": {"app": "shop"}}
+    body = {"spec": {"targetSelectors": [chosen], "basicAuth": _USERS}}
+    policy = put("gateway.kgateway.dev", "v1alpha1", "TrafficPolicy", "p", body)
+
+    def labelled(name: str, path: str, generation: int = 1) -> Put:
+        made = route(name, "s", path, generation)
+        return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "labels": {"app": "shop"}}})
+
+    story = Story(labelled("r1", "/one"), labelled("r2", "/two"), policy)
+    other = story.one(FragmentKind.ROUTE, "default/r2/")
+    story.tell(labelled("r1", "/bad", 2))
+    story.reject(FragmentKind.ROUTE, "default/r1/")
+    assert story.one(FragmentKind.ROUTE, "default/r2/") == other
+    held = [row["held"] for key, row in story.engine.state().items() if key.startswith("quarantine/")]
+    assert held == [[str(labelled("r1", "/").ref)]]

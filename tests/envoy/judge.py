@@ -49,7 +49,7 @@ async def verdict(*messages: Message) -> tuple[bool, str]:
         path.write_bytes(encode(_bootstrap(messages)))
         process = await asyncio.create_subprocess_exec(
             str(envoy_binary(None)), "--mode", "validate", "-c", str(path), "-l", "error", "--disable-hot-restart",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
         )  # fmt: skip
         async with asyncio.timeout(_SECONDS):
             output, _ = await process.communicate()

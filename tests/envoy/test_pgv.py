@@ -16,7 +16,13 @@ _RULES = ("constraint validation failed", "Invalid duration")
 """Envoy's words for a broken field rule; a negative duration it refuses even before."""
 _UNJUDGED = {"ConsistentHashingLbConfig", "LeastRequest", "LocalityLbConfig", "Maglev", "RingHash"}
 """Extensions that Envoy 1.40 does not hold to their rules: we do, so that nothing depends on what it does then."""
-_NEWER = {"envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget.budget_interval"}
+_OTEL = "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig"
+_NEWER = {
+    f"{_OTEL}.grpc_service",
+    f"{_OTEL}.log_name",
+    "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget.budget_interval",
+    "envoy.config.listener.v3.Listener.tcp_keepalive",
+}
 """Fields that Envoy 1.40 knows and the table's descriptors do not: what they may be is held to by who sets them."""
 
 

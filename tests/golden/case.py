@@ -31,6 +31,8 @@ from streams.sources.stamp import stamped
 
 CASES = Path(__file__).parent / "cases"
 _KEY = bytes(range(KEY_BYTES))
+LOG_FILE = "/tmp/golden-log"
+"""Stands in inputs for a file that every run has for itself."""
 NOW = "2026-11-24T12:00:00.000Z"
 STEPS = ("before.yaml", "input.yaml")
 FILES = {*STEPS, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
@@ -67,6 +69,7 @@ class Received(Strict):
 class Expected(Strict):
     """What must come back.
 
+    `logged`: lines that then stand in the file whose path the case's inputs give as LOG_FILE.
     `share`: of `times` requests, how many parts of one each backend (or status, or "refused") gets, ±0.07;
     `mirrored_share`: how many are mirrored to it. `same`: all `times` requests get one backend. `asked`: paths that
     some backend is asked for, before the request or soon after it.
@@ -74,6 +77,8 @@ class Expected(Strict):
 
     status: int | None = None
     backend: str | None = None
+    body: str | None = None
+    logged: list[str] = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
     absent: list[str] = Field(default_factory=list)
     received: Received = Received()
@@ -94,6 +99,8 @@ class Request(Strict):
     `grpc` and `grpcs` call the method at `path`, by HTTP/2 without and with TLS; `udp` sends it as a datagram.
     A `body` that is a number is so many bytes. Of those with a `share` so many are under way `at_once`. With `client` a
     certificate is shown that tests/support/clients.pem has signed.
+    `proxied` is the address that a PROXY line before the request tells; `http10` sends it as HTTP/1.0, without the
+    header host when that is "".
     """
 
     port: int = 80
@@ -108,6 +115,8 @@ class Request(Strict):
     at_once: int = 1
     websocket: bool = False
     client: bool = False
+    proxied: str | None = None
+    http10: bool = False
     expect: Expected
 
     @property

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from tests.golden.case import (
     CASES,
     FILES,
+    LOG_FILE,
     STEPS,
     Request,
     as_yaml,
@@ -85,7 +86,8 @@ def test_played(name: str, tmp_path: Path) -> None:
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
     for step in (*STEPS, "settings.yaml"):
         if (CASES / name / step).exists():
-            (tmp_path / step).write_text((CASES / name / step).read_text().replace(_PLACEHOLDER, prefix))
+            text = (CASES / name / step).read_text().replace(_PLACEHOLDER, prefix)
+            (tmp_path / step).write_text(text.replace(LOG_FILE, str(tmp_path / "log")))
     asyncio.run(_play(tmp_path, prefix, requests_of(name)))
 
 
@@ -99,6 +101,22 @@ async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
     ):
         for request in requests:
             await _one(request, address, running)
+            await _logged(request.expect.logged, folder / "log")
+
+
+async def _logged(lines: list[str], file: Path) -> None:
+    """Envoy writes its logs a little after it answers."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            while not set(lines) <= set(_lines(file)):
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        msg = f"{lines} are not all in {_lines(file)}"
+        raise AssertionError(msg) from error
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def _places(folder: Path, prefix: str, transport: str) -> dict[tuple[str, int], str]:
@@ -133,7 +151,9 @@ async def _one(request: Request, address: str, running: dict[str, Backend]) -> N
     port = port_of(request.port)
     sni = (request.host if request.sni is None else request.sni) if request.scheme in ("https", "grpcs") else None
     sender = _SENDERS.get(request.scheme, ask)
-    asked = Ask(request.host, request.path, request.method, request.headers, sni, request.client, request.bytes)
+    asked = Ask(
+        request.host, request.path, request.method, request.headers, sni, request.client, request.bytes, request.http10, request.proxied
+    )  # fmt: skip
     expect = request.expect
     if expect.refused:
         with pytest.raises((OSError, EOFError)):
@@ -192,6 +212,8 @@ def _check(request: Request, answer: Answer) -> None:
     told = f"{request}\nanswered {answer}"
     if expect.status is not None:
         assert answer.status == expect.status, told
+    if expect.body is not None:
+        assert answer.body.decode() == expect.body, told
     if expect.backend is not None:
         assert answer.header("x-backend") == expect.backend, told
     for name, value in expect.headers.items():

@@ -19,6 +19,8 @@ def test_the_kinds_are_found_in_order() -> None:
         ("gateway.kgateway.dev", "Backend"),
         ("gateway.kgateway.dev", "BackendConfigPolicy"),
         ("gateway.kgateway.dev", "GatewayParameters"),
+        ("gateway.kgateway.dev", "HTTPListenerPolicy"),
+        ("gateway.kgateway.dev", "ListenerPolicy"),
         ("gateway.kgateway.dev", "TrafficPolicy"),
         ("gateway.networking.k8s.io", "BackendTLSPolicy"),
         ("gateway.networking.k8s.io", "GRPCRoute"),

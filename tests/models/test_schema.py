@@ -41,6 +41,8 @@ TRAFFIC = Path(__file__).parent / "traffic_policy_fields.txt"
 """Fields of its TrafficPolicy."""
 BACKEND_CONFIG = Path(__file__).parent / "backend_config_policy_fields.txt"
 """Fields of kgateway v2.4's BackendConfigPolicy, and behind them those of its sources since."""
+LISTENER_POLICIES = Path(__file__).parent / "listener_policy_fields.txt"
+"""Fields of kgateway v2.4's listener policies, from its API page."""
 
 
 @pytest.mark.parametrize(("name", "wanted"), _wanted().items())
@@ -59,7 +61,16 @@ def test_the_list_of_fields_is_whole() -> None:
 
 def test_every_kind_of_the_two_apis_is_compared() -> None:
     ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
-    assert ours == {*_wanted(), "GatewayParameters", "TrafficPolicy", "BackendConfigPolicy"}
+    assert ours == {*_wanted(), "GatewayParameters", "HTTPListenerPolicy", "ListenerPolicy", "TrafficPolicy", "BackendConfigPolicy"}
+
+
+@pytest.mark.parametrize("name", ["HTTPListenerPolicy", "ListenerPolicy"])
+def test_listener_policies_have_the_fields_of_kgateways(name: str) -> None:
+    model = next(kind.model for kind in KINDS if kind.name == name)
+    schema = structural(model)["properties"]["spec"]
+    found = {path.replace("[]", "").removesuffix("{}") for path in flattened(schema)}
+    rows = [line.split() for line in LISTENER_POLICIES.read_text().splitlines()]
+    assert found == {path.replace("[]", "") for kind, path in rows if kind == name}
 
 
 def test_gateway_parameters_have_the_fields_of_kgateways() -> None:

@@ -23,6 +23,7 @@ from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from tests.property.configs import configs
 from tests.property.delegating import AGES, delegating, namespaced
+from tests.property.listener_policies import listener_policies
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
 from tests.support.manifests import API, change_set, delete, endpoints, gateway, put, route, service
@@ -179,6 +180,7 @@ _ROUTES = {
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
     "TrafficPolicy": traffic_policies,
+    "ListenerPolicy": listener_policies,
 }
 
 

@@ -31,7 +31,8 @@ class Answer:
 class Ask:
     """A request. `path` is sent as it stands; `sni` None means no TLS, "" TLS without a name.
 
-    With `certificate` the client shows its own.
+    With `certificate` the client shows its own. `proxied` is an address that a PROXY line before the request tells of;
+    `http10` sends HTTP/1.0, without the header host when that is "".
     """
 
     host: str
@@ -41,6 +42,8 @@ class Ask:
     sni: str | None = None
     certificate: bool = False
     body: bytes = b""
+    http10: bool = False
+    proxied: str | None = None
 
 
 class Connection:
@@ -65,7 +68,9 @@ class Connection:
 
     async def ask(self, ask: Ask) -> Answer:
         """Send and read the whole answer; raises OSError or EOFError when the connection is lost."""
-        lines = [f"{ask.method} {ask.path} HTTP/1.1", f"host: {ask.host}"]
+        lines = [f"PROXY TCP4 {ask.proxied} 127.0.0.1 1234 80"] if ask.proxied is not None else []
+        lines.append(f"{ask.method} {ask.path} HTTP/{'1.0' if ask.http10 else '1.1'}")
+        lines += [f"host: {ask.host}"] if ask.host or not ask.http10 else []
         lines += [f"{name}: {value}" for name, value in ask.headers.items()]
         lines += [f"content-length: {len(ask.body)}"] if ask.body else []
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + ask.body)

@@ -40,6 +40,7 @@ class Proxies:
     """The running proxies: `address` is where all of them listen."""
 
     address: str
+    sealer: Sealer
     publication: Publication
     reports: list[Report]
     heard: asyncio.Event
@@ -53,7 +54,9 @@ class Proxies:
     def _moved(self, fragment: Fragment) -> Fragment:
         if fragment.key.kind is not FragmentKind.LISTENER:
             return fragment
-        listener = Listener.parse(fragment.payload)
+        about = str(fragment.key).encode()
+        payload = self.sealer.unseal(fragment.payload, about) if fragment.sealed else fragment.payload
+        listener = Listener.parse(payload)
         assert listener.address is not None
         socket = listener.address.socket_address
         assert socket is not None
@@ -61,7 +64,7 @@ class Proxies:
         socket.ipv4_compat = False
         socket.port_value = port_of(socket.port_value or 0)
         payload = encode(listener)
-        return replace(fragment, payload=payload)
+        return replace(fragment, payload=self.sealer.seal(payload, about) if fragment.sealed else payload)
 
     async def taken(self, gateways: set[str], offset: int) -> None:
         """Wait until each gateway's proxy has acknowledged the offset; raises NotReady on a rejection."""
@@ -91,7 +94,7 @@ async def proxies(
         heard.set()
 
     publication = Publication(sealer, report)
-    running = Proxies(address, publication, reports, heard)
+    running = Proxies(address, sealer, publication, reports, heard)
     with tempfile.TemporaryDirectory(prefix="envoy-") as folder:
         socket = f"{folder}/xds.sock"
         async with serve(publication, f"unix:{socket}", lambda *_: True), contextlib.AsyncExitStack() as stack:
@@ -112,7 +115,7 @@ async def _envoy(folder: Path, socket: str, gateway: str, name: str, concurrency
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             str(envoy_binary(None)), "-c", str(config), "--concurrency", str(concurrency), "-l", "warn",
-            "--disable-hot-restart", "--drain-time-s", "2", stdout=output, stderr=output,
+            "--disable-hot-restart", "--drain-time-s", "2", "--file-flush-interval-msec", "100", stdout=output, stderr=output,
         )  # fmt: skip
     try:
         yield

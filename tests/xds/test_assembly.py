@@ -54,6 +54,19 @@ def test_filter_chains_stand_in_their_listener_and_leave_no_trace() -> None:
     assert list(assembly.names(LISTENER)) == ["l"]
 
 
+def test_a_sealed_listener_is_opened_and_its_chains_stand_in_it() -> None:
+    """A value of a Secret may stand in it."""
+    sealer = Sealer(bytes(KEY_BYTES))
+    key = FragmentKey(_GATEWAY, FragmentKind.LISTENER, "l")
+    listener = Fragment(key, sealer.seal(b"\x0a\x01l", str(key).encode()), "1", sealed=True)
+    chain = Fragment(FragmentKey(_GATEWAY, FragmentKind.FILTER_CHAIN, "a"), b"a", "2", "l")
+    assembly = Assembly(sealer)
+    assembly.apply({one.key: one for one in (listener, chain)}, 0)
+    found = assembly.get(LISTENER, "l")
+    assert found is not None
+    assert b"\x0a\x01l\x1a\x01a" in b"".join(found.encoded)
+
+
 def test_an_empty_assignment_comes_and_goes_with_its_cluster() -> None:
     """A proxy may hold endpoints of a cluster that was gone for a moment: unless told, it keeps them for good."""
     cluster = Fragment(FragmentKey(_GATEWAY, FragmentKind.CLUSTER, "c"), b"c", "1")

@@ -162,6 +162,21 @@ async def test_authorities_of_clients_are_judged_too(bundle: str | None, *, is_r
     assert await court().refuses(one) == is_refused
 
 
+@pytest.mark.parametrize("good", [True, False])
+async def test_a_sealed_listener_is_judged_where_files_are_in_memory(tmp_path: Path, *, good: bool) -> None:
+    """A value of a Secret may stand in it."""
+    script = tmp_path / "envoy"
+    script.write_text(f'#!/bin/sh\necho "$4" > {tmp_path}/where\nexec {envoy_binary(None)} "$@"\n')
+    script.chmod(0o755)
+    one = next(one for one in emitted() if one.key.kind is FragmentKind.LISTENER)
+    # Listener.listener_filters=9 with a name, and no config that such a one could have.
+    body = one.payload if good else one.payload + frame(9, frame(1, b"nonsense"))
+    sealed = replace(one, payload=SEALER.seal(body, str(one.key).encode()), sealed=True)
+    assert await court(script).refuses(sealed) is not good
+    if good:
+        assert (tmp_path / "where").read_text().startswith("/dev/shm/penstock-judge-")
+
+
 async def test_no_key_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even for as long as the isolated Envoy runs."""
     script = tmp_path / "envoy"
