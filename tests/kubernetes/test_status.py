@@ -219,6 +219,7 @@ async def test_a_route_that_leaves_costs_one_write(plane: Plane) -> None:
         await plane.stage.put(gateway(space))
         await plane.stage.put(route(space, "r", "a"))
         await shows(plane, route(space, "r"), Accepted="True", ResolvedRefs="False")
+        await settled(plane)
         before = plane.cluster.applied.count(("HTTPRoute", "r"))
         left = route(space, "r", "a")
         await plane.stage.put({**left, "spec": {**left["spec"], "parentRefs": [{"name": "other"}]}})
