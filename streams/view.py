@@ -109,16 +109,16 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
 
 async def read_convergence(log: Log, partition: int) -> dict[str, dict[str, Any]]:
     """The rows of penstock.convergence by gateway, sorted: no update closes these. Raises Unavailable."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[bytes, dict[str, Any]] = {}
     async for records in log.read(Topic.CONVERGENCE, partition):
         for record in records:
             if record.key is None:
                 continue
             if record.value is None:
-                found.pop(split_key(record.key)[1], None)
-            elif (row := decode_convergence(record)) is not None:
-                found[split_key(record.key)[1]] = row
-    return dict(sorted(found.items()))
+                found.pop(record.key, None)  # a stranger's key may be no text
+            elif record.key.isascii() and (row := decode_convergence(record)) is not None:
+                found[record.key] = row
+    return dict(sorted((split_key(key)[1], row) for key, row in found.items()))
 
 
 @dataclass(slots=True)

@@ -138,6 +138,8 @@ class Site:
         done = CliRunner().invoke(app, [*words, "--data", str(self.data), "-o", "json"])
         # status tells by its code, too, that something is not as wished.
         assert done.exit_code in ({0, 1} if words[0] == "status" else {0}), done.output
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception  # a defect, which the runner took in
         return json.loads(done.stdout)
 
     def ends(self) -> None:
