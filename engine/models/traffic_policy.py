@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, create_model
@@ -14,19 +12,16 @@ from engine.models.kind import Kind
 from engine.models.policy import GATEWAY_API, GROUP, POLICY_RESOURCE, SectionReference, SectionSelector, named_kinds
 from engine.models.rules import Rule, Ruled
 from engine.models.traffic_block import TrafficBlock
+from engine.presence import modules, told_apart
 
 _KINDS: Final = named_kinds(*((GATEWAY_API, kind) for kind in ("Gateway", "HTTPRoute", "GRPCRoute", "ListenerSet")))
 
 
 def _blocks() -> dict[str, TrafficBlock]:
-    names = sorted(one.name for one in pkgutil.iter_modules(engine.models.traffic.__path__))
-    modules = [importlib.import_module(f"engine.models.traffic.{name}") for name in names]
-    blocks = [one for module in modules for one in (getattr(module, "BLOCKS", None) or (module.BLOCK,))]
-    found = {one.field: one for one in blocks}
-    if len(found) != len(blocks):
-        msg = "a field of TrafficPolicy is there twice"
-        raise TypeError(msg)
-    return dict(sorted(found.items()))
+    blocks = [
+        one for module in modules(engine.models.traffic) for one in (getattr(module, "BLOCKS", None) or (module.BLOCK,))
+    ]
+    return told_apart(sorted(blocks, key=lambda one: one.field), lambda one: one.field)
 
 
 BLOCKS: Final = _blocks()

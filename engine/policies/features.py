@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Final
 
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
@@ -15,22 +13,17 @@ from engine.envoy.effect import CLOSED
 from engine.envoy.listener import CORS, http_filter
 from engine.models.traffic_policy import BLOCKS
 from engine.policies.feature import Feature, Filter, Stage, When
-
-_NO_FEATURES: Final = {"feature", "features"}
+from engine.presence import modules, told_apart
 
 
 def _found() -> dict[str, Feature]:
-    names = (one.name for one in pkgutil.iter_modules(engine.policies.__path__) if not one.ispkg)
-    modules = [importlib.import_module(f"engine.policies.{name}") for name in sorted(names) if name not in _NO_FEATURES]
-    features = [one for module in modules for one in (getattr(module, "FEATURES", None) or (module.FEATURE,))]
-    found = {one.field: one for one in features}
-    if len(found) != len(features):
-        msg = "a field of TrafficPolicy is there twice"
-        raise TypeError(msg)
+    each = modules(engine.policies, "feature", "features")
+    features = [one for module in each for one in (getattr(module, "FEATURES", None) or (module.FEATURE,))]
+    found = told_apart(sorted(features, key=lambda one: one.field), lambda one: one.field)
     if found.keys() != BLOCKS.keys():
         msg = f"fields of TrafficPolicy without a feature, or the reverse: {sorted(found.keys() ^ BLOCKS.keys())}"
         raise TypeError(msg)
-    return dict(sorted(found.items()))
+    return found
 
 
 FEATURES: Final = _found()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Final
 
 import engine.resolve.kinds
+from engine.presence import modules, told_apart
 from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API
 from engine.resolve.route_kind import Requests, RouteKind
 
-
-def _found() -> dict[str, RouteKind]:
-    modules = sorted(one.name for one in pkgutil.iter_modules(engine.resolve.kinds.__path__))
-    kinds = [importlib.import_module(f"engine.resolve.kinds.{name}").ROUTE_KIND for name in modules]
-    return {kind.name: kind for kind in kinds}
-
-
-ROUTE_KINDS: Final = _found()
+_FOUND: Final[list[RouteKind]] = [one.ROUTE_KIND for one in modules(engine.resolve.kinds)]
+ROUTE_KINDS: Final = told_apart(_FOUND, lambda kind: kind.name)
 """By name."""
 
 _PROTOCOLS: Final = sorted({protocol for kind in ROUTE_KINDS.values() for protocol in kind.protocols})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,26 +16,16 @@ from engine.envoy.typed import ads
 from engine.envoy.wire import construct
 from engine.graph.reader import Reader
 from engine.policies.listener.feature import Effect, Feature, Given, both
+from engine.presence import modules, told_apart
 from engine.ref import Ref
 from engine.resolve.listener_policy import Setting
 from engine.resolve.values import Problem
 
-_NO_FEATURES: Final = {"feature", "features"}
-
-
-def _found() -> tuple[Feature, ...]:
-    names = sorted(one.name for one in pkgutil.iter_modules(engine.policies.listener.__path__))
-    modules = (importlib.import_module(f"engine.policies.listener.{one}") for one in names if one not in _NO_FEATURES)
-    found: tuple[Feature, ...] = tuple(module.FEATURE for module in modules)
-    fields = [field for one in found for field in one.fields]
-    if len(set(fields)) != len(fields):
-        msg = "a field of listener policies is there twice"
-        raise TypeError(msg)
-    return found
-
-
-FEATURES: Final = _found()
+FEATURES: Final[tuple[Feature, ...]] = tuple(
+    one.FEATURE for one in modules(engine.policies.listener, "feature", "features")
+)
 """In the order of their names."""
+told_apart([field for one in FEATURES for field in one.fields], lambda field: field)
 
 
 def effect_of(graph: Reader, gateway: Ref, settings: Iterable[Setting], *, whole: bool) -> Effect:
