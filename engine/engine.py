@@ -10,7 +10,6 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
-from engine.blame import blamed, concerned
 from engine.changes import from_json, to_json
 from engine.derived import Derived
 from engine.document import document
@@ -35,7 +34,7 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, ON_REQUEST, STATUS
-from engine.quarantine import held, holds, suspected
+from engine.quarantine import concerned, held, holds, suspected
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
@@ -47,7 +46,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "36"
+VERSION = "37"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -284,7 +283,7 @@ class Engine:
             "gateway": str(change.gateway),
             "fragment": change.fragment,
             "version": change.version,
-            **blamed(change, self._fold.rows.get(f"{QUARANTINE}{change.fragment}", {}), self._held.__contains__),
+            "objects": [[str(ref), generation] for ref, generation in change.objects],
             "error": change.error,
             "envoy": change.envoy,
             "address": change.address,

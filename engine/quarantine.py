@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.ref import parse_ref
 from engine.resolve.manifest import held_fact, withheld_fact
+from engine.resolve.targets import KINDS
 from engine.update import FragmentKind, parse_fragment_key
 
 Row = dict[str, Any]
@@ -18,18 +19,23 @@ Row = dict[str, Any]
 def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) -> Row:
     """The row of a new quarantine, with the `held` of its objects where it does not hold them all.
 
-    A route that came down from routes that delegate is of all of them: to hold them all would undo what is good of a
-    parent for its other children. The one that changed last is held, the route itself when they changed together; when
-    what is served then is rejected as well (`before` is the row of the same fragment), the next one too.
+    To hold all would undo what is good of those that others share: a route that delegates, a policy of many routes, a
+    Gateway. So some pay first, and more when what is served then is rejected as well (`before` is the row of the same
+    fragment): of a route one after the other, from the one that changed last on, the route itself where they changed
+    together; of anything else kgateway's policies, and then what they stand at.
     """
     key = parse_fragment_key(row["fragment"])
     objects = [text for text, _ in row["objects"]]
-    if key.kind is not FragmentKind.ROUTE or len(objects) <= 1:
+    if len(objects) <= 1:
         return row
     already = held(before) if before is not None and {text for text, _ in before["objects"]} == set(objects) else ()
-    own = "/".join(key.name.split("/")[1:4])
-    left = sorted(set(objects) - set(already), key=lambda one: (-changed_at(one), not one.endswith(own), one))
-    return {**row, "held": [*already, *left[:1]]}
+    left = [one for one in objects if one not in already]
+    if key.kind is FragmentKind.ROUTE:
+        own = "/".join(key.name.split("/")[1:4])
+        first = sorted(left, key=lambda one: (-changed_at(one), not one.endswith(own), one))[:1]
+    else:
+        first = [one for one in left if parse_ref(one).kind in KINDS] or left
+    return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
 
 
 def held(row: Row) -> tuple[str, ...]:
@@ -42,6 +48,11 @@ def holds(row: Row) -> list[str]:
     gateway, facts = parse_ref(row["gateway"]), []
     if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
         facts.append(withheld_fact(row["fragment"]))
-        if len(row["objects"]) > 1:
+        if len(held(row)) > 1:
             return facts  # Routes that share a hostname pay with that hostname only.
     return facts + [held_fact(gateway, parse_ref(text)) for text in held(row)]
+
+
+def concerned(row: Row) -> list[str]:
+    """The objects, held or not, whose edit ends a quarantine."""
+    return [text for text, _ in row["objects"]]

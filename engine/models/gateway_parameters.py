@@ -12,7 +12,8 @@ from pydantic import Field
 from engine.models.base import Model, Object
 from engine.models.kind import CustomResource, Kind
 from engine.models.rules import Rule, Ruled, exactly_one
-from engine.models.texts import INT32, AnnotationKey, LabelKey, LabelValue, Port, regex_problems
+from engine.models.string_matcher import StringMatcher
+from engine.models.texts import INT32, AnnotationKey, LabelKey, LabelValue, Port
 
 _ANY = {"x-kubernetes-preserve-unknown-fields": True}
 Block = Annotated[dict[str, Any], Field(json_schema_extra=_ANY)]
@@ -169,31 +170,6 @@ class IstioIntegration(Model):
 
     istio_proxy_container: IstioContainer | None = None
     custom_sidecars: tuple[Block, ...] = ()
-
-
-class StringMatcher(Ruled):
-    """A text, or what it begins with, ends with, contains or matches."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        exactly_one(
-            ("exact", "exact"),
-            ("prefix", "prefix"),
-            ("suffix", "suffix"),
-            ("contains", "contains"),
-            ("safeRegex", "safe_regex"),
-        ),
-    )
-
-    exact: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
-    contains: str | None = None
-    safe_regex: str | None = None
-    ignore_case: bool | None = None
-
-    def beyond(self) -> tuple[tuple[str, str], ...]:
-        """Envoy does not start with a regular expression that it does not take."""
-        return regex_problems(self.safe_regex, "safeRegex") if self.safe_regex is not None else ()
 
 
 class StatsMatcher(Ruled):

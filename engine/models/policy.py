@@ -10,8 +10,9 @@ from pydantic import Field
 from engine.models.backend import Condition
 from engine.models.base import Model
 from engine.models.kind import Column, CustomResource
+from engine.models.references import ParentReference
 from engine.models.rules import ListMap, Rule, Rules
-from engine.models.texts import Group, Kind, LabelKey, LabelValue, Namespace, ObjectName, Port, SectionName
+from engine.models.texts import Group, Kind, LabelKey, LabelValue, ObjectName, SectionName
 
 GROUP: Final = "gateway.kgateway.dev"
 GATEWAY_API: Final = "gateway.networking.k8s.io"
@@ -45,21 +46,10 @@ class SectionSelector(TargetSelector):
     section_name: SectionName | None = None
 
 
-class PolicyParent(Model):
-    """ParentReference."""
-
-    group: Group = GATEWAY_API
-    kind: Kind = "Gateway"
-    namespace: Namespace | None = None
-    name: ObjectName
-    section_name: SectionName | None = None
-    port: Port | None = None
-
-
 class Ancestor(Model):
     """PolicyAncestorStatus."""
 
-    ancestor_ref: PolicyParent
+    ancestor_ref: ParentReference
     controller_name: Annotated[str, Field(min_length=1, max_length=253)]
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8), ListMap("type")] = ()
 

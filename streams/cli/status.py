@@ -198,8 +198,9 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
     for row in answer["refused"]:
         typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:
-        objects = ", ".join(text for text, _ in row["objects"][:_NAMED])
-        more = len(row["objects"]) - _NAMED
+        guilty = row.get("held") or [text for text, _ in row["objects"]]
+        objects = ", ".join(guilty[:_NAMED])
+        more = len(guilty) - _NAMED
         objects += f" and {more} more" if more > 0 else ""
         typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
     found = [(row, one) for row in answer["objects"] for one in row["conditions"]]

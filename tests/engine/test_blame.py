@@ -53,5 +53,5 @@ def test_where_that_does_not_help_the_gateway_is_blamed_too() -> None:
     story.reject(FragmentKind.LISTENER, "8080")
     assert "Gateway/default/gw" in str(story.engine.state())
     held = [row for key, row in story.engine.state().items() if key.startswith("quarantine/")]
-    assert {text.split("/")[2] for row in held for text, _ in row["objects"]} == {"Gateway", "ListenerPolicy"}
+    assert {text.split("/")[2] for row in held for text in row["held"]} == {"Gateway", "ListenerPolicy"}
     assert b"good" in served(story)
