@@ -201,7 +201,7 @@ def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> 
 
 def config_outputs(graph: Reader, key: Config) -> Outputs:
     """A route configuration, without its virtual hosts."""
-    effect, _ = graph.get(level, PolicyAt(key.gateway, ""))
+    effect = graph.get(level, PolicyAt(key.gateway, ""))
     served = [one for one in graph.get(listeners, key.gateway) or () if one.route_config == key.name]
     sources = sorted({key.gateway, *(one.source for one in served if one.serves)})
     at = FragmentKey(key.gateway, FragmentKind.ROUTE_CONFIG, key.name)
@@ -217,7 +217,7 @@ def host_outputs(graph: Reader, key: Host) -> Outputs:
     words = graph.fact(withheld_fact(str(at)))
     if words:
         return Outputs(((BROKEN, str(at), f"a proxy rejected it ({str(words)[:_ERROR_SHOWN]})"),), ((BROKEN, key),))
-    effect, _ = graph.get(level, PolicyAt(key.gateway, key.listener))
+    effect = graph.get(level, PolicyAt(key.gateway, key.listener))
     to = Target(at, key, _provenance(graph, effect.sources), key.route_config)
     return _with_backends(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
 

@@ -112,7 +112,9 @@ def own(graph: Reader, key: At) -> tuple[Block, ...]:
 def above(graph: Reader, key: At) -> tuple[Block, ...]:
     """The blocks in force at a listener, those of its Gateway included."""
     below, gateway = graph.get(own, key), graph.get(own, At(key.gateway, ""))
-    return over(below, gateway) if _prefers_parent(graph, key.gateway) else over(gateway, below)
+    if graph.get(prefers_parent, key.gateway):
+        return over(below, gateway)
+    return over(gateway, below)
 
 
 def handed_down(graph: Reader, key: At) -> tuple[Block, ...]:
@@ -126,28 +128,23 @@ def prefers_parent(graph: Reader, gateway: Ref) -> bool:
     return annotations.get(PRIORITY) in _PREFER_PARENT
 
 
-def _prefers_parent(graph: Reader, gateway: Ref) -> bool:
-    answer: bool = graph.get(prefers_parent, gateway)
-    return answer
-
-
 def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
     """Of what stands above the routes of a listener that which guards."""
     return tuple(one for one in graph.get(above, key) if one.field in _GUARDING)
 
 
-def level(graph: Reader, key: At) -> tuple[Effect, bool]:
-    """What the policies at a listener, or at the Gateway itself, do there; and whether what they guard is closed."""
+def level(graph: Reader, key: At) -> Effect:
+    """What the policies at a listener, or at the Gateway itself, do there."""
     mine = graph.get(own, key)
-    if key.listener and _prefers_parent(graph, key.gateway):
+    if key.listener and graph.get(prefers_parent, key.gateway):
         taken = {one.field for one in graph.get(own, At(key.gateway, ""))}
         mine = tuple(one for one in mine if one.field not in taken)
     effect, against = effects(graph, key.gateway, (one for one in mine if one.field not in _INHERITED))
     if against is not None:
-        return both((effect, closed())), True
+        return both((effect, closed()))
     if key.listener and any(one.field in _GUARDING for one in mine) and _reopens(graph, key, mine):
-        return both((effect, closed(off=True))), False
-    return effect, False
+        return both((effect, closed(off=True)))
+    return effect
 
 
 def _reopens(graph: Reader, key: At, mine: tuple[Block, ...]) -> bool:
@@ -166,7 +163,7 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
     if not mine and not down:
         return NOTHING, None
     kept = mine
-    if mine and _prefers_parent(graph, key.gateway):
+    if bool(mine) and graph.get(prefers_parent, key.gateway):
         taken = {one.field for one in graph.get(above, key)}
         kept = tuple(one for one in mine if one.field not in taken)
     elif any(one.field in _GUARDING for one in mine):

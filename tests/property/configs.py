@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from hypothesis import strategies as st
 
 from engine.events import Put
+from tests.property.ages import AGES
 from tests.support.manifests import put
 
-AGES: Final = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 _HASHES = [{"header": {"name": "x"}}], [{"sourceIP": {}}, {"cookie": {"name": "c", "ttl": "0s"}}]
 _CONFIGS: tuple[dict[str, Any], ...] = (
     {"connectTimeout": "2s"},

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from engine.events import Put
+from tests.property.ages import AGES
 from tests.support.manifests import API, put
 
-AGES = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 _HTTP_ROUTE = {"group": API, "kind": "HTTPRoute"}
 BELOW: tuple[dict[str, Any], ...] = (
     *({**_HTTP_ROUTE, "name": name, "namespace": at} for name in ("r0", "r1", "r2") for at in ("default", "other")),

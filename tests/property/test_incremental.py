@@ -21,8 +21,9 @@ from engine.ref import Ref
 from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
+from tests.property.ages import AGES
 from tests.property.configs import configs
-from tests.property.delegating import AGES, delegating, namespaced
+from tests.property.delegating import delegating, namespaced
 from tests.property.listener_policies import listener_policies
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair

@@ -7,6 +7,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from engine.events import Put
+from tests.property.ages import AGES
 from tests.support.manifests import API, put
 
 PRIORITIES: Final = (
@@ -14,7 +15,6 @@ PRIORITIES: Final = (
     {"annotations": {"kgateway.dev/inherited-policy-priority": "ShallowMergePreferParent"}},
 )
 LABELS: Final = ({}, {"labels": {"app": "shop"}})
-_AGES: Final = ("2026-01-01T00:00:00Z", "2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
 _TARGETS: Final = (
     ("Gateway", "gw", None),
     ("Gateway", "gw", "http"),
@@ -54,5 +54,5 @@ def traffic_policies(draw: Any, number: int, generation: int) -> Put:
     spec: dict[str, Any] = {"targetRefs": refs} if refs else {"targetSelectors": [selector]}
     for block in draw(st.lists(st.sampled_from(_BLOCKS), min_size=1, max_size=3)):
         spec |= block
-    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(_AGES))}, "spec": spec}
+    body = {"metadata": {"creationTimestamp": draw(st.sampled_from(AGES))}, "spec": spec}
     return put("gateway.kgateway.dev", "v1alpha1", "TrafficPolicy", f"t{number}", body, generation)
