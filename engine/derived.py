@@ -29,6 +29,7 @@ from engine.outputs.channels import (
     STANDING,
 )
 from engine.outputs.delegation import delegatee_outputs, leg_outputs
+from engine.outputs.extension import extension_outputs
 from engine.outputs.gateway import (
     authority_outputs,
     config_outputs,
@@ -63,6 +64,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (KGATEWAY, "Backend"): (backend_status,),
     (KGATEWAY, "TrafficPolicy"): (traffic_policy_outputs,),
     (KGATEWAY, "BackendConfigPolicy"): (config_policy_outputs,),
+    (KGATEWAY, "GatewayExtension"): (extension_outputs,),
     (KGATEWAY, "HTTPListenerPolicy"): (listener_policy_outputs,),
     (KGATEWAY, "ListenerPolicy"): (listener_policy_outputs,),
 }

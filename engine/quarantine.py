@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.ref import parse_ref
+from engine.resolve.extension import KIND as EXTENSION
 from engine.resolve.manifest import held_fact, withheld_fact
 from engine.resolve.targets import KINDS
 from engine.update import FragmentKind, parse_fragment_key
@@ -22,7 +23,8 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     To hold all would undo what is good of those that others share: a route that delegates, a policy of many routes, a
     Gateway. So some pay first, and more when what is served then is rejected as well (`before` is the row of the same
     fragment): of a route one after the other, from the one that changed last on, the route itself where they changed
-    together; of anything else kgateway's policies, and then what they stand at.
+    together; of anything else kgateway's policies, and then what they stand at, or with extensions among them the one
+    that changed last.
     """
     key = parse_fragment_key(row["fragment"])
     objects = [text for text, _ in row["objects"]]
@@ -34,7 +36,9 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
         own = "/".join(key.name.split("/")[1:4])
         first = sorted(left, key=lambda one: (-changed_at(one), not one.endswith(own), one))[:1]
     else:
-        first = [one for one in left if parse_ref(one).kind in KINDS] or left
+        first = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)] or left
+        if any(parse_ref(one).kind == EXTENSION for one in first):
+            first = sorted(first, key=lambda one: (-changed_at(one), one))[:1]
     return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
 
 

@@ -17,7 +17,6 @@ NOTHING: Final = "nothing serves it yet"
 
 KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
     "DirectResponse": {},
-    "GatewayExtension": {},
 }
 """Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
 

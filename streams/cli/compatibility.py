@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.models.backend import ARMS, SERVED
+from engine.models.extension.not_served import OTHERS as SECTIONS
 from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
@@ -26,6 +27,7 @@ _UNSERVED: Final = {
         one: f"not served: `Invalid` at the policy{', and its routes answer 500' if one in GUARDING else ''}"
         for one in (*GUARDING, *OTHERS)
     },
+    "GatewayExtension": dict.fromkeys(SECTIONS, "not served: `Invalid` at the extension and at policies that name it"),
     "GatewayParameters": {f"kube.{name}": _REFUSED for name in NOT_SERVED},
 }
 

@@ -125,11 +125,11 @@ def test_what_is_not_judged_is_told(tmp_path: Path) -> None:
 
 _POLICY = """
 apiVersion: gateway.kgateway.dev/v1alpha1
-kind: GatewayExtension
+kind: DirectResponse
 metadata: {name: slow, namespace: web}
 spec:
-  type: JWT
-  jwt: {}
+  status: 503
+  body: later
 """
 
 
@@ -140,8 +140,8 @@ def test_a_policy_of_kgateways_is_a_problem_with_a_remedy(tmp_path: Path) -> Non
     code, said = _check(tmp_path)
     assert code == 1
     assert (
-        "all.yaml:9: GatewayExtension web/slow: spec.jwt: is not served: nothing serves it yet; "
-        "spec.type: is not served: nothing serves it yet\n" in said
+        "all.yaml:9: DirectResponse web/slow: spec.body: is not served: nothing serves it yet; "
+        "spec.status: is not served: nothing serves it yet\n" in said
     )
     assert "warning: all.yaml:16: Pod of v1 is not a kind that penstock reads" in said
     assert "1 objects, 1 problems" in said

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.models.extension.not_served import SECTIONS as SECTIONS_NOT_SERVED
 from engine.models.kinds import KINDS
 from engine.models.schema import field_names, structural
 from engine.models.traffic.not_served import BLOCKS as NOT_SERVED
@@ -41,6 +42,8 @@ TRAFFIC = Path(__file__).parent / "traffic_policy_fields.txt"
 """Fields of its TrafficPolicy."""
 BACKEND_CONFIG = Path(__file__).parent / "backend_config_policy_fields.txt"
 """Fields of kgateway v2.4's BackendConfigPolicy, and behind them those of its sources since."""
+EXTENSION = Path(__file__).parent / "gateway_extension_fields.txt"
+"""Fields of its GatewayExtension."""
 LISTENER_POLICIES = Path(__file__).parent / "listener_policy_fields.txt"
 """Fields of kgateway v2.4's listener policies, from its API page."""
 
@@ -61,7 +64,8 @@ def test_the_list_of_fields_is_whole() -> None:
 
 def test_every_kind_of_the_two_apis_is_compared() -> None:
     ours = {kind.name for kind in KINDS if kind.group.startswith("gateway.")}
-    assert ours == {*_wanted(), "GatewayParameters", "HTTPListenerPolicy", "ListenerPolicy", "TrafficPolicy", "BackendConfigPolicy"}
+    assert ours == {*_wanted(), "GatewayExtension", "GatewayParameters", "HTTPListenerPolicy", "ListenerPolicy", "TrafficPolicy",
+                    "BackendConfigPolicy"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["HTTPListenerPolicy", "ListenerPolicy"])
@@ -86,6 +90,15 @@ def test_traffic_policy_has_the_fields_of_kgateways() -> None:
     found = {path.replace("[]", "") for path in flattened(structural(model)["properties"]["spec"]) if not path.endswith("{}")}
     later = tuple(f"{one.field}." for one in NOT_SERVED)
     wanted = {f"spec.{one}" for one in TRAFFIC.read_text().split() if not one.startswith(later)}
+    assert found - {"spec"} == wanted
+
+
+def test_gateway_extension_has_the_fields_of_kgateways() -> None:
+    """But below those that are not served yet."""
+    model = next(kind.model for kind in KINDS if kind.name == "GatewayExtension")
+    found = {path.replace("[]", "") for path in flattened(structural(model)["properties"]["spec"]) if not path.endswith("{}")}
+    later = tuple(f"{one.field}." for one in SECTIONS_NOT_SERVED)
+    wanted = {f"spec.{one}" for one in EXTENSION.read_text().split() if not one.startswith(later)}
     assert found - {"spec"} == wanted
 
 

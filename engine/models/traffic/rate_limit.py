@@ -8,8 +8,9 @@ from pydantic import Field
 
 from engine.models.base import Model
 from engine.models.duration import milliseconds
+from engine.models.extension_reference import ExtensionReference
 from engine.models.rules import Rule, Ruled, Rules
-from engine.models.texts import INT32, Duration, Namespace, ObjectName
+from engine.models.texts import INT32, Duration
 from engine.models.traffic_block import TrafficBlock
 
 _INT32: Final = {"format": "int32"}
@@ -91,13 +92,6 @@ class Descriptor(Model):
     """RateLimitDescriptor."""
 
     entries: Annotated[tuple[Entry, ...], Field(min_length=1)]
-
-
-class ExtensionReference(Model):
-    """NamespacedObjectReference."""
-
-    name: ObjectName
-    namespace: Namespace | None = None
 
 
 class Global(Model):

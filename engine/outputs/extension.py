@@ -1,0 +1,32 @@
+"""What a GatewayExtension puts out: its status; what it does is put out by those that name it."""
+
+from __future__ import annotations
+
+from engine.document import document
+from engine.graph.reader import Outputs, Reader
+from engine.outputs.channels import STATUS
+from engine.policies.extension.sections import built
+from engine.ref import Ref
+from engine.resolve.extension import Extended
+from engine.resolve.manifest import refused_from_the_start
+from engine.resolve.values import PENDING, Problem
+from engine.status.condition import condition, not_taken, present
+
+
+def extension_outputs(graph: Reader, ref: Ref) -> Outputs:
+    """The status of a GatewayExtension."""
+    never = refused_from_the_start(graph, ref)
+    if never is not None:
+        return Outputs(((STATUS, str(ref), document(not_taken(never, ("Accepted",), "Invalid"))),))
+    at, refusal = present(graph, ref)
+    # Of what it was before nobody asks: that is told by the policies of the Gateways that are served it.
+    found = graph.get(built, Extended(ref, ref))
+    one = condition("Accepted", True, "Accepted", "the extension is served to policies that name it", at)
+    if refusal:
+        text = f"{refusal}; until it is mended, the last good revision is served"
+        one = condition("Accepted", False, "Invalid", text, at)
+    elif isinstance(found, Problem):
+        one = condition("Accepted", False, "Invalid", found.message, at)
+        one |= {"status": "Unknown", "reason": PENDING} if found.reason == PENDING else {}
+    said = {"generation": at, "status": {"conditions": [one]}, "programmed": {}}
+    return Outputs(((STATUS, str(ref), document(said)),))

@@ -1,0 +1,1 @@
+"""What Envoy is told of a GatewayExtension, one file a section: all policies that name it share this."""

@@ -1,0 +1,38 @@
+"""What a section of GatewayExtension is to the rest of the engine: how Envoy is told of it, once for all its users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.graph.reader import Json, Reader
+from engine.policies.feature import Use
+from engine.ref import Ref
+from engine.resolve.values import BackendKey, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Fields of the filter's message, as far as the extension says what they are.
+
+    `sources` are objects that it was made from beside the extension, `backends` the clusters that it needs. `sealed`:
+    it must not leave in clear. `place` is for what is of no filter's message.
+    """
+
+    fields: tuple[tuple[str, Any], ...]
+    backends: tuple[BackendKey, ...] = ()
+    sources: tuple[Ref, ...] = ()
+    sealed: bool = False
+    place: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A field of GatewayExtension's spec; `built` says what it does, or what stands against it.
+
+    Its Use is of the extension: `policy` is the extension itself.
+    """
+
+    field: str
+    built: Callable[[Reader, Use, Json], Built | Problem]

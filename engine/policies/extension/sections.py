@@ -1,0 +1,49 @@
+"""The sections of GatewayExtension: the `SECTION` of each file beside this one, and the only list of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import engine.policies.extension
+from engine.graph.reader import Json, Reader
+from engine.models.gateway_extension import SECTIONS as MODELS
+from engine.policies.extension.section import Built, Section
+from engine.policies.feature import Use
+from engine.presence import modules, told_apart
+from engine.resolve.extension import Extended, extension, section_of, sections
+from engine.resolve.values import Problem
+
+
+def _found() -> dict[str, Section]:
+    each = modules(engine.policies.extension, "section", "sections")
+    every = [one for module in each for one in (module.SECTIONS if hasattr(module, "SECTIONS") else (module.SECTION,))]
+    found = told_apart(sorted(every, key=lambda one: one.field), lambda one: one.field)
+    if found.keys() != MODELS.keys():
+        msg = f"fields of GatewayExtension without a section, or the reverse: {sorted(found.keys() ^ MODELS.keys())}"
+        raise TypeError(msg)
+    return found
+
+
+SECTIONS: Final = _found()
+"""By field."""
+
+
+def built(graph: Reader, key: Extended) -> Built | Problem:
+    """What an extension does, once for all that name it."""
+    fields = graph.get(sections, key)
+    if isinstance(fields, Problem):
+        return fields
+    section = SECTIONS[fields[0]]
+    found = section.built(graph, Use(key.gateway, key.extension), section_of(graph, key, section.field))
+    if isinstance(found, Problem):
+        ref = key.extension
+        text = f"{ref.kind} {ref.namespace}/{ref.name}: spec.{section.field}: {found.message}"
+        return Problem(found.reason, text)
+    return replace(found, sources=tuple(sorted({key.extension, *found.sources})))
+
+
+def extended(graph: Reader, use: Use, block: Json, section: str) -> Built | Problem:
+    """What the extension that a policy's block names does; its `sources` include the extension."""
+    key = extension(graph, use.gateway, use.policy, block, section)
+    return key if isinstance(key, Problem) else graph.get(built, key)
