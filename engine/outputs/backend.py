@@ -14,6 +14,7 @@ from engine.envoy.names import cluster_name, secret_name
 from engine.envoy.shape import Shape
 from engine.envoy.wire import construct
 from engine.graph.reader import Outputs, Reader
+from engine.models.texts import is_address
 from engine.outputs.channels import BROKEN, EXPIRY, NODE, POLICY, SECRET, STATUS, Used, Wanted
 from engine.outputs.emission import Target, broken, emission
 from engine.policies.backend_config.feature import Use
@@ -52,12 +53,8 @@ def _backend(graph: Reader, key: BackendKey) -> Backend:
     if isinstance(protocol, Problem):
         msg = f"{key.ref} is used although it cannot be reached"
         raise TypeError(msg)
-    dns = key.ref.kind == "Backend" and any(not _is_address(one.address) for one in found)
+    dns = key.ref.kind == "Backend" and any(not is_address(one.address) for one in found)
     return Backend(key, protocol, found, dns)
-
-
-def _is_address(text: str) -> bool:
-    return text.replace(".", "").isdigit() or ":" in text
 
 
 def cluster_outputs(graph: Reader, key: Used) -> Outputs:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from engine.graph.reader import Json, Reader
+from engine.models.texts import is_address
 from engine.ref import Ref
 from engine.resolve.indexes import SLICES
 from engine.resolve.manifest import DISCOVERY, KGATEWAY, items, mapping, object_of, spec_of
@@ -45,7 +44,7 @@ def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
     if isinstance(protocol, Problem):
         return protocol
     found = _endpoints_in(graph, spec, key)
-    return Backend(key, protocol, found, dns=any(not _is_address(end.address) for end in found))
+    return Backend(key, protocol, found, dns=any(not is_address(end.address) for end in found))
 
 
 def _name(key: BackendKey) -> str:
@@ -77,7 +76,7 @@ def _backend_protocol(spec: Json, name: str, over: Over) -> Protocol | Problem:
     hosts = items(static.get("hosts"))
     if not hosts:
         return Problem("BackendNotFound", f"{name} has no spec.static.hosts: other types are not served")
-    if over is Over.UDP and not all(_is_address(str(one.get("host", ""))) for one in hosts):
+    if over is Over.UDP and not all(is_address(str(one.get("host", ""))) for one in hosts):
         return Problem("UnsupportedValue", f"{name} has host names, which no UDPRoute can use: write addresses")
     return _protocol(static.get("appProtocol"), name)
 
@@ -188,12 +187,4 @@ def backend(graph: Reader, key: BackendKey) -> Backend | None:
     if isinstance(protocol, Problem):
         return None
     found = graph.get(endpoints, key)
-    return Backend(key, protocol, found, dns=any(not _is_address(end.address) for end in found))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return Backend(key, protocol, found, dns=any(not is_address(end.address) for end in found))
