@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from envoy_data_plane.envoy.config.core.v3 import TcpKeepalive
-
 from engine.envoy.added import Added
-from engine.envoy.wire import construct
+from engine.envoy.tcp_keepalive import tcp_keepalive
 from engine.graph.reader import Reader
-from engine.models.duration import milliseconds
 from engine.policies.listener.feature import Effect, Feature, Given
+from engine.resolve.values import Problem
 
 _FIELD: Final = "tcpKeepalive"
 
 
 def effect(graph: Reader, given: Given) -> Effect:  # noqa: ARG001  as every feature
     """Times in whole seconds; what is not said is the system's."""
-    block = given.block(_FIELD)
-    message = construct(
-        TcpKeepalive,
-        keepalive_probes=block.get("keepAliveProbes"),
-        keepalive_time=_seconds(block.get("keepAliveTime")),
-        keepalive_interval=_seconds(block.get("keepAliveInterval")),
-    )
-    return Effect(Added(listener=(("tcp_keepalive", message),)))
-
-
-def _seconds(text: object) -> int | None:
-    found = milliseconds(text)
-    return found // 1000 if found is not None else None
+    found = tcp_keepalive(given.block(_FIELD))
+    if isinstance(found, Problem):
+        return Effect(problems=((given.policy(_FIELD), Problem(found.reason, f"{_FIELD}.{found.message}")),))
+    return Effect(Added(listener=(("tcp_keepalive", found),)))
 
 
 FEATURE: Final = Feature((_FIELD,), effect, whole=True)
