@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos demo docs golden mutants routing pgv
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos demo docs golden mutants routing pgv fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ pgv: setup ## extract Envoy's own field rules anew, in a virtual environment tha
 	@rm -rf .pgv && $(PYTHON) -m venv .pgv && .pgv/bin/pip install -q xds-protos==1.85.0
 	$(BIN)/python deploy/pgv.py names | .pgv/bin/python deploy/pgv.py extract > .pgv/rules.json
 	@mv .pgv/rules.json engine/envoy/pgv_rules.json && rm -rf .pgv
+
+fuzz: setup ## 100,000 random manifests of kgateway's kinds against the real Envoy; FUZZ_MANIFESTS and FUZZ_SEED set how many and repeat them
+	FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} $(BIN)/pytest -q -s tests/fuzz
 
 chaos: setup ## a hundred kills under a stream of changes; CHAOS_KILLS and CHAOS_SEED set how many and repeat an order
 	CHAOS_KILLS=$${CHAOS_KILLS:-100} $(BIN)/pytest -q -s tests/chaos
