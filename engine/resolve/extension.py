@@ -30,7 +30,7 @@ def extension(graph: Reader, gateway: Ref, owner: Ref, block: Json, section: str
     """What the extensionRef of a block names, when it may, and when it is a service of that section."""
     ref = named_extension(owner, mapping(block.get("extensionRef")))
     if (problem := extension_problem(graph, owner, ref)) is not None:
-        return problem
+        return Problem("Invalid", problem.message)
     key = Extended(gateway, ref)
     found = graph.get(sections, key)
     if isinstance(found, Problem) or section in found:

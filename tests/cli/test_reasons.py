@@ -26,6 +26,7 @@ _OWNERS = {
     "ListenerPolicies": "ListenerPolicy",
     "HTTPListenerPolicies": "HTTPListenerPolicy",
     "kgateway's Backends": "Backend",
+    "GatewayExtensions": "GatewayExtension",
     "BackendConfigPolicies": "BackendConfigPolicy",
 }
 """Headings of the page's tables, and whose conditions they are."""

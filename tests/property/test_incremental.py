@@ -24,6 +24,7 @@ from engine.update import Update
 from tests.property.ages import AGES
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
+from tests.property.extensions import extensions
 from tests.property.listener_policies import listener_policies
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
@@ -54,6 +55,7 @@ _OFTEN = (
     "gateway", "route", "service", "endpoints", "grant", "namespace", "secret", "broken", "gateway", "route", "GRPCRoute",
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
     "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
+    "GatewayExtension",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -181,6 +183,7 @@ _ROUTES = {
     "GatewayParameters": _parameters,
     "GatewayClass": _classes,
     "TrafficPolicy": traffic_policies,
+    "GatewayExtension": extensions,
     "ListenerPolicy": listener_policies,
 }
 

@@ -39,6 +39,9 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"basicAuth": {"users": ["nonsense"]}},
     {"basicAuth": {"secretRef": {"name": "cert", "key": "tls.crt"}}},
     {"basicAuth": {"disable": {}}},
+    *({"extAuth": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
+    {"extAuth": {"extensionRef": {"name": "x0"}, "contextExtensions": {"a": "b"}}},
+    {"extAuth": {"disable": {}}},
 )
 
 

@@ -12,7 +12,7 @@ from engine.policies.extension.section import Built, Section
 from engine.policies.feature import Use
 from engine.presence import modules, told_apart
 from engine.resolve.extension import Extended, extension, section_of, sections
-from engine.resolve.values import Problem
+from engine.resolve.values import PENDING, Problem
 
 
 def _found() -> dict[str, Section]:
@@ -37,13 +37,19 @@ def built(graph: Reader, key: Extended) -> Built | Problem:
     section = SECTIONS[fields[0]]
     found = section.built(graph, Use(key.gateway, key.extension), section_of(graph, key, section.field))
     if isinstance(found, Problem):
-        ref = key.extension
-        text = f"{ref.kind} {ref.namespace}/{ref.name}: spec.{section.field}: {found.message}"
-        return Problem(found.reason, text)
+        # Reasons of a route's own references are none of a policy's.
+        reason = PENDING if found.reason == PENDING else "Invalid"
+        return Problem(reason, f"spec.{section.field}: {found.message}")
     return replace(found, sources=tuple(sorted({key.extension, *found.sources})))
 
 
 def extended(graph: Reader, use: Use, block: Json, section: str) -> Built | Problem:
     """What the extension that a policy's block names does; its `sources` include the extension."""
     key = extension(graph, use.gateway, use.policy, block, section)
-    return key if isinstance(key, Problem) else graph.get(built, key)
+    if isinstance(key, Problem):
+        return key
+    found = graph.get(built, key)
+    if isinstance(found, Problem):
+        ref = key.extension
+        return Problem(found.reason, f"{ref.kind} {ref.namespace}/{ref.name}: {found.message}")
+    return found

@@ -1,0 +1,140 @@
+"""An authorization service, asked by the real Envoy: who passes, with what, and what happens when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from engine.events import Put
+from tests.e2e.asking import ASKED, NOBODY, Asking, asking, extension, policy
+from tests.support.client import Answer
+from tests.support.manifests import delete, route
+
+pytestmark = pytest.mark.envoy
+_SECONDS = 30.0
+
+
+def _auth(name: str, **auth: Any) -> tuple[Put, Put]:
+    """An extension, and a policy that has the route of its name checked by it."""
+    own = auth.pop("policy", {})
+    block = {"extensionRef": {"name": name}, **own}
+    return extension(name, extAuth=auth), policy(name, "HTTPRoute", name, extAuth=block)
+
+
+def _received(answer: Answer) -> dict[str, str]:
+    return {name.lower(): value for name, value in json.loads(answer.body)["headers"]}
+
+
+def _last(place: Asking) -> Any:
+    attributes = place.services.checks[-1].attributes
+    assert attributes is not None
+    return attributes
+
+
+async def test_a_service_says_who_passes_and_what_is_told() -> None:
+    names = ("plain", "told", "few", "big")
+    objects = (
+        *_auth("plain", grpcService=ASKED),
+        *_auth("told", grpcService=ASKED, policy={"contextExtensions": {"tenant": "a"}, "withRequestBody": {"maxRequestBytes": 8}}),
+        *_auth("few", grpcService=ASKED, headersToForward=["x-answer", "x-some"]),
+        *_auth("big", grpcService=ASKED, withRequestBody={"maxRequestBytes": 4, "allowPartialMessage": True, "packAsBytes": True}),
+    )
+    async with asking(*objects, routes=names) as place:
+        assert (await place.ask("/")).status == 200
+        assert place.services.checks == []
+
+        passed = await place.ask("/plain", x_secret="s", x_more="1")
+        assert (passed.status, passed.header("x-checked")) == (200, "yes")
+        assert _received(passed)["x-user"] == "ann"
+        assert "x-secret" not in _received(passed)
+        assert _last(place).request.http.headers["x-more"] == "1"
+        assert _last(place).context_extensions == {}
+        denied = await place.ask("/plain", x_answer="no")
+        assert (denied.status, denied.header("x-why"), denied.body) == (401, "nobody", b"who are you?")
+
+        assert (await place.ask("/told", "POST", b"12345678")).status == 200
+        assert (_last(place).context_extensions, _last(place).request.http.body) == ({"tenant": "a"}, "12345678")
+        assert (await place.ask("/told", "POST", b"123456789")).status == 413
+
+        assert (await place.ask("/few", x_some="1", x_more="1")).status == 200
+        headers = _last(place).request.http.headers
+        assert "x-some" in headers
+        assert "x-more" not in headers
+
+        assert (await place.ask("/big", "POST", b"123456789")).status == 200
+        assert _last(place).request.http.raw_body == b"1234"
+
+
+async def test_a_service_that_does_not_answer_lets_nobody_in_unless_it_may() -> None:
+    slow = {**ASKED, "requestTimeout": "300ms"}
+    again = {**ASKED, "requestTimeout": "5s", "retry": {"attempts": 3, "backoff": {"baseInterval": "10ms"}}}
+    names = ("closed", "open", "slow", "slowopen", "again", "once")
+    objects = (
+        *_auth("closed", grpcService=NOBODY),
+        *_auth("open", grpcService=NOBODY, failOpen=True),
+        *_auth("slow", grpcService=slow, statusOnError=503),
+        *_auth("slowopen", grpcService=slow, failOpen=True),
+        *_auth("again", grpcService=again),
+        *_auth("once", grpcService={**ASKED, "requestTimeout": "5s"}),
+    )
+    async with asking(*objects, routes=names) as place:
+        assert [(await place.ask(f"/{one}")).status for one in ("closed", "open")] == [403, 200]
+        assert (await place.ask("/slow")).status == 200
+        assert [(await place.ask(f"/{one}", x_answer="slow")).status for one in ("slow", "slowopen")] == [503, 200]
+        assert (await place.ask("/again", x_answer="flaky a")).status == 200
+        assert (await place.ask("/once", x_answer="flaky b")).status == 403
+
+
+async def test_whatever_is_wrong_with_an_extension_closes_and_what_mends_it_opens() -> None:
+    good, named = _auth("guarded", grpcService=ASKED)
+    async with asking(good, named, routes=("guarded",)) as place:
+        assert (await place.ask("/guarded")).status == 200
+        await place.tell(delete(good))
+        assert (await place.ask("/guarded")).status == 500
+        await place.tell(extension("guarded", 2, extAuth={"grpcService": {"backendRef": {"name": "unknown", "port": 80}}}))
+        assert (await place.ask("/guarded")).status == 500
+        await place.tell(extension("guarded", 3, rateLimit={"domain": "d", "grpcService": ASKED}))
+        assert (await place.ask("/guarded")).status == 500
+        await place.tell(extension("guarded", 4, extAuth={"grpcService": ASKED}))
+        assert (await place.ask("/guarded")).status == 200
+        assert (await place.ask("/guarded", x_answer="no")).status == 401
+        await place.tell(delete(named))
+        assert (await place.ask("/guarded", x_answer="no")).status == 200
+
+
+async def test_the_service_chooses_the_route_where_it_may() -> None:
+    """By the header `x-user` that it adds; a check in flight outlives the route and the extension that it began with.
+
+    But not the cluster: where the service's last user goes, Envoy ends what it is asked.
+    """
+    chosen = {
+        "matches": [{"headers": [{"name": "x-user", "value": "ann"}]}],
+        "filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": "ann.example.com", "statusCode": 302}}],
+    }
+    auth, named = _auth("rest", grpcService=ASKED, clearRouteCache=True)
+    gateway = policy("rest", "Gateway", "gw", extAuth=named.object["spec"]["extAuth"])
+    async with asking(auth, gateway, route("chosen", rules=[chosen]), *_auth("kept", grpcService=ASKED), routes=("kept",)) as place:
+        assert (await place.ask("/")).status == 302
+        pending = [asyncio.create_task(place.ask("/", x_answer="slow")) for _ in range(5)]
+        async with asyncio.timeout(_SECONDS):
+            while len(place.services.checks) < 1 + len(pending):
+                await asyncio.sleep(0.01)
+        await place.tell(extension("rest", 2, extAuth={"grpcService": ASKED}))
+        await place.tell(delete(route("chosen")))
+        await place.tell(delete(gateway), delete(auth))
+        assert {one.status for one in await asyncio.gather(*pending)} == {302}
+        assert (await place.ask("/", x_answer="no")).status == 200
+
+
+async def test_the_nearest_extension_is_asked_and_told_of_both_places() -> None:
+    near, at_route = _auth("near", grpcService=ASKED, policy={"contextExtensions": {"place": "route", "route": "1"}})
+    far = extension("far", extAuth={"grpcService": NOBODY})
+    said = {"extensionRef": {"name": "far"}, "contextExtensions": {"place": "gateway", "gateway": "1"}}
+    async with asking(near, at_route, far, policy("far", "Gateway", "gw", extAuth=said), routes=("near",)) as place:
+        assert (await place.ask("/")).status == 403
+        assert (await place.ask("/near")).status == 200
+        assert _last(place).context_extensions == {"place": "route", "route": "1", "gateway": "1"}
+        assert len(place.services.checks) == 1
