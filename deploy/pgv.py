@@ -19,6 +19,7 @@ from typing import Any
 _GROUPS = "(oneof)"
 _OUTDATED = {
     "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig.common_config",
+    "envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader.claim_name",
     "envoy.type.v3.TokenBucket.max_tokens",
 }
 """Fields whose rules Envoy 1.40 has no more (tests/envoy/test_pgv.py asks it)."""

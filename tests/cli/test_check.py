@@ -157,7 +157,7 @@ def test_a_policy_that_cannot_be_met_is_a_problem(tmp_path: Path) -> None:
     code, said = _check(tmp_path)
     assert code == 1
     assert "TrafficPolicy default/p: " in said
-    assert "spec.jwtAuth: is not served yet" in said
+    assert "spec.jwtAuth: GatewayExtension default/keys does not exist: create it" in said
 
 
 def test_what_of_kgateways_changes_nothing_is_told(tmp_path: Path) -> None:

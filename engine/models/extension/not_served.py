@@ -9,6 +9,6 @@ from pydantic import Field
 from engine.models.extension_section import ExtensionSection
 
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-OTHERS: Final = {"jwt": "JWT", "oauth2": "OAuth2"}
+OTHERS: Final = {"oauth2": "OAuth2"}
 
 SECTIONS = tuple(ExtensionSection(field, type_, _Anything) for field, type_ in OTHERS.items())
