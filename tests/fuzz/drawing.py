@@ -24,6 +24,7 @@ _HAS: Final = re.compile(r"has\(self\.(\w+)\)")
 _COUNTED: Final = re.compile(r"^\[(?P<fields>[^\]]*)\]\.filter\(x,x==true\)\.size\(\) (?P<how>==|<=|>=) 1$")
 
 _PEM: Final = f"{Path(support.__file__).parent}/{{}}.pem"
+_KEYS: Final = '{"keys": [{"kty": "oct", "alg": "HS256", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}]}'
 WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "name": ("s0", "s1", "s2", "keys", "x-one", "nowhere"),
     "key": ("token", "x-key", "tls.crt"),
@@ -39,7 +40,8 @@ WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "substitution": (r"/b/\1", "/y"),
     "allowOrigins": ("https://a.example.com", "https://*.example.com", "*"),
     "retryOn": ("5xx", "reset", "connect-failure", "cancelled"),
-    "users": ("ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "nonsense"),
+    "users": tuple(f"{name}:{{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=" for name in ("ann", "bob", "eve", "zoe")),
+    "inline": (_KEYS, _KEYS, _KEYS, "{}"),
     "value": ("1", "%REQ(x-one)%", "50%", "a b"),
     "stringFormat": ("%REQ(:PATH)% %RESPONSE_CODE%\n", "plain"),
     "text": ("%RESPONSE_CODE% said", "no"),
@@ -56,6 +58,7 @@ WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "backendRef.kind": ("Service",),
     "backendRef.group": ("",),
     "backendRef.namespace": ("default", "default", "default", "other"),
+    "backendRef.port": (80,),
     "extensionRef.name": ("e11", "e36", "e61", "nowhere"),
     "fileSink.path": ("/dev/null",),
     "tlsCertificate": (_PEM.format("client"),),
@@ -68,6 +71,8 @@ _TEXTS: Final = (
     "shop", "/a", "/a/b", "https://a.example.com", "System", "default/ca", "0a0B", "us-east-1", "123456789012",
     "arn:aws:iam::123456789012:role/shop", "$LATEST", "one two", "Über", "a" * 60, "%", '"', "*", "200", "65536",
 )  # fmt: skip
+_ALWAYS: Final = {"providers"}
+"""A list that may be left out, and that nothing works without."""
 _FILES: Final = {"fileSink.path", "tlsCertificate", "tlsKey", "rootCA"}
 _HOSTILE: Final = (
     "a" * 1000, "\n", "a\r\nx-evil: 1", "\x00", "\u202e", "😀", "{{ x }}", "%REQ(", "%", "%%", "../../etc", "';--", "<a>", "]]", "-1",
@@ -108,6 +113,7 @@ class Drawing:
         often = min(_OPTIONAL, _BLOCKS / len(properties)) if depth == 0 else _OPTIONAL
         often = often / 2 if depth >= _DEEP else often
         names |= {name for name in properties if self.chance.random() < often}
+        names |= _ALWAYS & properties.keys()
         for rule in schema.get("x-kubernetes-validations", ()):
             names = self._counted(rule["rule"], names)
         return {

@@ -50,7 +50,7 @@ def standing(places: int, sealer: Sealer) -> list[Put]:
     ]
     for name in ("s0", "s1", "s2"):
         found += [service(name), endpoints(name)]
-    secret = {"token": b"secret", "x-key": b"k", "ann": b"key-of-ann", "accessKey": b"A", "secretKey": b"B"}
+    secret = {"token": b"secret", "x-key": b"k", "ann": b"key-of-ann", ".htpasswd": b"ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "accessKey": b"A", "secretKey": b"B"}
     data = {name: sealer.seal_text(value) for name, value in secret.items()}
     found.append(put("", "v1", "Secret", "keys", {"type": "Opaque", "data": data}))
     for number in range(places):
