@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +27,7 @@ from engine.policies.features import STANDING
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.status.programmed import programmed
+from engine.templates import runtime
 from engine.update import Fragment, FragmentKind, Update
 from streams.sources.directory import Directory
 from streams.sources.stamp import stamped
@@ -176,9 +179,7 @@ def read(folder: Path) -> Read:
             changes += [Refused(one.location, one.ref, one.message) for one in refused]
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
-            change_sets.append(
-                ChangeSet("default", "local", source, f"golden-{number}", time, "files", tuple(changes))
-            )
+            change_sets.append(ChangeSet("default", "local", source, f"golden-{number}", time, "files", tuple(changes)))
     return Read(tuple(change_sets), {one.location: one.message for one in refused}, EngineSettings(**said))
 
 
@@ -232,7 +233,15 @@ def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
 
 def standing() -> list[Any]:
     """The filters that stand in every connection manager."""
-    return [HttpFilter.parse(encode(one)).to_dict() for one in STANDING]
+    return [_without_script(one) for one in _standing()]
+
+
+def _without_script(value: Any) -> Any:
+    """With a digest for the runtime of templates."""
+    if isinstance(value, dict):
+        return {key: _without_script(one) for key, one in value.items()}
+    digest = hashlib.blake2b(runtime.source().encode(), digest_size=8).hexdigest()
+    return f"(engine/templates/runtime {digest})" if value == runtime.source() else value
 
 
 def _brief(value: Any) -> Any:
@@ -242,8 +251,13 @@ def _brief(value: Any) -> Any:
     return [_brief(one) for one in value] if isinstance(value, list) else value
 
 
+@cache
+def _standing() -> list[Any]:
+    return [HttpFilter.parse(encode(one)).to_dict() for one in STANDING]
+
+
 def _without_standing(filters: list[Any]) -> list[Any]:
-    known = standing()
+    known = _standing()
     places = range(len(filters) - len(known) + 1)
     first = next((one for one in places if filters[one : one + len(known)] == known), None)
     if first is None:

@@ -1,0 +1,188 @@
+"""transformation: headers, bodies and metadata of requests and responses, made of templates.
+
+What templates of constant text do, Envoy's header mutation does. All else is a program for the runtime that stands in
+every listener (engine/templates), handed over as the filter's context: a route costs no Lua of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Mutation
+from envoy_data_plane.envoy.config.core.v3 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+)
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import (
+    HeaderMutation,
+    HeaderMutationPerRoute,
+    Mutations,
+)
+from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua, LuaPerRoute
+
+from engine.envoy.effect import NOTHING, Effect, both, of_filter, switched
+from engine.envoy.format_string import struct
+from engine.envoy.wire import construct
+from engine.graph.reader import Json, Reader
+from engine.policies.feature import Feature, Filter, Stage, Use, When
+from engine.resolve.manifest import items, mapping, texts
+from engine.templates import runtime
+from engine.templates.parser import template
+from engine.templates.program import listed, text
+from engine.templates.reading import reading
+from engine.templates.tree import Node
+
+NAME: Final = "transformation/rustformation"
+"""As kgateway's, though another language stands behind it."""
+HEADERS: Final = "transformation/headers"
+_LUA: Final = "envoy.extensions.filters.http.lua.v3"
+_MUTATION: Final = "envoy.extensions.filters.http.header_mutation.v3"
+_SIDES: Final = ("request", "response")
+_ACTION: Final = HeaderValueOptionHeaderAppendAction
+_ACTIONS: Final = (("set", _ACTION.OVERWRITE_IF_EXISTS_OR_ADD), ("add", _ACTION.APPEND_IF_EXISTS_OR_ADD))
+_PARSED: Final = {"AsString": "string", "AsJson": "json", "None": "none"}
+
+
+def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a feature's signature
+    """One of two filters switched on, and the other off, whatever holds for what is around."""
+    if not value:
+        return NOTHING
+    sides = {side: mapping(value[side]) for side in _SIDES if value.get(side)}
+    if not sides:
+        return switched(NAME, HEADERS, off=True)
+    if all(_is_constant(one) for one in sides.values()):
+        constant = construct(HeaderMutationPerRoute, mutations=construct(Mutations, **_mutations(sides)))
+        return both((of_filter(HEADERS, f"{_MUTATION}.HeaderMutationPerRoute", constant), switched(NAME, off=True)))
+    program = text(_program(sides))
+    name = hashlib.blake2b(program.encode(), digest_size=12).hexdigest()
+    message = construct(LuaPerRoute, filter_context=struct({"id": name, "program": program}))
+    return both((of_filter(NAME, f"{_LUA}.LuaPerRoute", message), switched(HEADERS, off=True)))
+
+
+# -- constant headers -------------------------------------------------------------------------------------------------
+
+
+def _is_constant(side: Json) -> bool:
+    """Whether it changes headers only, and by texts that no message has a part in."""
+    body = mapping(side.get("body"))
+    if side.get("dynamicMetadata") or body.get("value") or body.get("parseAs") == "AsJson":
+        return False
+    return all(_constant(_value(one)) is not None and _plain(_name(one)) for one in _headers(side))
+
+
+def _headers(side: Json) -> Iterator[Json]:
+    for field, _ in _ACTIONS:
+        yield from items(side.get(field))
+
+
+def _name(one: Json) -> str:
+    return str(one.get("name", "")).lower()
+
+
+def _value(one: Json) -> str:
+    return str(one.get("value") or "")
+
+
+def _plain(name: str) -> bool:
+    return not name.startswith(":") and name != "host"
+
+
+def _constant(source: str) -> str | None:
+    """The text that a template always is; None when it is not always the same."""
+    found = list(template(source).below())
+    return "".join(str(one.parts[0]) for one in found) if all(one.op == "text" for one in found) else None
+
+
+def _mutations(sides: dict[str, Json]) -> dict[str, list[Mutation]]:
+    return {f"{name}_mutations": list(_side_mutations(one)) for name, one in sides.items()}
+
+
+def _side_mutations(side: Json) -> Iterator[Mutation]:
+    for field, action in _ACTIONS:
+        for one in items(side.get(field)):
+            given = _constant(_value(one))
+            if given:
+                # Envoy reads a percent sign as the begin of a command.
+                header = construct(HeaderValue, key=_name(one), value=given.replace("%", "%%"))
+                yield construct(Mutation, append=construct(HeaderValueOption, header=header, append_action=action))
+            elif field == "set":
+                yield construct(Mutation, remove=_name(one))
+    for name in texts(side.get("remove")):
+        yield construct(Mutation, remove=name)
+
+
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+
+def _program(sides: dict[str, Json]) -> dict[str, Any]:
+    """What the runtime is given: each side's templates, and what it must keep of a request for its response."""
+    made: dict[str, Any] = {name: _side(name, one) for name, one in sides.items()}
+    if "response" in sides:
+        headers = reading(*_templates(sides["response"])).headers
+        if headers is None or headers:
+            made["keep"] = True if headers is None else sorted(headers)
+    return made
+
+
+def _side(name: str, side: Json) -> dict[str, Any]:
+    body = mapping(side.get("body"))
+    parse = _PARSED[str(body.get("parseAs") or "AsString")]
+    read = reading(*_templates(side))
+    made: dict[str, Any] = {
+        "parse": parse,
+        "reads": parse == "json" or (parse == "string" and read.body),
+        "needs": bool(reading(*_templates(side, body=False)).fields),
+        "set": [[_inside(name, one), listed(template(_value(one)))] for one in items(side.get("set"))],
+        "add": [[_name(one), listed(template(_value(one)))] for one in items(side.get("add"))],
+        "remove": [one.lower() for one in texts(side.get("remove"))],
+        "metadata": [[namespace, key, listed(node)] for namespace, key, node in _metadata(side)],
+    }
+    if body.get("value") and parse != "none":
+        node = template(str(body["value"]))
+        made |= {"body": listed(node), "body_needs": bool(reading(node).fields)}
+    return made
+
+
+def _inside(side: str, one: Json) -> str:
+    """A header's name as Envoy has it while a message passes."""
+    name = _name(one)
+    return ":authority" if side == "request" and name == "host" else name
+
+
+def _metadata(side: Json) -> Iterator[tuple[str, str, Node]]:
+    for one in items(side.get("dynamicMetadata")):
+        source = str(mapping(one.get("value")).get("stringValue", ""))
+        yield str(one.get("namespace")), str(one.get("key")), template(source)
+
+
+def _templates(side: Json, *, body: bool = True) -> Iterator[Node]:
+    yield from (template(_value(one)) for one in _headers(side))
+    yield from (node for _, _, node in _metadata(side))
+    of_body = mapping(side.get("body"))
+    if body and of_body.get("parseAs") != "None":
+        yield template(str(of_body.get("value") or ""))
+
+
+def _standing() -> tuple[Filter, Filter]:
+    script = runtime.source()
+    machine = hashlib.blake2b(script.encode(), digest_size=12).hexdigest().encode()
+    lua = construct(
+        Lua,
+        default_source_code=construct(DataSource, inline_string=script),
+        stat_prefix="transformation",
+        clear_route_cache=False,
+        # Field 9, shared_vm_id, which envoy_data_plane lacks: all listeners share one Lua machine a worker.
+        _unknown_fields=bytes((9 << 3 | 2, len(machine))) + machine,
+    )
+    headers = construct(HeaderMutation, most_specific_header_mutations_wins=True)
+    return (
+        Filter(NAME, f"{_LUA}.Lua", lua, Stage.ACCEPTED, When.BEFORE),
+        Filter(HEADERS, f"{_MUTATION}.HeaderMutation", headers, Stage.ACCEPTED, When.BEFORE),
+    )
+
+
+FEATURE = Feature("transformation", effect, _standing())
