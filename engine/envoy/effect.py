@@ -47,6 +47,8 @@ class Effect:
     sealed: bool = False
     merged: tuple[tuple[str, Ref], ...] = ()
     """Whose block of each field it is."""
+    around: tuple[str, ...] = ()
+    """Filters whose config must stand at the route configuration around it, once for all that need it there."""
 
 
 NOTHING: Final = Effect()
@@ -63,6 +65,7 @@ def both(effects: Iterable[Effect]) -> Effect:
         tuple(sorted({ref for one in found for ref in one.sources})),
         any(one.sealed for one in found),
         tuple(sorted(pair for one in found for pair in one.merged)),
+        tuple(sorted({name for one in found for name in one.around})),
     )
 
 

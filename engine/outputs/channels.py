@@ -56,6 +56,8 @@ STANDING = "standing"
 """Counts places where a TrafficPolicy stands alike (Stood)."""
 CONFIG = "config"
 """Counts what wants a RouteConfiguration (Config)."""
+AROUND = "around"
+"""Counts what wants the config of a filter at its RouteConfiguration (Around)."""
 STANDS = "stands"
 """Claims of Gateways by the listener policies that stand at them: (Gateway)."""
 
@@ -75,6 +77,14 @@ class Config(NamedTuple):
 
     gateway: Ref
     name: str
+
+
+class Around(NamedTuple):
+    """A filter, by name, that something in a RouteConfiguration needs the config of there."""
+
+    gateway: Ref
+    route_config: str
+    filter: str
 
 
 class Stood(NamedTuple):

@@ -14,6 +14,7 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.attached import standing
 from engine.outputs.backend import backend_broken
 from engine.outputs.channels import (
+    AROUND,
     BACKEND,
     DELEGATED,
     LEG,
@@ -255,6 +256,7 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
         (
             *offered.counts,
             *((BACKEND, one) for one in used),
+            *((AROUND, one) for one in dict.fromkeys(around for one in emitted for around in one.around)),
             *((STANDING, one) for one in stood_by(graph, served, resolved)),
         ),
         (*offered.claims, (REACHED, key.child, arrival)),

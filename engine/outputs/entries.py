@@ -15,7 +15,7 @@ from engine.envoy.names import cluster_name, route_name, virtual_host_name
 from engine.envoy.route import Place, variants
 from engine.graph.reader import Reader
 from engine.outputs.backend import generation
-from engine.outputs.channels import FRAGMENT, Stood
+from engine.outputs.channels import FRAGMENT, Around, Stood
 from engine.outputs.lawful import Entry, lawful, replaced
 from engine.outputs.policies import TRAFFIC, At, of_rule, stood
 from engine.resolve.attachment import Placement, Served
@@ -62,6 +62,7 @@ class _Spot(NamedTuple):
     against: Problem | None
     provenance: Provenance
     sealer: Sealer | None
+    around: tuple[Around, ...]
 
 
 def entries(graph: Reader, origin: Origin, stands: Iterable[Stand], pairs: Iterable[Pair]) -> list[Entry]:
@@ -84,7 +85,8 @@ def _spot(graph: Reader, origin: Origin, stand: Stand, blocks: tuple[Block, ...]
     host = virtual_host_name(place.route_config, place.hostname)
     standing = Place(stand.port, place.tls, place.hostname)
     sealer = graph.fact(SEALER) if effect.sealed else None
-    return _Spot(host, standing, effect, against, (*origin.provenance, *sources), sealer)
+    around = tuple(Around(gateway, place.route_config, name) for name in effect.around)
+    return _Spot(host, standing, effect, against, (*origin.provenance, *sources), sealer, around)
 
 
 def _entries(origin: Origin, spot: _Spot, pair: Pair) -> list[Entry]:
@@ -109,7 +111,7 @@ def _entry(key: Served, entry: RouteEntry, spot: _Spot, suffix: str) -> Entry:
     at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
     made = fragment(at, message, parent=spot.host, order=entry.order, provenance=spot.provenance, sealer=spot.sealer)
     item = (FRAGMENT, str(at), made)
-    return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, spot.effect.backends)
+    return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, spot.effect.backends, spot.around)
 
 
 def stood_by(graph: Reader, key: Served, resolved: ResolvedRoute) -> Iterable[Stood]:

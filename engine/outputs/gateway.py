@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from envoy_data_plane.envoy.config.listener.v3 import Listener as ListenerMessage
@@ -28,6 +29,7 @@ from engine.envoy.stream import udp_listener
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import (
+    AROUND,
     ATTACHED,
     AUTHORITIES,
     BACKEND,
@@ -43,6 +45,7 @@ from engine.outputs.channels import (
     SETS,
     STANDS,
     STATUS,
+    Around,
     Chain,
     Config,
     Host,
@@ -53,6 +56,7 @@ from engine.outputs.emission import Emission, Target, broken, emission
 from engine.outputs.listener_policy import NOTHING, Applied, additions, applied, standing_policies
 from engine.outputs.policies import At as PolicyAt
 from engine.outputs.policies import level
+from engine.policies.features import AROUND as AROUND_CONFIGS
 from engine.policies.features import STANDING as STANDING_FILTERS
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, Checked, Served, expiry, served_certificate
@@ -206,7 +210,20 @@ def config_outputs(graph: Reader, key: Config) -> Outputs:
     sources = sorted({key.gateway, *(one.source for one in served if one.serves)})
     at = FragmentKey(key.gateway, FragmentKind.ROUTE_CONFIG, key.name)
     to = Target(at, key, _provenance(graph, [*sources, *effect.sources]))
-    return _with_backends(key.gateway, effect, emission(to, route_config(key.name, effect), _sealer(graph, effect)))
+    message = route_config(key.name, _with_those_around(graph, key, effect))
+    return _with_backends(key.gateway, effect, emission(to, message, _sealer(graph, effect)))
+
+
+def _with_those_around(graph: Reader, key: Config, effect: Effect) -> Effect:
+    """With what all that stands in the route configuration needs there; a filter that is off there is so without."""
+    wanted = {name for name in AROUND_CONFIGS if graph.get(is_wanted_around, Around(*key, name))}
+    configs = dict(effect.configs) | {name: AROUND_CONFIGS[name] for name in wanted | set(effect.around)}
+    return replace(effect, configs=tuple(sorted(configs.items())))
+
+
+def is_wanted_around(graph: Reader, key: Around) -> bool:
+    """Whether anything in a route configuration needs a filter's config there; how many do stops here."""
+    return graph.count(AROUND, key) > 0
 
 
 def host_outputs(graph: Reader, key: Host) -> Outputs:
@@ -219,7 +236,9 @@ def host_outputs(graph: Reader, key: Host) -> Outputs:
         return Outputs(((BROKEN, str(at), f"a proxy rejected it ({str(words)[:_ERROR_SHOWN]})"),), ((BROKEN, key),))
     effect = graph.get(level, PolicyAt(key.gateway, key.listener))
     to = Target(at, key, _provenance(graph, effect.sources), key.route_config)
-    return _with_backends(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
+    made = _with_backends(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
+    around = tuple((AROUND, Around(key.gateway, key.route_config, name)) for name in effect.around)
+    return replace(made, counts=(*made.counts, *around))
 
 
 def _provenance(graph: Reader, sources: Iterable[Ref]) -> Provenance:

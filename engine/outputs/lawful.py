@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.route.v3 import Route
 from engine.envoy.effect import NOTHING, Effect
 from engine.envoy.pgv import violation
 from engine.envoy.route import ClusterOf, Place, route
+from engine.outputs.channels import Around
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule
 
@@ -24,6 +25,8 @@ class Entry(NamedTuple):
     broken: Problem | None
     backends: tuple[BackendKey, ...] = ()
     """Those that policies ask on the way."""
+    around: tuple[Around, ...] = ()
+    """What they need at the route configuration."""
 
 
 def lawful(

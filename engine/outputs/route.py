@@ -10,7 +10,7 @@ from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.attached import reachable, stands, wanted
 from engine.outputs.backend import backend_broken
-from engine.outputs.channels import ATTACHED, BACKEND, HOST, NODE, STANDING, STATUS, Host, Used
+from engine.outputs.channels import AROUND, ATTACHED, BACKEND, HOST, NODE, STANDING, STATUS, Host, Used
 from engine.outputs.delegation import Down, offers, selecting, standing_pairs
 from engine.outputs.descent import Descents, descents, is_ours, told, unreached
 from engine.outputs.entries import backends, entries, own, stood_by
@@ -81,6 +81,7 @@ def _attached(graph: Reader, key: Served) -> tuple[Outputs, list[Parent], Resolv
         used = dict.fromkeys(Used(gateway, one) for rule in resolved.rules for one in backends(rule.rule))
         used |= {Used(gateway, backend): None for one in emitted for backend in one.backends}
         counts |= {(BACKEND, one): None for one in used}
+        counts |= {(AROUND, around): None for one in emitted for around in one.around}
         resolved = _unserved(graph, resolved, used)
     counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
     counts |= {(STANDING, one): None for one in stood_by(graph, key, resolved)}

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from betterproto2 import Message
+from envoy_data_plane.google.protobuf import Any as ProtoAny
 
 from engine.envoy.effect import Effect
 from engine.graph.reader import Json, Reader
@@ -77,6 +78,9 @@ class Feature:
     filters: tuple[Filter, ...] = ()
     guards: bool = False
     inherited: bool = False
+    around: tuple[tuple[str, ProtoAny], ...] = ()
+    """Configs, by filter, for the route configuration around an effect that names the filter as `around` it: what is
+    too large for every route, and for listeners that may never need it."""
 
 
 def is_off(value: Json) -> bool:

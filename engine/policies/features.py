@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.google.protobuf import Any as ProtoAny
 
 import engine.policies
 from engine.envoy.effect import CLOSED
@@ -43,6 +45,9 @@ def _standing() -> tuple[HttpFilter, ...]:
     ordered = sorted(filters.values(), key=lambda one: (one.stage, one.when, -one.weight, one.name))
     return tuple(http_filter(one.name, one.type_name, one.config, disabled=not one.is_on) for one in ordered)
 
+
+AROUND: Final[Mapping[str, ProtoAny]] = {name: config for one in FEATURES.values() for name, config in one.around}
+"""Configs of filters for the route configurations around those that need them."""
 
 STANDING: Final = _standing()
 """The filters that stand in every connection manager, in order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Mutation
@@ -23,7 +24,9 @@ from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import (
     Mutations,
 )
 from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua, LuaPerRoute
+from envoy_data_plane.google.protobuf import Any as ProtoAny
 
+from engine.envoy.chained import EMPTY, EMPTY_TYPE, chained
 from engine.envoy.effect import NOTHING, Effect, both, of_filter, switched
 from engine.envoy.format_string import struct
 from engine.envoy.wire import construct
@@ -38,6 +41,8 @@ from engine.templates.tree import Node
 
 NAME: Final = "transformation/rustformation"
 """As kgateway's, though another language stands behind it."""
+RUNTIME: Final = "transformation/runtime"
+"""Inside of it; a program for it comes by this name."""
 HEADERS: Final = "transformation/headers"
 _LUA: Final = "envoy.extensions.filters.http.lua.v3"
 _MUTATION: Final = "envoy.extensions.filters.http.header_mutation.v3"
@@ -60,7 +65,10 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a f
     program = text(_program(sides))
     name = hashlib.blake2b(program.encode(), digest_size=12).hexdigest()
     message = construct(LuaPerRoute, filter_context=struct({"id": name, "program": program}))
-    return both((of_filter(NAME, f"{_LUA}.LuaPerRoute", message), switched(HEADERS, off=True)))
+    here = both(
+        (of_filter(RUNTIME, f"{_LUA}.LuaPerRoute", message), switched(NAME, off=False), switched(HEADERS, off=True))
+    )
+    return replace(here, around=(NAME,))
 
 
 # -- constant headers -------------------------------------------------------------------------------------------------
@@ -167,7 +175,8 @@ def _templates(side: Json, *, body: bool = True) -> Iterator[Node]:
         yield template(str(of_body.get("value") or ""))
 
 
-def _standing() -> tuple[Filter, Filter]:
+def _runtime() -> ProtoAny:
+    """The runtime, in the chain that stands empty in the listener."""
     script = runtime.source()
     machine = hashlib.blake2b(script.encode(), digest_size=12).hexdigest().encode()
     lua = construct(
@@ -178,11 +187,21 @@ def _standing() -> tuple[Filter, Filter]:
         # Field 9, shared_vm_id, which envoy_data_plane lacks: all listeners share one Lua machine a worker.
         _unknown_fields=bytes((9 << 3 | 2, len(machine))) + machine,
     )
-    headers = construct(HeaderMutation, most_specific_header_mutations_wins=True)
-    return (
-        Filter(NAME, f"{_LUA}.Lua", lua, Stage.ACCEPTED, When.BEFORE),
-        Filter(HEADERS, f"{_MUTATION}.HeaderMutation", headers, Stage.ACCEPTED, When.BEFORE),
-    )
+    return dict(chained(NAME, (RUNTIME, f"{_LUA}.Lua", lua)).configs)[NAME]
 
 
-FEATURE = Feature("transformation", effect, _standing())
+FEATURE = Feature(
+    "transformation",
+    effect,
+    (
+        Filter(NAME, EMPTY_TYPE, EMPTY, Stage.ACCEPTED, When.BEFORE),
+        Filter(
+            HEADERS,
+            f"{_MUTATION}.HeaderMutation",
+            construct(HeaderMutation, most_specific_header_mutations_wins=True),
+            Stage.ACCEPTED,
+            When.BEFORE,
+        ),
+    ),
+    around=((NAME, _runtime()),),
+)

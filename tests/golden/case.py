@@ -233,21 +233,22 @@ def _shown(fragment: Fragment, sealer: Sealer) -> dict[str, Any]:
 
 def standing() -> list[Any]:
     """The filters that stand in every connection manager."""
-    return [_without_script(one) for one in _standing()]
+    return _standing()
 
 
-def _without_script(value: Any) -> Any:
+def _without_script(value: str) -> str:
     """With a digest for the runtime of templates."""
-    if isinstance(value, dict):
-        return {key: _without_script(one) for key, one in value.items()}
-    digest = hashlib.blake2b(runtime.source().encode(), digest_size=8).hexdigest()
-    return f"(engine/templates/runtime {digest})" if value == runtime.source() else value
+    if value != runtime.source():
+        return value
+    return f"(engine/templates/runtime {hashlib.blake2b(value.encode(), digest_size=8).hexdigest()})"
 
 
 def _brief(value: Any) -> Any:
     """With one word for the filters that stand in every connection manager: `standing` shows them once for all."""
     if isinstance(value, dict):
         return {key: _without_standing(one) if key == "httpFilters" else _brief(one) for key, one in value.items()}
+    if isinstance(value, str):
+        return _without_script(value)
     return [_brief(one) for one in value] if isinstance(value, list) else value
 
 

@@ -31,7 +31,7 @@ from engine.envoy.listener import http_filter
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct, encode
 from engine.models.traffic.transformation import Transformation
-from engine.policies.features import STANDING
+from engine.policies.features import AROUND, STANDING
 from engine.policies.transformation import effect
 from streams.sinks.local_envoy import envoy_binary
 from tests.support.client import Answer, Ask, Connection
@@ -98,7 +98,9 @@ def _bootstrap(port: int, upstream: int, blocks: Sequence[Block], around: Block 
     manager = construct(
         HttpConnectionManager,
         stat_prefix="http",
-        route_config=construct(RouteConfiguration, name="all", virtual_hosts=[host]),
+        route_config=construct(
+            RouteConfiguration, name="all", virtual_hosts=[host], typed_per_filter_config=dict(AROUND)
+        ),
         http_filters=[*STANDING, router],
         upgrade_configs=[construct(HttpConnectionManagerUpgradeConfig, upgrade_type="websocket")],
     )
