@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.models.extension_manifests import GATEWAY_EXTENSIONS
 from tests.models.listener_manifests import HTTP_LISTENER_POLICY, LISTENER_POLICY
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -305,7 +306,7 @@ CONFIG_MAP = _object("v1", "ConfigMap", data={"ca.crt": "anything"}, binaryData=
 ALL = (
     GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, BACKEND, SERVICE, ENDPOINT_SLICE, NAMESPACE, SECRET,
     GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY, CONFIG_MAP, BACKEND_CONFIG_POLICY,
-    LISTENER_POLICY, HTTP_LISTENER_POLICY,
+    LISTENER_POLICY, HTTP_LISTENER_POLICY, *GATEWAY_EXTENSIONS,
 )  # fmt: skip
 
 

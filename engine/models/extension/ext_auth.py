@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
@@ -13,7 +13,8 @@ from engine.models.extension_service import GrpcService, ServiceRetry
 from engine.models.references import WeightedBackendRef
 from engine.models.request_body import RequestBody
 from engine.models.rules import Rule, Ruled, exactly_one
-from engine.models.texts import has_control_characters, is_token
+from engine.models.substitution import format_problem
+from engine.models.texts import FRAMING, has_control_characters, is_token
 
 _LEAST: Final = 100
 _MOST: Final = 511
@@ -24,11 +25,13 @@ _STATUSES: Final = frozenset({
 """Those that Envoy has names for: it answers with no other."""
 
 
-def names_problems(names: Iterable[str], place: str) -> Iterator[tuple[str, str]]:
-    """Names that are no header's, nor a pseudo header's."""
+def names_problems(names: Iterable[str], place: str, but: Container[str] = ()) -> Iterator[tuple[str, str]]:
+    """Names that are no header's, nor a pseudo header's, and those that may not be."""
     for number, name in enumerate(names):
         if not is_token(name.removeprefix(":")):
             yield f"{place}[{number}]", f"{name[:64]!r} is no header name"
+        elif name.lower() in but:
+            yield f"{place}[{number}]", f"{name} belongs to Envoy, which frames by it: leave it out"
 
 
 class AuthorizationRequest(Ruled):
@@ -41,12 +44,17 @@ class AuthorizationRequest(Ruled):
     ] = {}
 
     def beyond(self) -> Iterator[tuple[str, str]]:
-        """Envoy takes no other headers."""
+        """Envoy formats a value, and rejects all that it stands in for one that it cannot."""
         for name, value in self.headers_to_add.items():
+            place = f"headersToAdd.{name[:64]}"
             if not is_token(name):
-                yield "headersToAdd", f"{name[:64]!r} is no header name"
+                yield place, f"{name[:64]!r} is no header name"
+            elif name.lower() == "host" or name.lower() in FRAMING:
+                yield place, f"{name} belongs to Envoy, which frames and routes by it: leave it out"
             if has_control_characters(value):
-                yield "headersToAdd", f"the value of {name[:64]!r} cannot contain control characters"
+                yield place, "cannot contain control characters"
+            elif (problem := format_problem(value)) is not None:
+                yield place, f"{value[:64]!r} is no header value: {problem}"
 
 
 class AuthorizationResponse(Ruled):
@@ -63,10 +71,10 @@ class AuthorizationResponse(Ruled):
     ] = ()
 
     def beyond(self) -> Iterator[tuple[str, str]]:
-        """No other can be there."""
-        yield from names_problems(self.headers_to_backend, "headersToBackend")
+        """No other can be there; and one that says where a message ends would be put to a message that ends elsewhere."""
+        yield from names_problems(self.headers_to_backend, "headersToBackend", FRAMING)
         yield from names_problems(self.headers_to_client, "headersToClient")
-        yield from names_problems(self.headers_to_client_on_success, "headersToClientOnSuccess")
+        yield from names_problems(self.headers_to_client_on_success, "headersToClientOnSuccess", FRAMING)
 
 
 class HttpService(Ruled):
