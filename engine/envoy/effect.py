@@ -18,7 +18,7 @@ from engine.envoy.merge import merge_metadata
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct
 from engine.ref import Ref
-from engine.resolve.values import BackendKey, RouteEntry
+from engine.resolve.values import BackendKey, Problem, RouteEntry
 
 MERGED: Final = "merge.TrafficPolicy.gateway.kgateway.dev"
 """Metadata of routes, virtual hosts and route configurations: whose block of each field is in force (kgateway's)."""
@@ -49,6 +49,11 @@ class Effect:
     """Whose block of each field it is."""
     around: tuple[str, ...] = ()
     """Filters whose config must stand at the route configuration around it, once for all that need it there."""
+    problems: tuple[Problem, ...] = ()
+    """What of it cannot be done, though the rest is."""
+    against: Problem | None = None
+    """Why requests must fail, whatever else is done; `awaited` is the filter whose config would change that."""
+    awaited: str = ""
 
 
 NOTHING: Final = Effect()
@@ -66,6 +71,8 @@ def both(effects: Iterable[Effect]) -> Effect:
         any(one.sealed for one in found),
         tuple(sorted(pair for one in found for pair in one.merged)),
         tuple(sorted({name for one in found for name in one.around})),
+        tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
+        *next(((one.against, one.awaited) for one in found if one.against is not None), (None, "")),
     )
 
 

@@ -7,10 +7,11 @@ route's own come first: an edit there touches no route. Only what Envoy has in r
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from engine.document import document
-from engine.envoy.effect import NOTHING, Effect, both, closed, named
+from engine.envoy.effect import NOTHING, Effect, both, closed, named, switched
 from engine.envoy.pgv import violation
 from engine.envoy.typed import unpacked
 from engine.graph.reader import Outputs, Reader
@@ -30,6 +31,7 @@ PRIORITY: Final = "kgateway.dev/inherited-policy-priority"
 """Annotation of a Gateway: whose block of a field is in force, its own or that of what is below it."""
 _PREFER_PARENT: Final = frozenset({"ShallowMergePreferParent", "DeepMergePreferParent"})
 _GUARDING: Final = frozenset(field for field, one in FEATURES.items() if one.guards)
+_ALONE: Final = frozenset(field for field, one in FEATURES.items() if one.alone)
 _INHERITED: Final = frozenset(field for field, one in FEATURES.items() if one.inherited)
 
 
@@ -61,8 +63,26 @@ def applied(graph: Reader, key: Applied) -> Effect | Problem:
         return Problem("Invalid", f"{name} was never taken: {resource.refusal if resource is not None else 'absent'}")
     found = feature.effect(graph, Use(key.gateway, policy), value(graph, key.gateway, key.block))
     if isinstance(found, Problem):
-        return Problem(found.reason, f"spec.{feature.field}: {found.message}")
-    return _lawful(found, feature.field) or named(found, feature.field, policy)
+        return _told(feature.field, found)
+    return _lawful(found, feature.field) or named(_telling(found, feature.field), feature.field, policy)
+
+
+def _told(field: str, problem: Problem) -> Problem:
+    return Problem(problem.reason, f"spec.{field}: {problem.message}")
+
+
+def _telling(effect: Effect, field: str) -> Effect:
+    if not effect.problems and effect.against is None:
+        return effect
+    against = _told(field, effect.against) if effect.against is not None else None
+    return replace(effect, problems=tuple(_told(field, one) for one in effect.problems), against=against)
+
+
+def _closes(field: str, found: Effect | Problem) -> Problem | None:
+    """Why a block closes what it stands at."""
+    if isinstance(found, Effect):
+        return found.against
+    return found if field in _GUARDING else None
 
 
 def _lawful(effect: Effect, field: str) -> Problem | None:
@@ -80,10 +100,8 @@ def effects(graph: Reader, gateway: Ref, found: Iterable[Block]) -> tuple[Effect
         if one.field not in FEATURES:
             continue
         effect = graph.get(applied, Applied(gateway, one))
-        if isinstance(effect, Effect):
-            made.append(effect)
-        elif one.field in _GUARDING and against is None:
-            against = effect
+        made += [effect] if isinstance(effect, Effect) else []
+        against = against or _closes(one.field, effect)
     return both(made) if made else NOTHING, against
 
 
@@ -133,6 +151,17 @@ def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
     return tuple(one for one in graph.get(above, key) if one.field in _GUARDING)
 
 
+def closing(graph: Reader, key: At) -> frozenset[tuple[str, str]]:
+    """What closes the routes of a listener, or of a Gateway: fields, and the filter that would open; "" for any."""
+    found = graph.get(above, key) if key.listener else graph.get(own, key)
+    made = ((one.field, graph.get(applied, Applied(key.gateway, one))) for one in found if one.field in FEATURES)
+    return frozenset(
+        (field, one.awaited if isinstance(one, Effect) else "")
+        for field, one in made
+        if _closes(field, one) is not None
+    )
+
+
 def level(graph: Reader, key: At) -> Effect:
     """What the policies at a listener, or at the Gateway itself, do there."""
     mine = graph.get(own, key)
@@ -140,18 +169,36 @@ def level(graph: Reader, key: At) -> Effect:
         taken = {one.field for one in graph.get(own, At(key.gateway, ""))}
         mine = tuple(one for one in mine if one.field not in taken)
     effect, against = effects(graph, key.gateway, (one for one in mine if one.field not in _INHERITED))
+    if key.listener and any(one.field in _ALONE for one in mine):
+        effect = both((_alone(graph, key.gateway, graph.get(own, At(key.gateway, "")), mine), effect))
     if against is not None:
         return both((effect, closed()))
-    if key.listener and any(one.field in _GUARDING for one in mine) and _reopens(graph, key, mine):
+    if key.listener and mine and _reopens(graph, At(key.gateway, ""), mine):
         return both((effect, closed(off=True)))
     return effect
 
 
+def _alone(graph: Reader, gateway: Ref, farther: tuple[Block, ...], mine: tuple[Block, ...]) -> Effect:
+    """Switches off what blocks farther out switched on and those here do not, of what cannot be on twice."""
+    here = {
+        one.field
+        for one in mine
+        if one.field in _ALONE and isinstance(graph.get(applied, Applied(gateway, one)), Effect)
+    }
+    made = [graph.get(applied, Applied(gateway, one)) for one in farther if one.field in here]
+    return switched(*(name for one in made if isinstance(one, Effect) for name, _ in one.configs), off=True)
+
+
 def _reopens(graph: Reader, key: At, mine: tuple[Block, ...]) -> bool:
-    """Whether all that closes the Gateway is said anew here, and can be met."""
-    theirs = [one for one in graph.get(own, At(key.gateway, "")) if one.field in _GUARDING]
-    failing = {one.field for one in theirs if isinstance(graph.get(applied, Applied(key.gateway, one)), Problem)}
-    return bool(failing) and failing <= {one.field for one in mine}
+    """Whether all that closes what is above is said anew here, where it can be met."""
+    failing, here = graph.get(closing, key), {one.field: one for one in mine}
+    return bool(failing) and all(field in here and _says(graph, key, here[field], name) for field, name in failing)
+
+
+def _says(graph: Reader, key: At, one: Block, name: str) -> bool:
+    """Whether a block has a config of a filter; "" for any."""
+    made = graph.get(applied, Applied(key.gateway, one)) if name else NOTHING
+    return not name or (isinstance(made, Effect) and any(name == found for found, _ in made.configs))
 
 
 # -- a route ----------------------------------------------------------------------------------------------------------
@@ -169,14 +216,10 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
     elif any(one.field in _GUARDING for one in mine):
         kept = _guarded(graph, key, mine)
     effect, against = effects(graph, key.gateway, over(down, kept))
-    if against is None and any(one.field in _GUARDING for one in kept):
-        failing = {
-            one.field
-            for one in graph.get(guarding, key)
-            if isinstance(graph.get(applied, Applied(key.gateway, one)), Problem)
-        }
-        if failing and failing <= {one.field for one in kept}:
-            effect = both((effect, closed(off=True)))
+    if any(one.field in _ALONE for one in kept):
+        effect = both((_alone(graph, key.gateway, graph.get(above, key), kept), effect))
+    if against is None and kept and _reopens(graph, key, kept):
+        effect = both((effect, closed(off=True)))
     return effect, against
 
 
@@ -258,7 +301,8 @@ def _standing(graph: Reader, ref: Ref, gateway: Ref, some: list[Stood]) -> Stand
     lost = tuple(sorted({pair for one in some for pair in one.lost}))
     known = [one for one in blocks_of(graph, gateway, ref) if one.field in FEATURES]
     made = [graph.get(applied, Applied(gateway, one)) for one in known]
-    return Standing(gateway, won, lost, tuple(one for one in made if isinstance(one, Problem)))
+    problems = [problem for one in made for problem in ((one,) if isinstance(one, Problem) else one.problems)]
+    return Standing(gateway, won, lost, tuple(problems))
 
 
 def _missing(graph: Reader, ref: Ref) -> list[Standing]:

@@ -71,6 +71,7 @@ class Feature:
     `effect` says what a value that the model took does to Envoy's config, or what
     stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.
     `inherited`: its effect is in fields of routes only, so what stands at a Gateway or listener goes to each of them.
+    `alone`: of its filters one is on at a place; where a nearer block has another or none, the farther one's is off.
     """
 
     field: str
@@ -81,6 +82,7 @@ class Feature:
     around: tuple[tuple[str, ProtoAny], ...] = ()
     """Configs, by filter, for the route configuration around an effect that names the filter as `around` it: what is
     too large for every route, and for listeners that may never need it."""
+    alone: bool = False
 
 
 def is_off(value: Json) -> bool:

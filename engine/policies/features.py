@@ -34,7 +34,7 @@ FEATURES: Final = _found()
 
 _HTTP: Final = "envoy.extensions.filters.http"
 _OWN: Final = (
-    Filter(CLOSED, f"{_HTTP}.fault.v3.HTTPFault", HttpFault(), Stage.FAULT, When.BEFORE),
+    Filter(CLOSED, f"{_HTTP}.fault.v3.HTTPFault", HttpFault(), Stage.FAULT, When.BEFORE, weight=1000),
     Filter(CORS, f"{_HTTP}.cors.v3.Cors", Cors(), Stage.CORS, is_on=True),
 )
 

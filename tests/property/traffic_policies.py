@@ -46,6 +46,10 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     *({"extAuth": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
     {"extAuth": {"extensionRef": {"name": "x0"}, "contextExtensions": {"a": "b"}}},
     {"extAuth": {"disable": {}}},
+    *({"extProc": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
+    {"extProc": {"disable": {}}},
+    {"rateLimit": {"global": {"extensionRef": {"name": "x1"}, "descriptors": [{"entries": [{"type": "Path"}]}]}}},
+    {"rateLimit": {"local": {}}},
 )
 
 

@@ -71,7 +71,7 @@ class AuthorizationResponse(Ruled):
     ] = ()
 
     def beyond(self) -> Iterator[tuple[str, str]]:
-        """No other can be there; and one that says where a message ends would be put to a message that ends elsewhere."""
+        """No other can be there; one that says where a message ends would be put to one that ends elsewhere."""
         yield from names_problems(self.headers_to_backend, "headersToBackend", FRAMING)
         yield from names_problems(self.headers_to_client, "headersToClient")
         yield from names_problems(self.headers_to_client_on_success, "headersToClientOnSuccess", FRAMING)

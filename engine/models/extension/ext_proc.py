@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from engine.models.base import Model
-from engine.models.duration import Span
+from engine.models.cel import expression_problem
+from engine.models.duration import Span, milliseconds
 from engine.models.extension_section import ExtensionSection
 from engine.models.extension_service import GrpcService
-from engine.models.processing_mode import ProcessingMode
+from engine.models.processing_mode import ProcessingMode, mode_problems
+from engine.models.rules import Rule, Ruled
 from engine.models.texts import INT32
+
+_LONGEST: Final = 3_600_000
+"""Milliseconds: Envoy waits for no message longer."""
 
 
 class Namespaces(Model):
@@ -43,8 +49,10 @@ class Place(Model):
     ] = 0
 
 
-class ExtProc(Model):
+class ExtProc(Ruled):
     """ExtProcProvider."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = ()
 
     grpc_service: Annotated[GrpcService, Field(description="Asked by envoy.service.ext_proc.v3.ExternalProcessor.")]
     fail_open: Annotated[bool, Field(description="Let requests pass while the service does not answer.")] = True
@@ -58,6 +66,16 @@ class ExtProc(Model):
     metadata_options: MetadataOptions | None = None
     request_attributes: tuple[str, ...] = ()
     filter_stage: Annotated[Place, Field(description="After AuthZ without.")] | None = None
+
+    def beyond(self) -> Iterator[tuple[str, str]]:
+        """Attributes are expressions of CEL, of which Envoy rejects all that they stand in for a bad one."""
+        yield from mode_problems(self.processing_mode)
+        for name, text in (("messageTimeout", self.message_timeout), ("maxMessageTimeout", self.max_message_timeout)):
+            if (milliseconds(text) or 0) > _LONGEST:
+                yield name, "must be at most 1h"
+        for number, text in enumerate(self.request_attributes):
+            if (problem := expression_problem(text)) is not None:
+                yield f"requestAttributes[{number}]", f"{text[:64]!r} {problem}"
 
 
 SECTION = ExtensionSection("extProc", "ExtProc", ExtProc)

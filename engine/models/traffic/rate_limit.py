@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from engine.models.base import Model
 from engine.models.duration import milliseconds
 from engine.models.extension_reference import ExtensionReference
 from engine.models.rules import Rule, Ruled, Rules
-from engine.models.texts import INT32, Duration
+from engine.models.texts import INT32, Duration, is_token
 from engine.models.traffic_block import TrafficBlock
 
 _INT32: Final = {"format": "int32"}
@@ -86,6 +87,11 @@ class Entry(Ruled):
     type: Literal["Generic", "Header", "RemoteAddress", "Path"]
     generic: Generic | None = None
     header: Annotated[str, Field(min_length=1)] | None = None
+
+    def beyond(self) -> Iterator[tuple[str, str]]:
+        """Envoy takes no other name."""
+        if self.header is not None and not is_token(self.header.removeprefix(":")):
+            yield "header", f"{self.header[:64]!r} is no header name"
 
 
 class Descriptor(Model):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 import engine.policies.extension
+from engine.envoy.effect import Effect
 from engine.graph.reader import Json, Reader
 from engine.models.gateway_extension import SECTIONS as MODELS
 from engine.policies.extension.section import Built, Section
@@ -41,6 +42,17 @@ def built(graph: Reader, key: Extended) -> Built | Problem:
         reason = PENDING if found.reason == PENDING else "Invalid"
         return Problem(reason, f"spec.{section.field}: {found.message}")
     return replace(found, sources=tuple(sorted({key.extension, *found.sources})))
+
+
+def unmet(graph: Reader, use: Use, block: Json, section: str, problem: Problem) -> Effect:
+    """What becomes of a block that guards nothing by itself, and whose extension cannot be served.
+
+    An extension that is there says by `failOpen` whether requests pass without its service. Of one that is not nobody
+    knows, so they do not.
+    """
+    key = extension(graph, use.gateway, use.policy, block, section)
+    is_open = not isinstance(key, Problem) and section_of(graph, key, section).get("failOpen") is not False
+    return Effect(problems=(problem,), against=None if is_open else problem)
 
 
 def extended(graph: Reader, use: Use, block: Json, section: str) -> Built | Problem:
