@@ -21,6 +21,7 @@ from engine.outputs.channels import (
     DEADLINE,
     DELEGATED,
     EXPIRY,
+    EXTENDED,
     HOST,
     INFRA,
     LEG,
@@ -29,6 +30,7 @@ from engine.outputs.channels import (
     STANDING,
 )
 from engine.outputs.delegation import delegatee_outputs, leg_outputs
+from engine.outputs.direct_response import direct_response_outputs, named_outputs
 from engine.outputs.extension import extension_outputs
 from engine.outputs.gateway import (
     authority_outputs,
@@ -67,6 +69,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (KGATEWAY, "GatewayExtension"): (extension_outputs,),
     (KGATEWAY, "HTTPListenerPolicy"): (listener_policy_outputs,),
     (KGATEWAY, "ListenerPolicy"): (listener_policy_outputs,),
+    (KGATEWAY, "DirectResponse"): (direct_response_outputs,),
 }
 """The outputs of an object, by its kind."""
 
@@ -81,6 +84,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     EXPIRY: (expiry_outputs,),
     DELEGATED: (delegatee_outputs,),
     LEG: (leg_outputs,),
+    EXTENDED: (named_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

@@ -16,7 +16,6 @@ from envoy_data_plane.envoy.config.core.v3 import (
     RuntimeFractionalPercent,
 )
 from envoy_data_plane.envoy.config.route.v3 import (
-    DirectResponseAction,
     HeaderMatcher,
     QueryParameterMatcher,
     RedirectAction,
@@ -34,6 +33,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 from envoy_data_plane.google.protobuf import Struct, Value
 
+from engine.envoy.direct_response import direct_response
 from engine.envoy.effect import NOTHING, Effect, merged_metadata, of_route
 from engine.envoy.hashing import hash_policy
 from engine.envoy.names import BLACKHOLE
@@ -46,6 +46,7 @@ from engine.resolve.values import (
     BackendKey,
     Cors,
     Destination,
+    Direct,
     HeaderChange,
     Match,
     Mirror,
@@ -147,14 +148,14 @@ def route(entry: RouteEntry, cluster_of: ClusterOf, place: Place, effect: Effect
         "metadata": _source(entry, effect),
     }
     if rule.replaced is not None:
-        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
+        return construct(Route, **values, direct_response=direct_response(Direct(rule.failure)))
     values |= _headers(rule.request_headers, "request") | _headers(rule.response_headers, "response")
     values["typed_per_filter_config"] = {**dict(effect.configs), **per_filter_config(rule)}
     if rule.redirect is not None:
         return construct(Route, **values, redirect=_redirect(rule.redirect, place))
-    if not any(one.weight for one in rule.destinations):
+    if rule.direct is not None or not any(one.weight for one in rule.destinations):
         # Gateway API, backendRefs of HTTPRouteRule and GRPCRouteRule: no backend, or only weights of 0.
-        return construct(Route, **values, direct_response=construct(DirectResponseAction, status=rule.failure))
+        return construct(Route, **values, direct_response=direct_response(rule.direct or Direct(rule.failure)))
     return construct(Route, **values, route=_action(entry, cluster_of, effect))
 
 

@@ -15,9 +15,7 @@ Json = Mapping[str, Any]
 GROUP: Final = "gateway.kgateway.dev"
 NOTHING: Final = "nothing serves it yet"
 
-KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {
-    "DirectResponse": {},
-}
+KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {}
 """Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
 
 OTHERS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.ref import Ref
-from engine.resolve.values import BackendKey, Selection, Way
+from engine.resolve.values import BackendKey
+from engine.resolve.way import Selection, Way
 
 FRAGMENT = "fragment"
 NODE = "node"
@@ -25,6 +26,8 @@ HOST = "host"
 """Counts what wants a virtual host (Host)."""
 BACKEND = "backend"
 """Counts what wants a cluster (Used)."""
+EXTENDED = "extended"
+"""Counts what names an object by ExtensionRef (Named); each Named that is counted claims the object, by Gateway."""
 CHAIN = "chain"
 """Counts what wants a Chain; routes claim it, by age."""
 SECRET = "secret"

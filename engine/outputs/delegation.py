@@ -28,7 +28,7 @@ from engine.outputs.channels import (
     Taken,
     Used,
 )
-from engine.outputs.entries import Origin, entries, leaves_all, stood_by, used_by
+from engine.outputs.entries import Origin, entries, leaves_all, named_by, stood_by, used_by
 from engine.outputs.policies import with_those_above
 from engine.ref import Ref
 from engine.resolve.attachment import Served
@@ -55,7 +55,8 @@ from engine.resolve.delegation import (
 from engine.resolve.manifest import object_of
 from engine.resolve.policy import Block
 from engine.resolve.rule import ResolvedRoute, resolved_route
-from engine.resolve.values import Problem, Selection, Step, Way
+from engine.resolve.values import Problem
+from engine.resolve.way import Selection, Step, Way
 
 Claim = tuple[str, Hashable, Any]
 Count = tuple[str, Hashable]
@@ -257,6 +258,7 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
             *offered.counts,
             *((BACKEND, one) for one in used),
             *((AROUND, one) for one in dict.fromkeys(around for one in emitted for around in one.around)),
+            *named_by(served.gateway, (one.does for one in final if stands)),
             *((STANDING, one) for one in stood_by(graph, served, resolved)),
         ),
         (*offered.claims, (REACHED, key.child, arrival)),

@@ -14,7 +14,8 @@ from engine.resolve.attachment import Parent, Served, parent_gateways, parent_so
 from engine.resolve.delegation import http_parents
 from engine.resolve.manifest import items, object_of, spec_of
 from engine.resolve.rule import ResolvedRoute, resolved_route
-from engine.resolve.values import Problem, Verdict, Way
+from engine.resolve.values import Problem, Verdict
+from engine.resolve.way import Way
 
 _AWAY: Final = "NoMatchingParent"
 

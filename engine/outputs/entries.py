@@ -15,16 +15,19 @@ from engine.envoy.names import cluster_name, route_name, virtual_host_name
 from engine.envoy.route import Place, variants
 from engine.graph.reader import Reader
 from engine.outputs.backend import generation
-from engine.outputs.channels import FRAGMENT, Around, Stood
+from engine.outputs.channels import EXTENDED, FRAGMENT, Around, Stood
 from engine.outputs.lawful import Entry, lawful, replaced
 from engine.outputs.policies import TRAFFIC, At, of_rule, stood
+from engine.ref import Ref
 from engine.resolve.attachment import Placement, Served
 from engine.resolve.certificate import SEALER
 from engine.resolve.delegation import Pair
 from engine.resolve.policy import Aim, Block
 from engine.resolve.precedence import order, weighed
 from engine.resolve.rule import ResolvedRoute
-from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule, Way
+from engine.resolve.rule_extension import Named
+from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule
+from engine.resolve.way import Way
 from engine.seal import Sealer
 from engine.update import FragmentKey, FragmentKind
 
@@ -96,6 +99,7 @@ def _entries(origin: Origin, spot: _Spot, pair: Pair) -> list[Entry]:
     rank = weighed(order(pair.match, created, key.route, pair.rule, pair.position), resolved.weight)
     whole = RouteEntry(key.route, resolved.generation, pair.rule, pair.position, pair.match, pair.does, rank, name)
     suffix = _via(origin.way, pair)
+    spot = spot._replace(provenance=tuple(dict.fromkeys((*spot.provenance, *pair.does.sources))))
     return [_entry(key, entry, spot, suffix) for entry in variants(whole, spot.place)]
 
 
@@ -131,7 +135,7 @@ def _via(way: Way | None, pair: Pair) -> str:
 
 def backends(rule: Rule) -> tuple[BackendKey, ...]:
     """The backends that a rule sends requests to."""
-    if rule.replaced is not None or rule.redirect is not None or leaves_all(rule):
+    if rule.replaced is not None or rule.redirect is not None or rule.direct is not None or leaves_all(rule):
         return ()
     asked = [one for one in rule.destinations if one.problem is None and one.weight and one.redirect is None]
     mirrors = [*rule.mirrors, *(mirror for one in asked for mirror in one.mirrors)]
@@ -142,6 +146,11 @@ def backends(rule: Rule) -> tuple[BackendKey, ...]:
 def leaves_all(rule: Rule) -> bool:
     """Whether all of a rule's requests are delegated: nothing of it stands itself."""
     return bool(rule.delegates) and not rule.destinations
+
+
+def named_by(gateway: Ref, rules: Iterable[Rule]) -> list[tuple[str, Named]]:
+    """Counts of the objects that rules name by ExtensionRef."""
+    return [(EXTENDED, Named(gateway, one)) for one in dict.fromkeys(ref for rule in rules for ref, _ in rule.sources)]
 
 
 def used_by(pairs: Iterable[Pair]) -> tuple[BackendKey, ...]:

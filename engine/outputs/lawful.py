@@ -51,7 +51,7 @@ def lawful(
 
 def replaced(rule: Rule, problem: Problem) -> Rule:
     """The rule, answering its failure to all that it matches."""
-    return Rule(name=rule.name, replaced=problem, failure=rule.failure)
+    return Rule(name=rule.name, replaced=problem, failure=rule.failure, sources=rule.sources)
 
 
 def without(resolved: ResolvedRoute, entries: Iterable[Entry]) -> ResolvedRoute:

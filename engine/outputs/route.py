@@ -13,7 +13,7 @@ from engine.outputs.backend import backend_broken
 from engine.outputs.channels import AROUND, ATTACHED, BACKEND, HOST, NODE, STANDING, STATUS, Host, Used
 from engine.outputs.delegation import Down, offers, selecting, standing_pairs
 from engine.outputs.descent import Descents, descents, is_ours, told, unreached
-from engine.outputs.entries import backends, entries, own, stood_by
+from engine.outputs.entries import backends, entries, named_by, own, stood_by
 from engine.outputs.lawful import without
 from engine.outputs.rivals import claims, rank
 from engine.ref import Ref
@@ -82,6 +82,7 @@ def _attached(graph: Reader, key: Served) -> tuple[Outputs, list[Parent], Resolv
         used |= {Used(gateway, backend): None for one in emitted for backend in one.backends}
         counts |= {(BACKEND, one): None for one in used}
         counts |= {(AROUND, around): None for one in emitted for around in one.around}
+        counts |= dict.fromkeys(named_by(gateway, (one.rule for one in resolved.rules)))
         resolved = _unserved(graph, resolved, used)
     counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
     counts |= {(STANDING, one): None for one in stood_by(graph, key, resolved)}

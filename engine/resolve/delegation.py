@@ -16,7 +16,8 @@ from engine.resolve.inheritance import inherited, placed
 from engine.resolve.manifest import GATEWAY_API, items, labels_of, mapping, metadata_of, served_object, spec_of
 from engine.resolve.policy import Block
 from engine.resolve.rule import ResolvedRoute, ResolvedRule, resolved_route
-from engine.resolve.values import Group, Match, Problem, Rule, Selection, Step, Way
+from engine.resolve.values import Match, Problem, Rule
+from engine.resolve.way import Group, Selection, Step, Way
 
 LABEL: Final = "delegation.kgateway.dev/label"
 INHERITS: Final = "delegation.kgateway.dev/inherit-parent-matcher"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.graph.reader import Json
+from engine.resolve.extension_ref import is_served
 from engine.resolve.manifest import items, mapping, texts
 from engine.resolve.values import Cors, HeaderChange, Match, PathChange, Problem, Redirect, Rewrite
 
@@ -19,6 +20,7 @@ class FilterSet:
     rewrite: Rewrite | None = None
     mirrors: tuple[Json, ...] = ()
     cors: Cors | None = None
+    extensions: tuple[Json, ...] = ()
     problem: Problem | None = None
 
 
@@ -41,6 +43,8 @@ def filter_set(filters: list[Json], matches: tuple[Match, ...]) -> FilterSet:
                 result = replace(result, mirrors=(*result.mirrors, mapping(item.get("requestMirror"))))
             case "CORS":
                 result = replace(result, cors=_cors(mapping(item.get("cors"))))
+            case "ExtensionRef" if is_served(mapping(item.get("extensionRef"))):
+                result = replace(result, extensions=(*result.extensions, mapping(item.get("extensionRef"))))
             case _:
                 text = f"filter type {kind}{_extension(item)} is not served: remove it; until then the rule fails"
                 return replace(result, problem=Problem("UnsupportedValue", text))

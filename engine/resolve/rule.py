@@ -12,6 +12,7 @@ from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
 from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
+from engine.resolve.extension_ref import extended
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
 from engine.resolve.manifest import (
@@ -30,7 +31,6 @@ from engine.resolve.route_kinds import requests_of
 from engine.resolve.values import (
     BackendKey,
     Destination,
-    Group,
     Match,
     Mirror,
     Over,
@@ -39,11 +39,11 @@ from engine.resolve.values import (
     Protocol,
     Retry,
     Rule,
-    Selection,
     Session,
     Timeouts,
     Verdict,
 )
+from engine.resolve.way import Group, Selection
 
 _LABELLED: Final = ("delegation.kgateway.dev", "label")
 
@@ -105,7 +105,10 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
         mine = over(whole, _of_section(graph, key, str(item.get("name") or "")))
         does = redirected(_rule(graph, key, item, matches, unresolved), notes.code)
         rules.append(ResolvedRule(matches, does, mine))
-    replaced = tuple(one.rule.replaced for one in rules if one.rule.replaced is not None)
+    # What fails for want of what it names is told as that: it is as its author wishes once the object is there.
+    replaced = tuple(
+        one.rule.replaced for one in rules if one.rule.replaced is not None and one.rule.replaced not in unresolved
+    )
     metadata = metadata_of(object_)
     return ResolvedRoute(
         tuple(rules),
@@ -137,7 +140,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
     for one in destinations:
         if one.problem is not None and one.problem.reason == "UnsupportedValue":
             return _replaced(key, one.problem)
-    return Rule(
+    rule = Rule(
         name=str(item.get("name") or ""),
         destinations=destinations,
         redirect=filters.redirect,
@@ -152,6 +155,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
         failure=requests_of(key.route).failure,
         delegates=delegates,
     )
+    return extended(graph, key, rule, filters.extensions, unresolved)
 
 
 def _delegated(
@@ -198,8 +202,8 @@ def _destination(
 ) -> Destination:
     weight = int(item.get("weight", 1))
     filters = filter_set(items(item.get("filters")), matches)
-    if filters.problem is not None:
-        return Destination(weight, None, filters.problem)
+    if filters.problem is not None or filters.extensions:
+        return Destination(weight, None, filters.problem or _of_a_rule(filters.extensions[0]))
     found = _backend(graph, key, item)
     if isinstance(found, Problem):
         unresolved.append(found)
@@ -218,6 +222,11 @@ def _destination(
         filters.cors,
         graph.get(hash_policies, At(key.gateway, backend.ref)),
     )
+
+
+def _of_a_rule(item: Json) -> Problem:
+    text = f"an ExtensionRef of a backendRef cannot name {item.get('kind')} {item.get('name')}: name it in the filters "
+    return Problem("UnsupportedValue", f"{text}of the rule; until then the rule fails")
 
 
 def _mirrors(graph: Reader, key: Served, filters: FilterSet, unresolved: list[Problem]) -> tuple[Mirror, ...]:

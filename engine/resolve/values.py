@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from engine.ref import Ref
+from engine.resolve.way import Selection
 
 MILLION: Final = 1_000_000
 """The finest parts in which Envoy takes a share of the requests."""
@@ -219,35 +220,15 @@ class Mirror:
     fraction: tuple[int, int] = (100, 100)
 
 
-class Group(StrEnum):
-    """What a backendRef that delegates names: one route, all of a namespace, or those of a label."""
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A DirectResponse: `body` as it is, or what Envoy makes of the format in `text` or `json` (an object's JSON)."""
 
-    NAME = "name"
-    NAMESPACE = "namespace"
-    LABEL = "label"
-
-
-class Selection(NamedTuple):
-    """The HTTPRoutes to which a backendRef delegates. `name` is the route's or the label's; `namespace` "" is any."""
-
-    by: Group
-    cluster: str
-    namespace: str
-    name: str = ""
-
-
-class Step(NamedTuple):
-    """A rule, by its position, that delegates."""
-
-    route: Ref
-    rule: int
-
-
-class Way(NamedTuple):
-    """The rules by which requests of a Gateway come down to a route, from the one that is attached to it on."""
-
-    gateway: Ref
-    steps: tuple[Step, ...]
+    status: int
+    body: str = ""
+    text: str = ""
+    json: str = ""
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +237,13 @@ class Rule:
 
     `failure` is the HTTP status of what no backend can be asked for. With `replaced` the rule is invalid as a whole and
     answers so to all that it matches. What it `delegates` to takes its requests, `destinations` those that are left.
+    `sources` are objects beside the route that it is made of, with generations.
     """
 
     name: str = ""
     destinations: tuple[Destination, ...] = ()
     redirect: Redirect | None = None
+    direct: Direct | None = None
     rewrite: Rewrite | None = None
     request_headers: HeaderChange = HeaderChange()
     response_headers: HeaderChange = HeaderChange()
@@ -273,6 +256,7 @@ class Rule:
     replaced: Problem | None = None
     failure: int = 500
     delegates: tuple[Selection, ...] = ()
+    sources: tuple[tuple[Ref, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,14 @@ _OWNERS = {
     "kgateway's Backends": "Backend",
     "GatewayExtensions": "GatewayExtension",
     "BackendConfigPolicies": "BackendConfigPolicy",
+    "kgateway's DirectResponses": "DirectResponse",
 }
 """Headings of the page's tables, and whose conditions they are."""
 _ARGUMENT = {"Problem": 0, "condition": 2, "not_taken": 2}
 """Which argument is the reason."""
 _NAMED = {"PENDING", "_REASONS"}
 _REASON = re.compile("[A-Z][A-Za-z]+")
-_FINE = {"Accepted", "NoConflicts", "Programmed", "ResolvedRefs"}
+_FINE = {"Accepted", "Attached", "NoConflicts", "Programmed", "ResolvedRefs", "Valid"}
 
 Row = tuple[str, str, str]
 """Owner, `Type=Status` and reason."""

@@ -315,3 +315,39 @@ def test_a_verdict_that_comes_twice_changes_nothing_more() -> None:
     served = story.versions()
     story.tell(verdict)
     assert (story.versions(), story.quarantines()) == (served, {}), "what was mended meanwhile stays so"
+
+
+def _answer(body: str, generation: int = 1) -> Put:
+    return put(KGATEWAY, "v1alpha1", "DirectResponse", "d", {"spec": {"status": 200, "body": body}}, generation)
+
+
+def _answering(generation: int = 1) -> Put:
+    named = {"group": KGATEWAY, "kind": "DirectResponse", "name": "d"}
+    rules = [{"filters": [{"type": "ExtensionRef", "extensionRef": named}]}]
+    return route("answering", generation=generation, rules=rules, hostnames=["d.example.com"])
+
+
+def test_a_rejected_direct_response_answers_as_it_did_before() -> None:
+    """It changed after the route did: so it pays first."""
+    story = Story(_answer("first"), _answering())
+    good = story.one(FragmentKind.ROUTE, "answering")
+    story.tell(_answering(2))
+    story.tell(_answer("second", 2))
+    assert story.one(FragmentKind.ROUTE, "answering").version != good.version  # type: ignore[union-attr]
+    rejected = story.reject(FragmentKind.ROUTE, "answering")
+    assert {ref.kind for ref, _ in rejected.objects} == {"DirectResponse", "HTTPRoute"}
+    assert story.one(FragmentKind.ROUTE, "answering").version == good.version  # type: ignore[union-attr]
+    assert "a proxy rejected it (no such thing)" in story.says(_answer(""))
+    story.tell(_answer("third", 3))
+    assert not story.quarantines()
+    assert "a proxy rejected it" not in story.says(_answer(""))
+
+
+def test_a_rejected_direct_response_without_an_earlier_one_costs_the_rules_that_name_it() -> None:
+    story = Story(_answer("first"), _answering(), _answering(2))
+    ref = _answer("").ref
+    story.reject(FragmentKind.ROUTE, "answering", objects=((ref, 1),))
+    route_ = story.one(FragmentKind.ROUTE, "answering")
+    assert b"first" not in route_.payload  # type: ignore[union-attr]
+    assert "and there is no earlier revision" in story.says(_answering())
+    assert "a proxy rejected" not in story.says(route("r"))

@@ -50,8 +50,16 @@ def _gateway(label: str, generation: int = 1) -> Put:
     return Put(one.ref, {**one.object, "metadata": metadata})
 
 
+def _answer(body: str, generation: int = 1) -> Put:
+    spec = {"status": 200, "body": body}
+    return put("gateway.kgateway.dev", "v1alpha1", "DirectResponse", "d", {"spec": spec}, generation)
+
+
+_BY_ITSELF = {"group": "gateway.kgateway.dev", "kind": "DirectResponse", "name": "d"}
+_ANSWERS = [{"filters": [{"type": "ExtensionRef", "extensionRef": _BY_ITSELF}]}]
 _TO_BACKEND = [{"backendRefs": [{"group": "gateway.kgateway.dev", "kind": "Backend", "name": "b"}]}]
 _BASE: list[Put] = [_class("a"), _gateway("no"), _secret(), _backend("127.0.0.1"), _route("b", "", rules=_TO_BACKEND)]
+_BASE += [_answer("a"), _route("d", "", rules=_ANSWERS), _route("d2", "", rules=_ANSWERS)]
 
 
 def _engine(routes: int) -> Engine:
@@ -78,6 +86,7 @@ _EDITS: dict[str, Change] = {
     "Namespace": put("", "v1", "Namespace", "default", {"metadata": {"labels": {"a": "b"}}}),
     "Secret": _secret(2),
     "Backend": _backend("127.0.0.2", 2),
+    "DirectResponse": _answer("b", 2),
     "GatewayClass": _class("b", 2),
     "labels of the Gateway": _gateway("yes", 2),
     "new HTTPRoute": _route("new", "s5", "/new"),

@@ -216,6 +216,8 @@ def _check(request: Request, answer: Answer) -> None:
         assert answer.body.decode() == expect.body, told
     if expect.backend is not None:
         assert answer.header("x-backend") == expect.backend, told
+    if expect.body is not None:
+        assert answer.body.decode() == expect.body, told
     for name, value in expect.headers.items():
         assert answer.header(name) == value, told
     for name in expect.absent:

@@ -280,6 +280,17 @@ BACKEND_CONFIG_POLICY = _object(
         "upstreamProxyProtocol": {"version": "V2"},
     },
 )  # fmt: skip
+DIRECT_RESPONSE = _object(
+    f"{KGATEWAY}/v1alpha1",
+    "DirectResponse",
+    spec={
+        "status": 403,
+        "bodyFormat": {
+            "contentType": "application/problem+json",
+            "json": {"path": "%REQ(:path)%", "list": [1, 2.5, True, {"b": "100%%"}]},
+        },
+    },
+)
 SERVICE = _object(
     "v1",
     "Service",
@@ -306,7 +317,7 @@ CONFIG_MAP = _object("v1", "ConfigMap", data={"ca.crt": "anything"}, binaryData=
 ALL = (
     GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, REFERENCE_GRANT, BACKEND, SERVICE, ENDPOINT_SLICE, NAMESPACE, SECRET,
     GRPC_ROUTE, TCP_ROUTE, UDP_ROUTE, TLS_ROUTE, LISTENER_SET, BACKEND_TLS_POLICY, CONFIG_MAP, BACKEND_CONFIG_POLICY,
-    LISTENER_POLICY, HTTP_LISTENER_POLICY, *GATEWAY_EXTENSIONS,
+    LISTENER_POLICY, HTTP_LISTENER_POLICY, DIRECT_RESPONSE, *GATEWAY_EXTENSIONS,
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ def test_the_kinds_are_found_in_order() -> None:
         ("discovery.k8s.io", "EndpointSlice"),
         ("gateway.kgateway.dev", "Backend"),
         ("gateway.kgateway.dev", "BackendConfigPolicy"),
+        ("gateway.kgateway.dev", "DirectResponse"),
         ("gateway.kgateway.dev", "GatewayExtension"),
         ("gateway.kgateway.dev", "GatewayParameters"),
         ("gateway.kgateway.dev", "HTTPListenerPolicy"),

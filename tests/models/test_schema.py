@@ -59,6 +59,7 @@ def test_the_list_of_fields_is_whole() -> None:
     assert counts == {
         "GatewayClass": 8, "Gateway": 89, "HTTPRoute": 223, "ReferenceGrant": 11, "Backend": 43, "GRPCRoute": 120,
         "TLSRoute": 23, "TCPRoute": 21, "UDPRoute": 21, "ListenerSet": 38, "BackendTLSPolicy": 22,
+        "DirectResponse": 7,
     }  # fmt: skip
 
 

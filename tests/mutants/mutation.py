@@ -18,6 +18,7 @@ from tests.support.syntax import parsed
 MODULES = (
     "engine.envoy.route",
     "engine.envoy.route_filters",
+    "engine.envoy.direct_response",
     "engine.envoy.shares",
     "engine.envoy.route_config",
     "engine.envoy.listener",
@@ -40,6 +41,8 @@ MODULES = (
     "engine.resolve.attachment",
     "engine.resolve.backend",
     "engine.resolve.filters",
+    "engine.resolve.extension_ref",
+    "engine.resolve.extensions.direct_response",
     "engine.resolve.hostname",
     "engine.resolve.listener",
     "engine.resolve.rule",

@@ -40,7 +40,10 @@ def delegating(draw: Any, number: int, generation: int) -> Put:
         paths = [{"type": kind, "value": draw(st.sampled_from(["/", "/a", "/a/b", "/ab"]))} for kind in kinds]
         refs = draw(st.lists(st.sampled_from([*BELOW, service_ref, service_ref]), min_size=1, max_size=2))
         timeouts = draw(st.sampled_from([{}, {"timeouts": {"request": "1s"}}]))
-        rules.append({"matches": [{"path": one} for one in paths], "backendRefs": refs, **timeouts})
+        answers = {"group": "gateway.kgateway.dev", "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
+        filters = [{"type": "ExtensionRef", "extensionRef": answers}]
+        does = draw(st.sampled_from([*[{"backendRefs": refs}] * 5, {"filters": filters}]))
+        rules.append({"matches": [{"path": one} for one in paths], **does, **timeouts})
     hosts = draw(st.sampled_from([*[{}] * 8, {"hostnames": ["a.example.com"]}]))
     notes = draw(st.sampled_from([{}, {"delegation.kgateway.dev/inherit-parent-matcher": "true"}]))
     labels = draw(st.sampled_from([{}, {"delegation.kgateway.dev/label": "x"}]))

@@ -56,6 +56,7 @@ _OFTEN = (
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
     "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
     "GatewayExtension",
+    "DirectResponse",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -84,7 +85,17 @@ def _http(draw: Any, number: int, generation: int) -> Put:
         parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], *([one] for one in _PARENTS)])),
     )
     made = _with(made, draw(st.sampled_from(LABELS)))
+    answers = {"group": "gateway.kgateway.dev", "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
+    rule = {"filters": [{"type": "ExtensionRef", "extensionRef": answers}]}
+    more = draw(st.sampled_from([{}, {}, {"rules": [rule]}, {"rules": [{**made.object["spec"]["rules"][0], **rule}]}]))
+    made = Put(made.ref, {**made.object, "spec": {**made.object["spec"], **more}})
     return namespaced(made, draw(st.sampled_from(["default", "other"])))
+
+
+@st.composite
+def _answers(draw: Any, number: int, generation: int) -> Put:
+    spec = draw(st.sampled_from([{"status": 200, "body": "a"}, {"status": 404}, {"status": 99}]))
+    return put("gateway.kgateway.dev", "v1alpha1", "DirectResponse", f"d{number}", {"spec": spec}, generation)
 
 
 @st.composite
@@ -185,6 +196,7 @@ _ROUTES = {
     "TrafficPolicy": traffic_policies,
     "GatewayExtension": extensions,
     "ListenerPolicy": listener_policies,
+    "DirectResponse": _answers,
 }
 
 

@@ -1,0 +1,1 @@
+"""The kinds that ExtensionRef filters may name, one file each."""
