@@ -15,7 +15,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
 )
-from envoy_data_plane.envoy.config.core.v3 import Locality
+from envoy_data_plane.envoy.config.core.v3 import Locality, Metadata
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
     LbEndpoint,
@@ -24,11 +24,14 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
 
 from engine.envoy.listener import address
+from engine.envoy.named_host import dns_cluster
+from engine.envoy.natures import natural
 from engine.envoy.shape import Shape, http_options
 from engine.envoy.typed import ads
 from engine.envoy.upstream_tls import upstream_tls
 from engine.envoy.wire import construct
 from engine.resolve.values import Backend, Endpoint
+from engine.seal import Sealer
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 RETRIES = 1024
@@ -36,9 +39,12 @@ RETRIES = 1024
 others with what the first try was answered. As many as it lets requests."""
 
 
-def cluster(backend: Backend, name: str, shape: Shape | None = None) -> Cluster:
-    """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside; as policies shape it."""
-    shape = shape or Shape()
+def cluster(backend: Backend, name: str, shape: Shape | None = None, sealer: Sealer | None = None) -> Cluster:
+    """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside; as its type shapes it.
+
+    What policies make of it (`shape`) comes over that. `sealer` opens what is sealed in it.
+    """
+    shape = (shape or Shape()).over(natural(backend, name, sealer))
     values: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "circuit_breakers": construct(
@@ -51,19 +57,24 @@ def cluster(backend: Backend, name: str, shape: Shape | None = None) -> Cluster:
         ),
         "typed_extension_protocol_options": http_options(backend.protocol, shape),
         "transport_socket": upstream_tls(backend.tls) if backend.tls is not None else None,
+        "metadata": construct(Metadata, **shape.metadata) if shape.metadata else None,
+        **_discovery(backend, name, shape),
         **shape.fields,
     }
     if shape.around is not None:
         values["transport_socket"] = shape.around(values["transport_socket"])
-    if backend.dns:
-        how = {} if "cluster_type" in values else {"type": ClusterDiscoveryType.STRICT_DNS}
-        values |= {**how, "load_assignment": assignment(backend, name)}
-    else:
-        values |= {
-            "type": ClusterDiscoveryType.EDS,
-            "eds_cluster_config": construct(ClusterEdsClusterConfig, eds_config=ads()),
-        }
     return construct(Cluster, name=name, **values)
+
+
+def _discovery(backend: Backend, name: str, shape: Shape) -> dict[str, Any]:
+    """How its hosts are found, where its type does not say so."""
+    if not backend.dns:
+        source = construct(ClusterEdsClusterConfig, eds_config=ads())
+        return {"type": ClusterDiscoveryType.EDS, "eds_cluster_config": source}
+    if "cluster_type" in shape.fields:
+        return {}
+    how = {"cluster_type": dns_cluster(shape.dns)} if shape.dns else {"type": ClusterDiscoveryType.STRICT_DNS}
+    return {**how, "load_assignment": assignment(backend, name)}
 
 
 def nobody(name: str) -> Cluster:
@@ -81,18 +92,19 @@ def nobody(name: str) -> Cluster:
 
 
 def assignment(backend: Backend, name: str) -> ClusterLoadAssignment:
-    """The endpoints by zone, sorted; a zone weighs as many as it has endpoints, so each endpoint weighs the same."""
-    zones: dict[str, list[Endpoint]] = {}
-    for endpoint in sorted(backend.endpoints, key=lambda one: (one.zone, _numeric(one.address), one.port)):
-        zones.setdefault(endpoint.zone, []).append(endpoint)
+    """The endpoints by priority and zone, sorted; a zone weighs as many as it has, so each endpoint weighs the same."""
+    zones: dict[tuple[int, str], list[Endpoint]] = {}
+    for one in sorted(backend.endpoints, key=lambda one: (one.priority, one.zone, _numeric(one.address), one.port)):
+        zones.setdefault((one.priority, one.zone), []).append(one)
     return construct(
-        ClusterLoadAssignment, cluster_name=name, endpoints=[_zone(zone, members) for zone, members in zones.items()]
+        ClusterLoadAssignment, cluster_name=name, endpoints=[_zone(*place, members) for place, members in zones.items()]
     )
 
 
-def _zone(zone: str, members: list[Endpoint]) -> LocalityLbEndpoints:
+def _zone(priority: int, zone: str, members: list[Endpoint]) -> LocalityLbEndpoints:
     return construct(
         LocalityLbEndpoints,
+        priority=priority,
         locality=construct(Locality, zone=zone) if zone else None,
         lb_endpoints=[lb_endpoint(one) for one in members],
         load_balancing_weight=len(members),

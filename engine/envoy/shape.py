@@ -25,16 +25,20 @@ Around = Callable[[TransportSocket | None], TransportSocket]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Fields of a Cluster, and of its HTTP options, by name; the one that is set last counts.
+    """Fields of a Cluster, of its HTTP options, and of its metadata, by name; the one that is set last counts.
 
-    `alpn` are the protocols that TLS offers, where somebody wrote them. `around` is put around the transport socket.
-    `secrets` are certificates that the proxies need. `sealed`: key material or what may be such stands in the fields.
+    `options` are HTTP options that are neither common nor a version's, `dns` the fields of a DnsCluster. `alpn` are the
+    protocols that TLS offers, where somebody wrote them. `around` is put around the transport socket. `secrets` are
+    certificates that the proxies need. `sealed`: key material or what may be such stands in the fields.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     common: Mapping[str, Any] = field(default_factory=dict)
     http1: Mapping[str, Any] = field(default_factory=dict)
     http2: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dns: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     alpn: tuple[str, ...] = ()
     around: Around | None = None
     secrets: tuple[Ref, ...] = ()
@@ -47,6 +51,9 @@ class Shape:
             {**other.common, **self.common},
             {**other.http1, **self.http1},
             {**other.http2, **self.http2},
+            {**other.options, **self.options},
+            {**other.dns, **self.dns},
+            {**other.metadata, **self.metadata},
             self.alpn or other.alpn,
             self.around or other.around,
             (*other.secrets, *self.secrets),
@@ -62,7 +69,7 @@ def http_options(protocol: Protocol, shape: Shape) -> dict[str, Any]:
     offered = set(shape.alpn) if protocol is Protocol.HTTP1 else set()
     is_http2 = protocol is Protocol.H2C or ("h2" in offered and "http/1.1" not in offered)
     is_either = offered >= {"h2", "http/1.1"}
-    if not (is_http2 or is_either or shape.common or shape.http1):
+    if not (is_http2 or is_either or shape.common or shape.http1 or shape.options):
         return {}
     first = construct(Http1ProtocolOptions, **shape.http1)
     second = construct(Http2ProtocolOptions, **shape.http2)
@@ -74,4 +81,4 @@ def http_options(protocol: Protocol, shape: Shape) -> dict[str, Any]:
         spoken = {"explicit_http_config": construct(HttpProtocolOptionsExplicitHttpConfig, **version)}
     if shape.common:
         spoken["common_http_protocol_options"] = construct(CommonOptions, **shape.common)
-    return {OPTIONS: packed(OPTIONS, construct(HttpProtocolOptions, **spoken))}
+    return {OPTIONS: packed(OPTIONS, construct(HttpProtocolOptions, **spoken, **shape.options))}

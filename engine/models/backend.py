@@ -1,11 +1,12 @@
 """Backend (gateway.kgateway.dev/v1alpha1), field for field kgateway's.
 
-Static hosts are served; the other types are recognised, so that an object's status can say that they are not yet.
+What of it is recognised only, so that its status can say so, is in `NOT_SERVED`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -89,7 +90,7 @@ class AwsAuth(Ruled):
     assume_role: AssumeRole | None = None
 
 
-class AwsLambda(Model):
+class AwsLambda(Ruled):
     """An AWS Lambda function."""
 
     function_name: Annotated[str, Field(pattern="^[A-Za-z0-9-_]{1,140}$")]
@@ -101,6 +102,26 @@ class AwsLambda(Model):
     invocation_mode: Literal["Sync", "Async"] = "Sync"
     qualifier: Annotated[str, Field(pattern=r"^(\$LATEST|[0-9]+|[A-Za-z0-9-_]{1,128})$")] = "$LATEST"
     payload_transform_mode: Literal["None", "Envoy"] = "Envoy"
+
+    def beyond(self) -> tuple[tuple[str, str], ...]:
+        """Envoy asks a host, and writes the path of the call itself."""
+        if self.endpoint_url is None or _is_origin(self.endpoint_url):
+            return ()
+        return (
+            ("endpointURL", f"{self.endpoint_url[:64]!r} is no origin: write scheme, host and port, as http://a:4566"),
+        )
+
+
+def _is_origin(url: str) -> bool:
+    """Whether a URL has a scheme, a host and perhaps a port, and nothing else."""
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError:
+        return False
+    host = split.hostname or ""
+    plain = split.netloc == (host if port is None else f"{host}:{port}")
+    return plain and (is_address(host) or is_host(host)) and port != 0 and split[2:] in (("", "", ""), ("/", "", ""))
 
 
 class TagKeyValue(Model):
@@ -192,8 +213,8 @@ ARMS: Final = (
     ("PriorityGroups", "priorityGroups", "priority_groups"),
 )
 """Value of `type`, field and attribute of each way to reach a backend."""
-SERVED: Final = ("static",)
-"""The fields that are served."""
+NOT_SERVED: Final = ("aws.ec2", "dynamicForwardProxy", "gcp")
+"""Fields below `spec` that are recognised only."""
 
 
 def _type_rule(kind: str, name: str, attribute: str) -> Rule:
@@ -221,14 +242,6 @@ class BackendSpec(Ruled):
     dynamic_forward_proxy: DynamicForwardProxy | None = None
     gcp: GcpBackend | None = None
     priority_groups: Annotated[tuple[PriorityGroup, ...], Field(min_length=1, max_length=16)] | None = None
-
-    @property
-    def unsupported(self) -> str | None:
-        """The field that is set but not served yet, as written; None when all is served."""
-        for _, name, attribute in ARMS:
-            if name not in SERVED and getattr(self, attribute) is not None:
-                return name
-        return None
 
 
 class Condition(Model):

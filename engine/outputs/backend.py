@@ -2,59 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from envoy_data_plane.envoy.config.core.v3 import Metadata
-
 from engine.document import document
 from engine.envoy.cluster import assignment, cluster, nobody
+from engine.envoy.fragment import Provenance
 from engine.envoy.merge import merge_metadata
 from engine.envoy.names import cluster_name, secret_name
 from engine.envoy.shape import Shape
-from engine.envoy.wire import construct
 from engine.graph.reader import Outputs, Reader
-from engine.models.texts import is_address
-from engine.outputs.channels import BROKEN, EXPIRY, NODE, POLICY, SECRET, STATUS, Used, Wanted
+from engine.outputs.channels import BROKEN, EXPIRY, IN_USE, NODE, POLICY, SECRET, STATUS, Used, Wanted
 from engine.outputs.emission import Target, broken, emission
 from engine.policies.backend_config.feature import Use
 from engine.policies.backend_config.shape import Shaped, Told, shaped
 from engine.ref import Ref
-from engine.resolve.backend import endpoints, good_endpoints, last_good, port_protocol, slices
+from engine.resolve.backend import (
+    endpoints,
+    good_endpoints,
+    is_inside,
+    last_good,
+    nature,
+    parts,
+    port_protocol,
+    problem,
+    slices,
+)
 from engine.resolve.backend_config import KIND, TLS, in_force, standing
 from engine.resolve.backend_config import At as ConfigAt
 from engine.resolve.backend_config import sources as sources_of
-from engine.resolve.backend_tls import At, backend_tls, policies
+from engine.resolve.backend_tls import backend_tls, policies
+from engine.resolve.backend_type import At
 from engine.resolve.certificate import SEALER
 from engine.resolve.client_certificate import client_certificate
-from engine.resolve.manifest import (
-    KGATEWAY,
-    held_fact,
-    items,
-    mapping,
-    metadata_of,
-    object_of,
-    refused_from_the_start,
-    spec_of,
-)
-from engine.resolve.values import Backend, BackendKey, BackendTls, Problem
+from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
+from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
 
 
-def is_dns(graph: Reader, key: BackendKey) -> bool:
-    """Whether Envoy resolves the backend's addresses; of all endpoint changes, clusters hear only of this."""
-    return bool(graph.get(_backend, key).dns)
-
-
 def _backend(graph: Reader, key: BackendKey) -> Backend:
     protocol = graph.get(port_protocol, key)
-    found = graph.get(endpoints, key)
     if isinstance(protocol, Problem):
         msg = f"{key.ref} is used although it cannot be reached"
         raise TypeError(msg)
-    dns = key.ref.kind == "Backend" and any(not is_address(one.address) for one in found)
-    return Backend(key, protocol, found, dns)
+    return Backend(key, protocol, graph.get(endpoints, key), graph.get(is_inside, key))
 
 
 def cluster_outputs(graph: Reader, key: Used) -> Outputs:
@@ -89,8 +82,8 @@ def _present(graph: Reader, key: Used) -> Backend | None:
     protocol = graph.get(port_protocol, key.backend)
     if isinstance(protocol, Problem):
         return None
-    dns = graph.get(is_dns, key.backend)
-    return graph.get(_backend, key.backend) if dns else Backend(key.backend, protocol, ())
+    inside = graph.get(is_inside, key.backend)
+    return graph.get(_backend, key.backend) if inside else Backend(key.backend, protocol, ())
 
 
 def _held_cluster(graph: Reader, key: Used) -> Outputs:
@@ -106,40 +99,67 @@ def _held_cluster(graph: Reader, key: Used) -> Outputs:
 def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
-    config = ConfigAt(key.gateway, key.backend.ref)
-    rank = (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
-    claims = tuple((POLICY, one, rank) for one in _policies(graph, key))
-    tls = graph.get(backend_tls, At(key.gateway, key.backend))
+    claims = _claims(graph, key)
+    tls, made = _tls(graph, key), graph.get(nature, At(key.gateway, key.backend))
     shape = _shaped(graph, key, value)
-    sources = [key.backend.ref, *graph.get(sources_of, config)] if claims else [key.backend.ref]
-    sources += [tls.policy] if isinstance(tls, BackendTls) else []
-    provenance = tuple((one, graph.get(generation, one)) for one in sorted(sources))
-    if isinstance(tls, Problem) or shape.told.closed:
-        # Never in clear instead.
-        return Outputs(*emission(Target(at, key, provenance), nobody(name)), claims)
-    if tls is not None:
-        client = graph.get(client_certificate, key.gateway)
-        tls = replace(tls, client=secret_name(client)) if isinstance(client, Ref) else tls
-    sealer = graph.fact(SEALER) if shape.shape.sealed or (tls is not None and tls.sealed) else None
-    message = cluster(replace(value, tls=tls), name, _with_names(shape))
-    items, counts = emission(Target(at, key, provenance), message, sealer)
+    sources = {key.backend.ref, *graph.get(parts, key.backend.ref)}
+    if claims:
+        sources |= set(graph.get(sources_of, ConfigAt(key.gateway, key.backend.ref)))
+    sources |= {tls.policy} if isinstance(tls, BackendTls) else set()
+    if isinstance(tls, Problem) or isinstance(made, Problem) or shape.told.closed:
+        # Never in clear instead, nor unsigned.
+        items, counts = emission(Target(at, key, _provenance(graph, sources)), nobody(name))
+        if isinstance(made, Problem) and made.reason != PENDING:
+            items, counts = (*items, (BROKEN, str(at), made.message)), (*counts, (BROKEN, key))
+        return Outputs(items, counts, claims)
+    if made is not None:
+        sources |= set(made.secrets)
+        tls = tls or made.tls
+    sealer = graph.fact(SEALER)
+    message = cluster(replace(value, tls=tls, nature=made), name, _with_names(shape), sealer)
+    is_sealed = shape.shape.sealed or (tls is not None and tls.sealed) or (made is not None and bool(made.secrets))
+    target = Target(at, key, _provenance(graph, sources))
+    items, counts = emission(target, message, sealer if is_sealed else None)
     secrets = ((index, Wanted(key.gateway, one)) for one in shape.shape.secrets for index in (SECRET, EXPIRY))
     return Outputs(items, tuple(dict.fromkeys((*counts, *secrets))), claims)
 
 
+def _claims(graph: Reader, key: Used) -> tuple[tuple[str, Hashable, Any], ...]:
+    """Of the cluster, by those that are to be told of it."""
+    rank = (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
+    used = ((IN_USE, key.backend.ref, rank),) if key.backend.ref.kind == "Backend" else ()
+    return (*((POLICY, one, rank) for one in _policies(graph, key)), *used)
+
+
+def _provenance(graph: Reader, sources: Iterable[Ref]) -> Provenance:
+    return tuple((one, graph.get(generation, one)) for one in sorted(sources))
+
+
+def _tls(graph: Reader, key: Used) -> BackendTls | Problem | None:
+    """As a BackendTLSPolicy says, with the Gateway's own certificate."""
+    tls = graph.get(backend_tls, At(key.gateway, key.backend))
+    client = graph.get(client_certificate, key.gateway) if isinstance(tls, BackendTls) else None
+    return replace(tls, client=secret_name(client)) if isinstance(tls, BackendTls) and isinstance(client, Ref) else tls
+
+
 def _shaped(graph: Reader, key: Used, value: Backend) -> Shaped:
     """What BackendConfigPolicies make of the cluster."""
-    tls = graph.get(backend_tls, At(key.gateway, key.backend))
     if not graph.get(in_force, ConfigAt(key.gateway, key.backend.ref)):
         return Shaped()
-    use = Use(key.gateway, key.backend, cluster_name(key.backend, key.gateway.cluster), value.protocol, value.dns)
-    return shaped(graph, replace(value, tls=tls if isinstance(tls, BackendTls) else None), use)
+    at = At(key.gateway, key.backend)
+    tls, made = graph.get(backend_tls, at), graph.get(nature, at)
+    whole = replace(
+        value,
+        tls=tls if isinstance(tls, BackendTls) else None,
+        nature=made if isinstance(made, Nature) else None,
+    )
+    return shaped(graph, whole, Use(key.gateway, key.backend, cluster_name(key.backend, key.gateway.cluster), whole))
 
 
 def _with_names(found: Shaped) -> Shape:
     """With the names of those who shaped it."""
     told = merge_metadata(f"merge.{KIND}.{KGATEWAY}", {field: (policy,) for field, policy in found.fields})
-    return Shape({"metadata": construct(Metadata, filter_metadata=told)}).over(found.shape) if told else found.shape
+    return Shape(metadata={"filter_metadata": told}).over(found.shape) if told else found.shape
 
 
 def told_of(graph: Reader, key: Used) -> Told:
@@ -149,8 +169,9 @@ def told_of(graph: Reader, key: Used) -> Told:
 
 
 def is_closed(graph: Reader, key: Used) -> bool:
-    """Whether the backend must not be spoken to, since its TLS cannot be met."""
-    if isinstance(graph.get(backend_tls, At(key.gateway, key.backend)), Problem):
+    """Whether the backend must not be spoken to, since its TLS, or who it is to others, cannot be met."""
+    at = At(key.gateway, key.backend)
+    if isinstance(graph.get(backend_tls, at), Problem) or isinstance(graph.get(nature, at), Problem):
         return True
     fields = {one.field for one in graph.get(in_force, ConfigAt(key.gateway, key.backend.ref))}
     return TLS in fields and graph.get(told_of, key).closed
@@ -163,8 +184,8 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         return Outputs()
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name)
-    found = slices_of(graph, key) or (key.backend.ref,)
-    provenance = tuple((ref, graph.get(generation, ref)) for ref in sorted(found))
+    found = slices_of(graph, key) or (key.backend.ref, *graph.get(parts, key.backend.ref))
+    provenance = tuple((ref, graph.get(generation, ref)) for ref in sorted(set(found)))
     node: dict[str, Any] = {
         "backend": str(key.backend.ref),
         "port": key.backend.port,
@@ -219,14 +240,27 @@ def backend_status(graph: Reader, ref: Ref) -> Outputs:
     never = refused_from_the_start(graph, ref)
     if never is not None:
         return Outputs(((STATUS, str(ref), document(not_taken(never, ("Accepted",), "Invalid"))),))
-    object_ = object_of(graph, ref)
-    if object_ is None:
+    if object_of(graph, ref) is None:
         return Outputs()
     at, refusal = present(graph, ref)
-    good = bool(items(mapping(spec_of(object_).get("static")).get("hosts")))
-    text = "the backend is served" if good else "only static backends are served: set spec.static.hosts"
-    if refusal:
-        good, text = False, f"{refusal}; until it is mended, the last good revision is served"
-    one = condition("Accepted", good, "Accepted" if good else "Invalid", text, at)
+    text = f"{refusal}; until it is mended, the last good revision is served" if refusal else _against(graph, ref)
+    one = condition("Accepted", not text, "Invalid" if text else "Accepted", text or "the backend is served", at)
+    if not refusal and any(problem.reason == PENDING for problem in _unsent(graph, ref)):
+        one |= {"status": "Unknown", "reason": PENDING}
     said = {"generation": at, "status": {"conditions": [one]}, "programmed": {}}
     return Outputs(((STATUS, str(ref), document(said)),))
+
+
+def _against(graph: Reader, ref: Ref) -> str:
+    """What stands against the present revision, in words; "" for nothing."""
+    protocol = graph.get(port_protocol, BackendKey(ref, 0))
+    if isinstance(protocol, Problem):
+        return protocol.message
+    told = graph.get(problem, ref)
+    return "; ".join(dict.fromkeys([*([told] if told else []), *(one.message for one in _unsent(graph, ref))]))
+
+
+def _unsent(graph: Reader, ref: Ref) -> list[Problem]:
+    """Why nothing is sent to a Backend that Gateways use: of what none uses no Secret is asked for."""
+    used = (At(gateway, BackendKey(ref, port, over)) for gateway, _, port, over in graph.claimed(IN_USE, ref))
+    return [one for at in used if isinstance(one := graph.get(nature, at), Problem)]

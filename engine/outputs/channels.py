@@ -52,6 +52,8 @@ TAKEN = "taken"
 """Claims of routes that take what comes a way, by what selected them (Taken)."""
 REACHED = "reached"
 """Claims of ways by the route that they lead to: what each gives it, and what stands against that (Arrival)."""
+IN_USE = "in use"
+"""Claims of clusters in use by the kgateway Backends that they are of: (Gateway, backend, port, over)."""
 POLICY = "policy"
 """Claims by policies: of clusters in use by the BackendTLSPolicies and BackendConfigPolicies that stand at them,
 (Gateway, backend, port, over); of Stoods by TrafficPolicies."""

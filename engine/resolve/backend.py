@@ -5,20 +5,12 @@ from __future__ import annotations
 from engine.graph.reader import Json, Reader
 from engine.models.texts import is_address
 from engine.ref import Ref
+from engine.resolve.app_protocol import protocol_of
+from engine.resolve.backend_type import At
+from engine.resolve.backend_types import type_of
 from engine.resolve.indexes import SLICES
-from engine.resolve.manifest import DISCOVERY, KGATEWAY, items, mapping, object_of, spec_of
-from engine.resolve.values import Backend, BackendKey, Endpoint, Over, Problem, Protocol
-
-__all__ = ["DISCOVERY", "backend", "endpoints", "is_supported", "port_protocol", "slices"]
-
-_PROTOCOLS = {
-    "http2": Protocol.H2C,
-    "grpc": Protocol.H2C,
-    "grpc-web": Protocol.H2C,
-    "kubernetes.io/h2c": Protocol.H2C,
-    "kubernetes.io/ws": Protocol.WEBSOCKET,
-}
-_REFUSED = {"kubernetes.io/wss"}
+from engine.resolve.manifest import KGATEWAY, items, mapping, object_of, served_object, spec_of
+from engine.resolve.values import Backend, BackendKey, Endpoint, Nature, Over, Problem, Protocol
 
 
 def is_supported(group: str, kind: str) -> bool:
@@ -31,7 +23,7 @@ def port_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
     object_ = object_of(graph, key.ref)
     if object_ is None:
         return Problem("BackendNotFound", f"{_name(key)} does not exist")
-    return _protocol_in(spec_of(object_), key)
+    return _protocol_in(graph, spec_of(object_), key)
 
 
 def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
@@ -40,26 +32,29 @@ def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
     if resource is None or resource.previous is None:
         return Problem("Quarantined", "a proxy rejected it and there is no earlier revision: see penstock status")
     spec = spec_of(resource.previous)
-    protocol = _protocol_in(spec, key)
+    protocol = _protocol_in(graph, spec, key)
     if isinstance(protocol, Problem):
         return protocol
     found = _endpoints_in(graph, spec, key)
-    return Backend(key, protocol, found, dns=any(not is_address(end.address) for end in found))
+    return Backend(key, protocol, found, _is_inside(spec, key, found))
 
 
 def _name(key: BackendKey) -> str:
     return f"{key.ref.kind} {key.ref.namespace}/{key.ref.name}"
 
 
-def _protocol_in(spec: Json, key: BackendKey) -> Protocol | Problem:
-    said = _said(spec, key)
+def _protocol_in(graph: Reader, spec: Json, key: BackendKey) -> Protocol | Problem:
+    said = _said(graph, spec, key)
     return Protocol.H2C if key.over is Over.HTTP2 and said is Protocol.HTTP1 else said
 
 
-def _said(spec: Json, key: BackendKey) -> Protocol | Problem:
+def _said(graph: Reader, spec: Json, key: BackendKey) -> Protocol | Problem:
     name = _name(key)
     if key.ref.kind == "Backend":
-        return _backend_protocol(spec, name, key.over)
+        type_ = type_of(spec)
+        if type_ is None:
+            return Problem("BackendNotFound", f"{name} is of a type that is not served: use spec.static")
+        return type_.protocol(graph, spec[type_.field], key)
     if spec.get("type") == "ExternalName":
         return Problem("InvalidKind", f"{name} is of type ExternalName, which is not served: use a static Backend")
     port = _service_port(spec, key)
@@ -68,23 +63,43 @@ def _said(spec: Json, key: BackendKey) -> Protocol | Problem:
         return Problem("BackendNotFound", f"{name} has no port {key.port}; it has: {ports or 'none'}")
     if port.get("protocol", "TCP") != _transport(key):
         return Problem("UnsupportedProtocol", f"port {key.port} of {name} is not {_transport(key)}")
-    return _protocol(port.get("appProtocol"), name)
+    return protocol_of(port.get("appProtocol"), name)
 
 
-def _backend_protocol(spec: Json, name: str, over: Over) -> Protocol | Problem:
-    static = mapping(spec.get("static"))
-    hosts = items(static.get("hosts"))
-    if not hosts:
-        return Problem("BackendNotFound", f"{name} has no spec.static.hosts: other types are not served")
-    if over is Over.UDP and not all(is_address(str(one.get("host", ""))) for one in hosts):
-        return Problem("UnsupportedValue", f"{name} has host names, which no UDPRoute can use: write addresses")
-    return _protocol(static.get("appProtocol"), name)
+def takes_streams(graph: Reader, key: BackendKey) -> bool:
+    """Whether connections can go to it whole: what is more than addresses wants requests."""
+    type_ = type_of(spec_of(object_of(graph, key.ref))) if key.ref.kind == "Backend" else None
+    return type_ is None or type_.streams
 
 
-def _protocol(app_protocol: object, name: str) -> Protocol | Problem:
-    if app_protocol in _REFUSED:
-        return Problem("UnsupportedProtocol", f"{name} has appProtocol {app_protocol}, which is not served")
-    return _PROTOCOLS.get(str(app_protocol), Protocol.HTTP1)
+def own_hostname(graph: Reader, key: BackendKey) -> str:
+    """The hostname by which a backend wants to be asked; "" where it takes any."""
+    spec = spec_of(object_of(graph, key.ref))
+    type_ = type_of(spec) if key.ref.kind == "Backend" else None
+    return type_.hostname(spec[type_.field]) if type_ is not None else ""
+
+
+def nature(graph: Reader, key: At) -> Nature | Problem | None:
+    """What its cluster is beyond addresses; a problem when nothing may be sent to it."""
+    if key.backend.ref.kind != "Backend":
+        return None
+    spec = spec_of(served_object(graph, key.gateway, key.backend.ref))
+    type_ = type_of(spec)
+    return type_.nature(graph, spec[type_.field], key) if type_ is not None else None
+
+
+def problem(graph: Reader, ref: Ref) -> str:
+    """What stands against a Backend though it may be served, in words; "" for nothing."""
+    spec = spec_of(object_of(graph, ref))
+    type_ = type_of(spec)
+    return type_.problem(graph, spec[type_.field], ref) if type_ is not None else ""
+
+
+def parts(graph: Reader, ref: Ref) -> tuple[Ref, ...]:
+    """The other objects of which a Backend is made."""
+    spec = spec_of(object_of(graph, ref))
+    type_ = type_of(spec) if ref.kind == "Backend" else None
+    return type_.parts(spec[type_.field], ref) if type_ is not None else ()
 
 
 def _transport(key: BackendKey) -> str:
@@ -122,7 +137,8 @@ def _endpoints_in(
     graph: Reader, spec: Json, key: BackendKey, held: frozenset[Ref] = frozenset()
 ) -> tuple[Endpoint, ...]:
     if key.ref.kind == "Backend":
-        return _static(spec)
+        type_ = type_of(spec)
+        return type_.endpoints(graph, spec[type_.field], key) if type_ is not None else ()
     port = _service_port(spec, key)
     if port is None:
         return ()
@@ -176,15 +192,13 @@ def _addresses(item: Json, port: int) -> list[Endpoint]:
     return [Endpoint(str(address), port, zone, hostname) for address in list(addresses or ())[:1]]
 
 
-def _static(spec: Json) -> tuple[Endpoint, ...]:
-    hosts = items(mapping(spec.get("static")).get("hosts"))
-    return tuple(Endpoint(str(host.get("host", "")), int(host.get("port", 0))) for host in hosts)
+def is_inside(graph: Reader, key: BackendKey) -> bool:
+    """Whether its addresses stand in its cluster: it has none but what its type says, or names that Envoy resolves."""
+    if key.ref.kind != "Backend":
+        return False
+    return _is_inside(spec_of(object_of(graph, key.ref)), key, graph.get(endpoints, key))
 
 
-def backend(graph: Reader, key: BackendKey) -> Backend | None:
-    """A backend with its addresses; None when it cannot be reached."""
-    protocol = graph.get(port_protocol, key)
-    if isinstance(protocol, Problem):
-        return None
-    found = graph.get(endpoints, key)
-    return Backend(key, protocol, found, dns=any(not is_address(end.address) for end in found))
+def _is_inside(spec: Json, key: BackendKey, found: tuple[Endpoint, ...]) -> bool:
+    type_ = type_of(spec) if key.ref.kind == "Backend" else None
+    return type_ is not None and (type_.inside or any(not is_address(end.address) for end in found))

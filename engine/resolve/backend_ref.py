@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
-from engine.resolve.backend import is_supported, port_protocol
+from engine.resolve.backend import is_supported, port_protocol, takes_streams
 from engine.resolve.grant import reference_problem
 from engine.resolve.manifest import GATEWAY_API
+from engine.resolve.route_kinds import ROUTE_KINDS
 from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
 
@@ -28,6 +29,11 @@ def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> 
         return problem
     backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0, over)
     protocol = graph.get(port_protocol, backend)
+    sends = ROUTE_KINDS.get(route.kind)
+    if (sends is None or sends.requests is None) and not graph.get(takes_streams, backend):
+        # The proxy's own calls of a policy's service pass none of the filters that such a Backend wants.
+        text = f"Backend {namespace}/{name} takes requests only, of HTTPRoutes and GRPCRoutes: use a static Backend"
+        return Problem("UnsupportedProtocol", text)
     return protocol if isinstance(protocol, Problem) else (backend, protocol)
 
 

@@ -9,6 +9,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.authority import authority
 from engine.resolve.backend import port_name
+from engine.resolve.backend_type import At
 from engine.resolve.gateway import age
 from engine.resolve.indexes import POLICIES
 from engine.resolve.manifest import items, mapping, object_of, served_object, spec_of
@@ -20,13 +21,6 @@ class Aim(NamedTuple):
 
     target: Ref
     section: str
-
-
-class At(NamedTuple):
-    """Key of `backend_tls`: a backend as one Gateway is served it."""
-
-    gateway: Ref
-    backend: BackendKey
 
 
 class Policy(NamedTuple):

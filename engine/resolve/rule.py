@@ -10,6 +10,7 @@ from engine.models.duration import milliseconds
 from engine.ref import Ref
 from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
+from engine.resolve.backend import own_hostname
 from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
 from engine.resolve.extension_ref import extended
@@ -38,6 +39,7 @@ from engine.resolve.values import (
     Problem,
     Protocol,
     Retry,
+    Rewrite,
     Rule,
     Session,
     Timeouts,
@@ -142,7 +144,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
             return _replaced(key, one.problem)
     rule = Rule(
         name=str(item.get("name") or ""),
-        destinations=destinations,
+        destinations=tuple(_by_its_name(graph, one, filters.rewrite) for one in destinations),
         redirect=filters.redirect,
         rewrite=filters.rewrite,
         request_headers=filters.request_headers,
@@ -222,6 +224,15 @@ def _destination(
         filters.cors,
         graph.get(hash_policies, At(key.gateway, backend.ref)),
     )
+
+
+def _by_its_name(graph: Reader, one: Destination, of_rule: Rewrite | None) -> Destination:
+    """Asked by the hostname that the backend wants, where no filter gives another."""
+    given = any(rewrite is not None and rewrite.hostname for rewrite in (of_rule, one.rewrite))
+    if given or one.backend is None or one.backend.ref.kind != "Backend":
+        return one
+    hostname = graph.get(own_hostname, one.backend)
+    return replace(one, rewrite=replace(one.rewrite or Rewrite(), hostname=hostname)) if hostname else one
 
 
 def _of_a_rule(item: Json) -> Problem:

@@ -1,4 +1,4 @@
-"""What a kind is to a route that names it by ExtensionRef: one value a kind; the kinds are files in `rule_extensions`."""
+"""What a kind is to a route that names it by ExtensionRef: one value a kind, found in `rule_extensions`."""
 
 from __future__ import annotations
 

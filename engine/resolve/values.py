@@ -282,12 +282,13 @@ class RouteEntry:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address of a backend."""
+    """One address of a backend; one of a higher `priority` is asked only while those of lower ones are not well."""
 
     address: str
     port: int
     zone: str = ""
     hostname: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,14 +309,28 @@ class BackendTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Nature:
+    """What a type of Backend asks of its cluster beyond addresses: the base of each type's own.
+
+    `secrets` are the Secrets that it is made of: then texts in it are sealed. `tls` is how it is spoken to, where no
+    policy says so. With `finds_hosts` its cluster finds and chooses hosts itself.
+    """
+
+    secrets: tuple[Ref, ...] = ()
+    tls: BackendTls | None = None
+    finds_hosts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """A resolved backend. `dns`: addresses are host names that Envoy resolves; else EDS endpoints."""
+    """A resolved backend. `dns`: its addresses stand in the cluster, and Envoy resolves names; else EDS endpoints."""
 
     key: BackendKey
     protocol: Protocol
     endpoints: tuple[Endpoint, ...]
     dns: bool = False
     tls: BackendTls | None = None
+    nature: Nature | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.models.backend import ARMS, SERVED
+from engine.models import backend
 from engine.models.extension.not_served import OTHERS as SECTIONS
 from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
@@ -22,7 +22,7 @@ what the [conformance suite](../conformance/README.md) asks of them is served.
 _FAILING: Final = "not served: routes to it answer 500 (`BackendNotFound`)"
 _REFUSED: Final = "not served: `InvalidParameters` at the Gateway"
 _UNSERVED: Final = {
-    "Backend": {name: _FAILING for _, name, _ in ARMS if name not in SERVED},
+    "Backend": dict.fromkeys(backend.NOT_SERVED, _FAILING),
     "TrafficPolicy": {
         one: f"not served: `Invalid` at the policy{', and its routes answer 500' if one in GUARDING else ''}"
         for one in (*GUARDING, *OTHERS)

@@ -24,6 +24,8 @@ _NEWER = {
     "envoy.config.listener.v3.Listener.tcp_keepalive",
 }
 """Fields that Envoy 1.40 knows and the table's descriptors do not: what they may be is held to by who sets them."""
+_LATER = {("Audience", "url", "min_len")}
+"""Rules of what stands in metadata: Envoy looks at that when a filter asks for it."""
 
 _CHAIN = "envoy.extensions.filters.http.filter_chain.v3."
 _NEWER_CLASSES = {f"{_CHAIN}{one}" for one in ("FilterChain", "FilterChainConfig", "FilterChainConfigPerRoute")}
@@ -81,7 +83,7 @@ def test_each_broken_rule_is_found() -> None:
 
 def test_envoy_judges_the_same() -> None:
     """Real Envoy refuses what breaks a rule, for the rule; and nothing at a rule's limit for a rule."""
-    wrong = asyncio.run(_differences(_plan()))
+    wrong = asyncio.run(_differences([one for one in _plan() if one.rule not in _LATER]))
     assert not wrong, wrong
 
 

@@ -65,6 +65,7 @@ class Received(Strict):
     method: str | None = None
     protocol: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    present: list[str] = Field(default_factory=list)
     absent: list[str] = Field(default_factory=list)
     client: str | None = None
 
@@ -142,9 +143,14 @@ def names() -> list[str]:
     return sorted(one.name for one in CASES.iterdir() if one.is_dir())
 
 
-def requests_of(name: str) -> list[Request]:
-    """The requests of a case."""
-    return [Request.model_validate(one) for one in yaml.safe_load((CASES / name / "requests.yaml").read_text())]
+PLACEHOLDER = "127.1.0."
+"""Where the backends of a case stand, as it is written; each time that it is played they stand elsewhere."""
+
+
+def requests_of(name: str, prefix: str = PLACEHOLDER) -> list[Request]:
+    """The requests of a case, with its backends under another prefix."""
+    text = (CASES / name / "requests.yaml").read_text().replace(PLACEHOLDER, prefix)
+    return [Request.model_validate(one) for one in yaml.safe_load(text)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from tests.golden.case import (
     CASES,
     FILES,
     LOG_FILE,
+    PLACEHOLDER,
     STEPS,
     Request,
     as_yaml,
@@ -41,7 +43,6 @@ from tests.support.proxy import port_of, proxies
 
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 """Rewrites envoy.yaml and status.yaml (`make golden`)."""
-_PLACEHOLDER = "127.1.0."
 _TOLERANCE = 0.07
 _SECONDS = 60.0
 _DATAGRAMS = 100
@@ -86,9 +87,9 @@ def test_played(name: str, tmp_path: Path) -> None:
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
     for step in (*STEPS, "settings.yaml"):
         if (CASES / name / step).exists():
-            text = (CASES / name / step).read_text().replace(_PLACEHOLDER, prefix)
+            text = (CASES / name / step).read_text().replace(PLACEHOLDER, prefix)
             (tmp_path / step).write_text(text.replace(LOG_FILE, str(tmp_path / "log")))
-    asyncio.run(_play(tmp_path, prefix, requests_of(name)))
+    asyncio.run(_play(tmp_path, prefix, requests_of(name, prefix)))
 
 
 async def _play(folder: Path, prefix: str, requests: list[Request]) -> None:
@@ -132,6 +133,8 @@ def _places(folder: Path, prefix: str, transport: str) -> dict[tuple[str, int], 
         elif kind == "Backend" and transport == "TCP":
             hosts = document["spec"].get("static", {}).get("hosts", [])
             pairs = [(one["host"], one["port"]) for one in hosts]
+            url = urlsplit(document["spec"].get("aws", {}).get("lambda", {}).get("endpointURL", ""))
+            pairs += [(url.hostname, url.port)] if url.hostname else []
         for address, port in pairs:
             if address.startswith(prefix):
                 places[address, port] = address.removeprefix(prefix)
@@ -244,6 +247,8 @@ def _check_received(request: Request, seen: dict[str, object]) -> None:
     assert received.host is None or joined["host"] == received.host, (request, seen)
     for name, value in received.headers.items():
         assert joined.get(name.lower()) == value, (request, seen)
+    for name in received.present:
+        assert name.lower() in joined, (request, seen)
     for name in received.absent:
         assert name.lower() not in joined, (request, seen)
 

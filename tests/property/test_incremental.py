@@ -22,6 +22,7 @@ from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from tests.property.ages import AGES
+from tests.property.backends import KGATEWAY, backends, keys
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
 from tests.property.extensions import extensions
@@ -56,7 +57,7 @@ _OFTEN = (
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
     "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
     "GatewayExtension",
-    "DirectResponse",
+    "DirectResponse", "Backend", "Backend", "keys",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -85,9 +86,10 @@ def _http(draw: Any, number: int, generation: int) -> Put:
         parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], *([one] for one in _PARENTS)])),
     )
     made = _with(made, draw(st.sampled_from(LABELS)))
-    answers = {"group": "gateway.kgateway.dev", "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
+    answers = {"group": KGATEWAY, "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
+    to = {"group": KGATEWAY, "kind": "Backend", "name": f"b{draw(st.integers(0, 2))}"}
     rule = {"filters": [{"type": "ExtensionRef", "extensionRef": answers}]}
-    more = draw(st.sampled_from([{}, {}, {"rules": [rule]}, {"rules": [{**made.object["spec"]["rules"][0], **rule}]}]))
+    more = draw(st.sampled_from([{}, {}, {"rules": [rule]}, {"rules": [{"backendRefs": [to]}]}, {"rules": [{**made.object["spec"]["rules"][0], **rule}]}]))
     made = Put(made.ref, {**made.object, "spec": {**made.object["spec"], **more}})
     return namespaced(made, draw(st.sampled_from(["default", "other"])))
 
@@ -110,7 +112,8 @@ def _sets(draw: Any, number: int, generation: int) -> Put:
 
 @st.composite
 def _policies(draw: Any, number: int, generation: int) -> Put:
-    target = {"group": "", "kind": "Service", "name": f"s{draw(st.integers(0, 2))}"}
+    of = draw(st.sampled_from([("", "Service", "s"), (KGATEWAY, "Backend", "b")]))
+    target = {"group": of[0], "kind": of[1], "name": f"{of[2]}{draw(st.integers(0, 2))}"}
     section = draw(st.sampled_from([{}, {"sectionName": "http"}, {"sectionName": "other"}]))
     trusts = draw(
         st.sampled_from(
@@ -197,6 +200,8 @@ _ROUTES = {
     "GatewayExtension": extensions,
     "ListenerPolicy": listener_policies,
     "DirectResponse": _answers,
+    "Backend": backends,
+    "keys": lambda _, generation: st.just(keys(_SEALER.seal_text, generation)),
 }
 
 

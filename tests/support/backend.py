@@ -38,6 +38,8 @@ TRUSTED_PORT = 8444
 the authority in the golden cases has signed."""
 UNWELL = "/unwell"
 """A path at which every backend answers 503, for health checks, which have no headers."""
+LAMBDA_PORT = 8446
+"""Backends at this port answer as an AWS Lambda function does, which gets a request as JSON and answers one."""
 MUTUAL_PORT = 8445
 """Backends at this port want a certificate of the client, too: one that CLIENTS has signed, such as CLIENT."""
 CLIENTS = Path(__file__).parent / "clients.pem"
@@ -56,6 +58,7 @@ class Backend:
 
     name: str
     forgets: bool = False
+    is_function: bool = False
     seen: list[dict[str, object]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -139,25 +142,31 @@ class Backend:
         writer.write(connection.data_to_send())
         events = connection.receive_data(_PREFACE)
         requests: dict[int, Headers] = {}
+        bodies: dict[int, bytes] = {}
         while True:
             for event in events:
-                await self._event(connection, event, requests)
+                await self._event(connection, event, requests, bodies)
             writer.write(connection.data_to_send())
             data = await reader.read(65536)
             if not data:
                 return
             events = connection.receive_data(data)
 
-    async def _event(self, connection: H2Connection, event: Event, requests: dict[int, Headers]) -> None:
+    async def _event(
+        self, connection: H2Connection, event: Event, requests: dict[int, Headers], bodies: dict[int, bytes]
+    ) -> None:
         if isinstance(event, RequestReceived) and event.stream_id is not None:
             requests[event.stream_id] = [(str(name), str(value)) for name, value in event.headers or ()]
         elif isinstance(event, DataReceived) and event.stream_id is not None:
             connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+            bodies[event.stream_id] = bodies.get(event.stream_id, b"") + (event.data or b"")
         elif isinstance(event, StreamEnded) and event.stream_id is not None:
             headers = requests.pop(event.stream_id)
             pseudo = dict(headers)
             plain = [("host", pseudo[":authority"]), *(one for one in headers if not one[0].startswith(":"))]
             status, body = await self.answer(pseudo[":method"], pseudo[":path"], plain, "HTTP/2")
+            sent = bodies.pop(event.stream_id, b"")
+            body = _function(self.name, sent) if self.is_function else body
             connection.send_headers(event.stream_id, [(":status", str(status)), ("x-backend", self.name)])
             connection.send_data(event.stream_id, body, end_stream=True)
 
@@ -165,7 +174,8 @@ class Backend:
 @asynccontextmanager
 async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) -> AsyncIterator[dict[str, Backend]]:
     """Backends at (address, port), by the name each is given; several places may share a name."""
-    named: dict[str, Backend] = {name: Backend(name, forget) for name in places.values()}
+    functions = {name for (_, port), name in places.items() if port == LAMBDA_PORT}
+    named: dict[str, Backend] = {name: Backend(name, forget, name in functions) for name in places.values()}
     servers = []
     try:
         for (address, port), name in places.items():
@@ -175,6 +185,14 @@ async def backends(places: dict[tuple[str, int], str], *, forget: bool = False) 
     finally:
         for server in servers:
             server.close()
+
+
+def _function(name: str, event: bytes) -> bytes:
+    """What a function answers to the request in an event: in JSON, too."""
+    asked = json.loads(event or b"{}")
+    headers = {"x-backend": name, "x-method": asked.get("method"), "x-path": asked.get("raw_path")}
+    headers["x-query"] = json.dumps(asked.get("query_string_parameters"), sort_keys=True)
+    return json.dumps({"statusCode": 201, "headers": headers, "body": asked.get("body", ""), "cookies": ["a=b"]}).encode()
 
 
 def _trusted(_: str) -> ssl.SSLContext:

@@ -11,17 +11,21 @@ from engine.envoy.shape import Shape
 from engine.graph.reader import Json, Reader
 from engine.models.duration import milliseconds
 from engine.ref import Ref
-from engine.resolve.values import BackendKey, Problem, Protocol
+from engine.resolve.values import Backend, BackendKey, Problem
 
 
 class Use(NamedTuple):
-    """A backend as a Gateway uses it: its cluster's name, how it is spoken to, and whether Envoy resolves names."""
+    """A backend as a Gateway uses it: its cluster's name, and itself, as no BackendConfigPolicy has shaped it."""
 
     gateway: Ref
     backend: BackendKey
     name: str
-    protocol: Protocol
-    dns: bool
+    whole: Backend
+
+    @property
+    def finds_hosts(self) -> bool:
+        """Whether its cluster finds and chooses hosts itself, so that nobody else has a say in that."""
+        return self.whole.nature is not None and self.whole.nature.finds_hosts
 
 
 class Asked(NamedTuple):

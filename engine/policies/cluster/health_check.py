@@ -23,7 +23,7 @@ from engine.resolve.values import Problem, Protocol
 
 
 def _shape(block: Json, use: Use) -> Shape | Problem:
-    if "grpc" in block and use.protocol is not Protocol.H2C:
+    if "grpc" in block and use.whole.protocol is not Protocol.H2C:
         text = "grpc asks over HTTP/2, which the backend does not speak: set appProtocol kubernetes.io/h2c, or use http"
         return Problem("Invalid", text)
     check = construct(
@@ -58,7 +58,7 @@ def _http(http: Json, use: Use) -> HealthCheckHttpHealthCheck:
     return construct(
         HealthCheckHttpHealthCheck,
         path=str(http.get("path", "")),
-        codec_client_type=CodecClientType.HTTP2 if use.protocol is Protocol.H2C else CodecClientType.HTTP1,
+        codec_client_type=CodecClientType.HTTP2 if use.whole.protocol is Protocol.H2C else CodecClientType.HTTP1,
         **given(host=http.get("host"), method=RequestMethod[method] if method is not None else None),
     )
 

@@ -41,6 +41,8 @@ _ALL: Final = 100
 
 
 def _shape(block: Json, use: Use) -> Shape | Problem:
+    if use.finds_hosts:
+        return Problem("Invalid", "the backend's cluster chooses hosts itself, by what requests name")
     made = _policy(block, use)
     if isinstance(made, Problem):
         return made
