@@ -10,13 +10,14 @@ from engine.deadlines import Deadlines
 from engine.graph.cell import AnyQuery
 from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
-from engine.outputs.backend import backend_status, cluster_outputs, endpoint_outputs
+from engine.outputs.backend import backend_status, cluster_outputs, companion_outputs, endpoint_outputs
 from engine.outputs.backend_config_policy import config_policy_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
 from engine.outputs.channels import (
     AUTHORITIES,
     BACKEND,
     CHAIN,
+    COMPANION,
     CONFIG,
     DEADLINE,
     DELEGATED,
@@ -85,6 +86,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     DELEGATED: (delegatee_outputs,),
     LEG: (leg_outputs,),
     EXTENDED: (named_outputs,),
+    COMPANION: (companion_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

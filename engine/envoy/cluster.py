@@ -23,7 +23,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
 
-from engine.envoy.listener import address
+from engine.envoy.address import address
 from engine.envoy.named_host import dns_cluster
 from engine.envoy.natures import natural
 from engine.envoy.shape import Shape, http_options

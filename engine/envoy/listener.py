@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, TransportSocket
+from envoy_data_plane.envoy.config.core.v3 import TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.stateful_session.v3 import StatefulSession
@@ -28,6 +28,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from engine.envoy.added import NOTHING, Added, Additions
+from engine.envoy.address import address
 from engine.envoy.names import authorities_name
 from engine.envoy.typed import ads, packed
 from engine.envoy.wire import construct
@@ -59,12 +60,6 @@ def listener(
         listener_filters=[*additions.port.listener_filters, *([_tls_inspector()] if value.tls else [])],
         **dict(additions.port.listener),
     )
-
-
-def address(host: str, port: int) -> Address:
-    """A TCP socket address; "::" takes IPv4 too."""
-    socket = construct(SocketAddress, address=host, port_value=port, ipv4_compat=host == "::")
-    return construct(Address, socket_address=socket)
 
 
 def _chains(value: EnvoyListener, filters: Sequence[HttpFilter], additions: Additions) -> list[FilterChain]:

@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, End
 from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
 from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
 
-from engine.envoy.listener import address
+from engine.envoy.address import address
 from engine.envoy.shape import Shape
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct

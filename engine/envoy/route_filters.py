@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.type.http.v3 import Cookie
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from engine.envoy.listener import CORS, STATEFUL_SESSION
+from engine.envoy.natures import switched_on
 from engine.envoy.typed import extension, packed
 from engine.envoy.wire import construct
 from engine.resolve.values import Cors, Rule, Session
@@ -30,7 +31,7 @@ def per_filter_config(rule: Rule) -> dict[str, Any]:
         configs[STATEFUL_SESSION] = packed(
             "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute", _session(rule.session)
         )
-    return configs
+    return configs | switched_on(sorted({one.filtered for one in rule.destinations if one.filtered}))
 
 
 def _cors(cors: Cors) -> CorsPolicy:

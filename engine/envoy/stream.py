@@ -24,8 +24,9 @@ from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 from envoy_data_plane.xds.type.matcher.v3 import Matcher, MatcherOnMatch
 
 from engine.envoy.added import NOTHING, Added
+from engine.envoy.address import address
 from engine.envoy.cluster import lb_endpoint
-from engine.envoy.listener import address, tls_socket
+from engine.envoy.listener import tls_socket
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.typed import extension, packed
 from engine.envoy.wire import construct

@@ -213,7 +213,7 @@ ARMS: Final = (
     ("PriorityGroups", "priorityGroups", "priority_groups"),
 )
 """Value of `type`, field and attribute of each way to reach a backend."""
-NOT_SERVED: Final = ("aws.ec2", "dynamicForwardProxy", "gcp")
+NOT_SERVED: Final = ("aws.ec2",)
 """Fields below `spec` that are recognised only."""
 
 

@@ -11,9 +11,22 @@ from engine.envoy.cluster import assignment, cluster, nobody
 from engine.envoy.fragment import Provenance
 from engine.envoy.merge import merge_metadata
 from engine.envoy.names import cluster_name, secret_name
+from engine.envoy.natures import companion
 from engine.envoy.shape import Shape
 from engine.graph.reader import Outputs, Reader
-from engine.outputs.channels import BROKEN, EXPIRY, IN_USE, NODE, POLICY, SECRET, STATUS, Used, Wanted
+from engine.outputs.channels import (
+    BROKEN,
+    COMPANION,
+    EXPIRY,
+    IN_USE,
+    NODE,
+    POLICY,
+    SECRET,
+    STATUS,
+    Companion,
+    Used,
+    Wanted,
+)
 from engine.outputs.emission import Target, broken, emission
 from engine.policies.backend_config.feature import Use
 from engine.policies.backend_config.shape import Shaped, Told, shaped
@@ -112,16 +125,24 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
         if isinstance(made, Problem) and made.reason != PENDING:
             items, counts = (*items, (BROKEN, str(at), made.message)), (*counts, (BROKEN, key))
         return Outputs(items, counts, claims)
+    wanted: list[tuple[str, Hashable]] = []
     if made is not None:
         sources |= set(made.secrets)
         tls = tls or made.tls
+        wanted += [(COMPANION, Companion(key.gateway, made.companion))] if made.companion else []
     sealer = graph.fact(SEALER)
     message = cluster(replace(value, tls=tls, nature=made), name, _with_names(shape), sealer)
     is_sealed = shape.shape.sealed or (tls is not None and tls.sealed) or (made is not None and bool(made.secrets))
     target = Target(at, key, _provenance(graph, sources))
     items, counts = emission(target, message, sealer if is_sealed else None)
-    secrets = ((index, Wanted(key.gateway, one)) for one in shape.shape.secrets for index in (SECRET, EXPIRY))
-    return Outputs(items, tuple(dict.fromkeys((*counts, *secrets))), claims)
+    wanted += [(index, Wanted(key.gateway, one)) for one in shape.shape.secrets for index in (SECRET, EXPIRY)]
+    return Outputs(items, tuple(dict.fromkeys((*counts, *wanted))), claims)
+
+
+def companion_outputs(graph: Reader, key: Companion) -> Outputs:  # noqa: ARG001  an output query takes both
+    """A cluster that others need. What made it is not named: all of them share it."""
+    at = FragmentKey(key.gateway, FragmentKind.CLUSTER, key.name)
+    return Outputs(*emission(Target(at, key), companion(key.name)))
 
 
 def _claims(graph: Reader, key: Used) -> tuple[tuple[str, Hashable, Any], ...]:

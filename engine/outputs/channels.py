@@ -52,6 +52,8 @@ TAKEN = "taken"
 """Claims of routes that take what comes a way, by what selected them (Taken)."""
 REACHED = "reached"
 """Claims of ways by the route that they lead to: what each gives it, and what stands against that (Arrival)."""
+COMPANION = "companion"
+"""Counts what wants a cluster that no route names (Companion)."""
 IN_USE = "in use"
 """Claims of clusters in use by the kgateway Backends that they are of: (Gateway, backend, port, over)."""
 POLICY = "policy"
@@ -114,6 +116,13 @@ class Used(NamedTuple):
 
     gateway: Ref
     backend: BackendKey
+
+
+class Companion(NamedTuple):
+    """A cluster, by its name, that clusters of a Gateway need beside them."""
+
+    gateway: Ref
+    name: str
 
 
 class Wanted(NamedTuple):

@@ -13,6 +13,7 @@ from envoy_data_plane.google.protobuf import Any as ProtoAny
 import engine.policies
 from engine.envoy.effect import CLOSED
 from engine.envoy.listener import CORS, http_filter
+from engine.envoy.natures import FILTERS
 from engine.models.traffic_policy import BLOCKS
 from engine.policies.feature import Feature, Filter, Stage, When
 from engine.presence import modules, told_apart
@@ -42,6 +43,7 @@ _OWN: Final = (
 def _standing() -> tuple[HttpFilter, ...]:
     filters = {one.name: one for one in _OWN}
     filters |= {one.name: one for feature in FEATURES.values() for one in feature.filters}
+    filters |= {one.name: Filter(*one, Stage.ROUTE, When.AFTER) for one in FILTERS.values()}
     ordered = sorted(filters.values(), key=lambda one: (one.stage, one.when, -one.weight, one.name))
     return tuple(http_filter(one.name, one.type_name, one.config, disabled=not one.is_on) for one in ordered)
 

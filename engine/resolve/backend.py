@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from engine.graph.reader import Json, Reader
 from engine.models.texts import is_address
 from engine.ref import Ref
@@ -53,7 +55,7 @@ def _said(graph: Reader, spec: Json, key: BackendKey) -> Protocol | Problem:
     if key.ref.kind == "Backend":
         type_ = type_of(spec)
         if type_ is None:
-            return Problem("BackendNotFound", f"{name} is of a type that is not served: use spec.static")
+            return Problem("BackendNotFound", f"{name} says nothing of where it is")
         return type_.protocol(graph, spec[type_.field], key)
     if spec.get("type") == "ExternalName":
         return Problem("InvalidKind", f"{name} is of type ExternalName, which is not served: use a static Backend")
@@ -72,11 +74,20 @@ def takes_streams(graph: Reader, key: BackendKey) -> bool:
     return type_ is None or type_.streams
 
 
-def own_hostname(graph: Reader, key: BackendKey) -> str:
-    """The hostname by which a backend wants to be asked; "" where it takes any."""
+class Manners(NamedTuple):
+    """How a backend wants to be asked: by a hostname, "" for any, and past the filter of a type, "" for none."""
+
+    hostname: str = ""
+    filtered: str = ""
+
+
+def manners(graph: Reader, key: BackendKey) -> Manners:
+    """How a backend wants to be asked."""
     spec = spec_of(object_of(graph, key.ref))
     type_ = type_of(spec) if key.ref.kind == "Backend" else None
-    return type_.hostname(spec[type_.field]) if type_ is not None else ""
+    if type_ is None:
+        return Manners()
+    return Manners(type_.hostname(spec[type_.field]), type_.field if type_.filtered else "")
 
 
 def nature(graph: Reader, key: At) -> Nature | Problem | None:

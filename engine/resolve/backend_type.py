@@ -45,7 +45,8 @@ class BackendType:
     `protocol` is how it is spoken to, or why it cannot be reached at all. `endpoints` are its addresses; with `inside`
     they stand in its cluster, and `nature` says where. A problem of `nature` means that nothing may be sent to it.
     `parts` are other objects that it is made of, `problem` what its status tells against it though it may be served,
-    `hostname` the one by which it wants to be asked. Only with `streams` can connections go to it whole.
+    `hostname` the one by which it wants to be asked. With `filtered` requests to it have to pass a filter of its type;
+    only with `streams` can connections go to it whole.
     """
 
     field: str
@@ -56,4 +57,5 @@ class BackendType:
     problem: Callable[[Reader, Any, Ref], str] = _nothing
     hostname: Callable[[Any], str] = _any_name
     inside: bool = False
+    filtered: bool = False
     streams: bool = False

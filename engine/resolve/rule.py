@@ -10,7 +10,7 @@ from engine.models.duration import milliseconds
 from engine.ref import Ref
 from engine.resolve.annotations import annotated, redirected
 from engine.resolve.attachment import Served
-from engine.resolve.backend import own_hostname
+from engine.resolve.backend import manners
 from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
 from engine.resolve.extension_ref import extended
@@ -144,7 +144,7 @@ def _rule(graph: Reader, key: Served, item: Json, matches: tuple[Match, ...], un
             return _replaced(key, one.problem)
     rule = Rule(
         name=str(item.get("name") or ""),
-        destinations=tuple(_by_its_name(graph, one, filters.rewrite) for one in destinations),
+        destinations=tuple(_as_it_wants(graph, one, filters.rewrite) for one in destinations),
         redirect=filters.redirect,
         rewrite=filters.rewrite,
         request_headers=filters.request_headers,
@@ -226,13 +226,16 @@ def _destination(
     )
 
 
-def _by_its_name(graph: Reader, one: Destination, of_rule: Rewrite | None) -> Destination:
-    """Asked by the hostname that the backend wants, where no filter gives another."""
-    given = any(rewrite is not None and rewrite.hostname for rewrite in (of_rule, one.rewrite))
-    if given or one.backend is None or one.backend.ref.kind != "Backend":
+def _as_it_wants(graph: Reader, one: Destination, of_rule: Rewrite | None) -> Destination:
+    """Asked as the backend wants to be: by its hostname, where no filter gives another."""
+    if one.backend is None or one.backend.ref.kind != "Backend":
         return one
-    hostname = graph.get(own_hostname, one.backend)
-    return replace(one, rewrite=replace(one.rewrite or Rewrite(), hostname=hostname)) if hostname else one
+    wants = graph.get(manners, one.backend)
+    given = any(rewrite is not None and rewrite.hostname for rewrite in (of_rule, one.rewrite))
+    rewrite = (
+        replace(one.rewrite or Rewrite(), hostname=wants.hostname) if wants.hostname and not given else one.rewrite
+    )
+    return replace(one, rewrite=rewrite, filtered=wants.filtered)
 
 
 def _of_a_rule(item: Json) -> Problem:

@@ -196,7 +196,8 @@ class BackendKey:
 class Destination:
     """A backendRef of a rule. With a `problem` its share of the requests is answered with 500.
 
-    What its own filters ask for comes beside the rule's, and where both say the same, instead of it.
+    What its own filters ask for comes beside the rule's, and where both say the same, instead of it. `filtered` is the
+    type of a Backend whose requests have to pass a filter of that type.
     """
 
     weight: int
@@ -210,6 +211,7 @@ class Destination:
     mirrors: tuple[Mirror, ...] = ()
     cors: Cors | None = None
     hashes: tuple[HashPolicy, ...] = ()
+    filtered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,12 +315,14 @@ class Nature:
     """What a type of Backend asks of its cluster beyond addresses: the base of each type's own.
 
     `secrets` are the Secrets that it is made of: then texts in it are sealed. `tls` is how it is spoken to, where no
-    policy says so. With `finds_hosts` its cluster finds and chooses hosts itself.
+    policy says so. With `finds_hosts` its cluster finds and chooses hosts itself. `companion` is another that
+    it needs, "" for none.
     """
 
     secrets: tuple[Ref, ...] = ()
     tls: BackendTls | None = None
     finds_hosts: bool = False
+    companion: str = ""
 
 
 @dataclass(frozen=True, slots=True)

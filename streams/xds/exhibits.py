@@ -16,7 +16,8 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.google.protobuf import Any as ProtoAny
 
-from engine.envoy.listener import address, http_filters
+from engine.envoy.address import address
+from engine.envoy.listener import http_filters
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct, encode, frame
 from engine.policies.features import STANDING

@@ -35,7 +35,7 @@ def breakages(message: Message, seen: set[tuple[str, str, str]]) -> Iterator[Bro
         if not message.type_url:
             return
         name = message.type_url.rpartition("/")[2]
-        for one in breakages(unpacked(message), seen):
+        for one in breakages(unpacked(message), seen) if message.type_url else ():
             yield one._replace(message=packed(name, one.message))
         return
     yield from _own(message, seen)

@@ -22,6 +22,7 @@ from engine.resolve.indexes import INDEXES
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from tests.property.ages import AGES
+from tests.property.answers import answers, other_rules
 from tests.property.backends import KGATEWAY, backends, keys
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
@@ -86,18 +87,9 @@ def _http(draw: Any, number: int, generation: int) -> Put:
         parentRefs=draw(st.sampled_from([[{"name": "gw", "namespace": "default"}], *([one] for one in _PARENTS)])),
     )
     made = _with(made, draw(st.sampled_from(LABELS)))
-    answers = {"group": KGATEWAY, "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
-    to = {"group": KGATEWAY, "kind": "Backend", "name": f"b{draw(st.integers(0, 2))}"}
-    rule = {"filters": [{"type": "ExtensionRef", "extensionRef": answers}]}
-    more = draw(st.sampled_from([{}, {}, {"rules": [rule]}, {"rules": [{"backendRefs": [to]}]}, {"rules": [{**made.object["spec"]["rules"][0], **rule}]}]))
+    more = draw(other_rules(made.object["spec"]["rules"][0]))
     made = Put(made.ref, {**made.object, "spec": {**made.object["spec"], **more}})
     return namespaced(made, draw(st.sampled_from(["default", "other"])))
-
-
-@st.composite
-def _answers(draw: Any, number: int, generation: int) -> Put:
-    spec = draw(st.sampled_from([{"status": 200, "body": "a"}, {"status": 404}, {"status": 99}]))
-    return put("gateway.kgateway.dev", "v1alpha1", "DirectResponse", f"d{number}", {"spec": spec}, generation)
 
 
 @st.composite
@@ -199,7 +191,7 @@ _ROUTES = {
     "TrafficPolicy": traffic_policies,
     "GatewayExtension": extensions,
     "ListenerPolicy": listener_policies,
-    "DirectResponse": _answers,
+    "DirectResponse": answers,
     "Backend": backends,
     "keys": lambda _, generation: st.just(keys(_SEALER.seal_text, generation)),
 }

@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager, Rds
 
 import engine.policies.listener
-from engine.envoy.listener import address
+from engine.envoy.address import address
 from engine.envoy.pgv import Violation, violation
 from engine.envoy.typed import ads
 from engine.envoy.wire import construct

@@ -1,0 +1,28 @@
+"""What hypothesis draws of DirectResponses, and of rules that name one, or a Backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from engine.events import Put
+from tests.property.backends import KGATEWAY
+from tests.support.manifests import put
+
+
+@st.composite
+def other_rules(draw: Any, rule: dict[str, Any]) -> dict[str, Any]:
+    """Rules in place of a route's own, of which `rule` is one; mostly none."""
+    named = {"group": KGATEWAY, "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
+    to = {"group": KGATEWAY, "kind": "Backend", "name": f"b{draw(st.integers(0, 2))}"}
+    answering = {"filters": [{"type": "ExtensionRef", "extensionRef": named}]}
+    rules = ([answering], [{"backendRefs": [to]}], [{**rule, **answering}])
+    return draw(st.sampled_from([{}, {}, *({"rules": one} for one in rules)]))
+
+
+@st.composite
+def answers(draw: Any, number: int, generation: int) -> Put:
+    """One of three names; one of the specs breaks a rule of the model."""
+    spec = draw(st.sampled_from([{"status": 200, "body": "a"}, {"status": 404}, {"status": 99}]))
+    return put(KGATEWAY, "v1alpha1", "DirectResponse", f"d{number}", {"spec": spec}, generation)
