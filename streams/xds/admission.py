@@ -6,9 +6,10 @@ It knows neither topics nor assemblies, and says nothing itself.
 from __future__ import annotations
 
 from engine.changes import Garbage
+from engine.fields import Malformed, fields
 from engine.seal import Sealer, UnsealError
 from engine.update import Fragment, FragmentKind
-from streams.xds.messages import Malformed, clusters_of_route, fields
+from streams.xds.messages import clusters_of_route
 
 _SPLICED = {FragmentKind.ROUTE_CONFIG, FragmentKind.VIRTUAL_HOST}
 """They stand beside others in one resource: bytes that are no message would break it for all of them."""

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.envoy.wire import encode, frame
+from engine.fields import Malformed, fields
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.bootstrap import bootstrap
 from streams.xds.admission import clear
-from streams.xds.messages import Malformed, fields
 
 _KEY = "PENSTOCK_JUDGED_KEY"
 _MEMORY = "/dev/shm"  # noqa: S108  a directory of our own, readable for us alone, is made in it

@@ -20,8 +20,8 @@ from engine.envoy.address import address
 from engine.envoy.listener import http_filters
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct, encode, frame
+from engine.fields import fields
 from engine.policies.features import STANDING
-from streams.xds.messages import fields
 
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TLS = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"

@@ -5,11 +5,12 @@ A proxy's first request names its 500 extensions: the library takes 20 ms for it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.envoy.wire import frame, varint
+from engine.fields import Malformed, fields
 
 TYPE_PREFIX = "type.googleapis.com/"
 CLUSTER = f"{TYPE_PREFIX}envoy.config.cluster.v3.Cluster"
@@ -19,55 +20,6 @@ LISTENER = f"{TYPE_PREFIX}envoy.config.listener.v3.Listener"
 ROUTES = f"{TYPE_PREFIX}envoy.config.route.v3.RouteConfiguration"
 ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
 """Make before break: what is used goes out before what uses it."""
-
-
-class Malformed(ValueError):  # noqa: N818
-    """The bytes are no message of the protocol."""
-
-
-def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(number, value) of each field: an int for varints, bytes for the rest. Raises Malformed."""
-    at, end = 0, len(data)
-    while at < end:
-        tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        if number == 0:
-            msg = "field number 0"
-            raise Malformed(msg)
-        if wire == 0:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire == 2:
-            size, at = _varint(data, at)
-        elif wire in {1, 5}:
-            size = 8 if wire == 1 else 4
-        else:
-            msg = f"wire type {wire}"
-            raise Malformed(msg)
-        if at + size > end:
-            msg = "cut short"
-            raise Malformed(msg)
-        yield number, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    try:
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value, at
-            shift += 7
-            if shift > 63:
-                msg = "varint too long"
-                raise Malformed(msg)
-    except IndexError:
-        msg = "cut short"
-        raise Malformed(msg) from None
 
 
 def _text(value: int | bytes) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import grpc
 import structlog
 
+from engine.fields import Malformed
 from streams.xds.authority import Authority, KeyPair
-from streams.xds.messages import Malformed, Node, Request, parse_request
+from streams.xds.messages import Node, Request, parse_request
 from streams.xds.stream import Publication, Stream
 
 _LOG = structlog.get_logger()

@@ -12,8 +12,9 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 import engine.derived  # noqa: F401  with it come the classes of all that a config may have inside
+from engine.fields import fields
 from streams.xds.assembly import Assembly
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, fields
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 Said = dict[tuple[str, str], Any]
 """(type, name) -> what is said of a resource."""

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.envoy.wire import frame
+from engine.fields import fields
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
-from streams.xds.messages import fields
 
 SEALER = Sealer(bytes(KEY_BYTES))
 GATEWAYS = tuple(Ref("local", "gateway.networking.k8s.io", "Gateway", "default", name) for name in ("gw0", "gw1"))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET, Request, fields, parse_response
+from engine.fields import fields
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET, Request, parse_response
 from tests.xds.config import names_in_listener
 
 WILD = (CLUSTER, LISTENER)
