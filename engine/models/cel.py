@@ -1,7 +1,7 @@
-"""Expressions in CEL as Envoy takes them: judged, with the place of what is wrong; it evaluates nothing.
+"""Expressions in CEL as Envoy takes them: judged, with the place of what is wrong, and parsed; it evaluates nothing.
 
 Parser and checker are those of the library that Envoy has (cel-cpp). What Envoy has switched off was asked of Envoy
-1.40: macros over lists, and string().
+1.40: macros over lists, and string(); and it joins neither texts nor lists, which it tells nobody of.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from cel_expr_python import cel
 
+from engine.models.cel_tree import Tree, tree
 from engine.models.texts import regex_problem
 
 _VARIABLES: Final = (
@@ -31,6 +32,24 @@ _SWITCHED_OFF: Final = (
     ),
     (re.compile(r"(?<![\w.])(string)\s*\("), "is not had by Envoy: compare without converting"),
 )
+_JOINING: Final = {"add_bytes", "add_list", "add_string"}
+_REQUEST: Final = {
+    "connection": (
+        "dns_san_local_certificate dns_san_peer_certificate id mtls requested_server_name"
+        " sha256_peer_certificate_digest subject_local_certificate subject_peer_certificate tls_version"
+        " uri_san_local_certificate uri_san_peer_certificate"
+    ),
+    "destination": "address port",
+    "metadata": "filter_metadata typed_filter_metadata",
+    "request": "headers host id method path protocol query referer scheme size time total_size url_path useragent",
+    "source": "address port",
+    "xds": (
+        "cluster_metadata cluster_name filter_chain_name listener_direction listener_metadata node route_metadata"
+        " route_name upstream_host_metadata virtual_host_metadata virtual_host_name"
+    ),
+}
+"""Envoy's attributes that there may be when a request comes."""
+_LATER: Final = ("response", "upstream", "upstream_filter_state")
 _MATCHES: Final = re.compile(r"\.\s*matches\s*\(\s*(?=[rR]?[\"'])")
 
 
@@ -43,10 +62,8 @@ def _environment() -> cel.Env:
 
 def condition_problem(text: str) -> str | None:
     """Why Envoy would not take a condition, and at which line and column (counted from 1); None when it would."""
-    name = _judged(text)
-    if isinstance(name, _Wrong):
-        return name.text
-    return None if name.type in _RETURNS else f"says a {name.type.lower()}, and must say true or false"
+    found = _condition(text)
+    return found.text if isinstance(found, _Wrong) else None
 
 
 def expression_problem(text: str) -> str | None:
@@ -55,12 +72,48 @@ def expression_problem(text: str) -> str | None:
     return found.text if isinstance(found, _Wrong) else None
 
 
+def request_condition(text: str) -> bytes | str:
+    """A condition that is asked of each request when it comes, as Envoy takes it: the bytes of a cel.expr.Expr.
+
+    Otherwise what stands against it, as `condition_problem` says it. What can never be worked out would never be true,
+    and nobody would know: who forbids by it would let all through.
+    """
+    found = _condition(text)
+    if isinstance(found, _Wrong):
+        return found.text
+    said = tree(found.checked)
+    return _never(text, said) or said.expression
+
+
+def _never(text: str, found: Tree) -> str | None:
+    """The first thing that Envoy can never work out."""
+    for call in found.calls:
+        if set(call.overloads) <= _JOINING:
+            return f"{_at(text, call.offset)}: Envoy joins neither texts nor lists: compare them one by one"
+    for one in found.attributes:
+        place = _at(text, one.offset + 1)
+        if one.root in _LATER:
+            return f"{place}: {one.root}.{one.name} is not known yet when a request comes"
+        known = _REQUEST.get(one.root, one.name).split()
+        if one.name not in known:
+            return f"{place}: {one.root} has no {one.name} when a request comes: it has {', '.join(known)}"
+    return None
+
+
 class _Wrong(NamedTuple):
     text: str
 
 
 class _Right(NamedTuple):
     type: str
+    checked: bytes
+
+
+def _condition(text: str) -> _Right | _Wrong:
+    found = _judged(text)
+    if isinstance(found, _Wrong) or found.type in _RETURNS:
+        return found
+    return _Wrong(f"says a {found.type.lower()}, and must say true or false")
 
 
 def _judged(text: str) -> _Right | _Wrong:
@@ -69,7 +122,7 @@ def _judged(text: str) -> _Right | _Wrong:
     except RuntimeError as error:
         return _Wrong(_told(str(error)))
     problem = _switched_off(text)
-    return _Wrong(problem) if problem is not None else _Right(found.return_type().name())
+    return _Wrong(problem) if problem is not None else _Right(found.return_type().name(), found.serialize())
 
 
 def _told(error: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.models.traffic_block import TrafficBlock
 
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
-GUARDING: Final = ("acl", "oauth2", "rbac")
+GUARDING: Final = ("oauth2",)
 OTHERS: Final = ("tracing",)
 
 BLOCKS = tuple(TrafficBlock(field, _Anything) for field in (*GUARDING, *OTHERS))
