@@ -46,11 +46,11 @@ def _policy(**http: Any) -> Put:
 
 
 @asynccontextmanager
-async def _running(**http: Any) -> AsyncIterator[Place]:
+async def _running(*more: Put, **http: Any) -> AsyncIterator[Place]:
     place, sealer = Place(), Sealer(bytes(KEY_BYTES))
     engine = Engine(sealer)
     objects = [gateway(), route("r"), service(), endpoints("s", place.backend)]
-    objects += [service("collector"), endpoints("collector", place.collector, port=9317), _policy(**http)]
+    objects += [service("collector"), endpoints("collector", place.collector, port=9317), _policy(**http), *more]
     assert engine.apply(change_set(*objects), 0).warnings == ()
     fragments = engine.everything().fragments.set
     async with backends({(place.backend, 9000): "1"}), proxies(fragments, sealer, place.proxy):
@@ -132,6 +132,31 @@ async def test_spans_reach_an_opentelemetry_collector() -> None:
         span = found.scope_spans[0].spans[0]
         told = _plain(span.attributes)
         assert {name: told[name] for name in ("stage", "a", "route")} == {"stage": "test", "a": "1", "route": "r"}
+
+
+async def test_routes_say_which_requests_are_traced_and_what_is_told_of_them() -> None:
+    def of_route(name: str, **block: Any) -> Put:
+        target = {"group": API, "kind": "HTTPRoute", "name": name}
+        return put("gateway.kgateway.dev", "v1alpha1", "TrafficPolicy", name, {"spec": {"targetRefs": [target], "tracing": block}})
+
+    tracing = {
+        "provider": {"openTelemetry": {"grpcService": _SERVICE}},
+        "randomSampling": 0,
+        "attributes": [{"name": name, "literal": {"value": "listener"}} for name in ("both", "listener")],
+    }
+    told = [{"name": "both", "literal": {"value": "route"}}, {"name": "a", "requestHeader": {"name": "x-a"}}]
+    others = (
+        route("told", path="/told"), of_route("told", randomSampling=100, attributes=told),
+        route("off", path="/off"), of_route("off", disable={}),
+    )  # fmt: skip
+    async with _running(*others, tracing=tracing) as place, collecting(f"{place.collector}:9317") as collector:
+        for path in ("/", "/off", "/told"):
+            assert (await place.ask(path, x_a="1")).status == 200
+        (found,) = await collector.until(lambda: collector.spans[:1])
+        spans = [_plain(one.attributes) for scope in found.scope_spans for one in scope.spans]
+        assert [{name: one.get(name) for name in ("both", "listener", "a")} for one in spans] == [
+            {"both": "route", "listener": "listener", "a": "1"}
+        ]
 
 
 @pytest.mark.parametrize("what", ["accessLog", "tracing"])

@@ -10,6 +10,6 @@ from engine.models.traffic_block import TrafficBlock
 
 _Anything = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 GUARDING: Final = ("oauth2",)
-OTHERS: Final = ("tracing",)
+OTHERS: Final[tuple[str, ...]] = ()
 
 BLOCKS = tuple(TrafficBlock(field, _Anything) for field in (*GUARDING, *OTHERS))

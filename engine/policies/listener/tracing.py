@@ -10,24 +10,9 @@ from envoy_data_plane.envoy.extensions.tracers.opentelemetry.resource_detectors.
     EnvironmentResourceDetectorConfig,
 )
 from envoy_data_plane.envoy.extensions.tracers.opentelemetry.samplers.v3 import AlwaysOnSamplerConfig
-from envoy_data_plane.envoy.type.metadata.v3 import (
-    MetadataKey,
-    MetadataKeyPathSegment,
-    MetadataKind,
-    MetadataKindCluster,
-    MetadataKindHost,
-    MetadataKindRequest,
-    MetadataKindRoute,
-)
-from envoy_data_plane.envoy.type.tracing.v3 import (
-    CustomTag,
-    CustomTagEnvironment,
-    CustomTagHeader,
-    CustomTagLiteral,
-    CustomTagMetadata,
-)
 from envoy_data_plane.envoy.type.v3 import Percent
 
+from engine.envoy.custom_tag import custom_tag
 from engine.envoy.grpc_service import grpc_service
 from engine.envoy.names import cluster_name
 from engine.envoy.typed import extension, packed
@@ -64,7 +49,7 @@ def _tracing(block: Json, provider: TracingHttp) -> HttpConnectionManagerTracing
         overall_sampling=_percent(block.get("overallSampling")),
         verbose=bool(block.get("verbose")),
         max_path_tag_length=block.get("maxPathTagLength"),
-        custom_tags=[_tag(one) for one in items(block.get("attributes"))],
+        custom_tags=[custom_tag(one) for one in items(block.get("attributes"))],
         spawn_upstream_span=block.get("spawnUpstreamSpan"),
     )
 
@@ -97,44 +82,6 @@ def _provider(block: Json, cluster: str, gateway: Ref) -> TracingHttp:
     )
     typed = packed("envoy.config.trace.v3.OpenTelemetryConfig", config)
     return construct(TracingHttp, name="envoy.tracers.opentelemetry", typed_config=typed)
-
-
-def _tag(block: Json) -> CustomTag:
-    environment, header = mapping(block.get("environment")), mapping(block.get("requestHeader"))
-    made: dict[str, Any] = {}
-    if "literal" in block:
-        made["literal"] = construct(CustomTagLiteral, value=str(mapping(block.get("literal")).get("value", "")))
-    elif environment:
-        made["environment"] = construct(CustomTagEnvironment, **_named(environment))
-    elif header:
-        made["request_header"] = construct(CustomTagHeader, **_named(header))
-    else:
-        made["metadata"] = _metadata(mapping(block.get("metadata")))
-    return construct(CustomTag, tag=str(block.get("name", "")), **made)
-
-
-def _named(block: Json) -> dict[str, str]:
-    return {"name": str(block.get("name", "")), "default_value": str(block.get("defaultValue") or "")}
-
-
-_KINDS: Final = {
-    "Request": ("request", MetadataKindRequest),
-    "Route": ("route", MetadataKindRoute),
-    "Cluster": ("cluster", MetadataKindCluster),
-    "Host": ("host", MetadataKindHost),
-}
-
-
-def _metadata(block: Json) -> CustomTagMetadata:
-    key = mapping(block.get("metadataKey"))
-    name, cls = _KINDS[str(block.get("kind"))]
-    path = [construct(MetadataKeyPathSegment, key=str(one.get("key"))) for one in items(key.get("path"))]
-    return construct(
-        CustomTagMetadata,
-        kind=construct(MetadataKind, **{name: construct(cls)}),
-        metadata_key=construct(MetadataKey, key=str(key.get("key")), path=path),
-        default_value=str(block.get("defaultValue") or ""),
-    )
 
 
 FEATURE: Final = Feature((_FIELD,), effect)
