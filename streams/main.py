@@ -20,7 +20,7 @@ from streams.continuity import ContinuedLog
 from streams.identity import holder, is_proxy_token, proxy_token, replica, sealing_key
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
-from streams.settings import Settings
+from streams.settings import Settings, deep_merges
 from streams.telemetry import Telemetry
 from streams.xds.snapshot import last_offset
 
@@ -114,6 +114,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         global_policy_namespace=settings.global_policy_namespace,
         reference_grant_mode=settings.reference_grant_mode,
         weighted_route_precedence=settings.weighted_route_precedence,
+        deep_merges=deep_merges(settings.policy_merge),
     )
     if settings.proxies == "local":
         return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import ssl
 from pathlib import Path
@@ -40,6 +41,10 @@ ALLOWED: Final = {
     "allow_empty": "true or false",
     "reference_grant_mode": "STRICT, PERMISSIVE or OFF",
     "global_policy_namespace": "a namespace's name",
+    "policy_merge": (
+        'JSON such as {"trafficPolicy": {"extAuth": "DeepMerge"}}, of acl, extAuth, extProc and transformation, with '
+        "DeepMerge or ShallowMerge"
+    ),
     "controller_name": "a domain, / and a path, such as penstock.dev/gateway-controller",
     "gateway_class": "a name of a-z, 0-9, - and .",
     "lease_namespace": "a name of a-z, 0-9 and -",
@@ -51,6 +56,8 @@ ALLOWED: Final = {
     "health_listen": f"{_ENDPOINT}, or unix:PATH",
 }
 """What each setting may be, in words; one that is not here may be anything."""
+_MERGED = ("acl", "extAuth", "extProc", "transformation")
+_WAYS = ("DeepMerge", "ShallowMerge")
 
 
 def _brokers(value: str) -> str:
@@ -60,6 +67,23 @@ def _brokers(value: str) -> str:
         if parts is None or not 1 <= int(parts[3] or 1) <= _LAST_PORT:
             raise ValueError(ALLOWED["brokers"])
     return ",".join(found)
+
+
+def deep_merges(policy_merge: str) -> tuple[str, ...]:
+    """Fields of TrafficPolicy of which all blocks at one level count together. Raises ValueError."""
+    said = json.loads(policy_merge) if policy_merge else {}
+    chosen = said.get("trafficPolicy", {}) if isinstance(said, dict) and said.keys() <= {"trafficPolicy"} else None
+    if not isinstance(chosen, dict) or not chosen.keys() <= set(_MERGED) or not set(chosen.values()) <= set(_WAYS):
+        raise ValueError(ALLOWED["policy_merge"])
+    return tuple(sorted(one for one, way in ({"acl": _WAYS[0]} | chosen).items() if way == _WAYS[0]))
+
+
+def _merge(value: str) -> str:
+    try:
+        deep_merges(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(ALLOWED["policy_merge"]) from error
+    return value
 
 
 def _endpoint(value: str) -> str:
@@ -98,6 +122,7 @@ Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Address = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+PolicyMerge = Annotated[str, AfterValidator(_merge)]
 HealthEndpoint = Annotated[str, AfterValidator(_health)]
 Folder = Annotated[Path, AfterValidator(_directory)]
 
@@ -141,6 +166,11 @@ class Settings(BaseSettings):
     )
     global_policy_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace whose policies may choose targets of every namespace; empty: none."
+    )
+    policy_merge: PolicyMerge = Field(
+        "",
+        description="Of which fields of TrafficPolicy all policies at one level count, not the oldest alone: JSON as "
+        "kgateway's policyMerge; empty: of acl.",
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."

@@ -46,7 +46,7 @@ class Effect:
     sources: tuple[Ref, ...] = ()
     sealed: bool = False
     merged: tuple[tuple[str, Ref], ...] = ()
-    """Whose block of each field it is."""
+    """Whose block of each field it is; of several that are merged the first goes before the others."""
     around: tuple[str, ...] = ()
     """Filters whose config must stand at the route configuration around it, once for all that need it there."""
     problems: tuple[Problem, ...] = ()
@@ -69,7 +69,7 @@ def both(effects: Iterable[Effect]) -> Effect:
         tuple(dict.fromkeys(key for one in found for key in one.backends)),
         tuple(sorted({ref for one in found for ref in one.sources})),
         any(one.sealed for one in found),
-        tuple(sorted(pair for one in found for pair in one.merged)),
+        tuple(sorted((pair for one in found for pair in one.merged), key=lambda pair: pair[0])),
         tuple(sorted({name for one in found for name in one.around})),
         tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
         *next(((one.against, one.awaited) for one in found if one.against is not None), (None, "")),
@@ -102,9 +102,10 @@ def closed(*, off: bool = False) -> Effect:
     return of_filter(CLOSED, "envoy.extensions.filters.http.fault.v3.HTTPFault", fault)
 
 
-def named(effect: Effect, field: str, policy: Ref) -> Effect:
-    """The effect of a policy's block, with whose it is."""
-    return replace(effect, sources=tuple(sorted({policy, *effect.sources})), merged=((field, policy),))
+def named(effect: Effect, field: str, *policies: Ref) -> Effect:
+    """The effect of a block, with whose it is."""
+    merged = tuple((field, policy) for policy in policies)
+    return replace(effect, sources=tuple(sorted({*policies, *effect.sources})), merged=merged)
 
 
 def merged_metadata(effect: Effect) -> dict[str, Struct]:

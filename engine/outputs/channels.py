@@ -95,12 +95,16 @@ class Around(NamedTuple):
 
 
 class Stood(NamedTuple):
-    """What a policy has where it stands, below a Gateway: fields that it has, and those that other policies have."""
+    """What a policy has where it stands, below a Gateway: fields that it has, and those that other policies have.
+
+    `shared` are those that it has with others.
+    """
 
     policy: Ref
     gateway: Ref
     won: tuple[str, ...]
     lost: tuple[tuple[str, Ref], ...]
+    shared: tuple[str, ...] = ()
 
 
 class Chain(NamedTuple):

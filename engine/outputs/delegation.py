@@ -29,7 +29,7 @@ from engine.outputs.channels import (
     Used,
 )
 from engine.outputs.entries import Origin, entries, leaves_all, named_by, stood_by, used_by
-from engine.outputs.policies import with_those_above
+from engine.outputs.policies import Inherited, Priority, with_those_above
 from engine.ref import Ref
 from engine.resolve.attachment import Served
 from engine.resolve.delegation import (
@@ -238,7 +238,12 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
     final = standing_pairs(down.made, offered.failing)
     stands = graph.get(standing, Served(key.way.gateway, key.way.steps[0].route))
     sources = {(one.route, one.generation) for one in down.above.above} | {(key.child, resolved.generation)}
-    final = below(graph, key.way.gateway, [(one.blocks, one.prefers) for one in down.above.above], final)
+    final = below(
+        graph,
+        key.way.gateway,
+        [Inherited(one.blocks, Priority(one.prefers, one.deep)) for one in down.above.above],
+        final,
+    )
     emitted = entries(graph, Origin(served, resolved, tuple(sorted(sources)), key.way), stands, final)
     asked = dict.fromkeys([*used_by(final), *(backend for one in emitted for backend in one.backends)])
     used = [Used(served.gateway, one) for one in asked] if stands else []
@@ -265,11 +270,9 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
     )
 
 
-def below(
-    graph: Reader, gateway: Ref, above: Sequence[tuple[tuple[Block, ...], bool]], made: Iterable[Pair]
-) -> tuple[Pair, ...]:
+def below(graph: Reader, gateway: Ref, above: Sequence[Inherited], made: Iterable[Pair]) -> tuple[Pair, ...]:
     """The matches with the policies' blocks of the rules that delegate to them."""
-    if not any(blocks for blocks, _ in above):
+    if not any(one.blocks for one in above):
         return tuple(made)
     known: dict[tuple[Block, ...], tuple[Block, ...]] = {}
     found = []

@@ -22,17 +22,39 @@ from engine.ref import Ref
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import held_fact, items, metadata_of, object_of, served_object, spec_of
 from engine.resolve.policy import Aim, Block, aimed, block, blocks, blocks_of, missing, over, value
+from engine.resolve.settings import settings
 from engine.resolve.targets import target
 from engine.resolve.values import Problem
 from engine.status.policy import Standing, policy_status
 
 TRAFFIC: Final = "TrafficPolicy"
 PRIORITY: Final = "kgateway.dev/inherited-policy-priority"
-"""Annotation of a Gateway: whose block of a field is in force, its own or that of what is below it."""
-_PREFER_PARENT: Final = frozenset({"ShallowMergePreferParent", "DeepMergePreferParent"})
+"""Annotation of a Gateway: whose block of a field is in force, its own or that of what is below it, or both as one."""
 _GUARDING: Final = frozenset(field for field, one in FEATURES.items() if one.guards)
 _ALONE: Final = frozenset(field for field, one in FEATURES.items() if one.alone)
 _INHERITED: Final = frozenset(field for field, one in FEATURES.items() if one.inherited)
+_MERGING: Final = frozenset(field for field, one in FEATURES.items() if one.merge is not None)
+
+
+class Priority(NamedTuple):
+    """Whether what stands above goes before what is below it; `deep`: what can be merged of both is."""
+
+    prefers_parent: bool = False
+    deep: bool = False
+
+
+_PRIORITIES: Final = {
+    "ShallowMergePreferParent": Priority(prefers_parent=True),
+    "DeepMergePreferChild": Priority(deep=True),
+    "DeepMergePreferParent": Priority(prefers_parent=True, deep=True),
+}
+
+
+class Inherited(NamedTuple):
+    """What a rule hands down to those that it delegates to, and how."""
+
+    blocks: tuple[Block, ...]
+    priority: Priority
 
 
 class Applied(NamedTuple):
@@ -54,17 +76,54 @@ class At(NamedTuple):
 
 def applied(graph: Reader, key: Applied) -> Effect | Problem:
     """What a block does; a problem when it cannot be done."""
-    feature, policy = FEATURES[key.block.field], key.block.policy
+    return _merged(graph, key) if key.block.below else _of_one(graph, key)
+
+
+def _of_one(graph: Reader, key: Applied) -> Effect | Problem:
+    policy = key.block.policy
     resource = graph.read(policy)
     name = f"{policy.kind} {policy.namespace}/{policy.name}"
     if resource is not None and resource.previous is None and (words := graph.fact(held_fact(key.gateway, policy))):
         return Problem("Quarantined", f"a proxy rejected {name} and there is no earlier revision ({words}): mend it")
     if key.block.refused or resource is None:
         return Problem("Invalid", f"{name} was never taken: {resource.refusal if resource is not None else 'absent'}")
-    found = feature.effect(graph, Use(key.gateway, policy), value(graph, key.gateway, key.block))
+    return _done(graph, key, value(graph, key.gateway, key.block), (policy,))
+
+
+def _merged(graph: Reader, key: Applied) -> Effect | Problem:
+    """Several blocks as one. Of those that cannot be met one that guards fails them all, others are left out."""
+    feature = FEATURES[key.block.field]
+    alone = {one: graph.get(applied, Applied(key.gateway, one)) for one in key.block.parts}
+    failing = [one for one in alone.values() if isinstance(one, Problem)]
+    if failing and (feature.guards or len(failing) == len(alone)):
+        return failing[0]
+    found, policies = _folded(graph, key)
+    if len(policies) == 1:
+        return next(one for block, one in alone.items() if block.policy == policies[0])
+    return _done(graph, key, found, policies)
+
+
+def _folded(graph: Reader, key: Applied) -> tuple[object, tuple[Ref, ...]]:
+    """The value of all parts that can be met and contradict none before them, and whose they are."""
+    merge = FEATURES[key.block.field].merge
+    found: object = None
+    policies: tuple[Ref, ...] = ()
+    for one in key.block.parts:
+        if isinstance(graph.get(applied, Applied(key.gateway, one)), Problem):
+            continue
+        said = value(graph, key.gateway, one)
+        both_ = said if not policies else merge(found, said) if merge is not None else None
+        if both_ is not None:
+            found, policies = both_, (*policies, one.policy)
+    return found, policies
+
+
+def _done(graph: Reader, key: Applied, said: object, policies: tuple[Ref, ...]) -> Effect | Problem:
+    feature = FEATURES[key.block.field]
+    found = feature.effect(graph, Use(key.gateway, policies[0]), said)
     if isinstance(found, Problem):
         return _told(feature.field, found)
-    return _lawful(found, feature.field) or named(_telling(found, feature.field), feature.field, policy)
+    return _lawful(found, feature.field) or named(_telling(found, feature.field), feature.field, *policies)
 
 
 def _told(field: str, problem: Problem) -> Problem:
@@ -83,6 +142,13 @@ def _closes(field: str, found: Effect | Problem) -> Problem | None:
     if isinstance(found, Effect):
         return found.against
     return found if field in _GUARDING else None
+
+
+def in_force(graph: Reader, key: Applied) -> tuple[Ref, ...]:
+    """Whose block it is: of several all that count."""
+    if not key.block.below or key.block.field not in FEATURES:
+        return (key.block.policy,)
+    return _folded(graph, key)[1] or (key.block.policy,)
 
 
 def _lawful(effect: Effect, field: str) -> Problem | None:
@@ -123,16 +189,16 @@ def own(graph: Reader, key: At) -> tuple[Block, ...]:
     """The blocks in force that stand at a listener, or at the Gateway itself."""
     found: tuple[Block, ...] = ()
     for aim in _aims(graph, key):
-        found = over(found, graph.get(blocks, aim))
+        found = over(found, graph.get(blocks, aim), settings(graph).deep_merges)
     return found
 
 
 def above(graph: Reader, key: At) -> tuple[Block, ...]:
     """The blocks in force at a listener, those of its Gateway included."""
     below, gateway = graph.get(own, key), graph.get(own, At(key.gateway, ""))
-    if graph.get(prefers_parent, key.gateway):
-        return over(below, gateway)
-    return over(gateway, below)
+    prefers_parent, deep = graph.get(priority, key.gateway)
+    merging = (*settings(graph).deep_merges, *(_MERGING if deep else ()))
+    return over(below, gateway, merging) if prefers_parent else over(gateway, below, merging)
 
 
 def handed_down(graph: Reader, key: At) -> tuple[Block, ...]:
@@ -140,10 +206,10 @@ def handed_down(graph: Reader, key: At) -> tuple[Block, ...]:
     return tuple(one for one in graph.get(above, key) if one.field in _INHERITED)
 
 
-def prefers_parent(graph: Reader, gateway: Ref) -> bool:
-    """Whether what stands at a Gateway comes before what stands below it."""
+def priority(graph: Reader, gateway: Ref) -> Priority:
+    """How what stands at a Gateway goes with what stands below it."""
     annotations = metadata_of(served_object(graph, gateway, gateway)).get("annotations") or {}
-    return annotations.get(PRIORITY) in _PREFER_PARENT
+    return _PRIORITIES.get(str(annotations.get(PRIORITY)), Priority())
 
 
 def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
@@ -165,9 +231,10 @@ def closing(graph: Reader, key: At) -> frozenset[tuple[str, str]]:
 def level(graph: Reader, key: At) -> Effect:
     """What the policies at a listener, or at the Gateway itself, do there."""
     mine = graph.get(own, key)
-    if key.listener and graph.get(prefers_parent, key.gateway):
-        taken = {one.field for one in graph.get(own, At(key.gateway, ""))}
-        mine = tuple(one for one in mine if one.field not in taken)
+    if key.listener and mine:
+        said = {one.field for one in mine}
+        theirs = graph.get(own, At(key.gateway, ""))
+        mine = tuple(one for one in graph.get(above, key) if one.field in said and one not in theirs)
     effect, against = effects(graph, key.gateway, (one for one in mine if one.field not in _INHERITED))
     if key.listener and any(one.field in _ALONE for one in mine):
         effect = both((_alone(graph, key.gateway, graph.get(own, At(key.gateway, "")), mine), effect))
@@ -209,18 +276,29 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
     down = graph.get(handed_down, key)
     if not mine and not down:
         return NOTHING, None
-    kept = mine
-    if bool(mine) and graph.get(prefers_parent, key.gateway):
-        taken = {one.field for one in graph.get(above, key)}
-        kept = tuple(one for one in mine if one.field not in taken)
-    elif any(one.field in _GUARDING for one in mine):
-        kept = _guarded(graph, key, mine)
+    kept = _kept(graph, key, mine) if mine else mine
     effect, against = effects(graph, key.gateway, over(down, kept))
     if any(one.field in _ALONE for one in kept):
         effect = both((_alone(graph, key.gateway, graph.get(above, key), kept), effect))
     if against is None and kept and _reopens(graph, key, kept):
         effect = both((effect, closed(off=True)))
     return effect, against
+
+
+def _kept(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Of a rule's blocks those that go before what stands above, or are one with it."""
+    prefers_parent, deep = graph.get(priority, key.gateway)
+    if not prefers_parent and any(one.field in _GUARDING for one in mine):
+        mine = _guarded(graph, key, mine)
+    if not prefers_parent and not deep:
+        return mine
+    theirs = graph.get(above, key)
+    said, taken = {one.field for one in mine}, {one.field for one in theirs}
+    shared = tuple(one for one in theirs if one.field in said and one.field in _MERGING) if deep else ()
+    if not prefers_parent:
+        return over(shared, mine, _MERGING)
+    joint = {one.field for one in shared}
+    return over(tuple(one for one in mine if one.field in joint or one.field not in taken), shared, _MERGING)
 
 
 def _guarded(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
@@ -240,22 +318,22 @@ def _off(graph: Reader, gateway: Ref, mine: tuple[Block, ...]) -> set[str]:
 
 
 def with_those_above(
-    graph: Reader, gateway: Ref, above: Iterable[tuple[tuple[Block, ...], bool]], mine: tuple[Block, ...]
+    graph: Reader, gateway: Ref, above: Iterable[Inherited], mine: tuple[Block, ...]
 ) -> tuple[Block, ...]:
     """The blocks of a rule with those of the rules that delegate to it, the first of all first.
 
-    With True what stands above a rule goes before what is below it. Otherwise a rule's own go before, but that none
-    switches off what guards above it.
+    A rule's own go before those above it unless these are preferred, but that none switches off what guards above it.
     """
     found: tuple[Block, ...] = ()
-    prefers = False
-    for blocks_there, its in (*above, (mine, False)):
-        if prefers:
-            found = over(blocks_there, found)
+    prefers_parent, deep = Priority()
+    for blocks_there, its in (*above, Inherited(mine, Priority())):
+        merging = _MERGING if deep else ()
+        if prefers_parent:
+            found = over(blocks_there, found, merging)
         else:
             closed_above = {one.field for one in found} & _off(graph, gateway, blocks_there)
-            found = over(found, tuple(one for one in blocks_there if one.field not in closed_above))
-        prefers = its
+            found = over(found, tuple(one for one in blocks_there if one.field not in closed_above), merging)
+        prefers_parent, deep = its
     return found
 
 
@@ -264,13 +342,14 @@ def with_those_above(
 
 def stood(graph: Reader, aim: Aim) -> tuple[Stood, ...]:
     """What each policy that stands somewhere has there, and what others have."""
-    first = {one.field: one.policy for one in graph.get(blocks, aim)}
+    whose = {one.field: graph.get(in_force, Applied(aim.gateway, one)) for one in graph.get(blocks, aim)}
     found = []
     for policy in aimed(graph, aim):
-        fields = [one.field for one in blocks_of(graph, aim.gateway, policy)]
-        won = tuple(field for field in fields if first.get(field) == policy)
-        lost = tuple((field, first[field]) for field in fields if first.get(field, policy) != policy)
-        found.append(Stood(policy, aim.gateway, won, lost))
+        fields = [one.field for one in blocks_of(graph, aim.gateway, policy) if one.field in whose]
+        won = tuple(field for field in fields if policy in whose[field])
+        lost = tuple((field, whose[field][0]) for field in fields if policy not in whose[field])
+        shared = tuple(field for field in won if len(whose[field]) > 1)
+        found.append(Stood(policy, aim.gateway, won, lost, shared))
     return tuple(found)
 
 
@@ -299,10 +378,11 @@ def policy_outputs(graph: Reader, ref: Ref) -> Outputs:
 def _standing(graph: Reader, ref: Ref, gateway: Ref, some: list[Stood]) -> Standing:
     won = tuple(sorted({field for one in some for field in one.won}))
     lost = tuple(sorted({pair for one in some for pair in one.lost}))
+    shared = tuple(sorted({field for one in some for field in one.shared}))
     known = [one for one in blocks_of(graph, gateway, ref) if one.field in FEATURES]
     made = [graph.get(applied, Applied(gateway, one)) for one in known]
     problems = [problem for one in made for problem in ((one,) if isinstance(one, Problem) else one.problems)]
-    return Standing(gateway, won, lost, tuple(problems))
+    return Standing(gateway, won, lost, tuple(problems), shared=shared)
 
 
 def _missing(graph: Reader, ref: Ref) -> list[Standing]:

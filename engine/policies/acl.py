@@ -34,6 +34,7 @@ _SAID: Final = "dev.kgateway.http.acl"
 _FINAL: Final = 200
 """The least status that ends a request."""
 _SHOWN: Final = 3
+_SINGLE: Final = ("statusCode", "blockedByHeaderName")
 
 # Whoever nothing is known of is denied: the judge always says something, so that would be a defect.
 _SCRIPT: Final = f"""\
@@ -85,6 +86,20 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:  # noqa: A
             of_filter(NAME, f"{_LUA}.LuaPerRoute", answer),
         )
     )
+
+
+def merge(first: Json, second: Json) -> Json | None:
+    """The rules of both; of equal ranges the first one's count. Neither may contradict the other beside."""
+    said, other = mapping(first.get("denyResponse")), mapping(second.get("denyResponse"))
+    if first.get("defaultAction") != second.get("defaultAction"):
+        return None
+    if any(one in said and one in other and said[one] != other[one] for one in _SINGLE):
+        return None
+    found: dict[str, Any] = {**second, **first, "rules": [*items(second.get("rules")), *items(first.get("rules"))]}
+    if said or other:
+        headers = [*items(said.get("headers")), *items(other.get("headers"))]
+        found["denyResponse"] = {**other, **said, **({"headers": headers} if headers else {})}
+    return found
 
 
 def _verdict(rule: Json) -> Verdict:
@@ -153,4 +168,5 @@ FEATURE = Feature(
         ),
     ),
     guards=True,
+    merge=merge,
 )

@@ -72,6 +72,8 @@ class Feature:
     stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.
     `inherited`: its effect is in fields of routes only, so what stands at a Gateway or listener goes to each of them.
     `alone`: of its filters one is on at a place; where a nearer block has another or none, the farther one's is off.
+    `merge` makes one value of two where several are to count, of which the first goes before; None where they
+    contradict each other, so that the first counts alone. It is associative where nothing contradicts.
     """
 
     field: str
@@ -83,6 +85,7 @@ class Feature:
     """Configs, by filter, for the route configuration around an effect that names the filter as `around` it: what is
     too large for every route, and for listeners that may never need it."""
     alone: bool = False
+    merge: Callable[[Any, Any], Any | None] | None = None
 
 
 def is_off(value: Json) -> bool:

@@ -41,7 +41,10 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """A rule that delegates, of the revision that is served. `prefers`: what it says goes before what is below it."""
+    """A rule that delegates, of the revision that is served.
+
+    `prefers`: what it says goes before what is below it. `deep`: of policies what can be merged of both is.
+    """
 
     route: Ref
     generation: int
@@ -51,6 +54,7 @@ class Above:
     blocks: tuple[Block, ...]
     inherits: bool
     prefers: bool
+    deep: bool
 
 
 class Reached(NamedTuple):
@@ -192,8 +196,17 @@ def delegating(graph: Reader, key: Rules) -> Above | None:
         return None
     inherits = _is_on(object_, INHERITS, ("true", "yes", "enabled"))
     prefers = _is_on(object_, PRIORITY, ("shallowmergepreferparent", "deepmergepreferparent"))
+    deep = _is_on(object_, PRIORITY, ("deepmergepreferchild", "deepmergepreferparent"))
     return Above(
-        key.served.route, resolved.generation, key.rule, found.rule, found.matches, found.blocks, inherits, prefers
+        key.served.route,
+        resolved.generation,
+        key.rule,
+        found.rule,
+        found.matches,
+        found.blocks,
+        inherits,
+        prefers,
+        deep,
     )
 
 

@@ -5,7 +5,8 @@ It knows no policy and no block: a field is a name, its value the manifest's own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
@@ -53,12 +54,19 @@ class Selector(NamedTuple):
 class Block:
     """A top-level field of a policy's spec that is in force somewhere.
 
-    `refused`: no revision of it can be served; none was ever taken, or a proxy rejected the only one.
+    `refused`: no revision of it can be served; none was ever taken, or a proxy rejected the only one. `below` are those
+    that it is merged with, none of which has others: each goes before those behind it.
     """
 
     field: str
     policy: Ref
     refused: bool = False
+    below: tuple[Block, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """Itself alone, and those below it."""
+        return (replace(self, below=()), *self.below) if self.below else (self,)
 
 
 def aimed(graph: Reader, key: Aim) -> tuple[Ref, ...]:
@@ -115,12 +123,11 @@ def served(graph: Reader, gateway: Ref, policy: Ref) -> Json | None:
 
 
 def blocks(graph: Reader, key: Aim) -> tuple[Block, ...]:
-    """Whose block of each field is in force there: the oldest's (shallow merge), by field."""
-    found: dict[str, Block] = {}
+    """Whose block of each field is in force there: the oldest's, by field; or that before those of all others."""
+    found: tuple[Block, ...] = ()
     for policy in graph.get(aimed, key):
-        for one in blocks_of(graph, key.gateway, policy):
-            found.setdefault(one.field, one)
-    return tuple(found[field] for field in sorted(found))
+        found = over(blocks_of(graph, key.gateway, policy), found, settings(graph).deep_merges)
+    return found
 
 
 def blocks_of(graph: Reader, gateway: Ref, policy: Ref) -> tuple[Block, ...]:
@@ -133,10 +140,19 @@ def blocks_of(graph: Reader, gateway: Ref, policy: Ref) -> tuple[Block, ...]:
     return tuple(Block(field, policy, refused) for field in sorted(fields))
 
 
-def over(lower: tuple[Block, ...], higher: tuple[Block, ...]) -> tuple[Block, ...]:
-    """Both levels as one: of each field the higher level's block."""
-    found = {one.field: one for one in lower} | {one.field: one for one in higher}
+def over(lower: tuple[Block, ...], higher: tuple[Block, ...], deep: Collection[str] = ()) -> tuple[Block, ...]:
+    """Both levels as one: of each field the higher level's block; of those in `deep` it before the lower's."""
+    under = {one.field: one for one in lower}
+    found = dict(under)
+    for one in higher:
+        found[one.field] = _before(one, under[one.field]) if one.field in deep and one.field in under else one
     return tuple(found[field] for field in sorted(found))
+
+
+def _before(first: Block, second: Block) -> Block:
+    """Both as one; a policy that is in both counts where it is first."""
+    known = {one.policy for one in first.parts}
+    return replace(first, below=(*first.below, *(one for one in second.parts if one.policy not in known)))
 
 
 def block(graph: Reader, gateway: Ref, one: Block) -> Json:

@@ -29,6 +29,7 @@ from engine.resolve.manifest import (
 from engine.resolve.matching import has_regex
 from engine.resolve.policy import Aim, Block, blocks, over
 from engine.resolve.route_kinds import requests_of
+from engine.resolve.settings import settings
 from engine.resolve.values import (
     BackendKey,
     Destination,
@@ -104,7 +105,7 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
             safe = tuple(match for match in matches if not has_regex(match))
             rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
-        mine = over(whole, _of_section(graph, key, str(item.get("name") or "")))
+        mine = over(whole, _of_section(graph, key, str(item.get("name") or "")), settings(graph).deep_merges)
         does = redirected(_rule(graph, key, item, matches, unresolved), notes.code)
         rules.append(ResolvedRule(matches, does, mine))
     # What fails for want of what it names is told as that: it is as its author wishes once the object is there.

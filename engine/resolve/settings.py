@@ -17,6 +17,7 @@ class EngineSettings:
     proxies is (Kubernetes), not on `bind_address`. `reserved_ports` (TCP) are taken by the proxies themselves.
     `reference_grant_mode`: STRICT, PERMISSIVE or OFF, which references across namespaces must be granted (kgateway's).
     Policies of `global_policy_namespace` ("" for none) may choose targets of every namespace by their labels.
+    `deep_merges`: fields of TrafficPolicy of which all blocks at one level count together, not the oldest's alone.
     `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
     """
 
@@ -29,6 +30,7 @@ class EngineSettings:
     global_policy_namespace: str = ""
     reference_grant_mode: str = "PERMISSIVE"
     weighted_route_precedence: bool = False
+    deep_merges: tuple[str, ...] = ("acl",)
 
 
 FACT = "settings"

@@ -39,6 +39,8 @@ class Standing(NamedTuple):
     """Targets, in words, that are not there, or are not what can be named."""
     more: tuple[tuple[str, str, str], ...] = ()
     """Further conditions that are true: type, reason, message."""
+    shared: tuple[str, ...] = ()
+    """Of its fields in force those that others have a part of."""
 
 
 def policy_status(graph: Reader, policy: Ref, standings: Iterable[Standing]) -> dict[str, Any]:
@@ -78,6 +80,9 @@ def _attached(one: Standing, generation: int) -> dict[str, Any]:
     if one.missing:
         text = "; ".join(one.missing)
         return condition("Attached", False, Reason.TARGET_NOT_FOUND, text, generation)
+    if not one.lost and one.shared:
+        text = f"Merged with other policies in target(s) and attached: {', '.join(one.shared)}"
+        return condition("Attached", True, Reason.MERGED, text, generation)
     if not one.lost:
         return condition("Attached", True, Reason.ATTACHED, "Attached to all targets", generation)
     who = ", ".join(f"{field} by {ref.kind} {ref.namespace}/{ref.name}" for field, ref in one.lost)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -179,3 +180,26 @@ def test_in_kubernetes_a_gateway_is_where_its_service_is() -> None:
 def test_the_engine_is_told_whether_weights_of_routes_count(proxies: Literal["local", "kubernetes"]) -> None:
     assert not engine_settings(Settings(proxies=proxies)).weighted_route_precedence
     assert engine_settings(Settings(proxies=proxies, weighted_route_precedence=True)).weighted_route_precedence
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ("acl",)),
+        ("{}", ("acl",)),
+        ('{"trafficPolicy": {"acl": "ShallowMerge"}}', ()),
+        ('{"trafficPolicy": {"extAuth": "DeepMerge", "transformation": "ShallowMerge"}}', ("acl", "extAuth")),
+    ],
+)
+def test_which_fields_of_policies_are_merged_is_written_as_kgateway_writes_it(text: str, found: tuple[str, ...]) -> None:
+    assert engine_settings(Settings(policy_merge=text)).deep_merges == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "[]", '{"traffic": {}}', '{"trafficPolicy": []}', '{"trafficPolicy": {"rbac": "DeepMerge"}}',
+     '{"trafficPolicy": {"acl": "Deep"}}', '{"trafficPolicy": {"acl": ["DeepMerge"]}}'],
+)  # fmt: skip
+def test_another_merge_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="DeepMerge or ShallowMerge"):
+        Settings(policy_merge=text)

@@ -13,6 +13,8 @@ from tests.support.manifests import API, put
 PRIORITIES: Final = (
     {},
     {"annotations": {"kgateway.dev/inherited-policy-priority": "ShallowMergePreferParent"}},
+    {"annotations": {"kgateway.dev/inherited-policy-priority": "DeepMergePreferChild"}},
+    {"annotations": {"kgateway.dev/inherited-policy-priority": "DeepMergePreferParent"}},
 )
 LABELS: Final = ({}, {"labels": {"app": "shop"}})
 _TARGETS: Final = (
