@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos demo docs golden mutants routing pgv fuzz
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ lint: setup ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff format --check engine streams deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+coverage-kgateway: setup ## fields of kgateway's API that are done, and why the others are not
+	$(BIN)/python -m tests.coverage_kgateway
 
 golden: setup ## rewrite what the golden cases say; read the difference
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden tests/sinks/kubernetes tests/models/test_crd.py tests/streams/test_permissions.py tests/chart/test_files.py -k "not played"

@@ -18,7 +18,7 @@ from engine.envoy.matcher import extension
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.models.texts import FRAMING, has_control_characters, is_token
-from engine.policies.feature import Feature, Filter, Stage, Use, When
+from engine.policies.feature import Feature, Filter, Stage, Use, When, refused
 from engine.resolve.manifest import items, mapping, texts
 from engine.resolve.values import Problem
 
@@ -33,7 +33,6 @@ _NAMED: Final = "envoy.filters.http.rbac"
 _SAID: Final = "dev.kgateway.http.acl"
 _FINAL: Final = 200
 """The least status that ends a request."""
-_SHOWN: Final = 3
 _SINGLE: Final = ("statusCode", "blockedByHeaderName")
 
 # Whoever nothing is known of is denied: the judge always says something, so that would be a defect.
@@ -74,8 +73,7 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:  # noqa: A
             except ValueError as error:
                 wrong.append(f"rules[{place}].cidrs[{number}]: {error}")
     if wrong:
-        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        return Problem("Invalid", "; ".join(wrong[:_SHOWN]) + more)
+        return refused(wrong)
     otherwise = ("default", value.get("defaultAction") == "allow")
     actions = {one: _action(one) for one in (*verdicts.values(), otherwise)}
     rbac = construct(Rbac, shadow_matcher=by_narrowest(verdicts, otherwise, actions), shadow_rules_stat_prefix=_PREFIX)

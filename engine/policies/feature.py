@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from betterproto2 import Message
 from envoy_data_plane.google.protobuf import Any as ProtoAny
@@ -14,6 +14,8 @@ from engine.envoy.effect import Effect
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.values import Problem
+
+_SHOWN: Final = 3
 
 
 class Stage(IntEnum):
@@ -86,6 +88,12 @@ class Feature:
     too large for every route, and for listeners that may never need it."""
     alone: bool = False
     merge: Callable[[Any, Any], Any | None] | None = None
+
+
+def refused(wrong: Sequence[str]) -> Problem:
+    """Why a block cannot be met: the first few of all that stands against it."""
+    more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return Problem("Invalid", "; ".join(wrong[:_SHOWN]) + more)
 
 
 def is_off(value: Json) -> bool:

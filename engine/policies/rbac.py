@@ -14,7 +14,7 @@ from engine.envoy.matcher import any_of, condition, extension, first_of
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.models.cel import request_condition
-from engine.policies.feature import Feature, Filter, Stage, Use
+from engine.policies.feature import Feature, Filter, Stage, Use, refused
 from engine.resolve.manifest import mapping, texts
 from engine.resolve.values import Problem
 
@@ -32,7 +32,7 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:  # noqa: A
     found = [request_condition(one) for one in texts(mapping(value.get("policy")).get("matchExpressions"))]
     wrong = [f"policy.matchExpressions[{number}]: {one}" for number, one in enumerate(found) if isinstance(one, str)]
     if wrong:
-        return Problem("Invalid", "; ".join(wrong))
+        return refused(wrong)
     if conditions := [condition(one) for one in found if isinstance(one, bytes)]:
         chosen = first_of([(any_of(conditions), _action(then))], _action(otherwise))
         rbac = construct(Rbac, matcher=chosen)

@@ -19,6 +19,7 @@ What penstock reads of kgateway 2.4's own API, and what it does not. `penstock c
 object by object: see [migrate from kgateway](../how-to/migrate-from-kgateway.md). The Gateway API's kinds are not here:
 what the [conformance suite](../conformance/README.md) asks of them is served.
 """
+WHOLE: Final = "served"
 _FAILING: Final = "not served: routes to it answer 500 (`BackendNotFound`)"
 _REFUSED: Final = "not served: `InvalidParameters` at the Gateway"
 _UNSERVED: Final = {
@@ -51,7 +52,7 @@ def page() -> str:
     lines += ["", f"`listeners[].tls.options`: none changes anything, {NOTHING}."]
     for name, kind in sorted(read.items()):
         lines += ["", f"## {name}, field by field", "", "| field | |", "|---|---|"]
-        lines += [f"| `spec.{path}` | {_state(name, path)} |" for path in _paths(structural(kind.model), "spec")]
+        lines += [f"| `spec.{path}` | {state(name, path)} |" for path in _paths(structural(kind.model), "spec")]
     return "\n".join(lines) + "\n"
 
 
@@ -64,10 +65,11 @@ def _unread(fields: Mapping[str, str]) -> str:
     return "not read; some fields have a counterpart, see below" if fields else f"not read: {NOTHING}"
 
 
-def _state(kind: str, path: str) -> str:
+def state(kind: str, path: str) -> str:
+    """`WHOLE`, or why a field (by its path below `spec`) is not served."""
     plain = path.replace("[]", "")
     found = [text for field, text in _UNSERVED.get(kind, {}).items() if plain == field or plain.startswith(f"{field}.")]
-    return found[0] if found else "served"
+    return found[0] if found else WHOLE
 
 
 def _paths(schema: Mapping[str, Any], field: str) -> Iterator[str]:

@@ -52,6 +52,12 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"extProc": {"disable": {}}},
     {"rateLimit": {"global": {"extensionRef": {"name": "x1"}, "descriptors": [{"entries": [{"type": "Path"}]}]}}},
     {"rateLimit": {"local": {}}},
+    {"rbac": {"policy": {"matchExpressions": ["request.method == 'GET'"]}}},
+    {"rbac": {"policy": {"matchExpressions": ["request.nothing"]}}},
+    {"acl": {"defaultAction": "deny", "rules": [{"name": "a", "cidrs": ["10.0.0.0/8"], "action": "allow"}]}},
+    {"acl": {"defaultAction": "deny", "rules": [{"name": "b", "cidrs": ["10.0.0.0/8"], "action": "deny"}]}},
+    {"acl": {"defaultAction": "allow"}},
+    {"acl": {"defaultAction": "deny", "rules": [{"cidrs": ["nonsense"], "action": "deny"}]}},
 )
 
 
