@@ -19,6 +19,7 @@ from engine.outputs.channels import (
     CHAIN,
     COMPANION,
     CONFIG,
+    CREDENTIAL,
     DEADLINE,
     DELEGATED,
     EXPIRY,
@@ -30,6 +31,7 @@ from engine.outputs.channels import (
     SECRET,
     STANDING,
 )
+from engine.outputs.credential import credential_outputs
 from engine.outputs.delegation import delegatee_outputs, leg_outputs
 from engine.outputs.direct_response import direct_response_outputs, named_outputs
 from engine.outputs.extension import extension_outputs
@@ -81,6 +83,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     CHAIN: (chain_outputs,),
     BACKEND: (cluster_outputs, endpoint_outputs),
     SECRET: (secret_outputs,),
+    CREDENTIAL: (credential_outputs,),
     AUTHORITIES: (authority_outputs,),
     EXPIRY: (expiry_outputs,),
     DELEGATED: (delegatee_outputs,),

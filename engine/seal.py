@@ -28,6 +28,7 @@ class Sealer:
             msg = f"a sealing key has {KEY_BYTES} bytes, this one has {len(key)}"
             raise ValueError(msg)
         self._siv = AESSIV(key)
+        self._root = hashlib.blake2b(key, digest_size=32, person=b"penstock-derive").digest()
         self._hash_key = hashlib.blake2b(key, digest_size=32, person=b"penstock-hash").digest()
 
     def seal(self, clear: bytes, context: bytes = b"") -> bytes:
@@ -59,6 +60,10 @@ class Sealer:
             msg = "damaged: not base64"
             raise UnsealError(msg) from error
         return self.unseal(sealed)
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of its own for each purpose (64 hexadecimal digits), from which no other follows, nor the key."""
+        return hashlib.blake2b(purpose.encode(), digest_size=32, key=self._root).hexdigest().encode()
 
     def digest(self, clear: bytes) -> str:
         """A keyed content hash (blake2b-128, hex) that may leave without telling the content."""

@@ -18,6 +18,7 @@ from engine.envoy.merge import merge_metadata
 from engine.envoy.typed import packed
 from engine.envoy.wire import construct
 from engine.ref import Ref
+from engine.resolve.credential import Credential
 from engine.resolve.values import BackendKey, Problem, RouteEntry
 
 MERGED: Final = "merge.TrafficPolicy.gateway.kgateway.dev"
@@ -36,7 +37,7 @@ class Effect:
     `configs` of filters hold for a route, a virtual host or a whole route configuration; `route` and `action` are
     fields of Route and RouteAction, for routes only, and what the route itself says comes before them; a field of Route
     may be a function of its RouteEntry. `sources` are the objects that it was made from, and `backends` the clusters
-    that it needs. `sealed`: it must not leave in clear.
+    that it needs, `credentials` the texts that it names. `sealed`: it must not leave in clear.
     """
 
     configs: tuple[tuple[str, ProtoAny], ...] = ()
@@ -54,6 +55,7 @@ class Effect:
     against: Problem | None = None
     """Why requests must fail, whatever else is done; `awaited` is the filter whose config would change that."""
     awaited: str = ""
+    credentials: tuple[Credential, ...] = ()
 
 
 NOTHING: Final = Effect()
@@ -62,6 +64,7 @@ NOTHING: Final = Effect()
 def both(effects: Iterable[Effect]) -> Effect:
     """All of them as one; of what two say, the later one's."""
     found = list(effects)
+    closing = next((one for one in found if one.against is not None), NOTHING)
     return Effect(
         tuple(sorted({name: value for one in found for name, value in one.configs}.items())),
         tuple(sorted({name: value for one in found for name, value in one.route}.items())),
@@ -72,7 +75,9 @@ def both(effects: Iterable[Effect]) -> Effect:
         tuple(sorted((pair for one in found for pair in one.merged), key=lambda pair: pair[0])),
         tuple(sorted({name for one in found for name in one.around})),
         tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
-        *next(((one.against, one.awaited) for one in found if one.against is not None), (None, "")),
+        closing.against,
+        closing.awaited,
+        tuple(dict.fromkeys(key for one in found for key in one.credentials)),
     )
 
 

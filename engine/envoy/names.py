@@ -51,6 +51,11 @@ def authorities_name(port: int, section: str = "") -> str:
     return f"clients~{port}~{section}" if section else f"clients~{port}"
 
 
+def credential_name(of: Ref) -> str:
+    """The SDS name of a client's secret in a Secret, or of what an extension's cookies are signed with."""
+    return f"oauth2/{'client' if of.kind == 'Secret' else 'hmac'}_secret/{of.namespace}/{of.name}"
+
+
 def secret_name(ref: Ref) -> str:
     """The SDS name of a certificate."""
     return f"kubernetes://{ref.namespace}/{ref.name}"

@@ -1,4 +1,4 @@
-"""Certificates and authorities as SDS secrets; the only messages that hold key material in clear, in memory."""
+"""Certificates, authorities and texts as SDS secrets; the only messages that hold key material in clear, in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from envoy_data_plane.envoy.config.core.v3 import DataSource
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
     CertificateValidationContextTrustChainVerification,
+    GenericSecret,
     Secret,
     TlsCertificate,
 )
@@ -32,3 +33,10 @@ def authorities(name: str, bundle: str, *, insecure: bool) -> Secret:
         **({"trust_chain_verification": unverified} if insecure else {}),
     )
     return construct(Secret, name=name, validation_context=context)
+
+
+def text(name: str, value: bytes) -> Secret:
+    """A secret text."""
+    return construct(
+        Secret, name=name, generic_secret=construct(GenericSecret, secret=construct(DataSource, inline_bytes=value))
+    )

@@ -17,8 +17,7 @@ from engine.presence import modules, told_apart
 
 
 def _sections() -> dict[str, ExtensionSection]:
-    each = modules(engine.models.extension)
-    found = [one for module in each for one in (module.SECTIONS if hasattr(module, "SECTIONS") else (module.SECTION,))]
+    found = [module.SECTION for module in modules(engine.models.extension)]
     return told_apart(sorted(found, key=lambda one: one.field), lambda one: one.field)
 
 

@@ -18,9 +18,7 @@ _KINDS: Final = named_kinds(*((GATEWAY_API, kind) for kind in ("Gateway", "HTTPR
 
 
 def _blocks() -> dict[str, TrafficBlock]:
-    blocks = [
-        one for module in modules(engine.models.traffic) for one in (getattr(module, "BLOCKS", None) or (module.BLOCK,))
-    ]
+    blocks = [module.BLOCK for module in modules(engine.models.traffic)]
     return told_apart(sorted(blocks, key=lambda one: one.field), lambda one: one.field)
 
 

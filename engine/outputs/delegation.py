@@ -16,6 +16,7 @@ from engine.outputs.backend import backend_broken
 from engine.outputs.channels import (
     AROUND,
     BACKEND,
+    CREDENTIAL,
     DELEGATED,
     LEG,
     OPEN,
@@ -264,6 +265,7 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
             *((BACKEND, one) for one in used),
             *((AROUND, one) for one in dict.fromkeys(around for one in emitted for around in one.around)),
             *named_by(served.gateway, (one.does for one in final if stands)),
+            *((CREDENTIAL, one) for one in dict.fromkeys(named for one in emitted for named in one.credentials)),
             *((STANDING, one) for one in stood_by(graph, served, resolved)),
         ),
         (*offered.claims, (REACHED, key.child, arrival)),

@@ -115,7 +115,8 @@ def _entry(key: Served, entry: RouteEntry, spot: _Spot, suffix: str) -> Entry:
     at = FragmentKey(key.gateway, FragmentKind.ROUTE, unique)
     made = fragment(at, message, parent=spot.host, order=entry.order, provenance=spot.provenance, sealer=spot.sealer)
     item = (FRAGMENT, str(at), made)
-    return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, spot.effect.backends, spot.around)
+    asked, named = spot.effect.backends, spot.effect.credentials
+    return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, asked, spot.around, named)
 
 
 def stood_by(graph: Reader, key: Served, resolved: ResolvedRoute) -> Iterable[Stood]:

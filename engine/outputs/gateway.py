@@ -36,6 +36,7 @@ from engine.outputs.channels import (
     BROKEN,
     CHAIN,
     CONFIG,
+    CREDENTIAL,
     DEADLINE,
     EXPIRY,
     FRAGMENT,
@@ -211,7 +212,7 @@ def config_outputs(graph: Reader, key: Config) -> Outputs:
     at = FragmentKey(key.gateway, FragmentKind.ROUTE_CONFIG, key.name)
     to = Target(at, key, _provenance(graph, [*sources, *effect.sources]))
     message = route_config(key.name, _with_those_around(graph, key, effect))
-    return _with_backends(key.gateway, effect, emission(to, message, _sealer(graph, effect)))
+    return _with_needs(key.gateway, effect, emission(to, message, _sealer(graph, effect)))
 
 
 def _with_those_around(graph: Reader, key: Config, effect: Effect) -> Effect:
@@ -236,7 +237,7 @@ def host_outputs(graph: Reader, key: Host) -> Outputs:
         return Outputs(((BROKEN, str(at), f"a proxy rejected it ({str(words)[:_ERROR_SHOWN]})"),), ((BROKEN, key),))
     effect = graph.get(level, PolicyAt(key.gateway, key.listener))
     to = Target(at, key, _provenance(graph, effect.sources), key.route_config)
-    made = _with_backends(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
+    made = _with_needs(key.gateway, effect, emission(to, virtual_host(value, effect), _sealer(graph, effect)))
     around = tuple((AROUND, Around(key.gateway, key.route_config, name)) for name in effect.around)
     return replace(made, counts=(*made.counts, *around))
 
@@ -250,9 +251,10 @@ def _sealer(graph: Reader, effect: Effect) -> Sealer | None:
     return sealer if isinstance(sealer, Sealer) else None
 
 
-def _with_backends(gateway: Ref, effect: Effect, made: Emission) -> Outputs:
+def _with_needs(gateway: Ref, effect: Effect, made: Emission) -> Outputs:
     wanted = tuple((BACKEND, Used(gateway, one)) for one in effect.backends)
-    return Outputs(made.items, (*made.counts, *wanted))
+    named = tuple((CREDENTIAL, one) for one in effect.credentials)
+    return Outputs(made.items, (*made.counts, *wanted, *named))
 
 
 def host_broken(graph: Reader, key: Host) -> Problem | None:

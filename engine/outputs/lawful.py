@@ -12,6 +12,7 @@ from engine.envoy.effect import NOTHING, Effect
 from engine.envoy.pgv import violation
 from engine.envoy.route import ClusterOf, Place, route
 from engine.outputs.channels import Around
+from engine.resolve.credential import Credential
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.values import BackendKey, Problem, RouteEntry, Rule
 
@@ -27,6 +28,8 @@ class Entry(NamedTuple):
     """Those that policies ask on the way."""
     around: tuple[Around, ...] = ()
     """What they need at the route configuration."""
+    credentials: tuple[Credential, ...] = ()
+    """Those that policies name."""
 
 
 def lawful(

@@ -10,7 +10,7 @@ from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.attached import reachable, stands, wanted
 from engine.outputs.backend import backend_broken
-from engine.outputs.channels import AROUND, ATTACHED, BACKEND, HOST, NODE, STANDING, STATUS, Host, Used
+from engine.outputs.channels import AROUND, ATTACHED, BACKEND, CREDENTIAL, HOST, NODE, STANDING, STATUS, Host, Used
 from engine.outputs.delegation import Down, offers, selecting, standing_pairs
 from engine.outputs.descent import Descents, descents, is_ours, told, unreached
 from engine.outputs.entries import backends, entries, named_by, own, stood_by
@@ -83,6 +83,7 @@ def _attached(graph: Reader, key: Served) -> tuple[Outputs, list[Parent], Resolv
         counts |= {(BACKEND, one): None for one in used}
         counts |= {(AROUND, around): None for one in emitted for around in one.around}
         counts |= dict.fromkeys(named_by(gateway, (one.rule for one in resolved.rules)))
+        counts |= {(CREDENTIAL, named): None for one in emitted for named in one.credentials}
         resolved = _unserved(graph, resolved, used)
     counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
     counts |= {(STANDING, one): None for one in stood_by(graph, key, resolved)}

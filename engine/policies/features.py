@@ -20,8 +20,7 @@ from engine.presence import modules, told_apart
 
 
 def _found() -> dict[str, Feature]:
-    each = modules(engine.policies, "feature", "features")
-    features = [one for module in each for one in (getattr(module, "FEATURES", None) or (module.FEATURE,))]
+    features = [module.FEATURE for module in modules(engine.policies, "feature", "features")]
     found = told_apart(sorted(features, key=lambda one: one.field), lambda one: one.field)
     if found.keys() != BLOCKS.keys():
         msg = f"fields of TrafficPolicy without a feature, or the reverse: {sorted(found.keys() ^ BLOCKS.keys())}"

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.models import backend
-from engine.models.extension.not_served import OTHERS as SECTIONS
 from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
-from engine.models.traffic.not_served import GUARDING, OTHERS
 from engine.resolve.parameters import NOT_SERVED
 
 _HEAD: Final = """# kgateway's API
@@ -24,11 +22,6 @@ _FAILING: Final = "not served: routes to it answer 500 (`BackendNotFound`)"
 _REFUSED: Final = "not served: `InvalidParameters` at the Gateway"
 _UNSERVED: Final = {
     "Backend": dict.fromkeys(backend.NOT_SERVED, _FAILING),
-    "TrafficPolicy": {
-        one: f"not served: `Invalid` at the policy{', and its routes answer 500' if one in GUARDING else ''}"
-        for one in (*GUARDING, *OTHERS)
-    },
-    "GatewayExtension": dict.fromkeys(SECTIONS, "not served: `Invalid` at the extension and at policies that name it"),
     "GatewayParameters": {f"kube.{name}": _REFUSED for name in NOT_SERVED},
 }
 

@@ -40,3 +40,12 @@ def test_a_ref_reads_back() -> None:
     """`parse_ref` undoes `str`, empty parts included."""
     ref = Ref("east", "", "Namespace", "", "shop")
     assert parse_ref(str(ref)) == ref
+
+
+def test_secrets_that_follow_from_the_key_are_apart() -> None:
+    """The same ones always, another for each purpose and key, and none of them the key's hash of something."""
+    sealer, other = Sealer(_KEY), Sealer(_KEY[::-1])
+    assert sealer.derived("a") == Sealer(_KEY).derived("a")
+    found = {sealer.derived("a"), sealer.derived("b"), other.derived("a"), sealer.digest(b"a").encode()}
+    assert len(found) == 4  # noqa: PLR2004  all of them
+    assert all(len(one) == 64 for one in (sealer.derived("a"), sealer.derived("")))  # noqa: PLR2004  hexadecimal digits

@@ -147,7 +147,7 @@ def _text(kind: str, word: str, wanted: Any) -> tuple[Any, list[Any]]:
         "max_len": lambda: ("x" * (int(wanted) + 1), ["x" * int(wanted)]),
         "max_bytes": lambda: ("\u00e9" * (int(wanted) // 2) + "x" * (int(wanted) % 2 + 1), ["\u00e9" * (int(wanted) // 2)]),
         "well_known_regex": lambda: ("a\nb", ["ab"]),
-        "pattern": lambda: ("/a?", ["/ab"]),
+        "pattern": lambda: ("/a?;", ["/ab"]),
         "in": lambda: ("zzz", list(wanted)),
         "prefix": lambda: ("zzz", []),
         "suffix": lambda: ("zzz", []),

@@ -26,7 +26,7 @@ from tests.property.answers import answers, other_rules
 from tests.property.backends import KGATEWAY, backends, keys
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
-from tests.property.extensions import extensions
+from tests.property.extensions import KEYS, extensions
 from tests.property.listener_policies import listener_policies
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
@@ -128,7 +128,8 @@ def _policies(draw: Any, number: int, generation: int) -> Put:
 @st.composite
 def _authorities(draw: Any, number: int, generation: int) -> Put:
     text = draw(st.sampled_from([_CERTIFICATE.decode(), "nonsense"]))
-    return put("", "v1", "ConfigMap", f"ca{number % 2}", {"data": {"ca.crt": text}}, generation)
+    data = {"ca.crt": text} | draw(st.sampled_from([{}, {"jwks": KEYS}, {"jwks": "nonsense"}]))
+    return put("", "v1", "ConfigMap", f"ca{number % 2}", {"data": data}, generation)
 
 
 @st.composite
@@ -229,7 +230,8 @@ def _puts(draw: Any) -> Put:
     if kind == "namespace":
         return put("", "v1", "Namespace", "other", {"metadata": {"labels": {"x": str(number)}}}, generation)
     if kind == "secret":
-        data = draw(st.sampled_from([_PAIR, {"tls.crt": _PAIR["tls.crt"], "tls.key": "sealed:v1:broken"}]))
+        client = {"client-secret": _PAIR["tls.key"]}
+        data = draw(st.sampled_from([_PAIR, _PAIR | client, {"tls.crt": _PAIR["tls.crt"], "tls.key": "sealed:v1:broken"}]))
         return put("", "v1", "Secret", "cert", {"type": "kubernetes.io/tls", "data": data}, generation)
     return put(API, "v1", "HTTPRoute", f"r{number}", {"spec": {"parentRefs": [{"name": "gw"}], "x": 1}}, generation)
 

@@ -58,6 +58,9 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"acl": {"defaultAction": "deny", "rules": [{"name": "b", "cidrs": ["10.0.0.0/8"], "action": "deny"}]}},
     {"acl": {"defaultAction": "allow"}},
     {"acl": {"defaultAction": "deny", "rules": [{"cidrs": ["nonsense"], "action": "deny"}]}},
+    *({"jwtAuth": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
+    {"jwtAuth": {"disable": {}}},
+    *({"oauth2": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
 )
 
 

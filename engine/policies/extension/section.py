@@ -9,6 +9,7 @@ from typing import Any
 from engine.graph.reader import Json, Reader
 from engine.policies.feature import Use
 from engine.ref import Ref
+from engine.resolve.credential import Credential
 from engine.resolve.values import BackendKey, Problem
 
 
@@ -17,7 +18,7 @@ class Built:
     """Fields of the filter's message, as far as the extension says what they are.
 
     `sources` are objects that it was made from beside the extension, `backends` the clusters that it needs. `sealed`:
-    it must not leave in clear. `place` is for what is of no filter's message.
+    it must not leave in clear. `place` is for what is of no filter's message, `credentials` are texts that it names.
     """
 
     fields: tuple[tuple[str, Any], ...]
@@ -25,6 +26,7 @@ class Built:
     sources: tuple[Ref, ...] = ()
     sealed: bool = False
     place: Any = None
+    credentials: tuple[Credential, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
