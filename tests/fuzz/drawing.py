@@ -24,7 +24,7 @@ _HAS: Final = re.compile(r"has\(self\.(\w+)\)")
 _COUNTED: Final = re.compile(r"^\[(?P<fields>[^\]]*)\]\.filter\(x,x==true\)\.size\(\) (?P<how>==|<=|>=) 1$")
 
 _PEM: Final = f"{Path(support.__file__).parent}/{{}}.pem"
-_KEYS: Final = '{"keys": [{"kty": "oct", "alg": "HS256", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}]}'
+_KEYS: Final = '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "HoEuquhd_Cf2GDuL4b2mwiZ2kr6qSXH9d07yyqYuW9E"}]}'
 WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "name": ("s0", "s1", "s2", "keys", "x-one", "nowhere"),
     "key": ("token", "x-key", "tls.crt"),
@@ -60,6 +60,15 @@ WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "backendRef.namespace": ("default", "default", "default", "other"),
     "backendRef.port": (80,),
     "extensionRef.name": ("e11", "e36", "e61", "nowhere"),
+    **{
+        word: answers
+        for block, name in (("extAuth", "auth"), ("extProc", "processor"), ("global", "limiter"), ("jwtAuth", "tokens"))
+        for word, answers in (
+            (f"{block}.extensionRef", ()),
+            (f"{block}.extensionRef.name", (name, name, name, "e11", "nowhere")),
+            (f"{block}.extensionRef.namespace", ("default",)),
+        )
+    },
     "fileSink.path": ("/dev/null",),
     "tlsCertificate": (_PEM.format("client"),),
     "tlsKey": (_PEM.format("client"),),

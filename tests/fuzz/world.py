@@ -11,7 +11,7 @@ from engine.models.admission import Refusal, admit
 from engine.models.crd import crds
 from engine.models.policy import GROUP
 from engine.seal import Sealer
-from tests.fuzz.drawing import Drawing
+from tests.fuzz.drawing import WORDS, Drawing
 from tests.support.manifests import API, endpoints, gateway, put, route, service
 
 VERSION: Final = "v1alpha1"
@@ -53,6 +53,15 @@ def standing(places: int, sealer: Sealer) -> list[Put]:
     secret = {"token": b"secret", "x-key": b"k", "ann": b"key-of-ann", ".htpasswd": b"ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "accessKey": b"A", "secretKey": b"B"}
     data = {name: sealer.seal_text(value) for name, value in secret.items()}
     found.append(put("", "v1", "Secret", "keys", {"type": "Opaque", "data": data}))
+    asked = {"grpcService": {"backendRef": {"name": "s0", "port": 80}}}
+    keys = {"local": {"inline": WORDS["inline"][0]}}
+    extensions = {
+        "auth": {"extAuth": asked},
+        "processor": {"extProc": asked},
+        "limiter": {"rateLimit": {**asked, "domain": "shop"}},
+        "tokens": {"jwt": {"providers": [{"name": "one", "jwks": keys}]}},
+    }
+    found += [put(GROUP, VERSION, "GatewayExtension", name, {"spec": spec}) for name, spec in extensions.items()]
     for number in range(places):
         found += [service(f"b{number}"), endpoints(f"b{number}")]
         found += [
@@ -84,7 +93,7 @@ def kinds(places: int) -> Iterator[tuple[str, int]]:
         yield names[(number * 7) % len(names)], number
 
 
-_UNSERVED: Final = frozenset({"DirectResponse", "GatewayExtension"})
+_UNSERVED: Final = frozenset({"DirectResponse"})
 
 
 class Author:
