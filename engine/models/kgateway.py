@@ -15,13 +15,10 @@ Json = Mapping[str, Any]
 GROUP: Final = "gateway.kgateway.dev"
 NOTHING: Final = "nothing serves it yet"
 
-KINDS_NOT_SERVED: Final[Mapping[str, Mapping[str, str]]] = {}
-"""Kinds of kgateway's group that are not read: field below `spec` -> what says the same; of all others nothing does."""
-
-OTHERS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {
+KINDS_NOT_SERVED: Final[Mapping[tuple[str, str], str]] = {
     ("gateway.networking.x-k8s.io", "XListenerSet"): "write a ListenerSet of gateway.networking.k8s.io/v1",
 }
-"""Kinds of other groups that kgateway reads and penstock does not: group and kind -> what says the same."""
+"""Kinds that kgateway reads and penstock does not: group and kind -> what says the same."""
 
 ANNOTATIONS: Final[Mapping[str, str]] = {
     "kgateway.dev/disable-istio-auto-mtls": "nothing of Istio's is done: remove it",
@@ -36,29 +33,15 @@ ANNOTATIONS_SERVED: Final[Mapping[str, str]] = {
 }
 """Annotations of kgateway's that count, and where."""
 
-_LONGEST: Final = 64
-_ATTACHING: Final = ("targetRefs", "targetSelectors")
-
 
 def is_kgateways(group: str, kind: str) -> bool:
     """Whether it is a kind that kgateway serves and penstock does not."""
-    return (group == GROUP and kind in KINDS_NOT_SERVED) or (group, kind) in OTHERS_NOT_SERVED
+    return (group, kind) in KINDS_NOT_SERVED
 
 
-def not_served(group: str, kind: str, object_: Json) -> tuple[FieldProblem, ...]:
-    """What of an object of such a kind is asked for in vain, field by field, with what says the same."""
-    if (group, kind) in OTHERS_NOT_SERVED:
-        return (FieldProblem("kind", "is not served", OTHERS_NOT_SERVED[group, kind]),)
-    spec, instead = object_.get("spec"), KINDS_NOT_SERVED[kind]
-    # Nothing has judged it: what is shown of it must be fit to be shown.
-    names = (one for one in spec if isinstance(one, str)) if isinstance(spec, Mapping) else ()
-    fields = sorted(one for one in names if one.isascii() and one.isidentifier() and len(one) <= _LONGEST)
-    found = [
-        FieldProblem(f"spec.{one}", "is not served", instead.get(one, NOTHING))
-        for one in fields
-        if one not in _ATTACHING
-    ]
-    return tuple(found) or (FieldProblem("kind", "is not served", NOTHING),)
+def not_served(group: str, kind: str) -> tuple[FieldProblem, ...]:
+    """What an object of such a kind is asked for in vain, with what says the same."""
+    return (FieldProblem("kind", "is not served", KINDS_NOT_SERVED[group, kind]),)
 
 
 def passed_over(object_: Json) -> Iterator[FieldProblem]:

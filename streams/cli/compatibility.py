@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.models import backend
-from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING, OTHERS_NOT_SERVED
+from engine.models.kgateway import ANNOTATIONS, ANNOTATIONS_SERVED, GROUP, KINDS_NOT_SERVED, NOTHING
 from engine.models.kinds import KINDS, Kind
 from engine.models.schema import structural
 from engine.resolve.parameters import NOT_SERVED
@@ -30,14 +30,8 @@ def page() -> str:
     """The page's text."""
     lines = [_HEAD, "## Kinds", "", f"| kind of `{GROUP}` | what becomes of it |", "|---|---|"]
     read = {kind.name: kind for kind in KINDS if kind.group == GROUP}
-    for name in sorted(read.keys() | KINDS_NOT_SERVED.keys()):
-        what = _told(read[name]) if name in read else _unread(KINDS_NOT_SERVED[name])
-        lines.append(f"| {name} | {what} |")
-    lines += [f"| {kind} (`{group}`) | not read: {text} |" for (group, kind), text in OTHERS_NOT_SERVED.items()]
-    lines += ["", "## Fields that have a counterpart", "", "| field | instead |", "|---|---|"]
-    for unread, fields in sorted(KINDS_NOT_SERVED.items()):
-        lines += [f"| {unread} `spec.{field}` | {text} |" for field, text in sorted(fields.items())]
-    lines += ["", f"Of all other fields of kinds that are not read: {NOTHING}."]
+    lines += [f"| {name} | {_told(read[name])} |" for name in sorted(read)]
+    lines += [f"| {kind} (`{group}`) | not read: {text} |" for (group, kind), text in KINDS_NOT_SERVED.items()]
     lines += ["", "## Annotations and TLS options", "", "| annotation | |", "|---|---|"]
     words = {name: f"changes nothing: {text}" for name, text in ANNOTATIONS.items()}
     words |= {name: f"served {text}" for name, text in ANNOTATIONS_SERVED.items()}
@@ -52,10 +46,6 @@ def page() -> str:
 def _told(kind: Kind) -> str:
     missing = ", ".join(f"`spec.{field}`" for field in _UNSERVED.get(kind.name, {}))
     return f"read, as {' and '.join(kind.versions)}; not served of it: {missing}" if missing else "read"
-
-
-def _unread(fields: Mapping[str, str]) -> str:
-    return "not read; some fields have a counterpart, see below" if fields else f"not read: {NOTHING}"
 
 
 def state(kind: str, path: str) -> str:

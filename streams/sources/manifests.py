@@ -240,10 +240,10 @@ def _items(document: Any) -> Iterator[Any]:
     yield document
 
 
-def _unread(ref: Ref, document: Any, name: str, line: int) -> Unread:
+def _unread(ref: Ref, name: str, line: int) -> Unread:
     if not is_kgateways(ref.group, ref.kind):
         return Unread(name, line, f"{ref.kind} of {ref.group or 'v1'} is not a kind that penstock reads", ref)
-    said = Refusal(not_served(ref.group, ref.kind, document)).message
+    said = Refusal(not_served(ref.group, ref.kind)).message
     return Unread(name, line, f"{ref.kind} {ref.namespace}/{ref.name}: {said}", ref, missed=True)
 
 
@@ -252,7 +252,7 @@ def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
     if isinstance(ref, str):
         return Refused(name, line, ref)
     if not is_known(ref.group, ref.kind):
-        return _unread(ref, document, name, line)
+        return _unread(ref, name, line)
     try:
         document = plain(document)
         check_size(document)

@@ -123,27 +123,22 @@ def test_what_is_not_judged_is_told(tmp_path: Path) -> None:
     assert "not judged" not in _check(tmp_path)[1]
 
 
-_POLICY = """
-apiVersion: gateway.kgateway.dev/v1alpha1
-kind: DirectResponse
-metadata: {name: slow, namespace: web}
-spec:
-  status: 503
-  body: later
+_SET = """
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XListenerSet
+metadata: {name: more, namespace: web}
 """
 
 
-def test_a_policy_of_kgateways_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
+def test_a_kind_that_kgateway_alone_serves_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
     """Who wrote it counts on it: what else is not read is told of, and is nobody's problem."""
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
-    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY, _POLICY, f"\n{pod}"]))
+    (tmp_path / "all.yaml").write_text("---".join([_GATEWAY, _SET, f"\n{pod}"]))
     code, said = _check(tmp_path)
     assert code == 1
-    assert (
-        "all.yaml:9: DirectResponse web/slow: spec.body: is not served: nothing serves it yet; "
-        "spec.status: is not served: nothing serves it yet\n" in said
-    )
-    assert "warning: all.yaml:16: Pod of v1 is not a kind that penstock reads" in said
+    remedy = "kind: is not served: write a ListenerSet of gateway.networking.k8s.io/v1"
+    assert f"all.yaml:9: XListenerSet web/more: {remedy}\n" in said
+    assert "warning: all.yaml:13: Pod of v1 is not a kind that penstock reads" in said
     assert "1 objects, 1 problems" in said
 
 

@@ -359,28 +359,14 @@ class TestStamp:
         assert one.keys() == {"apiVersion", "kind", "metadata", "type", "immutable", "data"}
 
 
-_POLICY = "apiVersion: gateway.kgateway.dev/v1alpha1\nkind: DirectResponse\nmetadata: {name: p}\n"
-
-
 def test_what_kgateway_alone_serves_is_refused(tmp_path: Path) -> None:
     """Not passed over as a Pod is: what it says would be missed."""
-    (tmp_path / "a.yaml").write_text(f"{_POLICY}spec: {{status: 503, body: later}}\n")
     (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")
     (tmp_path / "c.yaml").write_text(
         "apiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XListenerSet\nmetadata: {name: s, namespace: n}\n"
     )
     found = read_directory(tmp_path, "local")
     assert {where: one.message for where, one in found.refused.items()} == {
-        "a.yaml:1": "DirectResponse default/p: spec.body: is not served: nothing serves it yet; "
-        "spec.status: is not served: nothing serves it yet",
         "c.yaml:1": "XListenerSet n/s: kind: is not served: write a ListenerSet of gateway.networking.k8s.io/v1",
     }
     assert found.warnings == ["b.yaml:1: Pod of v1 is not a kind that penstock reads"]
-
-
-@pytest.mark.parametrize("spec", ["", "spec: 1", "spec: []", "spec: {targetRefs: []}", "spec: {1: 2, null: b, 'é\\n': c}"])
-def test_whatever_stands_in_it_it_is_told_of(tmp_path: Path, spec: str) -> None:
-    (tmp_path / "a.yaml").write_text(_POLICY + spec)
-    assert [one.message for one in read_directory(tmp_path, "local").refused.values()] == [
-        "DirectResponse default/p: kind: is not served: nothing serves it yet"
-    ]
