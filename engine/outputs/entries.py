@@ -17,12 +17,12 @@ from engine.graph.reader import Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import EXTENDED, FRAGMENT, Around, Stood
 from engine.outputs.lawful import Entry, lawful, replaced
-from engine.outputs.policies import TRAFFIC, At, of_rule, stood
+from engine.outputs.policies import TRAFFIC, At, of_rule, stood, stood_among
 from engine.ref import Ref
 from engine.resolve.attachment import Placement, Served
 from engine.resolve.certificate import SEALER
 from engine.resolve.delegation import Pair
-from engine.resolve.policy import Aim, Block
+from engine.resolve.policy import Aim, Block, merged
 from engine.resolve.precedence import order, weighed
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.rule_extension import Named
@@ -121,10 +121,13 @@ def _entry(key: Served, entry: RouteEntry, spot: _Spot, suffix: str) -> Entry:
 
 def stood_by(graph: Reader, key: Served, resolved: ResolvedRoute) -> Iterable[Stood]:
     """What each policy that stands at the route, or at a rule of it, has there."""
-    if not any(one.blocks for one in resolved.rules):
+    if not any(one.blocks or one.named for one in resolved.rules):
         return ()
     names = dict.fromkeys(("", *(one.rule.name for one in resolved.rules)))
-    return [one for name in names for one in graph.get(stood, Aim(key.gateway, TRAFFIC, key.route, name))]
+    found = [one for name in names for one in graph.get(stood, Aim(key.gateway, TRAFFIC, key.route, name))]
+    named = dict.fromkeys(one.named for one in resolved.rules if one.named)
+    found += [one for some in named for one in stood_among(graph, key.gateway, some, merged(graph, key.gateway, some))]
+    return list(dict.fromkeys(found))
 
 
 def _via(way: Way | None, pair: Pair) -> str:

@@ -342,14 +342,19 @@ def with_those_above(
 
 def stood(graph: Reader, aim: Aim) -> tuple[Stood, ...]:
     """What each policy that stands somewhere has there, and what others have."""
-    whose = {one.field: graph.get(in_force, Applied(aim.gateway, one)) for one in graph.get(blocks, aim)}
+    return stood_among(graph, aim.gateway, aimed(graph, aim), graph.get(blocks, aim))
+
+
+def stood_among(graph: Reader, gateway: Ref, policies: Iterable[Ref], there: Iterable[Block]) -> tuple[Stood, ...]:
+    """What each of the policies of one place has of the blocks that are in force there."""
+    whose = {one.field: graph.get(in_force, Applied(gateway, one)) for one in there}
     found = []
-    for policy in aimed(graph, aim):
-        fields = [one.field for one in blocks_of(graph, aim.gateway, policy) if one.field in whose]
+    for policy in policies:
+        fields = [one.field for one in blocks_of(graph, gateway, policy) if one.field in whose]
         won = tuple(field for field in fields if policy in whose[field])
         lost = tuple((field, whose[field][0]) for field in fields if policy not in whose[field])
         shared = tuple(field for field in won if len(whose[field]) > 1)
-        found.append(Stood(policy, aim.gateway, won, lost, shared))
+        found.append(Stood(policy, gateway, won, lost, shared))
     return tuple(found)
 
 

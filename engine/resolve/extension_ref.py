@@ -10,7 +10,8 @@ from engine.graph.reader import Json, Reader
 from engine.presence import modules, told_apart
 from engine.ref import Ref
 from engine.resolve.attachment import Served
-from engine.resolve.manifest import held_fact, metadata_of, object_of
+from engine.resolve.manifest import held_fact, items, mapping, metadata_of, object_of
+from engine.resolve.policy import Policy, standing
 from engine.resolve.rule_extension import Named, RuleExtension
 from engine.resolve.values import Problem, Rule
 
@@ -24,6 +25,20 @@ def is_served(item: Json) -> bool:
     return (item.get("group"), item.get("kind")) in EXTENSIONS
 
 
+def _ref(key: Served, item: Json) -> Ref:
+    return Ref(key.route.cluster, str(item["group"]), str(item["kind"]), key.route.namespace, str(item["name"]))
+
+
+def policies(graph: Reader, key: Served, rule: Json) -> tuple[Ref, ...]:
+    """The policies that ExtensionRefs of a rule name, and that are there, the oldest first, then by namespace/name."""
+    named = [mapping(one.get("extensionRef")) for one in items(rule.get("filters"))]
+    refs = [_ref(key, one) for one in named if is_served(one) and EXTENSIONS[one["group"], one["kind"]].apply is None]
+    found = [
+        graph.get(standing, Policy(key.gateway, one)) for one in dict.fromkeys(refs) if graph.read(one) is not None
+    ]
+    return tuple(one.policy for one in sorted(found))
+
+
 def extended(graph: Reader, key: Served, rule: Rule, named: tuple[Json, ...], unresolved: list[Problem]) -> Rule:
     """The rule with all that its extensionRefs ask for, in their order; one that cannot be had replaces the rule.
 
@@ -31,16 +46,19 @@ def extended(graph: Reader, key: Served, rule: Rule, named: tuple[Json, ...], un
     unresolved reference too.
     """
     for item in named:
-        ref = Ref(key.route.cluster, str(item["group"]), str(item["kind"]), key.route.namespace, str(item["name"]))
+        ref = _ref(key, item)
+        apply = EXTENSIONS[ref.group, ref.kind].apply
         resource = graph.read(ref)
         if resource is None:
             problem = _absent(ref)
             unresolved.append(problem)
             return _replaced(rule, problem)
+        if apply is None:
+            continue
         generation = int(metadata_of(object_of(graph, ref)).get("generation") or 0)
         rule = replace(rule, sources=(*rule.sources, (ref, generation)))
         against = _unusable(graph, Named(key.gateway, ref))
-        applied = against or EXTENSIONS[ref.group, ref.kind].apply(graph, Named(key.gateway, ref), rule)
+        applied = against or apply(graph, Named(key.gateway, ref), rule)
         if isinstance(applied, Problem):
             return _replaced(rule, applied)
         rule = applied

@@ -5,7 +5,7 @@ It knows no policy and no block: a field is a name, its value the manifest's own
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -124,9 +124,14 @@ def served(graph: Reader, gateway: Ref, policy: Ref) -> Json | None:
 
 def blocks(graph: Reader, key: Aim) -> tuple[Block, ...]:
     """Whose block of each field is in force there: the oldest's, by field; or that before those of all others."""
+    return merged(graph, key.gateway, graph.get(aimed, key))
+
+
+def merged(graph: Reader, gateway: Ref, policies: Iterable[Ref]) -> tuple[Block, ...]:
+    """Of each field the first policy's block, by field; or that before those of all others."""
     found: tuple[Block, ...] = ()
-    for policy in graph.get(aimed, key):
-        found = over(blocks_of(graph, key.gateway, policy), found, settings(graph).deep_merges)
+    for policy in policies:
+        found = over(blocks_of(graph, gateway, policy), found, settings(graph).deep_merges)
     return found
 
 

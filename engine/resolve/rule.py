@@ -13,7 +13,7 @@ from engine.resolve.attachment import Served
 from engine.resolve.backend import manners
 from engine.resolve.backend_config import At, hash_policies
 from engine.resolve.backend_ref import referenced
-from engine.resolve.extension_ref import extended
+from engine.resolve.extension_ref import extended, policies
 from engine.resolve.filters import FilterSet, filter_set
 from engine.resolve.held import fall_back
 from engine.resolve.manifest import (
@@ -27,7 +27,7 @@ from engine.resolve.manifest import (
     spec_of,
 )
 from engine.resolve.matching import has_regex
-from engine.resolve.policy import Aim, Block, blocks, over
+from engine.resolve.policy import Aim, Block, blocks, merged, over
 from engine.resolve.route_kinds import requests_of
 from engine.resolve.settings import settings
 from engine.resolve.values import (
@@ -53,11 +53,15 @@ _LABELLED: Final = ("delegation.kgateway.dev", "label")
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRule:
-    """A rule with its matches, and the TrafficPolicies' blocks that are in force for it alone."""
+    """A rule with its matches, and the TrafficPolicies' blocks that are in force for it alone.
+
+    `named` are the policies that it names itself.
+    """
 
     matches: tuple[Match, ...]
     rule: Rule
     blocks: tuple[Block, ...] = ()
+    named: tuple[Ref, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,11 @@ def resolved_route(graph: Reader, key: Served) -> ResolvedRoute | None:
             safe = tuple(match for match in matches if not has_regex(match))
             rules.append(ResolvedRule(safe, _replaced(key, Problem("Quarantined", text))))
             continue
-        mine = over(whole, _of_section(graph, key, str(item.get("name") or "")), settings(graph).deep_merges)
+        named, merging = policies(graph, key, item), settings(graph).deep_merges
+        mine = over(whole, _of_section(graph, key, str(item.get("name") or "")), merging)
+        mine = over(mine, merged(graph, key.gateway, named), merging)
         does = redirected(_rule(graph, key, item, matches, unresolved), notes.code)
-        rules.append(ResolvedRule(matches, does, mine))
+        rules.append(ResolvedRule(matches, does, mine, named))
     # What fails for want of what it names is told as that: it is as its author wishes once the object is there.
     replaced = tuple(
         one.rule.replaced for one in rules if one.rule.replaced is not None and one.rule.replaced not in unresolved

@@ -23,9 +23,10 @@ class RuleExtension:
     """One kind.
 
     `apply` answers the rule with what the object asks for, or why the rule cannot be served with it: then it answers
-    its failure. The object is there, and some revision of it can be served.
+    its failure. The object is there, and some revision of it can be served. Without `apply` it is a policy, which
+    stands at the rule: of it only that it is there is asked here.
     """
 
     group: str
     kind: str
-    apply: Callable[[Reader, Named, Rule], Rule | Problem]
+    apply: Callable[[Reader, Named, Rule], Rule | Problem] | None = None

@@ -1,4 +1,4 @@
-"""What hypothesis draws of DirectResponses, and of rules that name one, or a Backend."""
+"""What hypothesis draws of DirectResponses, and of rules that name one, a TrafficPolicy, or a Backend."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ def other_rules(draw: Any, rule: dict[str, Any]) -> dict[str, Any]:
     named = {"group": KGATEWAY, "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
     to = {"group": KGATEWAY, "kind": "Backend", "name": f"b{draw(st.integers(0, 2))}"}
     answering = {"filters": [{"type": "ExtensionRef", "extensionRef": named}]}
-    rules = ([answering], [{"backendRefs": [to]}], [{**rule, **answering}])
+    rules = ([answering], [{"backendRefs": [to]}], [{**rule, **answering}], [{**rule, "filters": draw(policies())}])
     return draw(st.sampled_from([{}, {}, *({"rules": one} for one in rules)]))
+
+
+@st.composite
+def policies(draw: Any) -> list[dict[str, Any]]:
+    """Filters that name TrafficPolicies."""
+    chosen = draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
+    named = ({"group": KGATEWAY, "kind": "TrafficPolicy", "name": f"t{number}"} for number in chosen)
+    return [{"type": "ExtensionRef", "extensionRef": one} for one in named]
 
 
 @st.composite

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.events import Put
 from tests.property.ages import AGES
+from tests.property.answers import policies
 from tests.support.manifests import API, put
 
 _HTTP_ROUTE = {"group": API, "kind": "HTTPRoute"}
@@ -42,7 +43,8 @@ def delegating(draw: Any, number: int, generation: int) -> Put:
         timeouts = draw(st.sampled_from([{}, {"timeouts": {"request": "1s"}}]))
         answers = {"group": "gateway.kgateway.dev", "kind": "DirectResponse", "name": f"d{draw(st.integers(0, 2))}"}
         filters = [{"type": "ExtensionRef", "extensionRef": answers}]
-        does = draw(st.sampled_from([*[{"backendRefs": refs}] * 5, {"filters": filters}]))
+        guarded = {"backendRefs": refs, "filters": draw(policies())}
+        does = draw(st.sampled_from([*[{"backendRefs": refs}] * 5, guarded, {"filters": filters}]))
         rules.append({"matches": [{"path": one} for one in paths], **does, **timeouts})
     hosts = draw(st.sampled_from([*[{}] * 8, {"hostnames": ["a.example.com"]}]))
     notes = draw(st.sampled_from([{}, {"delegation.kgateway.dev/inherit-parent-matcher": "true"}]))
