@@ -20,6 +20,7 @@ _GROUPS = "(oneof)"
 _OUTDATED = {
     "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig.common_config",
     "envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader.claim_name",
+    "envoy.extensions.filters.http.oauth2.v3.OAuth2Credentials.token_secret",
     "envoy.type.v3.TokenBucket.max_tokens",
 }
 """Fields whose rules Envoy 1.40 has no more (tests/envoy/test_pgv.py asks it)."""
