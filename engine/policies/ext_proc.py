@@ -29,7 +29,7 @@ _STAGES: Final = {
     "Route": Stage.ROUTE,
 }
 _WHENS: Final = {"Before": When.BEFORE, "During": When.DURING, "After": When.AFTER}
-_SHARED: Final = frozenset({*((stage, "During") for stage in _STAGES), ("Route", "Before")})
+_SHARED: Final = frozenset({*((stage, "During") for stage in _STAGES), ("AuthN", "Before"), ("Route", "Before")})
 """Where other filters stand, too, so that a weight says something; the weights of those are 0."""
 
 
