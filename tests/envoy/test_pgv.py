@@ -28,8 +28,13 @@ _LATER = {("Audience", "url", "min_len")}
 """Rules of what stands in metadata: Envoy looks at that when a filter asks for it."""
 
 _CHAIN = "envoy.extensions.filters.http.filter_chain.v3."
-_NEWER_CLASSES = {f"{_CHAIN}{one}" for one in ("FilterChain", "FilterChainConfig", "FilterChainConfigPerRoute")}
-"""Messages that are newer than the table's descriptors. engine/envoy/chained.py builds no chain without a filter."""
+_NEWER_CLASSES = {
+    *(f"{_CHAIN}{one}" for one in ("FilterChain", "FilterChainConfig", "FilterChainConfigPerRoute")),
+    "xds.type.matcher.v3.CelMatcher",
+    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
+}
+"""Messages that the table's descriptors lack. engine/envoy/chained.py builds no chain without a filter, and
+engine/envoy/matcher.py no CelMatcher without an expression."""
 
 
 def _name(cls: type) -> str:
