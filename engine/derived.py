@@ -46,11 +46,11 @@ from engine.outputs.gateway import (
 )
 from engine.outputs.listener_policy import listener_policy_outputs
 from engine.outputs.listener_set import listener_set_outputs
-from engine.outputs.policies import gateway_policy_outputs, stood_outputs
-from engine.outputs.policies import policy_outputs as traffic_policy_outputs
 from engine.outputs.proxy import proxy_outputs
 from engine.outputs.route import route_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
+from engine.outputs.traffic_policy import gateway_policy_outputs, stood_outputs
+from engine.outputs.traffic_policy import policy_outputs as traffic_policy_outputs
 from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API, KGATEWAY
 from engine.resolve.route_kinds import ROUTE_KINDS

@@ -17,7 +17,8 @@ from engine.graph.reader import Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import EXTENDED, FRAGMENT, Around, Stood
 from engine.outputs.lawful import Entry, lawful, replaced
-from engine.outputs.policies import TRAFFIC, At, of_rule, stood, stood_among
+from engine.outputs.policies import TRAFFIC, At, of_rule
+from engine.outputs.traffic_policy import stood, stood_among
 from engine.ref import Ref
 from engine.resolve.attachment import Placement, Served
 from engine.resolve.certificate import SEALER
