@@ -21,7 +21,8 @@ def extension_outputs(graph: Reader, ref: Ref) -> Outputs:
     at, refusal = present(graph, ref)
     # Of what it was before nobody asks: that is told by the policies of the Gateways that are served it.
     found = graph.get(built, Extended(ref, ref))
-    one = condition("Accepted", True, "Accepted", "the extension is served to policies that name it", at)
+    text = "; ".join(("the extension is served to policies that name it", *getattr(found, "left_out", ())))
+    one = condition("Accepted", True, "Accepted", text, at)
     if refusal:
         text = f"{refusal}; until it is mended, the last good revision is served"
         one = condition("Accepted", False, "Invalid", text, at)

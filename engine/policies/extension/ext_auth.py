@@ -21,7 +21,7 @@ from engine.envoy.grpc_service import duration
 from engine.envoy.names import cluster_name
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
-from engine.policies.extension.section import Built, Section
+from engine.policies.extension.section import ROUTE_KEPT, Built, Section
 from engine.policies.feature import Use
 from engine.resolve.backend_ref import called, referenced
 from engine.resolve.manifest import mapping, texts
@@ -42,7 +42,6 @@ def built(graph: Reader, use: Use, block: Json) -> Built | Problem:
         name: value,
         "transport_api_version": ApiVersion.V3,
         "failure_mode_allow": bool(block.get("failOpen")),
-        "clear_route_cache": bool(block.get("clearRouteCache")),
         "stat_prefix": str(block.get("statPrefix") or ""),
         "status_on_error": construct(HttpStatus, code=StatusCode(int(block.get("statusOnError") or 403))),
     }
@@ -50,7 +49,8 @@ def built(graph: Reader, use: Use, block: Json) -> Built | Problem:
         fields["with_request_body"] = body(mapping(block.get("withRequestBody")))
     if forwarded:
         fields["allowed_headers"] = _names(forwarded)
-    return Built(tuple(fields.items()), (backend,))
+    left_out = (f"clearRouteCache {ROUTE_KEPT}",) if block.get("clearRouteCache") else ()
+    return Built(tuple(fields.items()), (backend,), left_out=left_out)
 
 
 def body(block: Json) -> BufferSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessorRouteCacheAction,
@@ -18,16 +18,11 @@ from engine.envoy.grpc_service import duration
 from engine.envoy.names import cluster_name
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
-from engine.policies.extension.section import Built, Section
+from engine.policies.extension.section import ROUTE_KEPT, Built, Section
 from engine.policies.feature import Use
 from engine.resolve.backend_ref import called
 from engine.resolve.manifest import items, mapping, texts
 from engine.resolve.values import Problem
-
-_CACHE: Final = {
-    "Clear": ExternalProcessorRouteCacheAction.CLEAR,
-    "Retain": ExternalProcessorRouteCacheAction.RETAIN,
-}
 
 
 def built(graph: Reader, use: Use, block: Json) -> Built | Problem:
@@ -45,7 +40,7 @@ def built(graph: Reader, use: Use, block: Json) -> Built | Problem:
         "message_timeout": duration(block.get("messageTimeout")),
         "max_message_timeout": duration(block.get("maxMessageTimeout")),
         "stat_prefix": str(block.get("statPrefix") or ""),
-        "route_cache_action": _CACHE.get(str(block.get("routeCacheAction")), ExternalProcessorRouteCacheAction.DEFAULT),
+        "route_cache_action": ExternalProcessorRouteCacheAction.RETAIN,
         "request_attributes": list(texts(block.get("requestAttributes"))),
     }
     if block.get("processingMode") is not None:
@@ -57,7 +52,9 @@ def built(graph: Reader, use: Use, block: Json) -> Built | Problem:
             typed=list(texts(forwarding.get("typed"))),
         )
         fields["metadata_options"] = construct(MetadataOptions, forwarding_namespaces=spaces)
-    return Built(tuple(fields.items()), (callee,), place=_place(mapping(block.get("filterStage"))))
+    left_out = (f"routeCacheAction {ROUTE_KEPT}",) if block.get("routeCacheAction") == "Clear" else ()
+    place = _place(mapping(block.get("filterStage")))
+    return Built(tuple(fields.items()), (callee,), place=place, left_out=left_out)
 
 
 def _place(block: Json) -> tuple[str, str, int]:

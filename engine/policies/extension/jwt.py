@@ -95,8 +95,6 @@ def _provider(block: Json, keys: Keys) -> JwtProvider:
         from_params=[str(parameter)] if parameter else [],
         payload_in_metadata=PAYLOAD,
         claim_to_headers=claims,
-        # What a claim says may choose the route.
-        clear_route_cache=bool(claims),
         **keys.fields,
     )
 

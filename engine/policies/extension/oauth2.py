@@ -212,7 +212,6 @@ def _provider(word: str, asked: Json, cookie: str, issuer: str, keys: Keys) -> J
         from_cookies=[cookie],
         payload_in_metadata=word,
         claim_to_headers=claims,
-        clear_route_cache=bool(claims),
         **keys.fields,
     )
 

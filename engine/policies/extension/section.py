@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engine.graph.reader import Json, Reader
 from engine.policies.feature import Use
 from engine.ref import Ref
 from engine.resolve.credential import Credential
 from engine.resolve.values import BackendKey, Problem
+
+ROUTE_KEPT: Final = "has the route chosen anew, which is not done: the guards of that route would not stand in its way"
+"""Which filters a request passes is settled when its route is first chosen, since they stand there switched off
+(docs/decisions/0029-standing-filters.md): seen with Envoy 1.40, a request that changed to another rule reached its
+backend without that rule's basicAuth, rbac or acl."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Built:
     sealed: bool = False
     place: Any = None
     credentials: tuple[Credential, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What is asked and not done, in words, though the rest is."""
 
 
 @dataclass(frozen=True, slots=True)
