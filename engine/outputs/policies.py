@@ -27,6 +27,7 @@ TRAFFIC: Final = "TrafficPolicy"
 PRIORITY: Final = "kgateway.dev/inherited-policy-priority"
 """Annotation of a Gateway: whose block of a field is in force, its own or that of what is below it, or both as one."""
 _GUARDING: Final = frozenset(field for field, one in FEATURES.items() if one.guards)
+_SHUTTING: Final = frozenset(field for field, one in FEATURES.items() if one.shuts)
 _ALONE: Final = frozenset(field for field, one in FEATURES.items() if one.alone)
 _INHERITED: Final = frozenset(field for field, one in FEATURES.items() if one.inherited)
 _MERGING: Final = frozenset(field for field, one in FEATURES.items() if one.merge is not None)
@@ -137,7 +138,7 @@ def _closes(field: str, found: Effect | Problem) -> Problem | None:
     """Why a block closes what it stands at."""
     if isinstance(found, Effect):
         return found.against
-    return found if field in _GUARDING else None
+    return found if field in _GUARDING or field in _SHUTTING else None
 
 
 def in_force(graph: Reader, key: Applied) -> tuple[Ref, ...]:
@@ -192,6 +193,10 @@ def own(graph: Reader, key: At) -> tuple[Block, ...]:
 def above(graph: Reader, key: At) -> tuple[Block, ...]:
     """The blocks in force at a listener, those of its Gateway included."""
     below, gateway = graph.get(own, key), graph.get(own, At(key.gateway, ""))
+    if key.listener and any(aim.target != key.gateway for aim in aims(graph, key)):
+        # A ListenerSet is a tenant's, as a route is.
+        shut = {one.field for one in gateway} & _off(graph, key.gateway, below)
+        below = tuple(one for one in below if one.field not in shut)
     prefers_parent, deep = graph.get(priority, key.gateway)
     merging = (*settings(graph).deep_merges, *(_MERGING if deep else ()))
     return over(below, gateway, merging) if prefers_parent else over(gateway, below, merging)
@@ -260,8 +265,8 @@ def _reopens(graph: Reader, key: At, mine: tuple[Block, ...]) -> bool:
 
 def _says(graph: Reader, key: At, one: Block, name: str) -> bool:
     """Whether a block has a config of a filter; "" for any."""
-    made = graph.get(applied, Applied(key.gateway, one)) if name else NOTHING
-    return not name or (isinstance(made, Effect) and any(name == found for found, _ in made.configs))
+    made = graph.get(applied, Applied(key.gateway, one))
+    return isinstance(made, Effect) and (not name or any(name == found for found, _ in made.configs))
 
 
 # -- a route ----------------------------------------------------------------------------------------------------------

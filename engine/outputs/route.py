@@ -13,7 +13,7 @@ from engine.outputs.backend import backend_broken
 from engine.outputs.channels import AROUND, ATTACHED, BACKEND, CREDENTIAL, HOST, NODE, STANDING, STATUS, Host, Used
 from engine.outputs.delegation import Down, offers, selecting, standing_pairs
 from engine.outputs.descent import Descents, descents, is_ours, told, unreached
-from engine.outputs.entries import backends, entries, named_by, own, stood_by
+from engine.outputs.entries import entries, named_by, own, stood_by, used_by
 from engine.outputs.lawful import without
 from engine.outputs.rivals import claims, rank
 from engine.ref import Ref
@@ -78,7 +78,10 @@ def _attached(graph: Reader, key: Served) -> tuple[Outputs, list[Parent], Resolv
     emitted = entries(graph, own(key, resolved), places, made)
     resolved = without(resolved, emitted)
     if places:
-        used = dict.fromkeys(Used(gateway, one) for rule in resolved.rules for one in backends(rule.rule))
+        # A rule that fails at one listener is served at another.
+        whole = {(one.rule, one.match) for one in emitted if one.broken is None}
+        served = used_by(pair for pair in made if (pair.rule, pair.position) in whole)
+        used = dict.fromkeys(Used(gateway, one) for one in served)
         used |= {Used(gateway, backend): None for one in emitted for backend in one.backends}
         counts |= {(BACKEND, one): None for one in used}
         counts |= {(AROUND, around): None for one in emitted for around in one.around}

@@ -49,4 +49,4 @@ _STANDING: Final = construct(
 )
 
 
-FEATURE = Feature("csrf", effect, (Filter(NAME, _TYPE, _STANDING, Stage.ROUTE),))
+FEATURE = Feature("csrf", effect, (Filter(NAME, _TYPE, _STANDING, Stage.ROUTE),), shuts=True)

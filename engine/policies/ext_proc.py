@@ -61,4 +61,4 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
     return replace(made, backends=found.backends, sources=found.sources)
 
 
-FEATURE = Feature("extProc", effect, tuple(_standing()), alone=True)
+FEATURE = Feature("extProc", effect, tuple(_standing()), alone=True, shuts=True)

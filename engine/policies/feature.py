@@ -72,6 +72,7 @@ class Feature:
 
     `effect` says what a value that the model took does to Envoy's config, or what
     stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.
+    One that `shuts` closes them, too, when nobody can know what it was to do, but may be switched off farther in.
     `inherited`: its effect is in fields of routes only, so what stands at a Gateway or listener goes to each of them.
     `alone`: of its filters one is on at a place; where a nearer block has another or none, the farther one's is off.
     `merge` makes one value of two where several are to count, of which the first goes before; None where they
@@ -82,6 +83,7 @@ class Feature:
     effect: Callable[[Reader, Use, Any], Effect | Problem]
     filters: tuple[Filter, ...] = ()
     guards: bool = False
+    shuts: bool = False
     inherited: bool = False
     around: tuple[tuple[str, ProtoAny], ...] = ()
     """Configs, by filter, for the route configuration around an effect that names the filter as `around` it: what is

@@ -118,4 +118,5 @@ FEATURE = Feature(
         Filter(NAME, _TYPE, construct(LocalRateLimit, stat_prefix=_STATS), Stage.ACCEPTED, When.BEFORE),
         Filter(GLOBAL, EMPTY_TYPE, EMPTY, Stage.RATE_LIMIT),
     ),
+    shuts=True,
 )

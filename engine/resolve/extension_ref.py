@@ -54,6 +54,8 @@ def extended(graph: Reader, key: Served, rule: Rule, named: tuple[Json, ...], un
             unresolved.append(problem)
             return _replaced(rule, problem)
         if apply is None:
+            if (against := _unusable(graph, Named(key.gateway, ref))) is not None:
+                return _replaced(rule, against)
             continue
         generation = int(metadata_of(object_of(graph, ref)).get("generation") or 0)
         rule = replace(rule, sources=(*rule.sources, (ref, generation)))
