@@ -24,7 +24,6 @@ MODULES = (
     "engine.envoy.backends.failover",
     "engine.envoy.backends.gcp",
     "engine.envoy.named_host",
-    "engine.envoy.protocol_options",
     "engine.envoy.shares",
     "engine.envoy.route_config",
     "engine.envoy.listener",
