@@ -103,4 +103,5 @@ def _plain(value: Any) -> Any:
         return {key: item for key, item in found.items() if item not in (0, "", False, None)}
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return value
+    # Numbers of 64 bits are text in protobuf's JSON, but not in the library's where they are wrapped.
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
