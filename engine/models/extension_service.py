@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -13,20 +13,20 @@ from engine.models.references import WeightedBackendRef
 from engine.models.rules import Rule, Ruled
 from engine.models.texts import INT32, has_control_characters
 
+GROWS: Final = Rule(
+    "has(self.maxInterval) ? duration(self.maxInterval) >= duration(self.baseInterval) : true",
+    "maxInterval must be greater than or equal to baseInterval",
+    lambda self: (
+        self.max_interval is None or (milliseconds(self.max_interval) or 0) >= (milliseconds(self.base_interval) or 0)
+    ),
+)
+"""Of the pauses between calls."""
+
 
 class Backoff(Ruled):
     """RetryBackoff: how long is waited before a call is made again."""
 
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "has(self.maxInterval) ? duration(self.maxInterval) >= duration(self.baseInterval) : true",
-            "maxInterval must be greater than or equal to baseInterval",
-            lambda self: (
-                self.max_interval is None
-                or (milliseconds(self.max_interval) or 0) >= (milliseconds(self.base_interval) or 0)
-            ),
-        ),
-    )
+    RULES: ClassVar[tuple[Rule, ...]] = (GROWS,)
 
     base_interval: Annotated[Span, Field(description="At first; it doubles with each time.")]
     max_interval: Annotated[Span, Field(description="At most; ten times baseInterval without.")] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import STATUS
+from engine.policies.extension.section import Built
 from engine.policies.extension.sections import built
 from engine.ref import Ref
 from engine.resolve.extension import Extended
@@ -21,7 +22,8 @@ def extension_outputs(graph: Reader, ref: Ref) -> Outputs:
     at, refusal = present(graph, ref)
     # Of what it was before nobody asks: that is told by the policies of the Gateways that are served it.
     found = graph.get(built, Extended(ref, ref))
-    text = "; ".join(("the extension is served to policies that name it", *getattr(found, "left_out", ())))
+    left_out = found.left_out if isinstance(found, Built) else ()
+    text = "; ".join(("the extension is served to policies that name it", *left_out))
     one = condition("Accepted", True, "Accepted", text, at)
     if refusal:
         text = f"{refusal}; until it is mended, the last good revision is served"

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from engine.models.base import Model
-from engine.models.duration import Span, at_least, milliseconds
+from engine.models.duration import Span, at_least
 from engine.models.extension_section import ExtensionSection
+from engine.models.extension_service import GROWS
 from engine.models.json_web_key import key_set
 from engine.models.references import BackendObjectReference
 from engine.models.rules import ListMap, Rule, Ruled, exactly_one
@@ -110,16 +111,7 @@ class AsyncFetch(Model):
 class BackOff(Ruled):
     """JWKSRetryBackOff."""
 
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "has(self.maxInterval) ? duration(self.maxInterval) >= duration(self.baseInterval) : true",
-            "maxInterval must be greater than or equal to baseInterval",
-            lambda self: (
-                self.max_interval is None
-                or (milliseconds(self.max_interval) or 0) >= (milliseconds(self.base_interval) or 0)
-            ),
-        ),
-    )
+    RULES: ClassVar[tuple[Rule, ...]] = (GROWS,)
 
     base_interval: Annotated[Span, at_least("1ms")]
     max_interval: Annotated[Span, Field(description="10 times baseInterval without.")] | None = None
