@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
+
 from engine.engine import Engine, EngineSettings
 from engine.events import Put
 from engine.ref import parse_ref
@@ -22,11 +24,13 @@ from tests.support.proxy import Proxies, proxies
 _MANIFESTS = int(os.environ.get("FUZZ_MANIFESTS", "600"))
 _SEED = int(os.environ.get("FUZZ_SEED", "1"))
 _PLACES = 100
+_TOLD = 50
 _WANTED = 0.5
 """Of the manifests that their schemas take at least so many must be in force: else mostly refusals would be tried."""
 Row = tuple[str, str, str]
 
 
+@pytest.mark.timeout(600 + _MANIFESTS // 10)  # a hundred thousand take longer than a test may that hangs
 def test_random_manifests() -> None:
     """The acceptance rate is printed; FUZZ_MANIFESTS says how many, FUZZ_SEED which."""
     counted = asyncio.run(_fuzz(_MANIFESTS, _SEED))
@@ -50,6 +54,8 @@ async def _fuzz(many: int, seed: int) -> Counter[str]:
             assert not update.warnings, update.warnings
             counted += Counter(_judged(update, written, page))
             await _taken(running, update, number, written)
+            if number % _TOLD == 0:
+                print(f"\n{number * _PLACES} manifests: {dict(counted)}", end="", flush=True)  # noqa: T201  it takes its time
     return counted
 
 
