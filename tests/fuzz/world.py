@@ -17,7 +17,7 @@ from tests.support.manifests import API, endpoints, gateway, put, route, service
 VERSION: Final = "v1alpha1"
 GATEWAYS: Final = ("gw", "gw1", "gw2")
 _PORTS: Final = (18080, 18081)
-_TRIES: Final = 40
+_TRIES: Final = 1_000
 
 _SHARES: Final = {
     "TrafficPolicy": 50,
