@@ -77,9 +77,12 @@ def _shape(value: _Resolved | Problem, _: Use) -> Shape | Problem:
     alpn = texts(block.get("alpnProtocols"))
     if not all(0 < len(one.encode()) <= _LONGEST for one in alpn) or len(alpn) > _LONGEST:
         return Problem("Invalid", f"alpnProtocols must be at most {_LONGEST} names of 1 to {_LONGEST} bytes (RFC 7301)")
+    sni = str(block.get("sni", ""))
+    if "\0" in sni:
+        return Problem("Invalid", "sni holds a zero byte: write the name of a host")
     context = construct(
         UpstreamTlsContext,
-        sni=str(block.get("sni", "")),
+        sni=sni,
         allow_renegotiation=bool(block.get("allowRenegotiation")),
         common_tls_context=construct(
             CommonTlsContext,
