@@ -15,6 +15,7 @@ from typing import Any
 from streams.backoff import Backoff
 from streams.broker import Broker, BrokerError
 from streams.broker.jars import JarsMissing
+from streams.cancellation import apart
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
 from streams.main import health_socket, snapshot_file
@@ -64,10 +65,13 @@ class Standalone:
         """
         while True:
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    await self._bring_up(tasks)
+                await apart(self._once())
             except* _Moved:
                 self.say("broker", "is at another address now: roles start again")
+
+    async def _once(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            await self._bring_up(tasks)
 
     async def _bring_up(self, tasks: asyncio.TaskGroup) -> None:
         is_served = snapshot_file(self.settings).exists()

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.backoff import Backoff
+from streams.cancellation import apart
 from streams.codec import decode_convergence, decode_object
 from streams.ports import Log, LogError, Record
 from streams.topics import Topic
@@ -90,7 +91,7 @@ class Screen:
         backoff = Backoff(_PAUSE_SECONDS)
         while True:
             try:
-                await (self._table(log, partition) if self._live else self._lines(log, partition))
+                await apart(self._table(log, partition) if self._live else self._lines(log, partition))
             except Exception as error:  # noqa: BLE001  it shares its task group with all that serves
                 self._fault(_first(error))
             await backoff.wait()

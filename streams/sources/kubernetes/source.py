@@ -21,6 +21,7 @@ from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
+from streams.cancellation import apart
 from streams.kubernetes.cluster import Cluster, Json, Target
 from streams.kubernetes.following import Following
 from streams.kubernetes.reflector import PAGE
@@ -68,7 +69,7 @@ async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: Kub
         source = _Source(cluster, options, sealer, Mirror(journal.logged, options.cluster, whole, sealer), journal)
         with options.telemetry.health.part("cluster", source.unlisted):
             try:
-                await source.run(whole)
+                await apart(source.run(whole))
             except ExceptionGroup as group:
                 raise _first(group) from None
 
