@@ -15,7 +15,7 @@ from engine.outputs.channels import ON_REQUEST
 from streams.kubernetes.leading import LEASE
 from streams.sinks.kubernetes.objects import GATEWAY, SECRET, WATCHED
 from streams.sinks.status.classes import CLASS
-from streams.sinks.status.role import WRITTEN
+from streams.sinks.status.kinds import WRITTEN
 
 Rule = dict[str, list[str]]
 Resource = tuple[str, str]

@@ -30,6 +30,26 @@ def owned_by(object_: Json, manager: str) -> dict[str, Any]:
     return {}
 
 
+def conditions_of_others(object_: Json, manager: str) -> frozenset[str]:
+    """The types of the conditions in the status of which anybody but `manager` wrote something."""
+    found: set[str] = set()
+    for entry in object_["metadata"].get("managedFields") or ():
+        if entry.get("subresource") != "status" or (entry.get("manager"), entry.get("operation")) == (manager, "Apply"):
+            continue
+        theirs = ((entry.get("fieldsV1") or {}).get("f:status") or {}).get("f:conditions")
+        if theirs is None:
+            continue
+        types = condition_types(theirs)
+        # Without keys the list is one value, and whoever wrote it has all that stands in it.
+        found |= types or {str(one.get("type")) for one in (object_.get("status") or {}).get("conditions") or ()}
+    return frozenset(found)
+
+
+def condition_types(owned: Json) -> frozenset[str]:
+    """The types that a FieldsV1 tree of conditions knows them by."""
+    return frozenset(str(orjson.loads(key[2:]).get("type")) for key in owned if key.startswith("k:"))
+
+
 def _stands(wanted: Any, current: Any) -> bool:
     if isinstance(wanted, Mapping) and isinstance(current, Mapping):
         return all(name in current and _stands(value, current[name]) for name, value in wanted.items())

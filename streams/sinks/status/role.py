@@ -15,8 +15,6 @@ from typing import Final, Protocol
 import structlog
 
 from engine.fold import SYNC
-from engine.models.kinds import KINDS
-from engine.models.policy import PolicyStatus
 from engine.ref import Ref, parse_ref
 from streams.backoff import Backoff
 from streams.codec import decode_convergence, decode_object
@@ -24,6 +22,7 @@ from streams.kubernetes.cluster import Cluster, ClusterError, Conflict, Invalid,
 from streams.kubernetes.following import Following
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
+from streams.sinks.status.kinds import WRITTEN
 from streams.sinks.status.writer import MANAGER, Current, StatusWriter, Write, current
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import RELISTS, STATUS_FAILURES, STATUS_WRITES
@@ -33,17 +32,8 @@ from streams.view import Batch, follow_table, read_table
 _LOG = structlog.get_logger()
 _WORKERS: Final = 8
 """Writes at a time: an API server answers one in some milliseconds, most of it waiting for etcd."""
-_GATEWAY_API: Final = "gateway.networking.k8s.io"
-_WITHOUT: Final = frozenset({"ReferenceGrant"})
 _SLASHES: Final = len(Ref._fields) - 1
 _ASK_SECONDS: Final = 2.0
-WRITTEN: Final = tuple(
-    kind
-    for kind in KINDS
-    if (kind.group == _GATEWAY_API and kind.name not in _WITHOUT)
-    or (kind.crd is not None and kind.crd.status is PolicyStatus)
-)
-"""The kinds that have a status of ours: of kgateway's those in whose status every controller has entries of its own."""
 
 
 class StatusCluster(Cluster, Writable, Protocol):

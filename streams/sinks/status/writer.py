@@ -6,40 +6,46 @@ It is told what stands in the cluster and what is wanted, and hands out one writ
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from engine.ref import Ref
 from streams.kubernetes.cluster import is_older
 from streams.sinks.status.agenda import Agenda
+from streams.sinks.status.kinds import UNNAMED
 from streams.sinks.status.merged import SHARED, merged
-from streams.sinks.status.owned import changes, owned_by
+from streams.sinks.status.owned import changes, condition_types, conditions_of_others, owned_by
 from streams.sinks.status.wanted import Wanted
 
 Json = Mapping[str, Any]
 
 MANAGER: Final = "penstock-status"
 """Our field manager: what is applied under it and left out the next time is taken away."""
+_KGATEWAY: Final = "kgateway.dev/kgateway"
+"""kgateway's own name, under which its objects can be taken over: what it said is ours to replace then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The status that an object has. `owned` is the FieldsV1 tree of what we applied of it."""
+    """The status that an object has.
+
+    `owned` is the FieldsV1 tree of what we applied of it, `others` are types of conditions that others wrote.
+    """
 
     version: str
     status: Json
     owned: Json
+    others: frozenset[str] = frozenset()
 
 
 def current(object_: Json) -> Current:
     """What is kept of an object that a list, a watch or a write showed."""
-    return Current(
-        str(object_["metadata"].get("resourceVersion") or ""), object_.get("status") or {}, owned_by(object_, MANAGER)
-    )
+    version, status = str(object_["metadata"].get("resourceVersion") or ""), object_.get("status") or {}
+    return Current(version, status, owned_by(object_, MANAGER), conditions_of_others(object_, MANAGER))
 
 
 class Write(NamedTuple):
-    """A status to apply. With a `version` only while the object has it: a list of several controllers is in it."""
+    """A status to apply. With a `version` only while the object has it: others may write the same."""
 
     ref: Ref
     status: Json
@@ -84,7 +90,7 @@ class StatusWriter:
     def _take(self, ref: Ref, there: Current, at: float) -> None:
         before = self._there.get(ref)
         self._there[ref] = there
-        if before is None or (before.status, before.owned) != (there.status, there.owned):
+        if before is None or replace(before, version=there.version) != there:
             self.agenda.add(ref, at)
 
     # -- what is wanted ---------------------------------------------------------------------------------------------
@@ -138,10 +144,22 @@ class StatusWriter:
         there, wanted = self._there.get(ref), self.wanted[ref]
         if there is None or (wanted is None and not (self._is_known and self._has_ours(there))):
             return None
+        is_unnamed = (ref.group, ref.kind) in UNNAMED
+        if is_unnamed and self._is_anothers(there, wanted or {}):
+            return None
         status = merged(there.status, wanted or {}, self._controllers, self._now())
         if not changes(there.status, status, there.owned):
             return None
-        return Write(ref, status, there.version if SHARED.keys() & status.keys() else "")
+        return Write(ref, status, there.version if is_unnamed or SHARED.keys() & status.keys() else "")
+
+    def _is_anothers(self, there: Current, wanted: Json) -> bool:
+        """Whether somebody else says what we would: of a condition that names no controller the last word is his.
+
+        Two that answer each other would never end, and half a condition cannot be taken away.
+        """
+        said = {str(one["type"]) for one in wanted.get("conditions") or ()}
+        said |= condition_types(there.owned.get("f:conditions") or {})
+        return _KGATEWAY not in self._controllers and not said.isdisjoint(there.others)
 
     def _has_ours(self, there: Current) -> bool:
         return bool(there.owned) or any(self._ours(there.status.get(name) or ()) for name in SHARED)

@@ -13,7 +13,9 @@ OURS = "penstock.dev/gateway-controller"
 NOW = "2026-01-02T00:00:00Z"
 GATEWAY = Ref("east", "gateway.networking.k8s.io", "Gateway", "default", "gw")
 ROUTE = Ref("east", "gateway.networking.k8s.io", "HTTPRoute", "default", "r")
+BACKEND = Ref("east", "gateway.kgateway.dev", "Backend", "default", "b")
 NOTHING = Current("1", {}, {})
+_KEY = 'k:{"type":"Accepted"}'
 
 
 def condition(type_: str = "Accepted", status: str = "True") -> dict[str, Any]:
@@ -152,3 +154,78 @@ def test_what_is_kept_of_an_object() -> None:
     fields = {"manager": MANAGER, "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {"f:a": {}}}}
     object_ = {"metadata": {"resourceVersion": "3", "managedFields": [fields]}, "status": {"a": 1}}
     assert current(object_) == Current("3", {"a": 1}, {"f:a": {}})
+
+
+
+def applied_by(manager: str, *parts: str, operation: str = "Update", subresource: str = "status") -> dict[str, Any]:
+    """An entry of managedFields: somebody has these parts of the condition Accepted."""
+    condition_ = {f"f:{part}": {} for part in parts}
+    fields = {"f:status": {"f:conditions": {_KEY: {".": {}, **condition_}}}}
+    return {"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": fields}
+
+
+def standing(message: str, *managed: dict[str, Any], version: str = "5") -> Current:
+    told = {**condition(), "message": message, "lastTransitionTime": NOW}
+    return current({"metadata": {"resourceVersion": version, "managedFields": list(managed)}, "status": {"conditions": [told]}})
+
+
+def test_a_condition_that_names_no_controller_is_its_writers() -> None:
+    """Beside us kgateway tells of the same Backend: who answered each other would never end."""
+    writer = StatusWriter("east", {OURS}, lambda: NOW)
+    writer.known(0.0)
+    writer.want(BACKEND, wanted(conditions=[condition()]), 0.0)
+    writer.seen(BACKEND, standing("theirs", applied_by("kgateway", "message", "status")), 0.0)
+    assert apply(writer) == []
+    writer.want(BACKEND, None, 9.0)
+    assert apply(writer, 9.0) == []
+
+
+def test_who_writes_over_a_condition_without_a_name_has_it() -> None:
+    """What stands of ours in it stays: without it the rest would be no condition."""
+    writer = StatusWriter("east", {OURS}, lambda: NOW)
+    writer.known(0.0)
+    writer.want(BACKEND, wanted(conditions=[condition()]), 0.0)
+    ours = applied_by(MANAGER, "status", operation="Apply")
+    writer.seen(BACKEND, standing("theirs", ours, applied_by("kgateway", "message")), 0.0)
+    assert apply(writer) == []
+    writer.want(BACKEND, wanted(conditions=[condition(status="False")]), 9.0)
+    assert apply(writer, 9.0) == []
+    writer.want(BACKEND, None, 18.0)
+    assert apply(writer, 18.0) == []
+
+
+def test_a_condition_without_a_name_that_is_nobodys_is_written_on_the_version_that_was_read() -> None:
+    writer = StatusWriter("east", {OURS}, lambda: NOW)
+    other = {**condition("Healthy"), "lastTransitionTime": NOW}
+    managed = {
+        "manager": "example", "operation": "Update", "subresource": "status",
+        "fieldsV1": {"f:status": {"f:conditions": {'k:{"type":"Healthy"}': {"f:status": {}}}}},
+    }  # fmt: skip
+    spec = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {}}}
+    object_ = {"metadata": {"resourceVersion": "5", "managedFields": [spec, managed]}, "status": {"conditions": [other]}}
+    writer.seen(BACKEND, current(object_), 0.0)
+    writer.want(BACKEND, wanted(conditions=[condition()]), 0.0)
+    assert apply(writer) == [(BACKEND, {"conditions": [condition() | {"lastTransitionTime": NOW}]}, "5")]
+
+
+def test_a_list_of_conditions_that_is_one_value_has_one_writer() -> None:
+    """A CRD may say nothing of keys."""
+    writer = StatusWriter("east", {OURS}, lambda: NOW)
+    whole = {"manager": "kgateway", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {"f:conditions": {}}}}
+    writer.seen(BACKEND, standing("theirs", whole), 0.0)
+    writer.want(BACKEND, wanted(conditions=[condition()]), 0.0)
+    assert apply(writer) == []
+
+
+def test_under_kgateways_own_name_its_conditions_are_ours() -> None:
+    writer = StatusWriter("east", {"kgateway.dev/kgateway"}, lambda: NOW)
+    writer.seen(BACKEND, standing("theirs", applied_by("kgateway", "message", "status")), 0.0)
+    writer.want(BACKEND, wanted(conditions=[condition()]), 0.0)
+    ((_, status, version),) = apply(writer)
+    assert (status["conditions"][0]["message"], version) == ("", "5")
+
+
+def test_a_gateway_is_its_classs_controllers_alone(writer: StatusWriter) -> None:
+    writer.seen(GATEWAY, standing("theirs", applied_by("somebody", "message", "status")), 0.0)
+    writer.want(GATEWAY, wanted(conditions=[condition()]), 0.0)
+    assert apply(writer)
