@@ -34,7 +34,7 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, ON_REQUEST, STATUS
-from engine.quarantine import concerned, held, holds, suspected
+from engine.quarantine import concerned, held, suspected, told
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.certificate import SEALER, passed_fact
@@ -63,8 +63,8 @@ class Engine:
         self.graph.state_fact(SEALER, sealer)
         self._fold = Fold()
         self._derived = Derived(self.graph)
-        self._held: dict[str, str] = {}
-        """What holds something back, by fact, with the words of why."""
+        self._held: dict[str, Any] = {}
+        """What holds something back, by fact."""
         self._refusals = Refusals()
 
     # -- the whole --------------------------------------------------------------------------------------------------
@@ -294,12 +294,8 @@ class Engine:
         self._hold()
 
     def _hold(self) -> None:
-        """Let queries see what is held back; of several quarantines of one object the first by key is told."""
-        found: dict[str, str] = {}
-        for _, row in self._fold.under(QUARANTINE):
-            words = row["error"] or "rejected"
-            for fact in holds(row):
-                found.setdefault(fact, words)
+        """Let queries see what is held back."""
+        found = told(row for _, row in self._fold.under(QUARANTINE))
         for fact in sorted(found.keys() | self._held.keys()):
             if found.get(fact) != self._held.get(fact):
                 self.graph.state_fact(fact, found.get(fact))

@@ -5,12 +5,13 @@ Rows of the fold state only: it derives nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from engine.ref import parse_ref
+from engine.ref import Ref, parse_ref
 from engine.resolve.extension import KIND as EXTENSION
-from engine.resolve.manifest import held_fact, withheld_fact
+from engine.resolve.manifest import held_fact, holders_fact, withheld_fact
 from engine.resolve.targets import KINDS
 from engine.update import FragmentKind, parse_fragment_key
 
@@ -55,6 +56,23 @@ def holds(row: Row) -> list[str]:
         if len(held(row)) > 1:
             return facts  # Routes that share a hostname pay with that hostname only.
     return facts + [held_fact(gateway, parse_ref(text)) for text in held(row)]
+
+
+def told(rows: Iterable[Row]) -> dict[str, Any]:
+    """All facts of quarantines: what holds something back with the words of why, and who is served what is held.
+
+    Of several quarantines of one object the first is told.
+    """
+    found: dict[str, Any] = {}
+    holders: defaultdict[str, set[Ref]] = defaultdict(set)
+    for row in rows:
+        gateway, facts = parse_ref(row["gateway"]), holds(row)
+        for fact in facts:
+            found.setdefault(fact, row["error"] or "rejected")
+        for ref in map(parse_ref, held(row)):
+            if held_fact(gateway, ref) in facts:
+                holders[holders_fact(ref)].add(gateway)
+    return found | {fact: tuple(sorted(gateways)) for fact, gateways in holders.items()}
 
 
 def concerned(row: Row) -> list[str]:

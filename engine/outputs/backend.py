@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,7 @@ from engine.resolve.backend_tls import backend_tls, policies
 from engine.resolve.backend_type import At
 from engine.resolve.certificate import SEALER
 from engine.resolve.client_certificate import client_certificate
+from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
@@ -106,7 +107,7 @@ def _held_cluster(graph: Reader, key: Used) -> Outputs:
         return _cluster(graph, key, value)
     name = cluster_name(key.backend, key.gateway.cluster)
     at = FragmentKey(key.gateway, FragmentKind.CLUSTER, name)
-    return Outputs(((BROKEN, str(at), value.message),), ((BROKEN, key),))
+    return Outputs(((BROKEN, str(at), value.message),), ((BROKEN, key),), _used(key))
 
 
 def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
@@ -147,9 +148,15 @@ def companion_outputs(graph: Reader, key: Companion) -> Outputs:  # noqa: ARG001
 
 def _claims(graph: Reader, key: Used) -> tuple[tuple[str, Hashable, Any], ...]:
     """Of the cluster, by those that are to be told of it."""
-    rank = (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
-    used = ((IN_USE, key.backend.ref, rank),) if key.backend.ref.kind == "Backend" else ()
-    return (*((POLICY, one, rank) for one in _policies(graph, key)), *used)
+    return (*((POLICY, one, _rank(key)) for one in _policies(graph, key)), *_used(key))
+
+
+def _used(key: Used) -> tuple[tuple[str, Hashable, Any], ...]:
+    return ((IN_USE, key.backend.ref, _rank(key)),) if key.backend.ref.kind == "Backend" else ()
+
+
+def _rank(key: Used) -> tuple[Any, ...]:
+    return (key.gateway, key.backend.ref, key.backend.port, key.backend.over)
 
 
 def _provenance(graph: Reader, sources: Iterable[Ref]) -> Provenance:
@@ -278,10 +285,22 @@ def _against(graph: Reader, ref: Ref) -> str:
     if isinstance(protocol, Problem):
         return protocol.message
     told = graph.get(problem, ref)
-    return "; ".join(dict.fromkeys([*([told] if told else []), *(one.message for one in _unsent(graph, ref))]))
+    unsent = (one.message for one in _unsent(graph, ref))
+    return "; ".join(dict.fromkeys([*([told] if told else []), *unsent, *_rejected(graph, ref)]))
 
 
 def _unsent(graph: Reader, ref: Ref) -> list[Problem]:
     """Why nothing is sent to a Backend that Gateways use: of what none uses no Secret is asked for."""
-    used = (At(gateway, BackendKey(ref, port, over)) for gateway, _, port, over in graph.claimed(IN_USE, ref))
-    return [one for at in used if isinstance(one := graph.get(nature, at), Problem)]
+    found = (graph.get(nature, At(one.gateway, one.backend)) for one in _uses(graph, ref))
+    return [one for one in found if isinstance(one, Problem)]
+
+
+def _rejected(graph: Reader, ref: Ref) -> Iterator[str]:
+    """Which Gateways are not served the Backend as it is, in words."""
+    for gateway in dict.fromkeys(one.gateway for one in _uses(graph, ref) if is_fallen_back(graph, one)):
+        yield rejected(graph, gateway, ref)
+
+
+def _uses(graph: Reader, ref: Ref) -> list[Used]:
+    claims = graph.claimed(IN_USE, ref)
+    return [Used(gateway, BackendKey(ref, port, over)) for gateway, _, port, over in claims]

@@ -11,13 +11,12 @@ from engine.outputs.channels import POLICY, STATUS, Used
 from engine.ref import Ref
 from engine.resolve.backend import is_supported
 from engine.resolve.backend_config import At, in_force
+from engine.resolve.held import rejected
 from engine.resolve.manifest import held_fact, items, spec_of
 from engine.resolve.policy import blocks_of, served
 from engine.resolve.targets import target
 from engine.resolve.values import BackendKey, Problem
 from engine.status.policy import MOST, Reason, Standing, policy_status
-
-_ERROR_SHOWN = 300
 
 
 def config_policy_outputs(graph: Reader, policy: Ref) -> Outputs:
@@ -76,9 +75,8 @@ def _told(
     problems: dict[Problem, None] = {}
     beaten: dict[Ref, None] = {}
     for use in uses:
-        words = graph.fact(held_fact(use.gateway, policy))
-        if words:
-            problems[_rejected(graph, use.gateway, policy, str(words))] = None
+        if graph.fact(held_fact(use.gateway, policy)):
+            problems[Problem("Invalid", rejected(graph, use.gateway, policy))] = None
         told = graph.get(told_of, use)
         problems |= {problem: None for whose, problem in told.problems if whose == policy}
         beaten |= {by: None for whose, by in told.beaten if whose == policy}
@@ -86,13 +84,6 @@ def _told(
         ("Overridden", Reason.CONFLICTED_WITH_BACKEND_TLS, f"spec.tls overridden by BackendTLSPolicy {_names(beaten)}"),
     )
     return tuple(problems), more if beaten else ()
-
-
-def _rejected(graph: Reader, gateway: Ref, policy: Ref, words: str) -> Problem:
-    resource = graph.read(policy)
-    kept = "the last good revision" if resource is not None and resource.previous is not None else "nothing of it"
-    text = f"Gateway {gateway.namespace}/{gateway.name} serves {kept}, because a proxy rejected this one"
-    return Problem("Invalid", f"{text} ({words[:_ERROR_SHOWN]}): mend it")
 
 
 def _names(refs: Iterable[Ref]) -> str:

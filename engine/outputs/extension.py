@@ -9,6 +9,7 @@ from engine.policies.extension.section import Built
 from engine.policies.extension.sections import built
 from engine.ref import Ref
 from engine.resolve.extension import Extended
+from engine.resolve.held import rejections
 from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.values import PENDING, Problem
 from engine.status.condition import condition, not_taken, present
@@ -20,7 +21,7 @@ def extension_outputs(graph: Reader, ref: Ref) -> Outputs:
     if never is not None:
         return Outputs(((STATUS, str(ref), document(not_taken(never, ("Accepted",), "Invalid"))),))
     at, refusal = present(graph, ref)
-    # Of what it was before nobody asks: that is told by the policies of the Gateways that are served it.
+    # As it is now, for those whose proxies take it.
     found = graph.get(built, Extended(ref, ref))
     left_out = found.left_out if isinstance(found, Built) else ()
     text = "; ".join(("the extension is served to policies that name it", *left_out))
@@ -31,5 +32,7 @@ def extension_outputs(graph: Reader, ref: Ref) -> Outputs:
     elif isinstance(found, Problem):
         one = condition("Accepted", False, "Invalid", found.message, at)
         one |= {"status": "Unknown", "reason": PENDING} if found.reason == PENDING else {}
+    elif text := rejections(graph, ref):
+        one = condition("Accepted", False, "Invalid", text, at)
     said = {"generation": at, "status": {"conditions": [one]}, "programmed": {}}
     return Outputs(((STATUS, str(ref), document(said)),))

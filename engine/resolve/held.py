@@ -1,10 +1,10 @@
-"""How the fall back of a route is told, whose present revision a proxy rejected."""
+"""How the fall back of an object is told, whose present revision a proxy rejected."""
 
 from __future__ import annotations
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.manifest import held_fact
+from engine.resolve.manifest import held_fact, holders_fact
 from engine.resolve.values import Problem
 
 _ERROR_SHOWN = 300
@@ -25,3 +25,17 @@ def _problem(graph: Reader, gateway: Ref, route: Ref, what: str) -> Problem:
     name = f"Gateway {gateway.namespace}/{gateway.name}"
     text = f"Fall Back: {name} serves {what} because a proxy rejected this one ({error}): mend it"
     return Problem("UnsupportedValue", text)
+
+
+def rejected(graph: Reader, gateway: Ref, ref: Ref) -> str:
+    """Of an object beside the routes, which a Gateway is not served as it is."""
+    resource = graph.read(ref)
+    kept = "the last good revision" if resource is not None and resource.previous is not None else "nothing of it"
+    error = str(graph.fact(held_fact(gateway, ref)))[:_ERROR_SHOWN]
+    text = f"Gateway {gateway.namespace}/{gateway.name} serves {kept}, because a proxy rejected this one"
+    return f"{text} ({error}): mend it"
+
+
+def rejections(graph: Reader, ref: Ref) -> str:
+    """Of an object which Gateways are not served it as it is; "" where all are."""
+    return "; ".join(rejected(graph, one, ref) for one in graph.fact(holders_fact(ref)) or ())

@@ -88,6 +88,11 @@ def held_fact(gateway: Ref, ref: Ref) -> str:
     return f"held/{gateway}/{ref}"
 
 
+def holders_fact(ref: Ref) -> str:
+    """The fact that says which Gateways are served `ref` as it was before a proxy rejected it, sorted."""
+    return f"holders/{ref}"
+
+
 def absent_fact(ref: Ref) -> str:
     """The fact that says that an object on request was looked for, and is not there."""
     return f"absent/{ref}"

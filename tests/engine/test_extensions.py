@@ -93,8 +93,11 @@ def test_a_rejected_extension_is_served_as_it_was_before() -> None:
     held = [row["held"] for key, row in story.engine.state().items() if key.startswith("quarantine/")]
     assert held == [[str(_extension().ref)]]
     assert story.versions() == good
+    told = "Gateway default/gw serves the last good revision, because a proxy rejected this one (no such thing): mend it"
+    assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(_extension())
     story.tell(_extension(generation=3, statPrefix="mended"))
     assert not story.quarantines()
+    assert "'reason': 'Accepted', 'status': 'True'" in story.says(_extension())
 
 
 def test_a_rejected_extension_without_an_earlier_revision_closes() -> None:
@@ -104,3 +107,15 @@ def test_a_rejected_extension_without_an_earlier_revision_closes() -> None:
     story.reject(FragmentKind.ROUTE_CONFIG)
     assert _is_closed(story)
     assert "a proxy rejected GatewayExtension default/x" in story.says(_policy("Gateway", "gw"))
+    assert "Gateway default/gw serves nothing of it, because a proxy rejected this one" in story.says(_extension())
+
+
+def test_each_gateway_that_goes_on_with_an_earlier_revision_is_named() -> None:
+    more = gateway("more", {"name": "http", "port": 9090, "protocol": "HTTP"})
+    story = Story(_extension(), more, _policy("Gateway", "gw"), _policy("Gateway", "more"))
+    story.tell(_extension(generation=2, failOpen=True))
+    story.reject(FragmentKind.ROUTE_CONFIG, "8080", words="one")
+    story.reject(FragmentKind.ROUTE_CONFIG, "9090", words="two")
+    said = story.says(_extension())
+    assert "Gateway default/gw serves the last good revision, because a proxy rejected this one (one)" in said
+    assert "Gateway default/more serves the last good revision, because a proxy rejected this one (two)" in said

@@ -40,8 +40,11 @@ def test_a_rejected_backend_is_served_as_it_was_before() -> None:
     assert story.one(FragmentKind.CLUSTER, "_b_").version != good.version  # type: ignore[union-attr]
     story.reject(FragmentKind.CLUSTER, "_b_")
     assert story.one(FragmentKind.CLUSTER, "_b_").version == good.version  # type: ignore[union-attr]
+    told = "Gateway default/gw serves the last good revision, because a proxy rejected this one (no such thing): mend it"
+    assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(backend(""))
     story.tell(backend("third.invalid", 3))
     assert not story.quarantines()
+    assert "'reason': 'Accepted', 'status': 'True'" in story.says(backend(""))
 
 
 def test_a_rejected_backend_without_an_earlier_revision_costs_its_own_routes_only() -> None:
@@ -50,6 +53,7 @@ def test_a_rejected_backend_without_an_earlier_revision_costs_its_own_routes_onl
     assert story.one(FragmentKind.CLUSTER, "_b_") is None
     assert story.one(FragmentKind.CLUSTER, "_s_") is not None
     assert "a proxy rejected it" in story.says(route("to-b"))
+    assert "Gateway default/gw serves nothing of it, because a proxy rejected this one" in story.says(backend(""))
     assert "a proxy rejected it" not in story.says(route("r"))
 
 
