@@ -41,7 +41,7 @@ def check(
         answer = judge([named(one) for one in directories])
     except MissingDirectory as error:
         fail(str(error), 3)
-    problems = answer["refused"] + answer["conditions"]
+    problems = answer["refused"] + answer["conditions"] + answer["defects"]
 
     def whose(row: dict[str, str]) -> str:
         return f"{row['cluster']}: " if len(directories) > 1 else ""
@@ -54,6 +54,8 @@ def check(
         for one in answer["conditions"]:
             at = f"{one['location']}: " if one["location"] else ""
             typer.echo(f"{whose(one)}{at}{one['ref']}: {line(one)}")
+        for text in answer["defects"]:
+            typer.echo(f"a defect of penstock's own: {text}")
         for text in answer["warnings"]:
             typer.echo(f"warning: {text}")
         typer.echo(f"{answer['objects']} objects, {len(problems)} problems")
@@ -62,26 +64,32 @@ def check(
 
 
 def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
-    """Refusals, bad conditions and warnings of directories as clusters. Raises MissingDirectory."""
+    """Refusals, bad conditions, defects and warnings of directories as clusters. Raises MissingDirectory.
+
+    Defects are what the engine cannot compute: of what it concerns nothing is served.
+    """
     # Sealed with a key that nobody keeps: nothing of this leaves the process.
     sealer, settings = Sealer(bytes(KEY_BYTES)), load_settings()
     engine = Engine(sealer, _settings(settings))
     time = now()
     refused: list[dict[str, str]] = []
     warnings: list[str] = []
+    defects: list[str] = []
     objects: dict[Ref, Found] = {}
     for number, (cluster, directory) in enumerate(sources):
         reading = read_directory(directory, cluster)
         puts = tuple(
             Put(ref, stamped(ref, one.object, None, time, sealer)) for ref, one in sorted(reading.objects.items())
         )
-        engine.apply(ChangeSet("default", cluster, "check", "check", time, "check", puts), number)
+        update = engine.apply(ChangeSet("default", cluster, "check", "check", time, "check", puts), number)
+        defects += update.warnings
         refused += [
             {"cluster": cluster, "location": one.location, "message": one.message} for one in reading.refused.values()
         ]
         warnings += [*reading.warnings, *_passed_over(reading.objects)]
         objects |= reading.objects
-    engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
+    ticked = engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
+    defects += [one for one in ticked.warnings if one not in defects]
     statuses = {parse_ref(key): status for key, status in engine.everything().statuses.set.items()}
     found = [
         {"cluster": ref.cluster, "ref": _short(ref), "location": _location(objects, ref), **one}
@@ -93,7 +101,13 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
     warnings += [f"{one['ref']}: {one['message']}" for one in found if "/" in one["type"]]
     found = [one for one in found if "/" not in one["type"]]
     warnings += _unjudged(objects, statuses, settings)
-    return {"objects": len(objects), "refused": refused, "conditions": found, "warnings": warnings}
+    return {
+        "objects": len(objects),
+        "refused": refused,
+        "conditions": found,
+        "defects": defects,
+        "warnings": warnings,
+    }
 
 
 def _settings(settings: Settings) -> EngineSettings:

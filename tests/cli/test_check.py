@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+from engine import derived
+from engine.graph.reader import Outputs, Reader
+from engine.ref import Ref
+from engine.resolve.manifest import GATEWAY_API
 from streams.cli import app
 
 _GATEWAY = """
@@ -34,6 +39,20 @@ def _check(directory: Path, *more: str, **env: str) -> tuple[int, str]:
 def test_a_good_directory_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text(_GATEWAY)
     assert _check(tmp_path) == (0, "1 objects, 0 problems\n")
+
+
+def test_what_cannot_be_computed_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the Gateway would be served, and no status would say so."""
+
+    def defective(_graph: Reader, ref: Ref) -> Outputs:
+        raise ValueError(ref.name)
+
+    monkeypatch.setitem(derived.ROOTS, (GATEWAY_API, "Gateway"), (defective,))
+    (tmp_path / "gateway.yaml").write_text(_GATEWAY)
+    code, output = _check(tmp_path)
+    assert code == 1
+    assert "a defect of penstock's own: cannot compute defective of local/gateway.networking.k8s.io/Gateway/default/gw" in output
+    assert "1 objects, 1 problems" in output
 
 
 def test_a_missing_backend_is_a_problem(tmp_path: Path) -> None:
