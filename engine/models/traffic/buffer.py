@@ -21,7 +21,9 @@ class Buffer(Ruled):
     RULES: ClassVar[tuple[Rule, ...]] = (
         exactly_one(("maxRequestSize", "max_request_size"), ("disable", "disable")),
         Rule(
-            "!has(self.maxRequestSize) || (quantity(self.maxRequestSize).isGreaterThan(quantity('0')) && "
+            "!has(self.maxRequestSize) || (type(self.maxRequestSize) == int "
+            f"? self.maxRequestSize > 0 && self.maxRequestSize < {_MOST} "
+            ": quantity(self.maxRequestSize).isGreaterThan(quantity('0')) && "
             "quantity(self.maxRequestSize).isLessThan(quantity('4Gi')))",
             "maxRequestSize must be greater than 0 and less than 4Gi",
             lambda self: self.max_request_size is None or 0 < number(self.max_request_size) < _MOST,

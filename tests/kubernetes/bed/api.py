@@ -82,6 +82,12 @@ class Api:
             assert answer.status < 300 or (method == "DELETE" and answer.status == 404), (method, path, found)
             return found
 
+    async def answered(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        """An answer as JSON, a refusal too: a Status then."""
+        async with self._session.request(method, self._base + path, json=body) as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
+
     async def create(self, path: str, text: str) -> None:
         """Create an object of text that is too deep for Python to write."""
         json_ = {"Content-Type": "application/json"}
