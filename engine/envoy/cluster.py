@@ -24,7 +24,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
 
 from engine.envoy.address import address
-from engine.envoy.named_host import dns_cluster
+from engine.envoy.named_host import IPV4_FIRST, LOOKUP, dns_cluster
 from engine.envoy.natures import natural
 from engine.envoy.shape import Shape, http_options
 from engine.envoy.typed import ads
@@ -73,7 +73,9 @@ def _discovery(backend: Backend, name: str, shape: Shape) -> dict[str, Any]:
         return {"type": ClusterDiscoveryType.EDS, "eds_cluster_config": source}
     if "cluster_type" in shape.fields:
         return {}
-    how = {"cluster_type": dns_cluster(shape.dns)} if shape.dns else {"type": ClusterDiscoveryType.STRICT_DNS}
+    how: dict[str, Any] = {"type": ClusterDiscoveryType.STRICT_DNS, "dns_lookup_family": LOOKUP}
+    if shape.dns:
+        how = {"cluster_type": dns_cluster({**IPV4_FIRST, **shape.dns})}
     return {**how, "load_assignment": assignment(backend, name)}
 
 
