@@ -33,6 +33,7 @@ from engine.fold import ABSENT, ASKED, CHANGED, CLOCK, ENGINE, PART, PENDING, QU
 from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
+from engine.observed import GROUP as OBSERVED
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, ON_REQUEST, STATUS
 from engine.quarantine import concerned, held, suspected, told
 from engine.ref import Ref, parse_ref
@@ -382,6 +383,8 @@ def _generation(object_: Any) -> int:
 
 def _judged(ref: Ref, row: dict[str, Any]) -> dict[str, Any]:
     """The row with what this version's models say of its objects: kept, so that a boot need not judge all again."""
+    if ref.group == OBSERVED:
+        return {**row, "refusal": "", "judged": VERSION}
     judged = admit(ref, row["object"])
     previous = row.get("previous")
     if previous is not None and isinstance(admit(ref, previous), Refusal):

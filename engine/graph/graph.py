@@ -27,6 +27,10 @@ class Work:
     """Things read by reruns: one a read, and one for every ref that a find answered."""
 
 
+_OBJECTS = ("read", "look")
+"""The words of reads of a resource, which have its ref for a key."""
+
+
 class Graph:
     """Inputs, indexes over them, and the answers of queries. Implements `Reader` for the queries it runs."""
 
@@ -61,6 +65,7 @@ class Graph:
             self._resources[ref] = resource
         self._reindex(ref, before, resource)
         self._set(("read", ref), resource)
+        self._set(("look", ref), resource)
 
     def resource(self, ref: Ref) -> Resource | None:
         """The resource, not recorded: for the shell of the engine, not for queries."""
@@ -133,6 +138,18 @@ class Graph:
         cell = self._cells.get(("read", ref))
         if cell is None:
             cell = self._input(("read", ref), self._resources.get(ref))
+        self._current[cell] = None
+        value: Resource | None = cell.value
+        return value
+
+    def look(self, ref: Ref) -> Resource | None:
+        """See `Reader.look`."""
+        if (ref.group, ref.kind) not in self._on_request:
+            return self.read(ref)
+        self.work.items += 1
+        cell = self._cells.get(("look", ref))
+        if cell is None:
+            cell = self._input(("look", ref), self._resources.get(ref))
         self._current[cell] = None
         value: Resource | None = cell.value
         return value
@@ -266,7 +283,7 @@ class Graph:
             if cell not in seen:
                 seen[cell] = None
                 todo.extend(cell.reads)
-        return tuple(sorted(cell.identity[1] for cell in seen if cell.identity[0] == "read"))
+        return tuple(sorted(cell.identity[1] for cell in seen if cell.identity[0] in _OBJECTS))
 
     def asked(self) -> dict[Ref, bool]:
         """Objects on request that are read now, or (False) no more, since it was asked last."""

@@ -38,6 +38,9 @@ class Reader(Protocol):
     def read(self, ref: Ref) -> Resource | None:
         """The resource, None when absent."""
 
+    def look(self, ref: Ref) -> Resource | None:
+        """As `read`, of what is known to be there (an index has it): of a kind on request, it is not asked for."""
+
     def fact(self, name: str) -> Any:
         """A named input that is no resource (settings, a hold, whether a deadline has passed); None when absent."""
 

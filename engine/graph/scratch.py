@@ -38,6 +38,10 @@ class Scratch:
         self.seen.add(ref)
         return self._resources.get(ref)
 
+    def look(self, ref: Ref) -> Resource | None:
+        """See `Reader.look`."""
+        return self._resources.get(ref)
+
     def fact(self, name: str) -> Any:
         """See `Reader.fact`."""
         return self._facts.get(name)

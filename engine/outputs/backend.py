@@ -260,7 +260,9 @@ def backend_broken(graph: Reader, key: Used) -> Problem | None:
 
 def generation(graph: Reader, ref: Ref) -> int:
     """metadata.generation; whatever else changes in the object stops here."""
-    return int(metadata_of(object_of(graph, ref)).get("generation") or 0)
+    # Who needs the object has read it: this asks for nothing.
+    resource = graph.look(ref)
+    return int(metadata_of(resource.object if resource is not None else None).get("generation") or 0)
 
 
 def backend_status(graph: Reader, ref: Ref) -> Outputs:

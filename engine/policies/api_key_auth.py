@@ -1,9 +1,10 @@
-"""apiKeyAuth: a key is asked for, in a header, a query parameter or a cookie, and looked up among a Secret's."""
+"""apiKeyAuth: a key is asked for, in a header, a query parameter or a cookie, and looked up among Secrets'."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from envoy_data_plane.envoy.extensions.filters.http.api_key_auth.v3 import (
     ApiKeyAuth,
@@ -16,9 +17,12 @@ from envoy_data_plane.envoy.extensions.filters.http.api_key_auth.v3 import (
 from engine.envoy.effect import Effect, of_filter, switched
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
-from engine.policies.feature import Feature, Filter, Stage, Use, is_off
-from engine.resolve.manifest import items, mapping
-from engine.resolve.secret_key import named_secret, secret_values
+from engine.observed import selection_ref
+from engine.policies.feature import Feature, Filter, Stage, Use, is_off, refused
+from engine.ref import Ref
+from engine.resolve.manifest import created, items, mapping
+from engine.resolve.secret_key import named_secret, secret_values, selected_values
+from engine.resolve.selection import selected, selection_text
 from engine.resolve.values import Problem
 
 NAME: Final = "envoy.filters.http.api_key_auth"
@@ -32,16 +36,10 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
     """ApiKeyAuthPerRoute, sealed."""
     if is_off(value):
         return switched(NAME, off=True)
-    if value.get("secretSelector") is not None:
-        # engine/outputs/channels.py, ON_REQUEST: of a cluster's Secrets those that are named are all that is read.
-        text = (
-            "penstock reads only Secrets that are named, and cannot tell which have these labels: name one by secretRef"
-        )
-        return Problem("Invalid", f"secretSelector is not served: {text}")
-    reference = mapping(value.get("secretRef"))
-    credentials = _credentials(graph, use, reference)
-    if isinstance(credentials, Problem):
-        return credentials
+    selector = value.get("secretSelector")
+    found = _named(graph, use, mapping(value.get("secretRef"))) if selector is None else _chosen(graph, use, selector)
+    if isinstance(found, Problem):
+        return found
     sources = [one for asked in items(value.get("keySources")) for one in _sources(asked)]
     forwarding = construct(
         Forwarding,
@@ -50,12 +48,12 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
     )
     message = construct(
         ApiKeyAuthPerRoute,
-        credentials=credentials,
+        credentials=[construct(Credential, key=key, client=client) for key, client in found.clients.items()],
         key_sources=sources or [construct(KeySource, header=_HEADER)],
         forwarding=forwarding,
     )
-    found = of_filter(NAME, f"{_TYPE}.ApiKeyAuthPerRoute", message, sealed=True)
-    return replace(found, sources=(named_secret(use.policy, reference),))
+    made = of_filter(NAME, f"{_TYPE}.ApiKeyAuthPerRoute", message, sealed=True)
+    return replace(made, sources=found.secrets, problems=found.problems)
 
 
 def _sources(asked: Json) -> list[KeySource]:
@@ -65,7 +63,18 @@ def _sources(asked: Json) -> list[KeySource]:
     ]
 
 
-def _credentials(graph: Reader, use: Use, reference: Json) -> list[Credential] | Problem:
+class _Keys(NamedTuple):
+    """Whose each key is, the Secrets that they are of, and what of these is left out."""
+
+    clients: dict[str, str]
+    secrets: tuple[Ref, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+# -- a Secret by its name ---------------------------------------------------------------------------------------------
+
+
+def _named(graph: Reader, use: Use, reference: Json) -> _Keys | Problem:
     kind = (reference.get("group") or "", reference.get("kind") or "Secret")
     if kind != ("", "Secret"):
         return Problem("Invalid", f"secretRef names a {kind[1]} of group {kind[0]!r}: name a Secret")
@@ -75,8 +84,7 @@ def _credentials(graph: Reader, use: Use, reference: Json) -> list[Credential] |
         return values
     told = f"Secret {secret.namespace}/{secret.name}"
     found: dict[str, str] = {}
-    for client, raw in sorted(values.items()):
-        key = raw.decode(errors="replace").strip()
+    for client, key in _clients(values):
         if not key:
             return Problem("Invalid", f"{told} has no key for {client}: give it one, or remove {client}")
         if key in found:
@@ -84,7 +92,71 @@ def _credentials(graph: Reader, use: Use, reference: Json) -> list[Credential] |
         found[key] = client
     if not found:
         return Problem("Invalid", f"{told} has no keys: add one")
-    return [construct(Credential, key=key, client=client) for key, client in found.items()]
+    return _Keys(found, (secret,))
+
+
+def _clients(values: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Clients with their keys."""
+    return [(client, raw.decode(errors="replace").strip()) for client, raw in sorted(values.items())]
+
+
+# -- Secrets by their labels ------------------------------------------------------------------------------------------
+
+
+class _Owner(NamedTuple):
+    """Key of `_keys_of`: a Secret as a Gateway is served it."""
+
+    gateway: Ref
+    secret: Ref
+
+
+def _chosen(graph: Reader, use: Use, selector: Json) -> _Keys | Problem:
+    """Of all Secrets that have the labels. What is wrong with one of them keeps its own keys out, and no others."""
+    labels = {str(label): str(one) for label, one in mapping(selector.get("matchLabels")).items()}
+    if not labels:
+        text = "has no labels: every Secret of the namespace would be taken for keys, certificates and tokens too"
+        return Problem("Invalid", f"secretSelector.matchLabels {text}")
+    selection = selection_ref(use.policy.cluster, use.policy.namespace, labels)
+    secrets = graph.get(selected, selection)
+    if isinstance(secrets, Problem):
+        return secrets
+    if not secrets:
+        told = f"no Secret of namespace {selection.namespace} has labels {selection_text(selection)}"
+        return Problem("Invalid", f"secretSelector: {told}: give them to one with keys")
+    found, wrong = _gathered(graph, use.gateway, secrets)
+    if not found:
+        return refused(wrong)
+    return _Keys(found, secrets, (refused(wrong),) if wrong else ())
+
+
+def _gathered(graph: Reader, gateway: Ref, secrets: Iterable[Ref]) -> tuple[dict[str, str], list[str]]:
+    """Whose each key is, of two the older Secret's; and what is left out, in words."""
+    clients: dict[str, str] = {}
+    owners: dict[str, Ref] = {}
+    wrong: list[str] = []
+    each = ((graph.get(_keys_of, _Owner(gateway, one)), one) for one in secrets)
+    for (_, pairs, problem), secret in sorted(each, key=lambda one: (one[0][0], one[1])):
+        told = f"Secret {secret.namespace}/{secret.name}"
+        wrong += [problem] if problem else []
+        for client, key in pairs:
+            if not key:
+                wrong.append(f"{told} has no key for {client}: give it one, or remove {client}")
+            elif key in owners:
+                whose = f"{clients[key]} of Secret {owners[key].namespace}/{owners[key].name}"
+                wrong.append(f"{told} gives {client} the key of {whose}, which goes before: give each its own")
+            else:
+                clients[key], owners[key] = client, secret
+        if not pairs and not problem:
+            wrong.append(f"{told} has no keys: add one")
+    return clients, wrong
+
+
+def _keys_of(graph: Reader, key: _Owner) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    """When a Secret was created, its clients with their keys, and why it has none; all else of it stops here."""
+    resource = graph.look(key.secret)
+    age = created(resource.object) if resource is not None else ""
+    values = selected_values(graph, key.gateway, key.secret)
+    return (age, (), values.message) if isinstance(values, Problem) else (age, tuple(_clients(values)), "")
 
 
 FEATURE = Feature(

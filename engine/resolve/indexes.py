@@ -18,6 +18,8 @@ PORTS = "ports"
 """Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster, of the last good revision too."""
 SETS = "sets"
 """ListenerSets by the Gateway that they name."""
+LABELLED = "labelled"
+"""Secrets by (cluster, namespace, label, value)."""
 
 POLICIES = "policies"
 """BackendTLSPolicies by what their targetRefs name."""
@@ -58,6 +60,11 @@ def _policies(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     return tuple(dict.fromkeys(named))
 
 
+def _labelled(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    # Of the present revision alone: one that lost the label is out, whatever a Gateway is still served of it.
+    return ((ref.cluster, ref.namespace, *pair) for pair in labels_of(resource.object).items())
+
+
 INDEXES: dict[str, IndexKeys] = {
     SLICES: index_keys("EndpointSlice", keys=_slices),
     GRANTS: index_keys("ReferenceGrant", keys=_grants),
@@ -65,4 +72,5 @@ INDEXES: dict[str, IndexKeys] = {
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
     TARGETS: index_keys(*KINDS, keys=target_keys),
     SETS: index_keys("ListenerSet", keys=_sets),
+    LABELLED: index_keys("Secret", keys=_labelled),
 }

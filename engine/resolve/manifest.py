@@ -115,7 +115,11 @@ def withheld_fact(virtual_host: str) -> str:
 
 def served_object(graph: Reader, gateway: Ref, ref: Ref) -> Json | None:
     """The object as `gateway` is served it: its last good revision while a quarantine holds it."""
-    resource = graph.read(ref)
+    return served_revision(graph, gateway, ref, graph.read(ref))
+
+
+def served_revision(graph: Reader, gateway: Ref, ref: Ref, resource: Resource | None) -> Json | None:
+    """As `served_object`, of a resource that was read."""
     if resource is None:
         return None
     held = resource.previous is not None and graph.fact(held_fact(gateway, ref))

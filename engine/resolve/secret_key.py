@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.graph.reader import Json, Reader
+from engine.graph.reader import Json, Reader, Resource
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER, unread
 from engine.resolve.grant import extension_problem
-from engine.resolve.manifest import held_fact, is_unread, mapping, object_of, served_object
+from engine.resolve.manifest import held_fact, is_unread, mapping, served_revision
 from engine.resolve.values import Problem
 from engine.seal import Sealer, UnsealError
 
@@ -19,13 +19,21 @@ def named_secret(owner: Ref, reference: Json) -> Ref:
 
 def secret_values(graph: Reader, gateway: Ref, owner: Ref, secret: Ref) -> dict[str, bytes] | Problem:
     """All values of a Secret that `owner` names, as `gateway` is served it; or why there are none."""
-    if (problem := extension_problem(graph, owner, secret)) is not None:
-        return problem
+    problem = extension_problem(graph, owner, secret)
+    return problem if problem is not None else _values(graph, gateway, secret, graph.read(secret))
+
+
+def selected_values(graph: Reader, gateway: Ref, secret: Ref) -> dict[str, bytes] | Problem:
+    """As `secret_values`, of a Secret that its labels chose: by its name nobody asks for it."""
+    return _values(graph, gateway, secret, graph.look(secret))
+
+
+def _values(graph: Reader, gateway: Ref, secret: Ref, resource: Resource | None) -> dict[str, bytes] | Problem:
     told = f"Secret {secret.namespace}/{secret.name}"
-    object_ = served_object(graph, gateway, secret)
+    object_ = served_revision(graph, gateway, secret, resource)
     if object_ is None:
         return unread(secret) if is_unread(graph, secret) else Problem("Invalid", f"{told} does not exist: create it")
-    if graph.fact(held_fact(gateway, secret)) and object_ == object_of(graph, secret):
+    if graph.fact(held_fact(gateway, secret)) and resource is not None and object_ == resource.object:
         return Problem("Quarantined", f"{told} was rejected by a proxy and has no earlier revision: replace it")
     sealer = graph.fact(SEALER)
     if not isinstance(sealer, Sealer):

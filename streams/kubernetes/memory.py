@@ -58,9 +58,10 @@ class MemoryCluster:
         version, start = (int(part) for part in token.split(":")) if token else (self._version, 0)
         if token and version < self._compacted:
             raise Gone("the provided continue parameter is too old")
-        found = sorted(name for name in self._at(version) if _selects(target, name))
+        objects_then = self._at(version)
+        found = sorted(name for name, object_ in objects_then.items() if _selects(target, name, object_))
         end = start + limit if limit else len(found)
-        objects = tuple(copy.deepcopy(self._at(version)[name]) for name in found[start:end])
+        objects = tuple(copy.deepcopy(objects_then[name]) for name in found[start:end])
         return Page(objects, str(version), f"{version}:{end}" if end < len(found) else "")
 
     async def watch(self, target: Target, version: str) -> AsyncIterator[Event]:
@@ -68,6 +69,7 @@ class MemoryCluster:
         self._check(target)
         self.calls.append(f"watch {target.kind}")
         at, drops = int(version), self._drops
+        inside = {name for name, object_ in self._at(at).items() if _selects(target, name, object_)}
         while not self.down:
             self._check(target)
             if at < self._compacted:
@@ -75,8 +77,8 @@ class MemoryCluster:
                 raise Gone(msg)
             for change in [one for one in self._history if one.version > at]:
                 at = change.version
-                if change.verb is Verb.BOOKMARK or _selects(target, change.name):
-                    yield Event(change.verb, copy.deepcopy(change.object))
+                if (verb := _shown(target, change, inside)) is not None:
+                    yield Event(verb, copy.deepcopy(change.object))
             async with self._moved:
                 while not (self._version > at or self._drops > drops or self.down):
                     await self._moved.wait()
@@ -200,7 +202,23 @@ def _spec(object_: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in object_.items() if key not in {"metadata", "status"}}
 
 
-def _selects(target: Target, name: _Name) -> bool:
+def _shown(target: Target, change: _Change, inside: set[_Name]) -> Verb | None:
+    """As what a watch shows a change, None for not at all: what no longer has the labels is deleted to it."""
+    if change.verb is Verb.BOOKMARK:
+        return change.verb
+    was_inside = change.name in inside
+    inside.discard(change.name)
+    if change.verb is not Verb.DELETED and _selects(target, change.name, change.object):
+        inside.add(change.name)
+        return Verb.MODIFIED if was_inside else Verb.ADDED
+    return Verb.DELETED if was_inside else None
+
+
+def _selects(target: Target, name: _Name, object_: Mapping[str, Any]) -> bool:
     if (name.group, name.kind) != (target.group, target.kind):
         return False
-    return not target.name or (name.namespace, name.name) == (target.namespace, target.name)
+    if target.name and target.name != name.name:
+        return False
+    pairs = (one.partition("=") for one in target.labels.split(",") if one)
+    labels = object_["metadata"].get("labels") or {}
+    return target.namespace in ("", name.namespace) and all(labels.get(key) == value for key, _, value in pairs)

@@ -78,6 +78,29 @@ async def test_one_object_is_listed_and_watched_alone(stage: Stage) -> None:
     assert names(stage, await listed(stage, target)) == ["mine"]
 
 
+async def test_what_has_some_labels_is_listed_and_watched_alone(stage: Stage) -> None:
+    """Who gets them is added, and who loses them is deleted, to who watches."""
+
+    def labelled(name: str, **labels: str) -> dict[str, object]:
+        found = secret(stage.namespace, name, "x")
+        return {**found, "metadata": {**found["metadata"], "labels": labels}}
+
+    shop = {"app": "shop", "example.com/team": "stock"}
+    await stage.put(labelled("a", **shop))
+    await stage.put(labelled("half", app="shop"))
+    target = Target("", "Secret", "secrets", "v1", stage.namespace, labels="app=shop,example.com/team=stock")
+    pages = await listed(stage, target)
+    assert names(stage, pages) == ["a"]
+    events = stage.cluster.watch(target, pages[-1].version)
+    await stage.put(labelled("half", **shop))
+    await stage.put(labelled("other", app="other"))
+    await stage.put(labelled("half", **shop, more="yes"))
+    await stage.put(labelled("a", app="shop"))
+    await stage.delete(labelled("half"))
+    seen = [(Verb.ADDED, "half"), (Verb.MODIFIED, "half"), (Verb.DELETED, "a"), (Verb.DELETED, "half")]
+    assert await heard(stage, events, 4) == seen
+
+
 async def test_a_version_that_was_compacted_away_is_gone(stage: Stage) -> None:
     version = (await listed(stage))[-1].version
     await stage.put(config_map(stage.namespace, "a", "1"))

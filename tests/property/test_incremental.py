@@ -23,6 +23,7 @@ from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from tests.property.ages import AGES
 from tests.property.answers import answers, other_rules
+from tests.property.api_keys import api_keys
 from tests.property.backends import KGATEWAY, backends, keys
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
@@ -58,7 +59,7 @@ _OFTEN = (
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
     "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
     "GatewayExtension",
-    "DirectResponse", "Backend", "Backend", "keys",
+    "DirectResponse", "Backend", "Backend", "keys", "api keys", "api keys", "api keys",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -194,6 +195,7 @@ _ROUTES = {
     "ListenerPolicy": listener_policies,
     "DirectResponse": answers,
     "Backend": backends,
+    "api keys": api_keys(_SEALER.seal_text),
     "keys": lambda _, generation: st.just(keys(_SEALER.seal_text, generation)),
 }
 

@@ -17,6 +17,7 @@ from engine.events import Change, Put
 from engine.graph.reader import Outputs, Reader, Resource
 from engine.graph.scratch import Held, Scratch
 from engine.models.admission import Refusal, admit
+from engine.observed import GROUP as OBSERVED
 from engine.outputs.channels import FRAGMENT, INFRA, LOOKUP, NODE, ON_REQUEST, STATUS
 from engine.ref import Ref
 from engine.resolve.certificate import SEALER
@@ -48,6 +49,8 @@ def _resource(history: list[Put]) -> Resource:
 
 
 def _refusal(put: Put) -> str:
+    if put.ref.group == OBSERVED:
+        return ""
     judged = admit(put.ref, put.object)
     return judged.message if isinstance(judged, Refusal) else ""
 

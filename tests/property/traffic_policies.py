@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.events import Put
 from tests.property.ages import AGES
+from tests.property.api_keys import BLOCKS
 from tests.support.manifests import API, put
 
 PRIORITIES: Final = (
@@ -41,6 +42,7 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"transformation": {"response": {"set": [{"name": "x", "value": "{{ request_header('y') }}"}]}}},
     {"transformation": {"response": {"set": [{"name": "x", "value": "{{ nothing( }}"}]}}},
     {"transformation": {"request": {}}},
+    *BLOCKS,
     {"basicAuth": {"users": [_USER]}},
     {"basicAuth": {"users": ["nonsense"]}},
     {"basicAuth": {"secretRef": {"name": "cert", "key": "tls.crt"}}},

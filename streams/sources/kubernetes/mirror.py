@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from engine.document import Document
+from engine.document import Document, document
 from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.models.kind import Kind
+from engine.observed import observation
 from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
+from engine.resolve.manifest import labels_of
 from engine.seal import Sealer
 from streams.kubernetes.cluster import Target
 from streams.sources.journal import Group
 from streams.sources.kubernetes.neighbours import Neighbours
 from streams.sources.kubernetes.observed import Observed, actor, entering
 from streams.sources.kubernetes.order import Order
+from streams.sources.kubernetes.views import Views, met
 from streams.sources.logged import Logged
 
 
@@ -33,7 +36,7 @@ class Mirror:
         self._unread = {(kind.group, kind.name) for kind in kinds}
         self._neighbours = Neighbours(logged.objects)
         self._order = Order(logged.objects, self._neighbours)
-        self._wanted: frozenset[Ref] | None = None
+        self._views = Views()
         self._is_whole = False
         """Whether a listing ended since the last change: what it found is told at once."""
 
@@ -50,6 +53,8 @@ class Mirror:
 
     def listed(self, target: Target, found: Mapping[Ref, Observed], now: float) -> None:
         """All that there is of a target; nothing, of a kind that is not served."""
+        if target.name:
+            self._views.listed(self._named(target))
         for ref in self._known(target) - found.keys():
             self.seen(ref, Observed(), now)
         for ref, observed in found.items():
@@ -60,18 +65,41 @@ class Mirror:
         self._unread.discard((target.group, target.kind))
         self._is_whole |= not target.name
 
-    def seen(self, ref: Ref, observed: Observed, now: float) -> None:
-        """What a watch or a listing shows of one object."""
-        if (ref.group, ref.kind) in ON_REQUEST and ref not in (self._wanted or ()) and observed.object is not None:
+    def selected(self, selection: Ref, found: Mapping[Ref, Observed], now: float) -> None:
+        """All Secrets of a selection: told as a whole, with the answer that there are no others."""
+        if not self._views.is_wanted(selection):
+            return
+        self._views.listed(selection)
+        secrets = [ref for ref in self._logged.objects if (ref.group, ref.kind) in ON_REQUEST]
+        before = self._views.shown(selection) | met(selection, ((ref, self._labels(ref)) for ref in secrets))
+        for ref in before - found.keys():
+            self.seen(ref, Observed(), now, selection)
+        for ref, observed in found.items():
+            self.seen(ref, observed, now, selection)
+        self._order.put(selection, Observed(document(observation(selection, {}))), now)
+        self._is_whole = True
+
+    def seen(self, ref: Ref, observed: Observed, now: float, by: Ref | None = None) -> None:
+        """What a watch or a listing shows of one object; `by` a selection, of which it may be one no longer."""
+        if (ref.group, ref.kind) in ON_REQUEST and not self._is_news(ref, observed, by or ref):
             return
         self._order.put(ref, observed, now)
 
+    def _is_news(self, ref: Ref, observed: Observed, by: Ref) -> bool:
+        if observed.object is not None or observed.problem:
+            return self._views.shows(ref, by, observed.version)
+        return self._views.lacks(ref, by, self._labels(ref))
+
     def wanted(self, refs: frozenset[Ref], now: float) -> None:
-        """The objects that the graph asks for, of the kinds `ON_REQUEST`: others leave the log."""
-        self._wanted = refs
+        """What the graph asks for, of the kinds `ON_REQUEST`: other objects of these leave the log."""
+        self._views.want(refs)
         for ref in {*self._logged.objects, *self._logged.absent, *self._order.refs()} - refs:
-            if (ref.group, ref.kind) in ON_REQUEST:
-                self.seen(ref, Observed(), now)
+            if (ref.group, ref.kind) in ON_REQUEST and not self._views.has(ref, self._labels(ref)):
+                self._order.put(ref, Observed(), now)
+
+    def _labels(self, ref: Ref) -> Mapping[str, str]:
+        """Those that were told last."""
+        return labels_of(self._logged.objects.get(ref))
 
     def _known(self, target: Target) -> set[Ref]:
         """All of a target that was told or is about to be."""
@@ -136,7 +164,7 @@ class Mirror:
 
     def _change(self, ref: Ref, seen: Document | None, old: Document | None) -> list[Change]:
         if seen is None:
-            is_answer = (ref.group, ref.kind) in ON_REQUEST and ref in (self._wanted or ())
+            is_answer = (ref.group, ref.kind) in ON_REQUEST and self._views.is_wanted(ref)
             is_told = (old is None) and (ref in self._logged.absent) == is_answer
             return [] if is_told else [Delete(ref, is_answer)]
         new = entering(ref, seen, old, self._sealer)

@@ -6,7 +6,7 @@ It must never let a Secret's value pass in clear, nor raise for what a cluster h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -41,6 +41,8 @@ class Observed:
     time: str = ""
     problem: str = ""
     left_out: tuple[str, ...] = ()
+    version: str = field(default="", compare=False)
+    """Its resourceVersion."""
 
 
 def observe(target: Target, cluster: str, object_: Json, sealer: Sealer) -> tuple[Ref, Observed]:
@@ -55,7 +57,8 @@ def observe(target: Target, cluster: str, object_: Json, sealer: Sealer) -> tupl
         return ref, Observed(None, manager, time, str(error))
     is_secret = (ref.group, ref.kind) == ("", "Secret")
     kept = document(sealed(orjson.loads(text), sealer)) if is_secret else Document(text)
-    return ref, Observed(kept, manager, time, left_out=tuple(one.path for one in left_out))
+    paths, revision = tuple(one.path for one in left_out), str(metadata.get("resourceVersion") or "")
+    return ref, Observed(kept, manager, time, left_out=paths, version=revision)
 
 
 def entering(ref: Ref, seen: Document, old: Document | None, sealer: Sealer) -> Document:

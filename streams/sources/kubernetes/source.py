@@ -10,13 +10,15 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Final
 
 import structlog
 
 from engine.models.kind import Kind
-from engine.models.kinds import BY_NAME, KINDS
+from engine.models.kinds import KINDS
+from engine.observed import is_selection, selected_labels
 from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import Sealer
@@ -35,10 +37,11 @@ from streams.telemetry.metrics import RELISTS
 
 SOURCE = "kubernetes"
 _NUMBER = re.compile(r"\[\d+]")
+_SECRET: Final = ("", "Secret", "secrets", "v1")
 _LOG = structlog.get_logger()
 
 Wanted = Callable[[], AsyncIterator[frozenset[Ref]]]
-"""The Secrets that the graph asks for, whole each time, whenever it asks for others."""
+"""The Secrets that the graph asks for, by name and by labels, whole each time, whenever it asks for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +145,15 @@ class _Source:
 
     def listed(self, target: Target, found: Mapping[Ref, Observed]) -> None:
         """See `Hearer`."""
+        self.count(target)
+        self.mirror.listed(target, found, self.options.clock())
+        self.changed.set()
+
+    def count(self, target: Target) -> None:
+        """It is listed; told when that happens again."""
         if target in self.known:
             self.options.telemetry.meters.count(RELISTS, target.kind)
         self.known.add(target)
-        self.mirror.listed(target, found, self.options.clock())
-        self.changed.set()
 
     def seen(self, ref: Ref, value: Observed | None) -> None:
         """See `Hearer`."""
@@ -170,18 +177,59 @@ class _Source:
 
     async def _ask(self, tasks: asyncio.TaskGroup, wanted: AsyncIterator[frozenset[Ref]]) -> None:
         async for refs in wanted:
-            mine = frozenset(ref for ref in refs if ref.cluster == self.options.cluster)
+            mine = frozenset(ref for ref in refs if ref.cluster == self.options.cluster and _is_answered(ref))
             for ref in self.asked.keys() - mine:
                 self.asked.pop(ref).cancel()
             self.mirror.wanted(mine, self.options.clock())
             for ref in sorted(mine - self.asked.keys()):
-                self.asked[ref] = tasks.create_task(self._follow_object(ref))
+                follow = self._follow_selection if is_selection(ref) else self._follow_object
+                self.asked[ref] = tasks.create_task(follow(ref))
             self.changed.set()
 
     async def _follow_object(self, ref: Ref) -> None:
-        kind = BY_NAME[ref.group, ref.kind]
-        target = Target(ref.group, ref.kind, kind.plural, kind.versions[0], ref.namespace, ref.name)
-        await self.following.target(target)
+        await self.following.target(Target(*_SECRET, ref.namespace, ref.name))
+
+    async def _follow_selection(self, selection: Ref) -> None:
+        labels = ",".join(f"{label}={value}" for label, value in sorted(selected_labels(selection).items()))
+        following = replace(self.following, hearer=_Selected(self, selection))
+        await following.target(Target(*_SECRET, selection.namespace, labels=labels))
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """Hears of the Secrets of one selection. See `Hearer`."""
+
+    source: _Source
+    selection: Ref
+
+    def read(self, target: Target, object_: Json) -> tuple[Ref, Observed]:
+        """See `Hearer`."""
+        return self.source.read(target, object_)
+
+    def listed(self, target: Target, found: Mapping[Ref, Observed]) -> None:
+        """See `Hearer`."""
+        self.source.count(target)
+        self.source.mirror.selected(self.selection, found, self.source.options.clock())
+        self.source.changed.set()
+
+    def seen(self, ref: Ref, value: Observed | None) -> None:
+        """See `Hearer`."""
+        self.source.mirror.seen(ref, value or Observed(), self.source.options.clock(), self.selection)
+        self.source.changed.set()
+
+    def has_any(self, target: Target) -> bool:  # noqa: ARG002  Secrets are always served
+        """See `Hearer`."""
+        return True
+
+    @property
+    def unread(self) -> list[str]:
+        """See `Hearer`."""
+        return self.source.unread
+
+
+def _is_answered(ref: Ref) -> bool:
+    """Whether an API server can tell."""
+    return is_selection(ref) or (ref.group, ref.kind) == _SECRET[:2]
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
