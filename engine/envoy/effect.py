@@ -53,8 +53,7 @@ class Effect:
     problems: tuple[Problem, ...] = ()
     """What of it cannot be done, though the rest is."""
     against: Problem | None = None
-    """Why requests must fail, whatever else is done; `awaited` is the filter whose config would change that."""
-    awaited: str = ""
+    """Why requests must fail, whatever else is done."""
     credentials: tuple[Credential, ...] = ()
 
 
@@ -64,7 +63,6 @@ NOTHING: Final = Effect()
 def both(effects: Iterable[Effect]) -> Effect:
     """All of them as one; of what two say, the later one's."""
     found = list(effects)
-    closing = next((one for one in found if one.against is not None), NOTHING)
     return Effect(
         tuple(sorted({name: value for one in found for name, value in one.configs}.items())),
         tuple(sorted({name: value for one in found for name, value in one.route}.items())),
@@ -75,8 +73,7 @@ def both(effects: Iterable[Effect]) -> Effect:
         tuple(sorted((pair for one in found for pair in one.merged), key=lambda pair: pair[0])),
         tuple(sorted({name for one in found for name in one.around})),
         tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
-        closing.against,
-        closing.awaited,
+        next((one.against for one in found if one.against is not None), None),
         tuple(dict.fromkeys(key for one in found for key in one.credentials)),
     )
 

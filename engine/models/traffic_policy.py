@@ -25,6 +25,9 @@ def _blocks() -> dict[str, TrafficBlock]:
 BLOCKS: Final = _blocks()
 """The fields of the spec but its targets: the `BLOCK` of each file in `traffic`, and the only list of them."""
 
+UNITS: Final = {one.field: one.units for one in BLOCKS.values() if one.units}
+"""Of fields whose parts are in force each by itself, the names of these."""
+
 
 class _Targets(Ruled):
     """What a TrafficPolicy concerns."""

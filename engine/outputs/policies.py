@@ -218,15 +218,11 @@ def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
     return tuple(one for one in graph.get(above, key) if one.field in _GUARDING)
 
 
-def closing(graph: Reader, key: At) -> frozenset[tuple[str, str]]:
-    """What closes the routes of a listener, or of a Gateway: fields, and the filter that would open; "" for any."""
+def closing(graph: Reader, key: At) -> frozenset[str]:
+    """The fields that close the routes of a listener, or of a Gateway."""
     found = graph.get(above, key) if key.listener else graph.get(own, key)
     made = ((one.field, graph.get(applied, Applied(key.gateway, one))) for one in found if one.field in FEATURES)
-    return frozenset(
-        (field, one.awaited if isinstance(one, Effect) else "")
-        for field, one in made
-        if _closes(field, one) is not None
-    )
+    return frozenset(field for field, one in made if _closes(field, one) is not None)
 
 
 def level(graph: Reader, key: At) -> Effect:
@@ -260,13 +256,9 @@ def _alone(graph: Reader, gateway: Ref, farther: tuple[Block, ...], mine: tuple[
 def _reopens(graph: Reader, key: At, mine: tuple[Block, ...]) -> bool:
     """Whether all that closes what is above is said anew here, where it can be met."""
     failing, here = graph.get(closing, key), {one.field: one for one in mine}
-    return bool(failing) and all(field in here and _says(graph, key, here[field], name) for field, name in failing)
-
-
-def _says(graph: Reader, key: At, one: Block, name: str) -> bool:
-    """Whether a block has a config of a filter; "" for any."""
-    made = graph.get(applied, Applied(key.gateway, one))
-    return isinstance(made, Effect) and (not name or any(name == found for found, _ in made.configs))
+    return bool(failing) and all(
+        field in here and isinstance(graph.get(applied, Applied(key.gateway, here[field])), Effect) for field in failing
+    )
 
 
 # -- a route ----------------------------------------------------------------------------------------------------------

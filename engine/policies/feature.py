@@ -1,4 +1,4 @@
-"""What a feature of TrafficPolicy is to the rest of the engine: one value a top-level field of its spec."""
+"""What a feature of TrafficPolicy is to the rest of the engine: one value a field of its spec, or a unit of one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One top-level field of TrafficPolicy's spec.
+    """One top-level field of TrafficPolicy's spec, or a unit of one by its path, such as "rateLimit.local".
 
     `effect` says what a value that the model took does to Envoy's config, or what
     stands against it. A feature that `guards` closes its routes when it cannot be met; anything else is left out.

@@ -22,8 +22,9 @@ from engine.presence import modules, told_apart
 def _found() -> dict[str, Feature]:
     features = [module.FEATURE for module in modules(engine.policies, "feature", "features")]
     found = told_apart(sorted(features, key=lambda one: one.field), lambda one: one.field)
-    if found.keys() != BLOCKS.keys():
-        msg = f"fields of TrafficPolicy without a feature, or the reverse: {sorted(found.keys() ^ BLOCKS.keys())}"
+    named = {name for one in BLOCKS.values() for name in ([f"{one.field}.{unit}" for unit in one.units] or [one.field])}
+    if found.keys() != named:
+        msg = f"fields of TrafficPolicy without a feature, or the reverse: {sorted(found.keys() ^ named)}"
         raise TypeError(msg)
     return found
 

@@ -1,6 +1,7 @@
 """kgateway's policies: which stand at an object or a section of it, and whose block of each field is in force there.
 
-It knows no policy and no block: a field is a name, its value the manifest's own.
+It knows no policy and no block: a field is a name, or a path such as "rateLimit.local" where parts of it are in force
+each by itself; its value is the manifest's own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
+from engine.models.traffic_policy import UNITS
 from engine.ref import Ref
 from engine.resolve.manifest import created, held_fact, items, labels_of, mapping, object_of, served_object, spec_of
 from engine.resolve.settings import settings
@@ -52,7 +54,7 @@ class Selector(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A top-level field of a policy's spec that is in force somewhere.
+    """A field of a policy's spec that is in force somewhere.
 
     `refused`: no revision of it can be served; none was ever taken, or a proxy rejected the only one. `below` are those
     that it is merged with, none of which has others: each goes before those behind it.
@@ -141,8 +143,18 @@ def blocks_of(graph: Reader, gateway: Ref, policy: Ref) -> tuple[Block, ...]:
     refused = resource is not None and (
         resource.object is None or (resource.previous is None and bool(graph.fact(held_fact(gateway, policy))))
     )
-    fields = spec_of(served(graph, gateway, policy)).keys() - set(ATTACHING)
+    said = {field: one for field, one in spec_of(served(graph, gateway, policy)).items() if field not in ATTACHING}
+    units = UNITS if policy.kind == "TrafficPolicy" else {}
+    fields = (name for field, one in said.items() for name in _named(field, one, units.get(field, ()), refused=refused))
     return tuple(Block(field, policy, refused) for field in sorted(fields))
+
+
+def _named(field: str, said: object, units: tuple[str, ...], *, refused: bool) -> list[str]:
+    """The field, or which of its units are said; of one that was never taken all that may have been meant."""
+    inside = mapping(said)
+    if units and refused and (not inside or not inside.keys() <= set(units)):
+        return [f"{field}.{unit}" for unit in units]
+    return [f"{field}.{unit}" for unit in units if inside.get(unit) is not None] if units else [field]
 
 
 def over(lower: tuple[Block, ...], higher: tuple[Block, ...], deep: Collection[str] = ()) -> tuple[Block, ...]:
@@ -167,7 +179,10 @@ def block(graph: Reader, gateway: Ref, one: Block) -> Json:
 
 def value(graph: Reader, gateway: Ref, one: Block) -> object:
     """What the manifest says of a field."""
-    return spec_of(served(graph, gateway, one.policy)).get(one.field)
+    found: object = spec_of(served(graph, gateway, one.policy))
+    for name in one.field.split("."):
+        found = mapping(found).get(name)
+    return found
 
 
 def missing(graph: Reader, named: Ref, section: str) -> str | None:

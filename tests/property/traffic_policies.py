@@ -31,6 +31,7 @@ _TARGETS: Final = (
     ("GRPCRoute", "r0", None),
 )
 _USER: Final = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
+_LIMITS: Final = {"extensionRef": {"name": "x1"}, "descriptors": [{"entries": [{"type": "Path"}]}]}
 _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"buffer": {"maxRequestSize": "1Ki"}},
     {"buffer": {"disable": {}}},
@@ -52,8 +53,9 @@ _BLOCKS: Final[tuple[dict[str, Any], ...]] = (
     {"extAuth": {"disable": {}}},
     *({"extProc": {"extensionRef": {"name": name}}} for name in ("x0", "x1")),
     {"extProc": {"disable": {}}},
-    {"rateLimit": {"global": {"extensionRef": {"name": "x1"}, "descriptors": [{"entries": [{"type": "Path"}]}]}}},
+    {"rateLimit": {"global": _LIMITS}},
     {"rateLimit": {"local": {}}},
+    {"rateLimit": {"local": {"tokenBucket": {"maxTokens": 1, "fillInterval": "1h"}}, "global": _LIMITS}},
     {"rbac": {"policy": {"matchExpressions": ["request.method == 'GET'"]}}},
     {"rbac": {"policy": {"matchExpressions": ["request.nothing"]}}},
     {"acl": {"defaultAction": "deny", "rules": [{"name": "a", "cidrs": ["10.0.0.0/8"], "action": "allow"}]}},

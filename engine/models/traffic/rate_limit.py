@@ -114,4 +114,4 @@ class RateLimit(Model):
     global_: Annotated[Global | None, Field(alias="global", description="Counted by a service.")] = None
 
 
-BLOCK = TrafficBlock("rateLimit", RateLimit)
+BLOCK = TrafficBlock("rateLimit", RateLimit, units=("local", "global"))
