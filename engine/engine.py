@@ -76,7 +76,7 @@ class Engine:
 
     def load(self, state: Iterable[tuple[str, Any]]) -> list[str]:
         """Take a fold state into an engine that is still empty; answers the warnings."""
-        self._fold.load((key, _kept(key, row)) for key, row in state)
+        self._fold.load(state)
         self.offset = int(self._fold.rows.get(CLOCK, {}).get("offset", -1))
         self._refusals = Refusals(self._fold.under(REFUSED))
         for key, _ in self._fold.under(ABSENT):
@@ -108,17 +108,8 @@ class Engine:
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
         """Fold a change set and answer what it changed. Parts wait for the last of them."""
-        self.offset = offset
         self._derived.clear()
-        time = max(self._time(), change_set.time)
-        self._fold.set(CLOCK, {"time": time, "offset": offset, "tick": self._tick()})
-        if change_set.source in WATCHERS:
-            asks = change_set.source in ASKING
-            self._note(ASKED + change_set.cluster, asked_fact(change_set.cluster), there=asks)
-        whole = self._whole(change_set)
-        warnings: list[str] = []
-        for change in whole.changes if whole is not None else ():
-            warnings += self._take(change, whole or change_set)
+        warnings = self.fold(change_set, offset)
         self._settle()
         fragments = self._derived.delta(FRAGMENT)
         moved = self._gateways_moved(fragments)
@@ -130,7 +121,7 @@ class Engine:
         }
         return Update(
             offset,
-            time,
+            self._time(),
             fragments=fragments,
             nodes=self._derived.delta(NODE),
             statuses=Delta({key: self._status(shown[key]) for key in sorted(shown)}, statuses.removed),
@@ -139,6 +130,23 @@ class Engine:
             wake_at=self._wake_at(),
             warnings=(*warnings, *self._derived.clear()),
         )
+
+    def fold(self, change_set: ChangeSet, offset: int) -> list[str]:
+        """Fold a change set and derive nothing yet: whoever asks next pays for all at once. Answers the warnings.
+
+        The rows of when a Gateway's own config changed last (`CHANGED`) are not kept up: only `apply` knows.
+        """
+        self.offset = offset
+        time = max(self._time(), change_set.time)
+        whole = self._whole(change_set)
+        changes = whole.changes if whole is not None else ()
+        if any(isinstance(one, Quarantine) for one in changes):
+            self._settle()  # It is of what was wanted just before it.
+        self._fold.set(CLOCK, {"time": time, "offset": offset, "tick": self._tick()})
+        if change_set.source in WATCHERS:
+            asks = change_set.source in ASKING
+            self._note(ASKED + change_set.cluster, asked_fact(change_set.cluster), there=asks)
+        return [warning for change in changes for warning in self._take(change, whole or change_set)]
 
     def _whole(self, change_set: ChangeSet) -> ChangeSet | None:
         """The change set, put together from its parts; None while some are missing."""
@@ -363,18 +371,6 @@ class Engine:
 
     def _wake_at(self) -> str | None:
         return self._derived.deadlines.next(self._tick())
-
-
-def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the fold state as it is held in memory."""
-    if not key.startswith(RESOURCE):
-        return row
-    previous = row.get("previous")
-    return {
-        **row,
-        "object": document(row["object"]),
-        "previous": document(previous) if previous is not None else None,
-    }
 
 
 def _generation(object_: Any) -> int:

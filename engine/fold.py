@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine.document import document
 from engine.ref import Ref, parse_ref
 from engine.update import Delta
 
@@ -38,7 +39,7 @@ class Fold:
 
     def load(self, rows: Iterable[tuple[str, Json]]) -> None:
         """Replace everything."""
-        self.rows = dict(rows)
+        self.rows = {key: _kept(key, row) for key, row in rows}
         self._rooms.clear()
         for key, row in self.rows.items():
             self._rooms[_room(key)][key] = row
@@ -80,3 +81,15 @@ class Fold:
 
 def _room(key: str) -> str:
     return key.partition("/")[0]
+
+
+def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the fold state as it is held in memory."""
+    if not key.startswith(RESOURCE):
+        return row
+    previous = row.get("previous")
+    return {
+        **row,
+        "object": document(row["object"]),
+        "previous": document(previous) if previous is not None else None,
+    }
