@@ -56,6 +56,11 @@ class ContinuedLog:
         await self.check()
         return await self.log.ends(topic, partition)
 
+    async def since(self, topic: Topic, partition: int, millis: int) -> int:
+        """See `Log.since`. Raises LogBehind too."""
+        await self.check()
+        return await self.log.since(topic, partition, millis)
+
     def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`."""
         return self.log.read(topic, partition, start)

@@ -75,6 +75,16 @@ class KafkaLog:
         async with self._consumer(topic, partition) as (consumer, at):
             return await self._bounds(consumer, at, topic)
 
+    async def since(self, topic: Topic, partition: int, millis: int) -> int:
+        """See `Log.since`. Raises TopicMissing or Unavailable."""
+        async with self._consumer(topic, partition) as (consumer, at):
+            _, end = await self._bounds(consumer, at, topic)
+            try:
+                found = (await consumer.offsets_for_times({at: millis}))[at]
+            except KafkaError as error:
+                raise self._unavailable(error) from error
+            return end if found is None else min(end, found.offset)
+
     async def written(self, topic: Topic, partition: int) -> int:
         """The offset after the last record, of transactions that are not committed too. Raises as `ends`."""
         async with self._consumer(topic, partition, "read_uncommitted") as (consumer, at):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 import tempfile
@@ -169,19 +170,21 @@ async def run_resolve(settings: Settings, telemetry: Telemetry) -> None:
 
 async def run_project(settings: Settings, telemetry: Telemetry) -> None:
     """The projections role."""
+    from streams.projections.checkpoints import keep_checkpoints  # noqa: PLC0415
     from streams.projections.convergence import ProjectOptions, project  # noqa: PLC0415
 
-    await project(
-        ProjectOptions(
-            kafka_log(settings),
-            settings.data / "projections",
-            settings.domain,
-            settings.partition,
-            settings.partition + 1,
-            f"projections-{replica(settings.data)}",
-            telemetry,
-        )
+    options = ProjectOptions(
+        kafka_log(settings),
+        settings.data / "projections",
+        settings.domain,
+        settings.partition,
+        settings.partition + 1,
+        f"projections-{replica(settings.data)}",
+        telemetry,
     )
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(project(options), name="convergence")
+        tasks.create_task(keep_checkpoints(options.log, settings.domain, settings.partition), name="checkpoints")
 
 
 async def run_publish(settings: Settings, telemetry: Telemetry) -> None:

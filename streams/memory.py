@@ -38,6 +38,12 @@ class MemoryLog:
         self._check()
         return 0, self._ends[topic, partition]
 
+    async def since(self, topic: Topic, partition: int, millis: int) -> int:
+        """See `Log.since`."""
+        self._check()
+        found = (one.offset for one in self._records[topic, partition] if one.timestamp >= millis)
+        return next(found, self._ends[topic, partition])
+
     async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`."""
         self._check()

@@ -85,6 +85,9 @@ class Log(Protocol):
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """(first offset kept, offset after the last committed record)."""
 
+    async def since(self, topic: Topic, partition: int, millis: int) -> int:
+        """The first offset whose record was written at that time, milliseconds since 1970, or later; else the end."""
+
     def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """Batches from `start` to the end as it is now. Raises Unavailable when the broker stops to answer before."""
 

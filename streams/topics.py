@@ -21,6 +21,7 @@ class Topic(StrEnum):
     CONVERGENCE = "convergence"
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
+    CHECKPOINTS = "checkpoints"
 
 
 OUTPUTS = (Topic.STATE, Topic.GRAPH, Topic.UPDATES, Topic.XDS, Topic.STATUS, Topic.INFRA)

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(help="Append what a directory of manifests, or a Kubernetes cluster, says to the log.")(watch)
     app.command(help="Resolve the log into config: one at a time is active.")(resolve)
-    app.command(help="Keep convergence: which proxy runs which offset.")(project)
+    app.command(help="Keep convergence, which proxy runs which offset, and checkpoints of the log.")(project)
     app.command(help="Serve config to proxies.")(publish)
     app.command(help="Run proxies for each Gateway: a local Envoy, or pods of a Kubernetes cluster.")(deploy)
     app.command("write-status", help="Write statuses to a Kubernetes cluster.")(write_status)

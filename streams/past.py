@@ -1,0 +1,120 @@
+"""The fold read at another offset: an engine of any moment of the log. It writes nothing, and asks no resolver."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from engine.changes import Garbage
+from engine.events import ChangeSet
+from streams import checkpoints
+from streams.codec import decode_change_set
+from streams.ports import Log, Record
+from streams.rejected import rejected_offsets
+from streams.topics import Topic
+
+
+class NotKept(ValueError):  # noqa: N818
+    """The log does not hold this moment; the message says what it holds."""
+
+
+class Folding(Protocol):
+    """What reading the past needs of an engine."""
+
+    offset: int
+
+    def load(self, state: Any) -> list[str]: ...
+    def fold(self, change_set: ChangeSet, offset: int) -> list[str]: ...
+
+
+E = TypeVar("E", bound=Folding)
+_LOOK_BACK = 8
+"""Offsets before what came later: the last record stands below markers."""
+_MARKER = 1
+"""Offsets that a transaction's marker takes."""
+
+
+async def engine_at(log: Log, partition: int, make: Callable[[], E], to: int) -> E:
+    """An engine that has folded the log up to an offset, from the last checkpoint before it.
+
+    Raises NotKept, NewerSchema, or LogError.
+    """
+    first = await check_held(log, partition, to)
+    found = await checkpoints.marks(log, partition)
+    number = bisect_right(found, to, key=lambda one: one.offset)
+    engine = make()
+    if number:
+        mark = found[number - 1]
+        engine.load((await checkpoints.rows_of(log, partition, mark)).items())
+        engine.offset = mark.offset
+    if first > engine.offset + 1 + (_MARKER if number else 0):
+        later = found[number].offset if number < len(found) else None
+        held = f"the first moment that can be read is {later}" if later is not None else "no checkpoint is left"
+        msg = f"offset {to} cannot be read: what came before {first} was deleted, and {held}"
+        raise NotKept(msg)
+    async for change_set, offset in change_sets(log, partition, engine.offset + 1, to):
+        engine.fold(change_set, offset)
+    engine.offset = to
+    return engine
+
+
+async def change_sets(log: Log, partition: int, start: int, to: int) -> AsyncIterator[tuple[ChangeSet, int]]:
+    """The change sets of the log from `start` to `to`, with their offsets, without what was rejected."""
+    rejected = await rejected_offsets(log, partition)
+    async for records in log.read(Topic.CHANGES, partition, start):
+        for record in records:
+            if record.offset > to:
+                return
+            if record.offset not in rejected and (found := _change_set(record)) is not None:
+                yield found, record.offset
+
+
+def _change_set(record: Record) -> ChangeSet | None:
+    try:
+        return decode_change_set(record)
+    except Garbage:
+        return None
+
+
+async def offset_at(log: Log, partition: int, millis: int) -> int:
+    """The last offset that was there at a time, milliseconds since 1970, or says of itself that it was.
+
+    Sources stamp what they see a moment before it is appended: who read a time in the log gets that record, too.
+    Raises NotKept when the log begins later, or LogError.
+    """
+    after = await log.since(Topic.CHANGES, partition, millis + 1)
+    last = -1
+    async for records in log.read(Topic.CHANGES, partition, max(0, after - _LOOK_BACK)):
+        for record in records:
+            if record.offset >= after and not _is_of(record, millis):
+                break
+            last = record.offset
+        else:
+            continue
+        break
+    if last < 0:
+        msg = "the log begins later than that"
+        raise NotKept(msg)
+    return last
+
+
+def _is_of(record: Record, millis: int) -> bool:
+    said = _change_set(record)
+    return said is not None and milliseconds(said.time) <= millis
+
+
+def milliseconds(time: str) -> int:
+    """An RFC 3339 time as milliseconds since 1970. Raises ValueError."""
+    return int(datetime.fromisoformat(time).timestamp() * 1000)
+
+
+async def check_held(log: Log, partition: int, to: int) -> int:
+    """The first offset that the log holds. Raises NotKept when it does not hold this one; a marker's is one too."""
+    first, end = await log.ends(Topic.CHANGES, partition)
+    if not first <= to < end:
+        held = f"the log holds {first} to {end - 1}" if first < end else "the log holds none yet"
+        msg = f"there is no offset {to}: {held}"
+        raise NotKept(msg)
+    return first
