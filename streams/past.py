@@ -88,7 +88,7 @@ async def offset_at(log: Log, partition: int, millis: int) -> int:
     last = -1
     async for records in log.read(Topic.CHANGES, partition, max(0, after - _LOOK_BACK)):
         for record in records:
-            if record.offset >= after and not _is_of(record, millis):
+            if record.offset >= after and _is_later(record, millis):
                 break
             last = record.offset
         else:
@@ -100,9 +100,9 @@ async def offset_at(log: Log, partition: int, millis: int) -> int:
     return last
 
 
-def _is_of(record: Record, millis: int) -> bool:
+def _is_later(record: Record, millis: int) -> bool:
     said = _change_set(record)
-    return said is not None and milliseconds(said.time) <= millis
+    return said is not None and milliseconds(said.time) > millis
 
 
 def milliseconds(time: str) -> int:

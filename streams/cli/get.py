@@ -9,6 +9,7 @@ import typer
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed
 from streams.cli.clusters import one_of, several
+from streams.cli.moment import At, Tables, tables
 from streams.cli.naming import Wanted, known, wanted
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import (
@@ -19,14 +20,10 @@ from streams.cli.reading import (
     Output,
     acknowledged,
     chosen,
-    resolved,
-    rows,
     with_log,
 )
 from streams.ports import Log
 from streams.sources.stamp import CLUSTER
-from streams.topics import Topic
-from streams.view import read_convergence
 
 _HEADS = ("cluster", "namespace", "name", "generation", "state")
 
@@ -46,12 +43,13 @@ def get(  # noqa: PLR0913  the options of the command
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Of every namespace: the default.")
     ] = False,
+    at: At = None,
     cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print objects with their status: what the log says of them, and what proxies run.
+    """Print objects with their status: what the log says of them, and what proxies run; or as of another moment.
 
     As JSON or YAML each has its cluster in the annotation penstock.dev/cluster. A name that is in several clusters
     needs --cluster.
@@ -63,8 +61,7 @@ def get(  # noqa: PLR0913  the options of the command
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
-        await resolved(settings, log)
-        return await objects_of(log, partition)
+        return await objects_of(await tables(settings, log, partition, at))
 
     objects = with_log(settings, work)
     named = several((ref.cluster for ref, _ in objects), settings.cluster)
@@ -96,11 +93,11 @@ def _wanted(kind: str, name: str | None, namespace: str | None, *, everywhere: b
     return found._replace(namespace=found.namespace or namespace)
 
 
-async def objects_of(log: Log, partition: int) -> list[tuple[Ref, dict[str, Any]]]:
+async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
     """All objects, each with the status that is shown."""
-    state = await rows(log, Topic.STATE, partition)
-    statuses = await rows(log, Topic.STATUS, partition)
-    shown = await read_convergence(log, partition)
+    state = await there.state()
+    statuses = await there.statuses()
+    shown = await there.convergence()
     converged = acknowledged(shown)
     found = []
     for key, row in state.items():

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.clusters import several
+from streams.cli.moment import At, tables
 from streams.cli.output import Format, emit, table
-from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
-from streams.topics import Topic
+from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
+from streams.ports import Log
 
 
 class What(StrEnum):
@@ -29,14 +30,20 @@ def register(app: typer.Typer) -> None:
 
 def graph(
     what: Annotated[What, typer.Argument(help="Which nodes.")],
+    *,
+    at: At = None,
     cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print nodes of the resolved routing graph."""
+    """Print nodes of the resolved routing graph, now or as of another moment of the log."""
     settings = chosen(data, brokers, cluster)
-    found = with_log(settings, lambda log, partition: rows(log, Topic.GRAPH, partition))
+
+    async def work(log: Log, partition: int) -> dict[str, Any]:
+        return await (await tables(settings, log, partition, at)).nodes()
+
+    found = with_log(settings, work)
     # A node's key is its kind, then the ref that it belongs to.
     owners = {key: key.split("/")[1] for key in found}
     named = several(owners.values(), settings.cluster)

@@ -13,6 +13,7 @@ import typer
 from engine.ref import Ref, parse_ref
 from streams.cli.clusters import several
 from streams.cli.get import conditions, is_good, line, objects_of
+from streams.cli.moment import At, tables
 from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import (
@@ -21,8 +22,6 @@ from streams.cli.reading import (
     Data,
     Output,
     chosen,
-    resolved,
-    rows,
     trouble_of,
     with_log,
 )
@@ -30,7 +29,7 @@ from streams.diagnosis import missing_topics
 from streams.ports import Log, TopicMissing
 from streams.sources.absent import noted, words
 from streams.topics import Topic
-from streams.view import read_convergence, read_table
+from streams.view import read_table
 from streams.xds.address import remedy, taken
 
 _LOOK_BACK = 64
@@ -47,12 +46,16 @@ def register(app: typer.Typer) -> None:
 
 def status(
     ref: Annotated[str | None, typer.Argument(help="Only this object: KIND/NAME or KIND/NAMESPACE/NAME.")] = None,
+    *,
+    at: At = None,
     cluster: Cluster = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
     """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
+
+    With --at as of another moment: what was wanted then counts as acknowledged, and proxies are not told.
 
     Exit code 0: all is as wished. 1: something is refused, quarantined, rejected by a proxy, or has a condition that is
     not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
@@ -65,13 +68,13 @@ def status(
         lost = await missing_topics(log, partition)
         if lost:
             raise TopicMissing("\n          ".join(lost))
-        await resolved(settings, log)
+        there = await tables(settings, log, partition, at)
         return {
-            "trouble": await trouble_of(settings, log),
-            "log": await _progress(log, partition),
-            "objects": await objects_of(log, partition),
-            "state": await rows(log, Topic.STATE, partition),
-            "convergence": await read_convergence(log, partition),
+            "trouble": await trouble_of(settings, log) if at is None else None,
+            "log": await _progress(log, partition) if at is None else {"behind": False},
+            "objects": await objects_of(there),
+            "state": await there.state(),
+            "convergence": await there.convergence(),
         }
 
     found = with_log(settings, work)
@@ -83,7 +86,7 @@ def status(
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, meant)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
-    answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None else []
+    answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None and at is None else []
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
