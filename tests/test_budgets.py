@@ -18,10 +18,13 @@ _PARAMETERS = 5
 _WIDE = {
     # Commands: typer makes an option of each parameter.
     "streams/cli/controller.py:controller",
+    "streams/cli/diff.py:diff",
     "streams/cli/get.py:get",
+    "streams/cli/graph.py:graph",
     "streams/cli/log.py:show_log",
     "streams/cli/replay.py:replay",
     "streams/cli/run.py:run",
+    "streams/cli/status.py:status",
     "tests/conformance/__main__.py:main",
     # All but the first two are named at every call.
     "engine/envoy/fragment.py:fragment",

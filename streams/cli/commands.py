@@ -27,6 +27,7 @@ _OWN = (
     "status",
     "dump",
     "log",
+    "diff",
     "replay",
     "forget",
     "topics",

@@ -71,6 +71,11 @@ async def engine_of(settings: Settings, log: Log, partition: int, at: str) -> En
         fail(str(error), 3)
 
 
+async def last(log: Log, partition: int) -> int:
+    """The last offset of the log, a marker's perhaps; -1 of an empty one. Raises LogError."""
+    return (await log.ends(Topic.CHANGES, partition))[1] - 1
+
+
 def moment(text: str, now: datetime) -> int | datetime:
     """What `--at` says: an offset, or a time. What is neither ends the command with code 2."""
     if _OFFSET.fullmatch(text):

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,9 @@ from streams.sources.absent import noted, words
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.address import remedy, taken
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 _LOOK_BACK = 64
 _ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
@@ -64,20 +67,7 @@ def status(
     meant = wanted(ref) if ref is not None else None
     settings = chosen(data, brokers, cluster)
 
-    async def work(log: Log, partition: int) -> dict[str, Any]:
-        lost = await missing_topics(log, partition)
-        if lost:
-            raise TopicMissing("\n          ".join(lost))
-        there = await tables(settings, log, partition, at)
-        return {
-            "trouble": await trouble_of(settings, log) if at is None else None,
-            "log": await _progress(log, partition) if at is None else {"behind": False},
-            "objects": await objects_of(there),
-            "state": await there.state(),
-            "convergence": await there.convergence(),
-        }
-
-    found = with_log(settings, work)
+    found = with_log(settings, lambda log, partition: _found(settings, log, partition, at))
     found["convergence"] = _present(found["convergence"], found["state"])
     answer = {
         "log": {**found["log"], "trouble": found["trouble"]},
@@ -97,6 +87,21 @@ def status(
     else:
         emit(answer, output)
     sys.exit(3 if found["trouble"] is not None else int(_is_amiss(answer)))
+
+
+async def _found(settings: Settings, log: Log, partition: int, at: str | None) -> dict[str, Any]:
+    """What is read of the log; of another moment nothing that keeps it from going on now."""
+    lost = await missing_topics(log, partition)
+    if lost:
+        raise TopicMissing("\n          ".join(lost))
+    there = await tables(settings, log, partition, at)
+    return {
+        "trouble": await trouble_of(settings, log) if at is None else None,
+        "log": await _progress(log, partition) if at is None else {"behind": False},
+        "objects": await objects_of(there),
+        "state": await there.state(),
+        "convergence": await there.convergence(),
+    }
 
 
 def _is_amiss(answer: dict[str, Any]) -> bool:

@@ -84,3 +84,18 @@ def test_an_offset_that_is_not_there_is_told(place: Place, command: tuple[str, .
     result = place.run(*command, "--at", "999")
     said = f"penstock: --at 999: there is no offset 999: the log holds 0 to {end - 1}\n"
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+
+
+@pytest.mark.kafka
+def test_what_differs_between_two_moments(place: Place) -> None:
+    """The second change set took the Service away that the first had made."""
+    text = place.prints("diff", "0")
+    assert "  Service/default/web removed" in text
+    assert "backend default/web:80 of Gateway default/gw: is gone" in text
+    told: Any = place.tells("diff", "0", "--level", "objects")
+    assert [(one["key"], one["verb"]) for one in told["objects"]] == [("local//Service/default/web", "removed")]
+    assert told.keys() == {"before", "after", "objects"}
+    assert place.prints("diff", "0", "0") == "from offset 0 to 0\nnothing differs\n"
+    result = place.run("diff", "0", "999")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert CANARY not in text

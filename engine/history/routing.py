@@ -1,0 +1,225 @@
+"""What differs in routing, in sentences: "host shop.example.com: /pay moved from pay-v1 to pay-v2, lost its retry".
+
+It is read off Envoy's routes, so that it says what requests meet, whichever objects say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from engine.history.paths import ABSENT, differences
+from engine.update import Fragment, FragmentKind
+
+Read = Mapping[str, tuple[Fragment, Any]]
+"""Fragments with their JSON, by key."""
+
+_KUBE: Final = re.compile(r"kube_(?P<namespace>[^_]+)_(?P<name>[^_]+)_(?P<port>\d+)")
+_PATHS: Final = {"path": "= {}", "prefix": "{}*", "pathSeparatedPrefix": "{}", "safeRegex": "~ {}"}
+_FEATURES: Final = {
+    "retryPolicy": "retry",
+    "timeout": "timeout",
+    "idleTimeout": "idle timeout",
+    "hashPolicy": "hashing",
+    "requestMirrorPolicies": "mirroring",
+    "prefixRewrite": "path rewrite",
+    "regexRewrite": "path rewrite",
+    "pathRewritePolicy": "path rewrite",
+    "hostRewriteLiteral": "host rewrite",
+    "autoHostRewrite": "host rewrite",
+    "maxStreamDuration": "timeout",
+    "internalRedirectPolicy": "internal redirects",
+    "requestHeadersToAdd": "request headers",
+    "requestHeadersToRemove": "request headers",
+    "responseHeadersToAdd": "response headers",
+    "responseHeadersToRemove": "response headers",
+    "rateLimits": "rate limit",
+    "statPrefix": "statistics",
+    "tracing": "tracing",
+    "upgradeConfigs": "upgrades",
+}
+"""Fields of Route, RouteAction and VirtualHost in words; a filter has its own name."""
+_TARGETS: Final = (
+    "cluster",
+    "weightedClusters",
+    "clusterHeader",
+    "clusterSpecifierPlugin",
+    "inlineClusterSpecifierPlugin",
+)
+_SILENT: Final = {"name", "match", "metadata", "route", "redirect", "directResponse", "domains", "typedPerFilterConfig"}
+_ROUTED_SILENT: Final = {*_TARGETS, "clusterNotFoundResponseCode"}
+
+
+class _Facts(NamedTuple):
+    """What becomes of a request: where it goes, and each feature that it meets."""
+
+    target: str
+    features: Mapping[str, Any]
+
+
+def routing(old: Read, new: Read) -> tuple[str, ...]:
+    """The sentences, sorted; one for each match of each host, and for whatever else changed as a whole."""
+    return tuple(sorted({*_hosts(old, new), *_backends(old, new), *_listeners(old, new)}))
+
+
+def _hosts(old: Read, new: Read) -> Iterator[str]:
+    before, after = _placed(old), _placed(new)
+    for place in sorted(before.keys() | after.keys()):
+        where, what = place
+        subject = f"{where}: {what}" if what else where
+        if place not in before:
+            yield f"{subject} is new" + (f", goes to {after[place].target}" if after[place].target else "")
+        elif place not in after:
+            yield f"{subject} is gone" + (f", went to {before[place].target}" if before[place].target else "")
+        elif (said := ", ".join(_differs(before[place], after[place]))) != "":
+            yield f"{subject} {said}"
+
+
+def _placed(some: Read) -> dict[tuple[str, str], _Facts]:
+    found = {}
+    for fragment, value in some.values():
+        if fragment.key.kind is FragmentKind.ROUTE:
+            found[_host(fragment, fragment.parent), _match(value.get("match") or {})] = _facts(value)
+        elif fragment.key.kind is FragmentKind.VIRTUAL_HOST:
+            found[_host(fragment, fragment.key.name), ""] = _facts(value)
+    return found
+
+
+def _host(fragment: Fragment, virtual_host: str) -> str:
+    """`listener~80~shop.example.com` of a Gateway."""
+    gateway = fragment.key.gateway
+    _, port, host = (*virtual_host.split("~", 2), "", "")[:3]
+    shown = host.replace("_", ".") or virtual_host  # a hostname has no underscore, and a virtual host's name no dot
+    return f"Gateway {gateway.namespace}/{gateway.name} port {port} host {shown}"
+
+
+def _match(match: Mapping[str, Any]) -> str:
+    """Path, then whatever else must hold."""
+    words = [shape.format(_text(match[field])) for field, shape in _PATHS.items() if field in match]
+    for kind, of in (("headers", "header"), ("queryParameters", "query")):
+        for one in match.get(kind) or ():
+            rest = {name: value for name, value in one.items() if name != "name"}
+            method = (rest.get("stringMatch") or {}).get("exact") if one.get("name") == ":method" else None
+            words.append(str(method) if method else f"{of} {one.get('name')} {_plain(rest)}")
+    known = {*_PATHS, "headers", "queryParameters"}
+    words += [f"{name} {_plain(value)}" for name, value in sorted(match.items()) if name not in known]
+    return " ".join(words) or "*"
+
+
+def _text(value: Any) -> str:
+    return str(value.get("regex", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _plain(value: Any) -> str:
+    """JSON in few letters."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_plain(one)}" for name, one in sorted(value.items()))
+    return ",".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
+
+def _facts(value: Mapping[str, Any]) -> _Facts:
+    routed = value.get("route") or {}
+    features: dict[str, Any] = {}
+    for of, silent in ((value, _SILENT), (routed, _ROUTED_SILENT)):
+        for name, one in of.items():
+            if name not in silent:
+                features.setdefault(_FEATURES.get(name, name), {})[name] = one
+    filters = value.get("typedPerFilterConfig") or {}
+    return _Facts(_target(value, routed), {**features, **filters})
+
+
+def _target(value: Mapping[str, Any], routed: Mapping[str, Any]) -> str:
+    if "redirect" in value:
+        return f"a redirect ({_plain(value['redirect'])})"
+    if "directResponse" in value:
+        return f"the answer {value['directResponse'].get('status')}"
+    if "cluster" in routed:
+        return backend(str(routed["cluster"]))
+    if "weightedClusters" in routed:
+        parts = routed["weightedClusters"].get("clusters") or ()
+        return " and ".join(f"{backend(str(one.get('name')))} ({one.get('weight', 0)})" for one in parts)
+    return next((f"{name} {_plain(routed[name])}" for name in _TARGETS if name in routed), "")
+
+
+def backend(cluster: str) -> str:
+    """A cluster's name as a person writes it: `default/pay:8080` of a Service."""
+    found = _KUBE.fullmatch(cluster)
+    return f"{found['namespace']}/{found['name']}:{found['port']}" if found else cluster
+
+
+def _differs(before: _Facts, after: _Facts) -> Iterator[str]:
+    if before.target != after.target:
+        yield f"moved from {before.target} to {after.target}"
+    for name in sorted(before.features.keys() | after.features.keys()):
+        if name not in after.features:
+            yield f"lost its {name}"
+        elif name not in before.features:
+            yield f"has a {name} now"
+        elif before.features[name] != after.features[name]:
+            yield f"has another {name}"
+
+
+def _backends(old: Read, new: Read) -> Iterator[str]:
+    for kind, verb in ((FragmentKind.CLUSTER, _cluster), (FragmentKind.ENDPOINTS, _endpoints)):
+        before, after = (_of(some, kind) for some in (old, new))
+        for key in sorted(before.keys() | after.keys()):
+            said = verb(before.get(key), after.get(key))
+            gateway, name = key
+            if said:
+                yield f"backend {backend(name)} of Gateway {gateway}: {said}"
+
+
+def _of(some: Read, *kinds: FragmentKind) -> dict[tuple[str, str], Any]:
+    return {
+        (f"{one.key.gateway.namespace}/{one.key.gateway.name}", one.key.name): value
+        for one, value in some.values()
+        if one.key.kind in kinds
+    }
+
+
+def _cluster(before: Any, after: Any) -> str:
+    if before is None or after is None:
+        return "is new" if before is None else "is gone"
+    names = sorted({place.path.partition(".")[0].partition("[")[0] for place in differences(before, after)})
+    return f"has another {', '.join(names)}"
+
+
+def _endpoints(before: Any, after: Any) -> str:
+    """A backend that comes or goes says so itself."""
+    if before is None or after is None:
+        return ""
+    old, new = _addresses(before), _addresses(after)
+    words = [f"{address} is new" for address in sorted(new - old)] + [f"{one} is gone" for one in sorted(old - new)]
+    return ", ".join(words) or "has other weights or health of its endpoints"
+
+
+def _addresses(assignment: Mapping[str, Any]) -> set[str]:
+    found = set()
+    for group in assignment.get("endpoints") or ():
+        for one in group.get("lbEndpoints") or ():
+            socket = ((one.get("endpoint") or {}).get("address") or {}).get("socketAddress") or {}
+            found.add(f"{socket.get('address', ABSENT)}:{socket.get('portValue', 0)}")
+    return found
+
+
+def _listeners(old: Read, new: Read) -> Iterator[str]:
+    kinds = {
+        FragmentKind.LISTENER: "listener",
+        FragmentKind.FILTER_CHAIN: "filter chain",
+        FragmentKind.ROUTE_CONFIG: "route configuration",
+        FragmentKind.SECRET: "secret",
+    }
+    for kind, word in kinds.items():
+        before, after = (_of(some, kind) for some in (old, new))
+        for key in sorted(before.keys() | after.keys()):
+            gateway, name = key
+            subject = f"Gateway {gateway} {word} {name}"
+            if key not in before or key not in after:
+                yield f"{subject} is {'gone' if key in before else 'new'}"
+            elif paths := sorted({place.path for place in differences(before[key], after[key])}):
+                more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+                yield f"{subject} has another {', '.join(paths[:_SHOWN])}{more}"
+
+
+_SHOWN: Final = 3
