@@ -6,13 +6,11 @@ from typing import Final
 
 from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, GrpcService, GrpcServiceEnvoyGrpc, RetryPolicy
 
-from engine.envoy.grpc_service import duration
+from engine.envoy.grpc_service import AGAIN, duration
 from engine.envoy.wire import construct
 from engine.graph.reader import Json
 from engine.resolve.manifest import mapping
 
-_GRPC: Final = "connect-failure,refused-stream,reset,unavailable"
-"""Measured: without a word of when, Envoy makes no call again (docs/decisions/0033-filters-of-extensions.md)."""
 HTTP: Final = "5xx"
 """What a call by HTTP is made again for; connections that fail are in it."""
 
@@ -24,7 +22,7 @@ def grpc_service(cluster: str, block: Json) -> GrpcService:
         GrpcService,
         envoy_grpc=target,
         timeout=duration(block.get("requestTimeout")),
-        retry_policy=retry_policy(block, _GRPC),
+        retry_policy=retry_policy(block, AGAIN),
     )
 
 

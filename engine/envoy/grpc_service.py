@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from envoy_data_plane.envoy.config.core.v3 import (
     BackoffStrategy,
@@ -16,6 +17,10 @@ from engine.envoy.wire import construct
 from engine.graph.reader import Json
 from engine.models.duration import milliseconds
 from engine.resolve.manifest import items, mapping
+
+AGAIN: Final = "connect-failure,refused-stream,reset,unavailable"
+"""What a call is made again for. Measured: without a word of when, Envoy makes no call again
+(docs/decisions/0033-filters-of-extensions.md)."""
 
 
 def duration(text: object) -> timedelta | None:
@@ -54,6 +59,7 @@ def retry_policy(block: Json) -> RetryPolicy | None:
     return construct(
         RetryPolicy,
         num_retries=int(policy.get("numRetries") or 1),
+        retry_on=AGAIN,
         retry_back_off=construct(
             BackoffStrategy,
             base_interval=duration(backoff.get("baseInterval")),

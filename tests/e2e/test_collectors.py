@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,3 +169,35 @@ async def test_without_a_collector_requests_are_answered(what: str) -> None:
     async with _running(**{what: settings[what]}) as place:
         for number in range(5):
             assert (await place.ask(f"/{number}")).status == 200
+
+
+_AGAIN = {**_SERVICE, "retryPolicy": {"numRetries": 10, "retryBackOff": {"baseInterval": "50ms", "maxInterval": "1s"}}}
+_SPANS = {"grpcService": _AGAIN, "serviceName": "edge", "sampler": {"alwaysOnConfig": {}}}
+
+
+@pytest.mark.parametrize(
+    ("http", "came"),
+    [
+        ({"accessLog": [{"openTelemetry": {"grpcService": {**_AGAIN, "logName": "edge"}}}]}, "logs"),
+        ({"tracing": {"provider": {"openTelemetry": _SPANS}, "randomSampling": 100}}, "spans"),
+    ],
+    ids=["logs", "spans"],
+)
+async def test_an_opentelemetry_collector_that_cannot_at_first_is_told_again(http: dict[str, Any], came: str) -> None:
+    """One request only: what is not sent again is lost."""
+    async with _running(**http) as place, collecting(f"{place.collector}:9317", failing=2) as collector:
+        assert (await place.ask("/once")).status == 200
+        await collector.until(lambda: getattr(collector, came))
+        assert collector.failed == 2
+
+
+async def test_an_access_log_service_that_comes_back_is_told_nothing_twice() -> None:
+    """Envoy has the last 64 KiB of a stream that it may begin again, and would send them once more."""
+    async with _running(accessLog=[{"grpcService": {**_AGAIN, "logName": "edge"}}]) as place:
+        async with collecting(f"{place.collector}:9317") as collector:
+            assert (await place.ask("/before")).status == 200
+            await collector.until(lambda: collector.entries)
+        async with collecting(f"{place.collector}:9317") as collector, asyncio.timeout(15):
+            while not collector.entries:
+                assert (await place.ask("/after")).status == 200
+            assert {one.request.path for one in collector.entries if one.request} == {"/after"}

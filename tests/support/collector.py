@@ -20,7 +20,13 @@ _SECONDS = 15.0
 
 @dataclass(slots=True)
 class Collector:
-    """What came in. `metadata` is that of every call, `names` are those of logs, `entries` the requests of ALS."""
+    """What came in. `metadata` is that of every call, `names` are those of logs, `entries` the requests of ALS.
+
+    The first calls are `failing`, each as a server that cannot now (UNAVAILABLE); `failed` counts them.
+    """
+
+    failing: int = 0
+    failed: int = 0
 
     names: list[str] = field(default_factory=list)
     entries: list[HttpAccessLogEntry] = field(default_factory=list)
@@ -37,6 +43,12 @@ class Collector:
                 await self.heard.wait()
         return answer
 
+    async def may_fail(self, context: Any) -> None:
+        """Ends the call when it is one of the first."""
+        if self.failed < self.failing:
+            self.failed += 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
     def told(self, context: Any) -> None:
         """A call came."""
         self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata()})
@@ -48,6 +60,7 @@ class _Logs(logs_service_pb2_grpc.LogsServiceServicer):
         self.collector = collector
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  the definition's name
+        await self.collector.may_fail(context)
         self.collector.logs += request.resource_logs
         self.collector.told(context)
         return logs_service_pb2.ExportLogsServiceResponse()
@@ -58,6 +71,7 @@ class _Spans(trace_service_pb2_grpc.TraceServiceServicer):
         self.collector = collector
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  the definition's name
+        await self.collector.may_fail(context)
         self.collector.spans += request.resource_spans
         self.collector.told(context)
         return trace_service_pb2.ExportTraceServiceResponse()
@@ -71,6 +85,7 @@ class _AccessLogs(grpc.GenericRpcHandler):
         return grpc.stream_unary_rpc_method_handler(self._stream) if details.method == _ALS else None
 
     async def _stream(self, requests: Any, context: Any) -> bytes:
+        await self.collector.may_fail(context)
         async for request in requests:
             message = StreamAccessLogsMessage.parse(request)
             if message.identifier is not None:
@@ -81,9 +96,9 @@ class _AccessLogs(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def collecting(address: str) -> AsyncIterator[Collector]:
+async def collecting(address: str, failing: int = 0) -> AsyncIterator[Collector]:
     """A collector at `address` (with port)."""
-    collector = Collector()
+    collector = Collector(failing=failing)
     server = grpc.aio.server()
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(_Logs(collector), server)
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Spans(collector), server)

@@ -87,6 +87,7 @@ def _grpc(service: Json, cluster: str, gateway: Ref) -> ProtoAny:
         CommonGrpcAccessLogConfig,
         log_name=_name(service, gateway),
         grpc_service=grpc_service(cluster, service),
+        # Of one stream for all: with the service's policy alone, one that broke is begun again with what it has told.
         grpc_stream_retry_policy=retry_policy(service),
         transport_api_version=ApiVersion.V3,
     )
