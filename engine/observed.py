@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from engine.ref import Ref
 
 GROUP: Final = "penstock.dev"
 SELECTION: Final = "SecretSelection"
 """The Secrets of a namespace that have some labels: there once they were read, all of them."""
+CONFIGURATION: Final = "OpenIDConfiguration"
+"""What an issuer of tokens says of itself (OpenID Connect Discovery 1.0), or why that is not known."""
 _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 """When it was found out is the record's to tell: found out anew, it is the same object."""
 
@@ -32,7 +35,23 @@ def selected_labels(selection: Ref) -> dict[str, str]:
     return {label: value for label, _, value in pairs}
 
 
-def observation(ref: Ref, spec: Mapping[str, Any]) -> dict[str, Any]:
+def configuration_ref(cluster: str, issuer: str) -> Ref:
+    """What an issuer, by its URI, says to those who ask from a cluster."""
+    return Ref(cluster, GROUP, CONFIGURATION, "", quote(issuer, safe=""))
+
+
+def is_configuration(ref: Ref) -> bool:
+    """Whether it is a `configuration_ref`."""
+    return (ref.group, ref.kind) == (GROUP, CONFIGURATION)
+
+
+def issuer_of(configuration: Ref) -> str:
+    """The issuer of a `configuration_ref`."""
+    return unquote(configuration.name)
+
+
+def observation(ref: Ref, spec: Mapping[str, Any], generation: int = 1) -> dict[str, Any]:
     """The object as it stands in the log."""
-    metadata = {"name": ref.name, "namespace": ref.namespace, "generation": 1, "creationTimestamp": _EPOCH}
+    metadata = {"name": ref.name, "generation": generation, "creationTimestamp": _EPOCH}
+    metadata |= {"namespace": ref.namespace} if ref.namespace else {}
     return {"apiVersion": f"{ref.group}/v1alpha1", "kind": ref.kind, "metadata": metadata, "spec": dict(spec)}

@@ -13,15 +13,16 @@ _LONGEST_SECONDS = 4.0
 
 @dataclass(slots=True)
 class Backoff:
-    """`seconds` is the first pause, each one after is twice as long, up to four seconds: people wait for the end."""
+    """`seconds` is the first pause, each one after is twice as long, up to the `longest`: people wait for the end."""
 
     seconds: float = 0.5
+    longest: float = _LONGEST_SECONDS
     _next: float = 0.0
 
     def pause(self) -> float:
         """How many seconds to wait after one more failure."""
         pause = self._next or self.seconds
-        self._next = min(2 * pause, _LONGEST_SECONDS)
+        self._next = min(2 * pause, self.longest)
         return pause
 
     async def wait(self) -> None:

@@ -18,7 +18,7 @@ from streams.clock import now
 from streams.identity import IdentityError, proxy_token
 from streams.kubernetes.client import ApiServer, connect
 from streams.kubernetes.leading import Candidate, lead
-from streams.main import continued, kafka_log, key, log_to_come
+from streams.main import continued, discovery, kafka_log, key, log_to_come
 from streams.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -43,13 +43,19 @@ class Access:
 
 async def run_watch_cluster(settings: Settings, access: Access, telemetry: Telemetry) -> None:
     """The Kubernetes source role, for one cluster. Raises KubeconfigError."""
-    from streams.sources.kubernetes.lookups import lookups  # noqa: PLC0415  roles import what is theirs
     from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster  # noqa: PLC0415
+    from streams.sources.lookups import lookups  # noqa: PLC0415  roles import what is theirs
 
     log, sealer = continued(settings, kafka_log(settings)), Sealer(key(settings))
     wanted = partial(lookups, log, settings.partition)
     options = KubernetesOptions(
-        access.cluster, now, settings.domain, settings.partition, wanted=wanted, telemetry=telemetry
+        access.cluster,
+        now,
+        settings.domain,
+        settings.partition,
+        wanted=wanted,
+        discovery=discovery(settings, log),
+        telemetry=telemetry,
     )
     async with access.server() as server:
         led = _Led(settings, access, "watch", telemetry)

@@ -26,6 +26,7 @@ from streams.telemetry import Telemetry
 from streams.xds.snapshot import last_offset
 
 if TYPE_CHECKING:
+    from streams.sources.discovery import Discovery, Said
     from streams.xds.server import Authorised, Secured
 
 _LOG = structlog.get_logger()
@@ -263,6 +264,20 @@ async def run_watch(settings: Settings, cluster: str, directory: Path, telemetry
     """The file source role, for one directory."""
     from streams.sources.files import FilesOptions, watch_files  # noqa: PLC0415
 
-    domain, partition = settings.domain, settings.partition
-    options = FilesOptions(cluster, directory, now, domain, partition, settings.allow_empty, telemetry)
-    await watch_files(continued(settings, kafka_log(settings)), Sealer(key(settings)), options)
+    log, domain, partition = continued(settings, kafka_log(settings)), settings.domain, settings.partition
+    found = discovery(settings, log)
+    options = FilesOptions(cluster, directory, now, domain, partition, settings.allow_empty, found, telemetry)
+    await watch_files(log, Sealer(key(settings)), options)
+
+
+def discovery(settings: Settings, log: Log) -> Discovery:
+    """Who asks issuers for their endpoints, beside a source."""
+    from streams.sources.discovery import Discovery, switched_off  # noqa: PLC0415
+    from streams.sources.lookups import lookups  # noqa: PLC0415
+
+    async def ask(issuer: str) -> Said:
+        from streams.sources.issuer import Issuers  # noqa: PLC0415  an HTTP client, which hardly anybody needs
+
+        return await Issuers().ask(issuer)
+
+    return Discovery(partial(lookups, log, settings.partition), ask if settings.oidc_discovery else switched_off)

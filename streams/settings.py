@@ -53,6 +53,7 @@ ALLOWED: Final = {
     "xds_address": _ENDPOINT,
     "xds_plaintext": "true or false",
     "weighted_route_precedence": "true or false",
+    "oidc_discovery": "true or false",
     "health_listen": f"{_ENDPOINT}, or unix:PATH",
 }
 """What each setting may be, in words; one that is not here may be anything."""
@@ -192,6 +193,9 @@ class Settings(BaseSettings):
     )
     weighted_route_precedence: bool = Field(
         default=False, description="Let kgateway.dev/route-weight of a route go before all other precedence."
+    )
+    oidc_discovery: bool = Field(
+        default=True, description="Ask issuers that manifests name (oauth2.issuerURI) for their endpoints, over HTTPS."
     )
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.observed import CONFIGURATION, SELECTION
 from engine.observed import GROUP as OBSERVED
-from engine.observed import SELECTION
 from engine.ref import Ref
 from engine.resolve.values import BackendKey
 from engine.resolve.way import Selection, Way
@@ -16,7 +16,7 @@ STATUS = "status"
 INFRA = "infra"
 """What is wanted of the world: a proxy, by its Gateway's ref, and objects that are read, by LOOKUP and theirs."""
 LOOKUP = "lookup/"
-ON_REQUEST = frozenset({("", "Secret"), (OBSERVED, SELECTION)})
+ON_REQUEST = frozenset({("", "Secret"), (OBSERVED, SELECTION), (OBSERVED, CONFIGURATION)})
 """Kinds, (group, name), of which a source may bring only the objects that are asked for."""
 DEADLINE = "deadline"
 """key -> RFC 3339: a Tick is wanted then."""

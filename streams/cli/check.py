@@ -14,6 +14,7 @@ from engine.events import ChangeSet, Put, Tick
 from engine.models.kgateway import passed_over
 from engine.ref import Ref, parse_ref
 from engine.resolve.manifest import GATEWAY_API, spec_of
+from engine.resolve.values import PENDING
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli.get import conditions, is_good, line
 from streams.cli.output import Format, emit, fail
@@ -91,12 +92,14 @@ def judge(sources: list[tuple[str, Path]]) -> dict[str, Any]:
     ticked = engine.apply(ChangeSet("default", "", "check", "tick", time, "check", (Tick(),)), len(sources))
     defects += [one for one in ticked.warnings if one not in defects]
     statuses = {parse_ref(key): status for key, status in engine.everything().statuses.set.items()}
-    found = [
+    told = [
         {"cluster": ref.cluster, "ref": _short(ref), "location": _location(objects, ref), **one}
         for ref, status in sorted(statuses.items())
         for one in conditions(status["status"])
-        if not is_good(one)
     ]
+    # What a source is to find out once it runs (an issuer's endpoints) nobody can tell here.
+    warnings += [f"{one['ref']}: is not judged: {one['message']}" for one in told if one["reason"] == PENDING]
+    found = [one for one in told if not is_good(one) and one["reason"] != PENDING]
     # Our own conditions tell of what is served all the same.
     warnings += [f"{one['ref']}: {one['message']}" for one in found if "/" in one["type"]]
     found = [one for one in found if "/" not in one["type"]]

@@ -14,6 +14,7 @@ from watchfiles import awatch
 from engine.document import document
 from engine.events import Admitted, Change, Delete, Put
 from engine.events import Refused as RefusedEvent
+from engine.observed import is_configuration
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
@@ -21,7 +22,8 @@ from streams.data_directory import inside
 from streams.ports import Log
 from streams.sources.content import shown
 from streams.sources.directory import Directory
-from streams.sources.journal import Journal, keep_writing
+from streams.sources.discovery import Discovery
+from streams.sources.journal import Journal, keep_writing, together
 from streams.sources.logged import SOURCE, Logged, Place
 from streams.sources.manifests import MissingDirectory, missing
 from streams.sources.stamp import stamped
@@ -54,6 +56,7 @@ class FilesOptions:
     domain: str = "default"
     partition: int = 0
     allow_empty: bool = False
+    discovery: Discovery | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
 
 
@@ -71,7 +74,9 @@ async def watch_files(log: Log, sealer: Sealer, options: FilesOptions) -> None:
     place = Place(SOURCE, options.cluster, options.domain, options.partition, shown(options.directory))
 
     async def stretch(journal: Journal) -> None:
-        await _Source(directory, journal, sealer).run()
+        source = _Source(directory, journal, sealer)
+        beside = (options.discovery.run(journal),) if options.discovery is not None else ()
+        await together(source.run(), *beside)
 
     await keep_writing(log, place, options.now, stretch, options.telemetry)
 
@@ -93,10 +98,10 @@ class _Source:
     async def run(self) -> None:
         """Compare everything, then what changes. Raises LogError."""
         await asyncio.to_thread(self.directory.look)
-        self.directory.compare(self.logged.objects.keys())
-        await self._append(self.directory.refs() | self.logged.objects.keys())
+        self.directory.compare(self._written())
+        await self._append(self.directory.refs() | self._written())
         self.journal.waits = ""
-        self.directory.held &= self.logged.objects.keys()
+        self.directory.held &= self._written()
         collector.trim()
         async for paths in _events(self.directory):
             partial = self.directory.is_partial
@@ -106,8 +111,12 @@ class _Source:
                 await asyncio.sleep(_SECOND_LOOK_SECONDS)
                 touched |= await asyncio.to_thread(self.directory.look)
             if partial and not self.directory.is_partial:
-                touched |= self.logged.objects.keys()
+                touched |= self._written()
             await self._append(touched | self.directory.held)
+
+    def _written(self) -> set[Ref]:
+        """What the log says that manifests say: what was found out of issuers is none of theirs."""
+        return {ref for ref in self.logged.objects if not is_configuration(ref)}
 
     def _is_doubtful(self, touched: set[Ref]) -> bool:
         lost = any(ref in self.logged.objects and self.directory.object(ref) is None for ref in touched)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -43,12 +44,24 @@ class Journal:
     waits: str = "is compared with what the log says"
     """For what, until the source has brought the log to the world once."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of those who write, one at a time."""
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    """Once the log has the first listing."""
+
+    def __post_init__(self) -> None:
+        if self.logged.synced:
+            self.synced.set()
 
     async def append(self, groups: Iterable[Group]) -> None:
         """Write each group as a change set, all in one transaction. Raises LogError.
 
         As long as the cluster has not synced all of it is its first listing, empty or not: one change set.
         """
+        async with self.turn:
+            await self._append(groups)
+
+    async def _append(self, groups: Iterable[Group]) -> None:
         given = list(groups)
         if not self.logged.synced:
             actor = given[0][0] if len(given) == 1 else ""
@@ -71,6 +84,7 @@ class Journal:
                 span.end()
         for _, changes in given:
             self.logged.take(changes)
+        self.synced.set()
 
     def _span(self, change_set: ChangeSet) -> Span:
         said: Attributes = {
@@ -101,6 +115,24 @@ class _Standing:
         if self.journal is None:
             return self.trouble
         return self.journal.waits and f"cluster {self.place.cluster} {self.journal.waits}"
+
+
+async def together(*works: Coroutine[Any, Any, None]) -> None:
+    """All of them, until one fails: raises what it did."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for work in works:
+                tasks.create_task(work)
+    except ExceptionGroup as group:
+        raise first(group) from None
+
+
+def first(group: ExceptionGroup[Exception]) -> Exception:
+    """What is at the bottom of it."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def keep_writing(

@@ -186,3 +186,21 @@ def test_what_of_kgateways_changes_nothing_is_told(tmp_path: Path) -> None:
     assert f"{at}spec.listeners[0].tls.options.kgateway.dev/min-tls-version: changes nothing: nothing" in said
     assert f"{at}metadata.annotations.kgateway.dev/disable-istio-auto-mtls: changes nothing" in said
     assert said.count("warning") == 2
+
+
+def test_what_only_an_issuer_can_say_is_no_problem(tmp_path: Path) -> None:
+    """Nobody is asked: it is told that it is not judged."""
+    (tmp_path / "gateway.yaml").write_text(_GATEWAY)
+    (tmp_path / "sign-in.yaml").write_text("""
+apiVersion: gateway.kgateway.dev/v1alpha1
+kind: GatewayExtension
+metadata: {name: sign-in}
+spec:
+  oauth2:
+    issuerURI: https://login.example.com
+    backendRef: {group: gateway.kgateway.dev, kind: Backend, name: login}
+    credentials: {clientID: shop, clientSecretRef: {name: shop-client}}
+""")
+    code, output = _check(tmp_path)
+    told = "GatewayExtension default/sign-in: is not judged: spec.oauth2: issuer https://login.example.com is to be asked for its endpoints"
+    assert (code, output) == (0, f"warning: {told}\n2 objects, 0 problems\n")

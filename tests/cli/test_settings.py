@@ -57,6 +57,7 @@ def tells(environment: dict[str, str], *words: str) -> str:
         ("HOST", "kafka", "give faust or group"),
         ("LOG_LEVEL", "loud", "give debug, info, warning or error"),
         ("LOG_JSON", "perhaps", "give true or false"),
+        ("OIDC_DISCOVERY", "perhaps", "give true or false"),
         ("PROXIES", "cloud", "give local or kubernetes"),
         ("XDS_LISTEN", "host", "give host:port"),
         ("HEALTH_LISTEN", "8080", "give host:port, with a port from 1 to 65535, or unix:PATH"),

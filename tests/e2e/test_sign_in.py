@@ -34,15 +34,15 @@ _FOUND, _REFUSED, _FINE = 302, 401, 200
 class Browser:
     """Keeps the cookies that it is given."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, port: int = 8080) -> None:
+        self.address, self.port = address, port
         self.cookies: dict[str, str] = {}
         self.given: list[str] = []
 
     async def ask(self, path: str = "/", **headers: str) -> Answer:
         kept = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         given = {"cookie": kept} if kept else {}
-        answer = await ask(self.address, 8080, Ask("shop.example.com", path, headers=given | headers))
+        answer = await ask(self.address, self.port, Ask("shop.example.com", path, headers=given | headers))
         for name, value in answer.headers:
             if name.lower() == "set-cookie":
                 self._keep(value)

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.engine import Engine, EngineSettings
 from engine.envoy.wire import encode
 from engine.events import Admitted, ChangeSet, Delete, Put, Refused, Tick
+from engine.observed import configuration_ref, observation
 from engine.policies.features import STANDING
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
@@ -38,7 +39,9 @@ LOG_FILE = "/tmp/golden-log"
 """Stands in inputs for a file that every run has for itself."""
 NOW = "2026-11-24T12:00:00.000Z"
 STEPS = ("before.yaml", "input.yaml")
-FILES = {*STEPS, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
+OBSERVED = "observed.yaml"
+"""What issuers say of themselves, by their URI: it is found out after all that is written was read."""
+FILES = {*STEPS, OBSERVED, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
 MESSAGES: dict[FragmentKind, type[Message]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
@@ -186,7 +189,15 @@ def read(folder: Path) -> Read:
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
             change_sets.append(ChangeSet("default", "local", source, f"golden-{number}", time, "files", tuple(changes)))
+    if (found := folder / OBSERVED).exists():
+        puts = tuple(_observed(*one) for one in sorted(yaml.safe_load(found.read_text()).items()))
+        change_sets.append(ChangeSet("default", "local", source, "golden-found", NOW, "issuers", puts))
     return Read(tuple(change_sets), {one.location: one.message for one in refused}, EngineSettings(**said))
+
+
+def _observed(issuer: str, said: dict[str, str]) -> Put:
+    ref = configuration_ref("local", issuer)
+    return Put(ref, observation(ref, {"issuer": issuer, **said}))
 
 
 def _change(ref: Ref, directory: Directory, logged: dict[Ref, Any], sealer: Sealer) -> Put | Delete | None:

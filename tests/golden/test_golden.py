@@ -24,6 +24,7 @@ from tests.golden.case import (
     CASES,
     FILES,
     LOG_FILE,
+    OBSERVED,
     PLACEHOLDER,
     STEPS,
     Request,
@@ -85,7 +86,7 @@ def test_played(name: str, tmp_path: Path) -> None:
     """The real Envoy answers what the case expects."""
     random_ = random.SystemRandom()
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
-    for step in (*STEPS, "settings.yaml"):
+    for step in (*STEPS, OBSERVED, "settings.yaml"):
         if (CASES / name / step).exists():
             text = (CASES / name / step).read_text().replace(PLACEHOLDER, prefix)
             (tmp_path / step).write_text(text.replace(LOG_FILE, str(tmp_path / "log")))

@@ -20,8 +20,8 @@ from streams.kubernetes.cluster import Invalid
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.sinks.status.role import StatusOptions, write_statuses
-from streams.sources.kubernetes.lookups import lookups
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
+from streams.sources.lookups import lookups
 from streams.telemetry import Telemetry
 from streams.topics import Topic, key
 from tests.kubernetes.objects import config_map

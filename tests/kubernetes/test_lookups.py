@@ -9,7 +9,7 @@ from engine.outputs.channels import LOOKUP
 from engine.ref import Ref
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
-from streams.sources.kubernetes.lookups import lookups
+from streams.sources.lookups import lookups
 from streams.topics import PROGRESS, Topic, key
 
 _SECONDS = 240.0

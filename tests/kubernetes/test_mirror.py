@@ -6,11 +6,12 @@ from typing import Any
 
 from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.models.kinds import KINDS
+from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.kubernetes.cluster import Served, Target
 from streams.kubernetes.following import version_of
-from streams.sources.kubernetes.mirror import ON_REQUEST, Mirror
+from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
 from streams.sources.logged import Logged
 from tests.kubernetes.objects import config_map, route, secret, service

@@ -27,7 +27,7 @@ from tests.property.api_keys import api_keys
 from tests.property.backends import KGATEWAY, backends, keys
 from tests.property.configs import configs
 from tests.property.delegating import delegating, namespaced
-from tests.property.extensions import KEYS, extensions
+from tests.property.extensions import KEYS, extensions, issuers
 from tests.property.listener_policies import listener_policies
 from tests.property.traffic_policies import LABELS, PRIORITIES, traffic_policies
 from tests.support.certificate import pair
@@ -59,7 +59,7 @@ _OFTEN = (
     "TCPRoute", "UDPRoute", "TLSRoute", "ListenerSet", "BackendTLSPolicy", "ConfigMap", "GatewayParameters",
     "GatewayClass", "TrafficPolicy", "TrafficPolicy", "delegation", "delegation", "BackendConfigPolicy",
     "GatewayExtension",
-    "DirectResponse", "Backend", "Backend", "keys", "api keys", "api keys", "api keys",
+    "DirectResponse", "Backend", "Backend", "keys", "api keys", "api keys", "issuer",
 )  # fmt: skip
 _PARENTS = ({"name": "gw1"}, {"kind": "ListenerSet", "name": "set0"}, {"kind": "ListenerSet", "name": "set1"})
 
@@ -195,6 +195,7 @@ _ROUTES = {
     "ListenerPolicy": listener_policies,
     "DirectResponse": answers,
     "Backend": backends,
+    "issuer": issuers,
     "api keys": api_keys(_SEALER.seal_text),
     "keys": lambda _, generation: st.just(keys(_SEALER.seal_text, generation)),
 }

@@ -186,7 +186,7 @@ class OAuth2(Ruled):
         Field(
             alias="issuerURI",
             pattern=f"{_ISSUER}$",
-            description="What claim iss of tokens must say, where they are checked. It is not asked for its endpoints.",
+            description="Asked for endpoints that are missing; what claim iss must say of tokens that are checked.",
         ),
     ] = None
     end_session_endpoint: (

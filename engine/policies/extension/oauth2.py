@@ -36,6 +36,7 @@ from engine.policies.feature import Use
 from engine.ref import Ref
 from engine.resolve.backend_ref import referenced
 from engine.resolve.credential import Credential, credential
+from engine.resolve.issuer import completed
 from engine.resolve.manifest import items, mapping, texts
 from engine.resolve.values import BackendKey, Problem
 
@@ -56,13 +57,14 @@ _SAME_SITE: Final = {
     "Strict": CookieConfigSameSite.STRICT,
     "None": CookieConfigSameSite.NONE,
 }
-_NO_DISCOVERY: Final = "penstock does not ask issuerURI for its endpoints"
 
 
 def _built(graph: Reader, use: Use, block: Json) -> Built | Problem:
     """OAuth2Config, and as its place a JwtAuthentication that lets all pass where tokens are not checked."""
-    if not block.get("authorizationEndpoint") or not block.get("tokenEndpoint"):
-        return Problem("Invalid", f"{_NO_DISCOVERY}: give authorizationEndpoint and tokenEndpoint, too")
+    whole = completed(graph, use.gateway, use.policy, block)
+    if isinstance(whole, Problem):
+        return whole
+    block, sources = whole
     found = referenced(graph, use.policy, mapping(block.get("backendRef")))
     if isinstance(found, Problem):
         return found
@@ -79,6 +81,7 @@ def _built(graph: Reader, use: Use, block: Json) -> Built | Problem:
         tuple(sorted(_config(use, block, found[0], names).items())),
         tuple(dict.fromkeys((found[0], *keys.backends))),
         # Without the Secret: what is in it stands apart, and a new one changes nothing here.
+        sources,
         credentials=asked,
         place=checks,
     )
@@ -183,8 +186,6 @@ def _checks(graph: Reader, use: Use, block: Json, names: dict[str, str]) -> tupl
     }
     if not wanted:
         return construct(JwtAuthentication), Keys({})
-    if not jwt.get("jwksURI"):
-        return Problem("Invalid", f"{_NO_DISCOVERY}: give jwt.jwksURI, too")
     reference = mapping(jwt.get("jwksBackendRef")) or mapping(block.get("backendRef"))
     keys = remote_keys(graph, use, {"url": jwt["jwksURI"]}, reference)
     if isinstance(keys, Problem):

@@ -13,7 +13,6 @@ from engine.document import Document, document
 from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.models.kind import Kind
 from engine.observed import observation
-from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.resolve.manifest import labels_of
 from engine.seal import Sealer
@@ -22,7 +21,7 @@ from streams.sources.journal import Group
 from streams.sources.kubernetes.neighbours import Neighbours
 from streams.sources.kubernetes.observed import Observed, actor, entering
 from streams.sources.kubernetes.order import Order
-from streams.sources.kubernetes.views import Views, met
+from streams.sources.kubernetes.views import ANSWERED, Views, met
 from streams.sources.logged import Logged
 
 
@@ -70,7 +69,7 @@ class Mirror:
         if not self._views.is_wanted(selection):
             return
         self._views.listed(selection)
-        secrets = [ref for ref in self._logged.objects if (ref.group, ref.kind) in ON_REQUEST]
+        secrets = [ref for ref in self._logged.objects if (ref.group, ref.kind) in ANSWERED]
         before = self._views.shown(selection) | met(selection, ((ref, self._labels(ref)) for ref in secrets))
         for ref in before - found.keys():
             self.seen(ref, Observed(), now, selection)
@@ -81,7 +80,7 @@ class Mirror:
 
     def seen(self, ref: Ref, observed: Observed, now: float, by: Ref | None = None) -> None:
         """What a watch or a listing shows of one object; `by` a selection, of which it may be one no longer."""
-        if (ref.group, ref.kind) in ON_REQUEST and not self._is_news(ref, observed, by or ref):
+        if (ref.group, ref.kind) in ANSWERED and not self._is_news(ref, observed, by or ref):
             return
         self._order.put(ref, observed, now)
 
@@ -91,10 +90,10 @@ class Mirror:
         return self._views.lacks(ref, by, self._labels(ref))
 
     def wanted(self, refs: frozenset[Ref], now: float) -> None:
-        """What the graph asks for, of the kinds `ON_REQUEST`: other objects of these leave the log."""
+        """What the graph asks for, of the kinds `ANSWERED`: other objects of these leave the log."""
         self._views.want(refs)
         for ref in {*self._logged.objects, *self._logged.absent, *self._order.refs()} - refs:
-            if (ref.group, ref.kind) in ON_REQUEST and not self._views.has(ref, self._labels(ref)):
+            if (ref.group, ref.kind) in ANSWERED and not self._views.has(ref, self._labels(ref)):
                 self._order.put(ref, Observed(), now)
 
     def _labels(self, ref: Ref) -> Mapping[str, str]:
@@ -164,7 +163,7 @@ class Mirror:
 
     def _change(self, ref: Ref, seen: Document | None, old: Document | None) -> list[Change]:
         if seen is None:
-            is_answer = (ref.group, ref.kind) in ON_REQUEST and self._views.is_wanted(ref)
+            is_answer = (ref.group, ref.kind) in ANSWERED and self._views.is_wanted(ref)
             is_told = (old is None) and (ref in self._logged.absent) == is_answer
             return [] if is_told else [Delete(ref, is_answer)]
         new = entering(ref, seen, old, self._sealer)

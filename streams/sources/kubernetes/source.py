@@ -28,9 +28,11 @@ from streams.kubernetes.cluster import Cluster, Json, Target
 from streams.kubernetes.following import Following
 from streams.kubernetes.reflector import PAGE
 from streams.ports import Log
-from streams.sources.journal import Journal, keep_writing
+from streams.sources.discovery import Discovery
+from streams.sources.journal import Journal, first, keep_writing
 from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
+from streams.sources.kubernetes.views import ANSWERED
 from streams.sources.logged import Place
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import RELISTS
@@ -60,6 +62,7 @@ class KubernetesOptions:
     limit: int = PAGE
     kinds: tuple[Kind, ...] = KINDS
     wanted: Wanted | None = None
+    discovery: Discovery | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
 
 
@@ -74,7 +77,7 @@ async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: Kub
             try:
                 await apart(source.run(whole))
             except ExceptionGroup as group:
-                raise _first(group) from None
+                raise first(group) from None
 
     await keep_writing(log, place, options.now, stretch, options.telemetry)
 
@@ -106,6 +109,8 @@ class _Source:
                 tasks.create_task(self.following.kind(kind))
             if self.options.wanted is not None:
                 tasks.create_task(self._ask(tasks, self.options.wanted()))
+            if self.options.discovery is not None:
+                tasks.create_task(self.options.discovery.run(self.journal))
             await self._write()
 
     # -- writing ----------------------------------------------------------------------------------------------------
@@ -177,7 +182,9 @@ class _Source:
 
     async def _ask(self, tasks: asyncio.TaskGroup, wanted: AsyncIterator[frozenset[Ref]]) -> None:
         async for refs in wanted:
-            mine = frozenset(ref for ref in refs if ref.cluster == self.options.cluster and _is_answered(ref))
+            mine = frozenset(
+                ref for ref in refs if ref.cluster == self.options.cluster and (ref.group, ref.kind) in ANSWERED
+            )
             for ref in self.asked.keys() - mine:
                 self.asked.pop(ref).cancel()
             self.mirror.wanted(mine, self.options.clock())
@@ -225,15 +232,3 @@ class _Selected:
     def unread(self) -> list[str]:
         """See `Hearer`."""
         return self.source.unread
-
-
-def _is_answered(ref: Ref) -> bool:
-    """Whether an API server can tell."""
-    return is_selection(ref) or (ref.group, ref.kind) == _SECRET[:2]
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

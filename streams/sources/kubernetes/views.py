@@ -7,10 +7,14 @@ one is no news. No I/O and no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from engine.observed import is_selection, selected_labels
+from engine.observed import GROUP, SELECTION, is_selection, selected_labels
 from engine.ref import Ref
 from streams.kubernetes.cluster import is_older
+
+ANSWERED: Final = frozenset({("", "Secret"), (GROUP, SELECTION)})
+"""What an API server is asked for."""
 
 
 class Views:

@@ -1,0 +1,103 @@
+"""Asks an OpenID Connect issuer for its configuration (OpenID Connect Discovery 1.0 §4), over HTTPS.
+
+Who writes manifests chooses whom we ask: so no redirect is followed, nothing but this one path is asked for, the
+answer's size and time are limited, and of what it says nothing is told but its issuer, and endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from streams.sources.discovery import NoConfiguration, Said
+
+_PATH: Final = "/.well-known/openid-configuration"
+_BYTES: Final = 64 << 10
+_SECONDS: Final = 10.0
+_REDIRECTS: Final = range(300, 400)
+_FIELDS: Final = {
+    "authorization_endpoint": "authorizationEndpoint",
+    "token_endpoint": "tokenEndpoint",
+    "end_session_endpoint": "endSessionEndpoint",
+    "jwks_uri": "jwksURI",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuers:
+    """Asks one issuer at a time over a connection of its own. `trust` are the certificates that are trusted."""
+
+    trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    seconds: float = _SECONDS
+
+    async def ask(self, issuer: str) -> Said:
+        """See `Ask`."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                return _read(issuer, await self._get(issuer.removesuffix("/") + _PATH))
+        except TimeoutError:
+            msg = f"it does not answer within {self.seconds:g} s"
+        except aiohttp.ClientConnectorCertificateError:
+            msg = "its certificate is not trusted: give the CA certificates with SSL_CERT_FILE"
+        except (aiohttp.ClientError, OSError, ValueError):
+            # In few words, whatever it is: who writes manifests learns nothing of what is behind us.
+            msg = "it cannot be reached over HTTPS"
+        raise NoConfiguration(msg)
+
+    async def _get(self, url: str) -> bytes:
+        async with _session(self.trust) as session, session.get(url, allow_redirects=False) as answer:
+            if answer.status in _REDIRECTS:
+                msg = f"it sends elsewhere (HTTP {answer.status}), which is not followed: name that one"
+                raise NoConfiguration(msg)
+            if answer.status != 200:
+                msg = f"it answers with HTTP {answer.status}"
+                raise NoConfiguration(msg)
+            found = b""
+            while chunk := await answer.content.read(_BYTES + 1 - len(found)):
+                found += chunk
+            if len(found) > _BYTES:
+                msg = f"what it says is larger than {_BYTES >> 10} KiB"
+                raise NoConfiguration(msg)
+            return found
+
+
+@asynccontextmanager
+async def _session(trust: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trust),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "penstock"},
+        # Unpacked it may be of any size.
+        auto_decompress=False,
+    ) as session:
+        yield session
+
+
+def _read(issuer: str, text: bytes) -> Said:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, Mapping):
+        msg = "what it says is no JSON object"
+        raise NoConfiguration(msg)
+    if found.get("issuer") != issuer:
+        # §4.3: or whoever can write there could speak for another issuer.
+        msg = f"it says that its issuer is {str(found.get('issuer'))[:128]!r}: issuerURI must be that, to the letter"
+        raise NoConfiguration(msg)
+    return {ours: _text(found, theirs) for theirs, ours in _FIELDS.items() if found.get(theirs) is not None}
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found[name]
+    if not isinstance(value, str):
+        msg = f"its {name} is no text"
+        raise NoConfiguration(msg)
+    return value

@@ -1,0 +1,143 @@
+"""What issuers are asked, and what of their answers is believed: a real HTTPS server says all kinds of things."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from streams.sources.discovery import NoConfiguration
+from streams.sources.issuer import Issuers
+from tests.support.running import free_port
+from tests.support.well_known import WellKnown, certified, well_known
+
+_PATH = "/.well-known/openid-configuration"
+Place = tuple[WellKnown, Issuers]
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    trusted, tls = certified(tmp_path, "127.0.0.1")
+    async with well_known("127.0.0.1", free_port(), tls) as server:
+        yield server, Issuers(ssl.create_default_context(cafile=str(trusted)), 5.0)
+
+
+async def refused(place: Place, path: str = "") -> str:
+    server, issuers = place
+    with pytest.raises(NoConfiguration) as told:
+        await issuers.ask(server.uri + path)
+    return str(told.value)
+
+
+async def test_its_endpoints_are_told_and_nothing_else(place: Place) -> None:
+    server, issuers = place
+    server.says(jwks_uri=f"{server.uri}/keys", end_session_endpoint=f"{server.uri}/end", userinfo_endpoint="x", other=[1])
+    assert await issuers.ask(server.uri) == {
+        "authorizationEndpoint": f"{server.uri}/authorize",
+        "tokenEndpoint": f"{server.uri}/token",
+        "endSessionEndpoint": f"{server.uri}/end",
+        "jwksURI": f"{server.uri}/keys",
+    }
+    assert server.asked == [_PATH]
+    (headers,) = server.headers
+    assert headers.keys().isdisjoint({"cookie", "authorization"})
+
+
+@pytest.mark.parametrize("path", ["/realms/shop", "/realms/shop/"])
+async def test_a_slash_at_its_end_is_left_out_of_the_path(place: Place, path: str) -> None:
+    """Discovery §4.1; but of its name nothing is left out."""
+    server, issuers = place
+    server.says(path)
+    assert (await issuers.ask(server.uri + path))["tokenEndpoint"] == f"{server.uri}{path}/token"
+    assert server.asked == [f"/realms/shop{_PATH}"]
+    other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+    assert "issuerURI must be that, to the letter" in await refused(place, other)
+
+
+async def test_another_issuer_is_not_believed(place: Place) -> None:
+    server, _ = place
+    server.says(issuer="https://other.example.com")
+    assert await refused(place) == "it says that its issuer is 'https://other.example.com': issuerURI must be that, to the letter"
+    server.says(issuer=None)
+    assert "'None'" in await refused(place)
+
+
+async def test_a_redirect_is_not_followed(place: Place) -> None:
+    server, _ = place
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"location": f"{server.uri}/inner{_PATH}"})
+
+    server.answers[""] = elsewhere
+    server.says("/inner")
+    assert "it sends elsewhere (HTTP 302), which is not followed" in await refused(place)
+    assert server.asked == [_PATH]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"<html>", "is no JSON object"),
+        (b"[]", "is no JSON object"),
+        (b"", "is no JSON object"),
+        (b"[" * 60_000, "is no JSON object"),
+        (b"\xff", "is no JSON object"),
+        (b" " * 70_000, "larger than 64 KiB"),
+        (gzip.compress(b"{}"), "is no JSON object"),
+    ],
+)
+async def test_what_is_no_document_is_said(place: Place, answer: bytes, words: str) -> None:
+    place[0].answers[""] = answer
+    assert words in await refused(place)
+
+
+async def test_what_is_packed_is_not_unpacked(place: Place) -> None:
+    async def packed(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(b" " * (1 << 28)), headers={"content-encoding": "gzip"})
+
+    place[0].answers[""] = packed
+    assert "larger than 64 KiB" in await refused(place)
+
+
+async def test_an_endpoint_that_is_no_text_is_said(place: Place) -> None:
+    place[0].says(token_endpoint={"a": 1})
+    assert await refused(place) == "its token_endpoint is no text"
+
+
+async def test_a_status_is_said(place: Place) -> None:
+    assert await refused(place) == "it answers with HTTP 404"
+
+
+async def test_one_that_never_ends_is_not_waited_for(place: Place) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(1_000):
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+        return response
+
+    server, issuers = place
+    server.answers[""] = slowly
+    assert await refused((server, Issuers(issuers.trust, 0.5))) == "it does not answer within 0.5 s"
+
+
+async def test_whose_certificate_is_not_trusted_is_not_asked(place: Place) -> None:
+    server, _ = place
+    server.says()
+    assert "its certificate is not trusted" in await refused((server, Issuers()))
+    assert server.asked == []
+
+
+async def test_one_that_is_away_cannot_be_reached(place: Place) -> None:
+    uri = f"https://127.0.0.1:{free_port()}"
+    with pytest.raises(NoConfiguration, match="cannot be reached over HTTPS"):
+        await place[1].ask(uri)
+    with pytest.raises(NoConfiguration, match="cannot be reached over HTTPS"):
+        await place[1].ask("https://no-such-host.invalid")
+
