@@ -99,8 +99,21 @@ local FITS = {
   [":status"] = "^[2-5]%d%d$",
 }
 
-local function change(handle, name, value)
-  local headers, fits = handle:headers(), FITS[name]
+-- HTTP/2 has no value with whitespace around it (RFC 9113 8.2.1): who gets one may give up the stream, or the connection.
+-- By bytes: a pattern that ends with $ takes the square of the spaces that a client wrote.
+local function bare(text)
+  local first, last = 1, #text
+  while first <= last and (string.byte(text, first) == 32 or string.byte(text, first) == 9) do
+    first = first + 1
+  end
+  while last >= first and (string.byte(text, last) == 32 or string.byte(text, last) == 9) do
+    last = last - 1
+  end
+  return string.sub(text, first, last)
+end
+
+local function change(handle, name, text)
+  local headers, fits, value = handle:headers(), FITS[name], bare(text)
   if fits ~= nil then
     if string.find(value, fits) then
       headers:replace(name, value)
@@ -157,8 +170,8 @@ local function apply(handle, side, message, with_body)
     change(handle, row[1], set[index] or "")
   end
   for index, row in ipairs(side.add) do
-    local value = add[index]
-    if value and value ~= "" and not string.find(value, "[%z\r\n]") then
+    local value = bare(add[index] or "")
+    if value ~= "" and not string.find(value, "[%z\r\n]") then
       handle:headers():add(row[1], value)
     end
   end
