@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,11 +14,10 @@ from engine.models.extension_service import GROWS
 from engine.models.json_web_key import key_set
 from engine.models.references import BackendObjectReference
 from engine.models.rules import ListMap, Rule, Ruled, exactly_one
-from engine.models.texts import FRAMING, INT32, is_token
+from engine.models.texts import INT32, is_token
+from engine.models.tokens import NO_HEADER, Audiences, ClaimsToHeaders, url_problem
 
 _Long = Annotated[str, Field(min_length=1, max_length=2048)]
-Audiences = Annotated[tuple[str, ...], Field(min_length=1, max_length=32)]
-_HEADER: Final = "is no header name: use letters, digits and any of !#$%&'*+-.^_`|~"
 
 
 class HeaderSource(Ruled):
@@ -33,7 +31,7 @@ class HeaderSource(Ruled):
     def beyond(self) -> Iterator[tuple[str, str]]:
         """Envoy takes no other names."""
         if not is_token(self.header):
-            yield "header", f"{self.header[:64]!r} {_HEADER}"
+            yield "header", f"{self.header[:64]!r} {NO_HEADER}"
         if self.prefix is not None and not self.prefix.isprintable():
             yield "prefix", "has characters that no header has"
 
@@ -50,25 +48,6 @@ class TokenSource(Ruled):
         """Nothing can be found under no name."""
         if self.query_parameter == "":
             yield "queryParameter", "is empty: name one"
-
-
-class ClaimToHeader(Ruled):
-    """JWTClaimToHeader: what backends are told of a token."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = ()
-
-    name: Annotated[_Long, Field(description='Of the claim, such as "sub"; with dots, of one within another.')]
-    header: Annotated[_Long, Field(description="In which the backend finds it; what a client sends there is dropped.")]
-
-    def beyond(self) -> Iterator[tuple[str, str]]:
-        """A token must not say where a message ends, nor to whom it goes."""
-        if not is_token(self.header):
-            yield "header", f"{self.header[:64]!r} {_HEADER}"
-        elif self.header.lower() in ("host", *FRAMING):
-            yield "header", f"{self.header} belongs to Envoy: name another"
-
-
-ClaimsToHeaders = Annotated[tuple[ClaimToHeader, ...], Field(min_length=1, max_length=32)]
 
 
 class ConfigMapReference(Model):
@@ -139,18 +118,6 @@ class RemoteKeys(Ruled):
         """What Envoy could not ask for."""
         if (problem := url_problem(self.url)) is not None:
             yield "url", problem
-
-
-def url_problem(text: str) -> str | None:
-    """Why a text is no URL that a proxy can ask for; None when it is."""
-    problem = f"{text[:64]!r} is no URL of a key set: write it as https://example.com/keys"
-    try:
-        parts = urlsplit(text)
-        named = parts.hostname and (parts.port is None or parts.port)
-    except ValueError:
-        return problem
-    fits = parts.scheme in ("http", "https") and named and "@" not in parts.netloc and not parts.fragment
-    return None if fits and text.isascii() and text.isprintable() and " " not in text else problem
 
 
 class Keys(Ruled):

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from engine.models.base import Model
-from engine.models.extension.jwt import Audiences, ClaimsToHeaders, url_problem
 from engine.models.extension_section import ExtensionSection
 from engine.models.http_route import HeaderMatch
 from engine.models.references import BackendObjectReference, WeightedBackendRef
 from engine.models.rules import Rule, Ruled
 from engine.models.substitution import format_problem
 from engine.models.texts import ObjectName, has_control_characters, is_token
+from engine.models.tokens import Audiences, ClaimsToHeaders, url_problem
 
 _LABEL: Final = r"[a-zA-Z0-9]([a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])?"
 _ISSUER: Final = rf"^https://({_LABEL}\.)*{_LABEL}(:[0-9]{{1,5}})?(/[a-zA-Z0-9\-._~!$&'()*+,;=:@%]*)*/?"

@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, DataSource, HttpUri, RetryPolicy
+from envoy_data_plane.envoy.config.core.v3 import DataSource
 from envoy_data_plane.envoy.config.route.v3 import RouteMatch
 from envoy_data_plane.envoy.extensions.filters.http.jwt_authn.v3 import (
-    JwksAsyncFetch,
-    JwtClaimToHeader,
     JwtHeader,
     JwtProvider,
     JwtRequirement,
     JwtRequirementOrList,
-    RemoteJwks,
     RequirementRule,
 )
 from envoy_data_plane.google.protobuf import Empty
 
-from engine.envoy.grpc_service import duration
-from engine.envoy.names import cluster_name
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.models.json_web_key import key_set
 from engine.policies.extension.section import Built, Section
+from engine.policies.extension.tokens import Keys, claims_to_headers, remote_keys
 from engine.policies.feature import Use
 from engine.ref import Ref
-from engine.resolve.backend_ref import referenced
 from engine.resolve.manifest import held_fact, items, mapping, object_of, served_object, texts
-from engine.resolve.values import BackendKey, Problem
+from engine.resolve.values import Problem
 
 PAYLOAD: Final = "payload"
 """Where in the metadata of envoy.filters.http.jwt_authn a token's claims are (kgateway's): rbac asks for them there."""
 _KEY: Final = "jwks"
-_TIMEOUT: Final = timedelta(seconds=5)
-_CACHED: Final = timedelta(minutes=5)
-
-
-class Keys(NamedTuple):
-    """Fields of a JwtProvider, the cluster that they are fetched from, and whom they are of."""
-
-    fields: dict[str, Any]
-    backends: tuple[BackendKey, ...] = ()
-    sources: tuple[Ref, ...] = ()
 
 
 def _built(graph: Reader, use: Use, block: Json) -> Built | Problem:
@@ -99,14 +83,6 @@ def _provider(block: Json, keys: Keys) -> JwtProvider:
     )
 
 
-def claims_to_headers(block: Json) -> list[JwtClaimToHeader]:
-    """What backends are told of a token. Envoy drops what a client itself sends in these headers."""
-    return [
-        construct(JwtClaimToHeader, header_name=str(one.get("header")), claim_name=str(one.get("name")))
-        for one in items(block.get("claimsToHeaders"))
-    ]
-
-
 def _keys(graph: Reader, use: Use, block: Json) -> Keys | Problem:
     remote = mapping(block.get("remote"))
     if remote:
@@ -133,52 +109,6 @@ def _local(text: str, place: str) -> Keys | Problem:
     if problem is not None:
         return Problem("Invalid", f"{place} {problem}")
     return Keys({"local_jwks": construct(DataSource, inline_string=written)})
-
-
-def remote_keys(graph: Reader, use: Use, block: Json, backend_ref: Json) -> Keys | Problem:
-    """Keys that the proxy fetches from a backend, by the block's url."""
-    found = referenced(graph, use.policy, backend_ref)
-    if isinstance(found, Problem):
-        return found
-    uri = construct(
-        HttpUri, uri=str(block.get("url")), cluster=cluster_name(found[0], use.gateway.cluster), timeout=_TIMEOUT
-    )
-    fetched = construct(
-        RemoteJwks,
-        http_uri=uri,
-        cache_duration=duration(block.get("cacheDuration")) or _CACHED,
-        async_fetch=_async_fetch(block),
-        retry_policy=_retry_policy(mapping(block.get("retryPolicy"))),
-    )
-    return Keys({"remote_jwks": fetched}, (found[0],))
-
-
-def _async_fetch(block: Json) -> JwksAsyncFetch | None:
-    if block.get("asyncFetch") is None:
-        return None
-    asked = mapping(block.get("asyncFetch"))
-    return construct(
-        JwksAsyncFetch,
-        fast_listener=bool(asked.get("fastListener")),
-        failed_refetch_duration=duration(asked.get("failedRefetchDuration")),
-    )
-
-
-def _retry_policy(block: Json) -> RetryPolicy | None:
-    if not block:
-        return None
-    backoff = mapping(block.get("backOff"))
-    return construct(
-        RetryPolicy,
-        num_retries=block.get("numRetries"),
-        retry_back_off=construct(
-            BackoffStrategy,
-            base_interval=duration(backoff.get("baseInterval")),
-            max_interval=duration(backoff.get("maxInterval")),
-        )
-        if backoff
-        else None,
-    )
 
 
 SECTION = Section("jwt", _built)

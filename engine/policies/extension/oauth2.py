@@ -30,8 +30,8 @@ from engine.envoy.typed import ads
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.models.extension.oauth2 import LOGOUT_PATH, redirect_path
-from engine.policies.extension.jwt import Keys, claims_to_headers, remote_keys
 from engine.policies.extension.section import Built, Section
+from engine.policies.extension.tokens import Keys, claims_to_headers, remote_keys
 from engine.policies.feature import Use
 from engine.ref import Ref
 from engine.resolve.backend_ref import referenced

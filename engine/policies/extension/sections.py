@@ -17,7 +17,7 @@ from engine.resolve.values import PENDING, Problem
 
 
 def _found() -> dict[str, Section]:
-    every = [module.SECTION for module in modules(engine.policies.extension, "section", "sections")]
+    every = [module.SECTION for module in modules(engine.policies.extension, "section", "sections", "tokens")]
     found = told_apart(sorted(every, key=lambda one: one.field), lambda one: one.field)
     if found.keys() != MODELS.keys():
         msg = f"fields of GatewayExtension without a section, or the reverse: {sorted(found.keys() ^ MODELS.keys())}"

@@ -11,9 +11,9 @@ from engine.ref import Ref
 from engine.resolve.backend_config import TLS, in_force
 from engine.resolve.backend_config import At as ConfigAt
 from engine.resolve.backend_type import At, BackendType
-from engine.resolve.backends import static
 from engine.resolve.indexes import POLICIES
 from engine.resolve.manifest import items, mapping, object_of, spec_of
+from engine.resolve.static_hosts import listed, protocol
 from engine.resolve.values import BackendKey, Endpoint, Nature, Over, Problem, Protocol
 
 
@@ -49,7 +49,7 @@ def _member(graph: Reader, ref: Ref, group: int, key: BackendKey) -> _Member:
         # Its hosts are in a cluster of the group's, which would speak to them in clear.
         text = f"{name} has a BackendTLSPolicy: let that name Backend {key.ref.namespace}/{key.ref.name}"
         return _Member(ref, group, {}, text)
-    said = static.protocol(graph, block, BackendKey(ref, 0, key.over))
+    said = protocol(block, BackendKey(ref, 0, key.over))
     return _Member(ref, group, block, said.message if isinstance(said, Problem) else "")
 
 
@@ -67,7 +67,7 @@ def _protocol(graph: Reader, groups: list[Json], key: BackendKey) -> Protocol | 
     if not usable:
         told = "; ".join(one.problem for one in _members(graph, groups, key))
         return Problem("BackendNotFound", f"{name} has no Backend in its groups that can be used: {told}")
-    spoken = {static.protocol(graph, one.block, BackendKey(one.ref, 0, key.over)) for one in usable}
+    spoken = {protocol(one.block, BackendKey(one.ref, 0, key.over)) for one in usable}
     if len(spoken) > 1:
         return Problem("UnsupportedProtocol", f"the Backends of {name} have different appProtocols: let all have one")
     return spoken.pop()
@@ -79,7 +79,7 @@ def _endpoints(graph: Reader, groups: list[Json], key: BackendKey) -> tuple[Endp
     ranks = {group: rank for rank, group in enumerate(sorted({one.group for one in usable}))}
     found: dict[tuple[str, int], Endpoint] = {}
     for one in usable:
-        for end in static.listed(one.block):
+        for end in listed(one.block):
             found.setdefault((end.address, end.port), replace(end, priority=ranks[one.group]))
     return tuple(found.values())
 

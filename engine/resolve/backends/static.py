@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from engine.graph.reader import Json, Reader
-from engine.models.texts import is_address
-from engine.resolve.app_protocol import protocol_of
+from engine.resolve import static_hosts
 from engine.resolve.backend_type import BackendType
-from engine.resolve.manifest import items
-from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
+from engine.resolve.values import BackendKey, Endpoint, Problem, Protocol
 
 
-def protocol(graph: Reader, block: Json, key: BackendKey) -> Protocol | Problem:  # noqa: ARG001  as every type's
-    """As its appProtocol says."""
-    name = f"Backend {key.ref.namespace}/{key.ref.name}"
-    hosts = items(block.get("hosts"))
-    if key.over is Over.UDP and not all(is_address(str(one.get("host", ""))) for one in hosts):
-        return Problem("UnsupportedValue", f"{name} has host names, which no UDPRoute can use: write addresses")
-    return protocol_of(block.get("appProtocol"), name)
+def _protocol(graph: Reader, block: Json, key: BackendKey) -> Protocol | Problem:  # noqa: ARG001  as every type's
+    return static_hosts.protocol(block, key)
 
 
 def _endpoints(graph: Reader, block: Json, key: BackendKey) -> tuple[Endpoint, ...]:  # noqa: ARG001  as every type's
-    return listed(block)
+    return static_hosts.listed(block)
 
 
-def listed(block: Json) -> tuple[Endpoint, ...]:
-    """The hosts."""
-    return tuple(Endpoint(str(one.get("host", "")), int(one.get("port", 0))) for one in items(block.get("hosts")))
-
-
-BACKEND_TYPE = BackendType("static", protocol, _endpoints, streams=True)
+BACKEND_TYPE = BackendType("static", _protocol, _endpoints, streams=True)
