@@ -48,6 +48,7 @@ WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "celExpression": ("response.code >= 400", "request.url_path == '/a'", "no such"),
     "celMatcher": ("request.path == '/a'", "1 + 1"),
     "matchExpressions": ("request.path == '/a'", "request.headers['x-one'] == '1'", "true", *["1 < 2"] * 9, "request.nothing == 1"),
+    "xffTrustedCIDRs": ("10.0.0.0/8", "192.168.1.1/32", "10.0.0.1"),
     "cidrs": ("10.0.0.0/8", "10.1.0.0/16", "192.168.1.1", *["2001:db8::/32"] * 20, "10.0.0.1/8"),
     "statusCode": (403, 451, 503),
     "blockedByHeaderName": ("x-blocked-by", "x-one"),
