@@ -18,11 +18,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValueOption,
     HeaderValueOptionHeaderAppendAction,
 )
-from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import (
-    HeaderMutation,
-    HeaderMutationPerRoute,
-    Mutations,
-)
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation, Mutations
 from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua, LuaPerRoute
 from envoy_data_plane.google.protobuf import Any as ProtoAny
 
@@ -44,6 +40,8 @@ NAME: Final = "transformation/rustformation"
 RUNTIME: Final = "transformation/runtime"
 """Inside of it; a program for it comes by this name."""
 HEADERS: Final = "transformation/headers"
+MUTATIONS: Final = "transformation/mutations"
+"""Inside of it. Standing there by itself it would do what all places say, and of several the nearest is whole."""
 _LUA: Final = "envoy.extensions.filters.http.lua.v3"
 _MUTATION: Final = "envoy.extensions.filters.http.header_mutation.v3"
 _SIDES: Final = ("request", "response")
@@ -60,8 +58,9 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a f
     if not sides:
         return switched(NAME, HEADERS, off=True)
     if all(_is_constant(one) for one in sides.values()):
-        constant = construct(HeaderMutationPerRoute, mutations=construct(Mutations, **_mutations(sides)))
-        return both((of_filter(HEADERS, f"{_MUTATION}.HeaderMutationPerRoute", constant), switched(NAME, off=True)))
+        constant = construct(HeaderMutation, mutations=construct(Mutations, **_mutations(sides)))
+        made = chained(HEADERS, (MUTATIONS, f"{_MUTATION}.HeaderMutation", constant))
+        return both((made, switched(NAME, off=True)))
     program = text(_program(sides))
     name = hashlib.blake2b(program.encode(), digest_size=12).hexdigest()
     message = construct(LuaPerRoute, filter_context=struct({"id": name, "program": program}))
@@ -195,13 +194,7 @@ FEATURE = Feature(
     effect,
     (
         Filter(NAME, EMPTY_TYPE, EMPTY, Stage.ACCEPTED, When.BEFORE),
-        Filter(
-            HEADERS,
-            f"{_MUTATION}.HeaderMutation",
-            construct(HeaderMutation, most_specific_header_mutations_wins=True),
-            Stage.ACCEPTED,
-            When.BEFORE,
-        ),
+        Filter(HEADERS, EMPTY_TYPE, EMPTY, Stage.ACCEPTED, When.BEFORE),
     ),
     around=((NAME, _runtime()),),
 )
