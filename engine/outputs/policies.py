@@ -6,15 +6,16 @@ route's own come first: an edit there touches no route. Only what Envoy has in r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from engine.envoy.chained import covering, further, joined
 from engine.envoy.effect import NOTHING, Effect, both, closed, named, switched
 from engine.envoy.pgv import violation
 from engine.envoy.typed import unpacked
 from engine.graph.reader import Reader
-from engine.policies.feature import Use, is_off
+from engine.policies.feature import Link, Use, is_off
 from engine.policies.features import FEATURES
 from engine.ref import Ref
 from engine.resolve.listener import listeners
@@ -30,7 +31,10 @@ _GUARDING: Final = frozenset(field for field, one in FEATURES.items() if one.gua
 _SHUTTING: Final = frozenset(field for field, one in FEATURES.items() if one.shuts)
 _ALONE: Final = frozenset(field for field, one in FEATURES.items() if one.alone)
 _INHERITED: Final = frozenset(field for field, one in FEATURES.items() if one.inherited)
-_MERGING: Final = frozenset(field for field, one in FEATURES.items() if one.merge is not None)
+_LINKED: Final = frozenset(field for field, one in FEATURES.items() if one.link is not None)
+_MERGING: Final = _LINKED | {field for field, one in FEATURES.items() if one.merge is not None}
+
+Linking = Callable[[Reader, Use, Any], Link | None]
 
 
 class Priority(NamedTuple):
@@ -89,30 +93,44 @@ def _of_one(graph: Reader, key: Applied) -> Effect | Problem:
 
 def _merged(graph: Reader, key: Applied) -> Effect | Problem:
     """Several blocks as one. Of those that cannot be met one that guards fails them all, others are left out."""
-    feature = FEATURES[key.block.field]
     alone = {one: graph.get(applied, Applied(key.gateway, one)) for one in key.block.parts}
-    failing = [one for one in alone.values() if isinstance(one, Problem)]
-    if failing and (feature.guards or len(failing) == len(alone)):
-        return failing[0]
-    found, policies = _folded(graph, key)
-    if len(policies) == 1:
-        return next(one for block, one in alone.items() if block.policy == policies[0])
-    return _done(graph, key, found, policies)
+    failing = next((one for one in alone.values() if isinstance(one, Problem)), None)
+    found, parts = _folded(graph, key)
+    if failing is not None and (not parts or _closes(key.block.field, failing) is not None):
+        return failing
+    if len(parts) == 1:
+        return alone[parts[0]]
+    if key.block.field in _LINKED:
+        return joined([one for part in parts if isinstance(one := alone[part], Effect)])
+    return _done(graph, key, found, tuple(one.policy for one in parts))
 
 
-def _folded(graph: Reader, key: Applied) -> tuple[object, tuple[Ref, ...]]:
-    """The value of all parts that can be met and contradict none before them, and whose they are."""
-    merge = FEATURES[key.block.field].merge
+def _folded(graph: Reader, key: Applied) -> tuple[object, tuple[Block, ...]]:
+    """The parts that can be met and contradict none before them, and their values as one where they can be."""
+    feature = FEATURES[key.block.field]
     found: object = None
-    policies: tuple[Ref, ...] = ()
-    for one in key.block.parts:
-        if isinstance(graph.get(applied, Applied(key.gateway, one)), Problem):
-            continue
+    parts: tuple[Block, ...] = ()
+    met = [one for one in key.block.parts if isinstance(graph.get(applied, Applied(key.gateway, one)), Effect)]
+    if feature.link is not None:
+        return None, _linked(graph, key.gateway, feature.link, met)
+    for one in met:
         said = value(graph, key.gateway, one)
-        both_ = said if not policies else merge(found, said) if merge is not None else None
+        both_ = said if not parts else feature.merge(found, said) if feature.merge is not None else None
         if both_ is not None:
-            found, policies = both_, (*policies, one.policy)
-    return found, policies
+            found, parts = both_, (*parts, one)
+    return found, parts
+
+
+def _linked(graph: Reader, gateway: Ref, link: Linking, met: Iterable[Block]) -> tuple[Block, ...]:
+    """Those that are done in a row, in this order; of what is off one that nothing goes before, alone."""
+    found: dict[Ref, tuple[int, Block]] = {}
+    for one in met:
+        made = link(graph, Use(gateway, one.policy), value(graph, gateway, one))
+        if made is not None:
+            found.setdefault(made.service, (-made.weight, one))
+        elif not found:
+            return (one,)
+    return tuple(block for _, block in sorted(found.values(), key=lambda pair: pair[0]))
 
 
 def _done(graph: Reader, key: Applied, said: object, policies: tuple[Ref, ...]) -> Effect | Problem:
@@ -142,10 +160,12 @@ def _closes(field: str, found: Effect | Problem) -> Problem | None:
 
 
 def in_force(graph: Reader, key: Applied) -> tuple[Ref, ...]:
-    """Whose block it is: of several all that count."""
+    """Whose block it is: of several all that count, and all of them where one of them closes."""
     if not key.block.below or key.block.field not in FEATURES:
         return (key.block.policy,)
-    return _folded(graph, key)[1] or (key.block.policy,)
+    made = graph.get(applied, key)
+    found = key.block.parts if isinstance(made, Problem) else _folded(graph, key)[1]
+    return tuple(one.policy for one in found)
 
 
 def _lawful(effect: Effect, field: str) -> Problem | None:
@@ -235,11 +255,23 @@ def level(graph: Reader, key: At) -> Effect:
     effect, against = effects(graph, key.gateway, (one for one in mine if one.field not in _INHERITED))
     if key.listener and any(one.field in _ALONE for one in mine):
         effect = both((_alone(graph, key.gateway, graph.get(own, At(key.gateway, "")), mine), effect))
+    if key.listener and any(one.field in _LINKED for one in mine):
+        effect = covering(effect, graph.get(behind, At(key.gateway, "")))
     if against is not None:
         return both((effect, closed()))
     if key.listener and mine and _reopens(graph, At(key.gateway, ""), mine):
         return both((effect, closed(off=True)))
     return effect
+
+
+def behind(graph: Reader, key: At) -> tuple[tuple[str, str], ...]:
+    """The filters, as (chain, name), behind the first of a chain at a listener or Gateway and farther out.
+
+    A nearer block with fewer must keep them out.
+    """
+    there = (*graph.get(own, At(key.gateway, "")), *(graph.get(above, key) if key.listener else ()))
+    made = (graph.get(applied, Applied(key.gateway, one)) for one in dict.fromkeys(there) if one.field in _LINKED)
+    return tuple(sorted({pair for one in made if isinstance(one, Effect) for pair in further(one)}))
 
 
 def _alone(graph: Reader, gateway: Ref, farther: tuple[Block, ...], mine: tuple[Block, ...]) -> Effect:
@@ -273,6 +305,8 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
     effect, against = effects(graph, key.gateway, over(down, kept))
     if any(one.field in _ALONE for one in kept):
         effect = both((_alone(graph, key.gateway, graph.get(above, key), kept), effect))
+    if any(one.field in _LINKED for one in kept):
+        effect = covering(effect, graph.get(behind, key))
     if against is None and kept and _reopens(graph, key, kept):
         effect = both((effect, closed(off=True)))
     return effect, against

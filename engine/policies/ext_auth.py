@@ -13,7 +13,8 @@ from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.policies.extension.ext_auth import body
 from engine.policies.extension.sections import extended
-from engine.policies.feature import Feature, Filter, Stage, Use, is_off
+from engine.policies.feature import Feature, Filter, Link, Stage, Use, is_off
+from engine.resolve.extension import named_extension
 from engine.resolve.manifest import mapping
 from engine.resolve.values import Problem
 
@@ -43,4 +44,9 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
     return replace(made, backends=found.backends, sources=found.sources)
 
 
-FEATURE = Feature("extAuth", effect, (Filter(NAME, EMPTY_TYPE, EMPTY, Stage.AUTHZ),), guards=True)
+def link(graph: Reader, use: Use, value: Json) -> Link | None:  # noqa: ARG001  a feature's signature
+    """The service that is asked."""
+    return None if is_off(value) else Link(named_extension(use.policy, mapping(value.get("extensionRef"))))
+
+
+FEATURE = Feature("extAuth", effect, (Filter(NAME, EMPTY_TYPE, EMPTY, Stage.AUTHZ),), guards=True, link=link)

@@ -14,7 +14,8 @@ from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
 from engine.policies.extension.ext_proc import mode
 from engine.policies.extension.sections import extended, unmet
-from engine.policies.feature import Feature, Filter, Stage, Use, When, is_off
+from engine.policies.feature import Feature, Filter, Link, Stage, Use, When, is_off
+from engine.resolve.extension import named_extension
 from engine.resolve.manifest import mapping
 from engine.resolve.values import Problem
 
@@ -61,4 +62,13 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect | Problem:
     return replace(made, backends=found.backends, sources=found.sources)
 
 
-FEATURE = Feature("extProc", effect, tuple(_standing()), alone=True, shuts=True)
+def link(graph: Reader, use: Use, value: Json) -> Link | None:
+    """The service that is asked; weights count at one place, and at several nothing else does."""
+    if is_off(value):
+        return None
+    found = extended(graph, use, value, "extProc")
+    weight = 0 if isinstance(found, Problem) else found.place[2]
+    return Link(named_extension(use.policy, mapping(value.get("extensionRef"))), weight)
+
+
+FEATURE = Feature("extProc", effect, tuple(_standing()), alone=True, shuts=True, link=link)

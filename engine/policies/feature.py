@@ -66,6 +66,16 @@ class Use(NamedTuple):
     policy: Ref
 
 
+class Link(NamedTuple):
+    """What a block adds where those of several policies are done in a row.
+
+    Of several with one `service` the first counts; those of a higher weight are done before those of a lower.
+    """
+
+    service: Ref
+    weight: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One top-level field of TrafficPolicy's spec, or a unit of one by its path, such as "rateLimit.local".
@@ -77,6 +87,8 @@ class Feature:
     `alone`: of its filters one is on at a place; where a nearer block has another or none, the farther one's is off.
     `merge` makes one value of two where several are to count, of which the first goes before; None where they
     contradict each other, so that the first counts alone. It is associative where nothing contradicts.
+    `link` does so where blocks name what is relative to their policies: each is met by itself, and all are done, one
+    after the other. None is one that switches off: the first counts alone, behind others it does not.
     """
 
     field: str
@@ -90,6 +102,7 @@ class Feature:
     too large for every route, and for listeners that may never need it."""
     alone: bool = False
     merge: Callable[[Any, Any], Any | None] | None = None
+    link: Callable[[Reader, Use, Any], Link | None] | None = None
 
 
 def refused(wrong: Sequence[str]) -> Problem:

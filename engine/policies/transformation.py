@@ -7,7 +7,7 @@ every listener (engine/templates), handed over as the filter's context: a route 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -68,6 +68,51 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a f
         (of_filter(RUNTIME, f"{_LUA}.LuaPerRoute", message), switched(NAME, off=False), switched(HEADERS, off=True))
     )
     return replace(here, around=(NAME,))
+
+
+def merge(first: Json, second: Json) -> Json | None:
+    """Header by header, of each the first one's, but that `add` has all; neither may have a body read otherwise."""
+    found: dict[str, Any] = {**second, **first}
+    for side in _SIDES:
+        one, other = mapping(first.get(side)), mapping(second.get(side))
+        read = {_read_as(one), _read_as(other)} - {None}
+        if len(read) > 1:
+            return None
+        if side in found:
+            found[side] = _merged(side, one, other)
+    return found
+
+
+def _read_as(side: Json) -> str | None:
+    """How a side has the body read; None when it makes no difference to it."""
+    if body := mapping(side.get("body")):
+        return str(body.get("parseAs") or "AsString")
+    read = reading(*_templates(side))
+    return "AsString" if read.body or read.fields else None
+
+
+def _merged(side: str, first: Json, second: Json) -> dict[str, Any]:
+    def all_of(field: str) -> list[Json]:
+        return [*items(first.get(field)), *items(second.get(field))]
+
+    given = {_inside(side, one) for one in _headers(first)}
+    removed = [*texts(first.get("remove")), *(one for one in texts(second.get("remove")) if one.lower() not in given)]
+    found: dict[str, Any] = {
+        "set": _firsts(all_of("set"), lambda one: _inside(side, one)),
+        "add": all_of("add"),
+        "remove": _firsts(removed, str.lower),
+        "body": {**mapping(second.get("body")), **mapping(first.get("body"))},
+        "dynamicMetadata": _firsts(all_of("dynamicMetadata"), lambda one: (one.get("namespace"), one.get("key"))),
+    }
+    return {field: one for field, one in found.items() if one}
+
+
+def _firsts(every: Iterable[Any], key: Callable[[Any], Hashable]) -> list[Any]:
+    """Of those with one key the first."""
+    found: dict[Hashable, Any] = {}
+    for one in every:
+        found.setdefault(key(one), one)
+    return list(found.values())
 
 
 # -- constant headers -------------------------------------------------------------------------------------------------
@@ -197,4 +242,5 @@ FEATURE = Feature(
         Filter(HEADERS, EMPTY_TYPE, EMPTY, Stage.ACCEPTED, When.BEFORE),
     ),
     around=((NAME, _runtime()),),
+    merge=merge,
 )

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from engine.graph.reader import Json, Reader
-from engine.models.extension.jwt import url_problem
+from engine.models.tokens import url_problem
 from engine.models.extension.oauth2 import HTTPS_URI
 from engine.observed import configuration_ref
 from engine.ref import Ref

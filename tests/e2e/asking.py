@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Change, Put
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, parse_fragment_key
@@ -23,17 +23,18 @@ ASKED = {"backendRef": {"name": "services", "port": 80}, "requestTimeout": "20s"
 NOBODY = {"backendRef": {"name": "nobody", "port": 80}}
 """Where nobody listens."""
 _PORT = 9317
+_SETTINGS = EngineSettings()
 
 
 class Asking:
     """What runs: `services` is None where they are down; `backend` has seen what came through."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         chosen = random.SystemRandom()
         prefix = f"127.{chosen.randrange(2, 250)}.{chosen.randrange(1, 250)}."
         self.proxy, self.backend_at, self.services_at, self.nobody = (f"{prefix}{one}" for one in (254, 1, 2, 3))
         self.sealer = Sealer(bytes(KEY_BYTES))
-        self.engine = Engine(self.sealer)
+        self.engine = Engine(self.sealer, settings)
         self.offset = 0
         self.backend: Backend
         self.services: Services
@@ -56,10 +57,12 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(*objects: Put, routes: tuple[str, ...] = ()) -> AsyncIterator[Asking]:
-    """A Gateway `gw` with a route for each path, named as it; `/` beside them."""
-    place = Asking()
-    base = [gateway(), route("rest"), service(), endpoints("s", place.backend_at)]
+async def asking(
+    *objects: Put, routes: tuple[str, ...] = (), priority: str = "", settings: EngineSettings = _SETTINGS
+) -> AsyncIterator[Asking]:
+    """A Gateway `gw` with a route for each path, named as it; `/` beside them. `priority` is that of its policies."""
+    place = Asking(settings)
+    base = [_preferring(priority), route("rest"), service(), endpoints("s", place.backend_at)]
     base += [route(one, path=f"/{one}") for one in routes]
     base += [service("services"), endpoints("services", place.services_at, port=_PORT)]
     base += [service("nobody"), endpoints("nobody", place.nobody, port=_PORT)]
@@ -71,6 +74,12 @@ async def asking(*objects: Put, routes: tuple[str, ...] = ()) -> AsyncIterator[A
         place.backend = found["1"]
         place.proxies = await running.enter_async_context(proxies(fragments, place.sealer, place.proxy))
         yield place
+
+
+def _preferring(priority: str) -> Put:
+    made = gateway()
+    annotations = {"kgateway.dev/inherited-policy-priority": priority} if priority else {}
+    return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "annotations": annotations}})
 
 
 def extension(name: str, generation: int = 1, **spec: Any) -> Put:

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from envoy_data_plane.envoy.service.auth.v3 import CheckRequest
 
+from engine.engine import EngineSettings
 from engine.events import Put
 from tests.e2e.asking import ASKED, NOBODY, Asking, asking, extension, policy
 from tests.support.client import Answer
@@ -140,3 +142,54 @@ async def test_the_nearest_extension_is_asked_and_told_of_both_places() -> None:
         assert (await place.ask("/near")).status == 200
         assert _last(place).context_extensions == {"place": "route", "route": "1", "gateway": "1"}
         assert len(place.services.checks) == 1
+
+
+_TELLING = [extension(one, extAuth={"grpcService": ASKED, "headersToForward": ["x-answer", f"x-{one}"]}) for one in "abc"]
+_TOLD = {"x_a": "1", "x_b": "1", "x_c": "1"}
+"""Each of those services is told of another one of these headers."""
+
+
+def _asked(place: Asking) -> str:
+    """Which of them were asked, in order."""
+    found = "".join(_name(one) for one in place.services.checks)
+    place.services.checks.clear()
+    return found
+
+
+def _name(check: CheckRequest) -> str:
+    assert check.attributes is not None
+    assert check.attributes.request is not None
+    assert check.attributes.request.http is not None
+    return next(name[2:] for name in check.attributes.request.http.headers if name in {"x-a", "x-b", "x-c"})
+
+
+async def test_services_of_several_policies_are_all_asked_and_each_can_deny() -> None:
+    above = policy("above", "Gateway", "gw", extAuth={"extensionRef": {"name": "a"}, "contextExtensions": {"by": "gateway"}})
+    below = policy("below", "HTTPRoute", "both", extAuth={"extensionRef": {"name": "b"}, "contextExtensions": {"by": "route"}})
+    mute = extension("a", 2, extAuth={"grpcService": NOBODY, "failOpen": True})
+    async with asking(*_TELLING, above, below, routes=("both",), priority="DeepMergePreferParent") as place:
+        assert (await place.ask("/both", **_TOLD)).status == 200
+        assert [one.attributes.context_extensions["by"] for one in place.services.checks] == ["gateway", "route"]  # type: ignore[union-attr]
+        assert _asked(place) == "ab"
+        # Whoever denies first is the last that is asked.
+        assert (await place.ask("/both", x_answer="no", **_TOLD)).status == 401
+        assert _asked(place) == "a"
+        await place.tell(mute)
+        assert (await place.ask("/both", x_answer="no", **_TOLD)).status == 401
+        assert _asked(place) == "b"
+        assert (await place.ask("/both", **_TOLD)).status == 200
+        # One of them cannot be met, and the other one alone lets nobody in.
+        await place.tell(delete(mute))
+        assert (await place.ask("/both", **_TOLD)).status == 500
+
+
+async def test_a_nearer_service_is_asked_alone_where_two_are_farther_out() -> None:
+    """Envoy joins the chains of all places by the names in them."""
+    far = [policy(f"far-{one}", "Gateway", "gw", extAuth={"extensionRef": {"name": one}}) for one in "ab"]
+    near = policy("near", "HTTPRoute", "near", extAuth={"extensionRef": {"name": "c"}})
+    deep = EngineSettings(deep_merges=("extAuth",))
+    async with asking(*_TELLING, *far, near, routes=("near",), settings=deep) as place:
+        assert (await place.ask("/", **_TOLD)).status == 200
+        assert _asked(place) == "ab"
+        assert (await place.ask("/near", **_TOLD)).status == 200
+        assert _asked(place) == "c"

@@ -103,3 +103,31 @@ async def test_the_place_decides_who_is_asked_first_and_the_nearest_is_asked_alo
         assert _parts(place) == []
         await place.tell(delete(at_route))
         assert (await place.ask("/late", x_answer="no")).status == 402
+
+
+async def test_services_of_several_policies_all_process_and_at_one_place_one_after_the_other() -> None:
+    """The second sees what the first changed."""
+    bodies = {"processingMode": {"requestBodyMode": "BUFFERED", "responseBodyMode": "STREAMED"}}
+    objects = [
+        *(extension(one, extProc={"messageTimeout": "20s", "grpcService": ASKED, **bodies}) for one in ("first", "second")),
+        extension("closed", extProc={"grpcService": NOBODY, "failOpen": False}),
+        policy("above", "Gateway", "gw", extProc={"extensionRef": {"name": "first"}}),
+        policy("below", "HTTPRoute", "both", extProc={"extensionRef": {"name": "second"}}),
+        policy("shut", "HTTPRoute", "shut", extProc={"extensionRef": {"name": "closed"}}),
+        policy("off", "HTTPRoute", "off", extProc={"disable": {}}),
+    ]
+    async with asking(*objects, routes=("both", "shut", "off"), priority="DeepMergePreferParent") as place:
+        answer = await place.ask("/both", "POST", b"shout")
+        assert (answer.status, answer.header("x-processed-response")) == (200, "yes")
+        assert answer.body == answer.body.upper()
+        marks = [str(message).count("x-processed-request") for _, part, message in place.services.parts if part == "request_headers"]
+        assert marks == [0, 1]
+        assert sorted(_parts(place)[:4]) == ["request_body", "request_body", "request_headers", "request_headers"]
+        place.services.parts.clear()
+        assert (await place.ask("/both", "POST", b"shout", x_answer="no")).status == 402
+        # The second is sent that answer, as all that goes to the client.
+        assert _parts(place).count("request_headers") == 1
+        assert (await place.ask("/shut")).status >= 500
+        assert _parts(place)[:1] == ["request_headers"]
+        # Behind the Gateway's a switch counts for nothing.
+        assert (await place.ask("/off")).header("x-processed-response") == "yes"

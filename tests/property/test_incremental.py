@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Change, Delete, Put
 from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, Reader
@@ -261,10 +261,12 @@ _BATCHES = st.lists(st.integers(1, 5), min_size=1, max_size=10)
 
 
 _SOURCES = st.sampled_from(["files", "kubernetes"])
+_SETTINGS = EngineSettings()
+_MERGES = st.sampled_from([_SETTINGS, EngineSettings(deep_merges=("acl", "extAuth", "extProc", "transformation"))])
 
 
-def _apply(changes: list[Change], batches: list[int], source: str = "files") -> Engine:
-    engine = Engine(_SEALER)
+def _apply(changes: list[Change], batches: list[int], source: str = "files", told: EngineSettings = _SETTINGS) -> Engine:
+    engine = Engine(_SEALER, told)
     at = number = 0
     while at < len(changes):
         size = batches[number % len(batches)]
@@ -302,15 +304,15 @@ def answers(changes: list[Change]) -> list[Delete]:
 
 
 @settings(max_examples=150)
-@given(_CHANGES, _BATCHES, _SOURCES)
-def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int], source: str) -> None:
+@given(_CHANGES, _BATCHES, _SOURCES, _MERGES)
+def test_incremental_equals_from_scratch(changes: list[Change], batches: list[int], source: str, told: EngineSettings) -> None:
     """Any events in any batching, then: the engine == one built from its state == one fed with what is left."""
-    engine = _apply(changes, batches, source)
+    engine = _apply(changes, batches, source, told)
     wanted = _picture(engine.everything())
-    loaded = Engine(_SEALER)
+    loaded = Engine(_SEALER, told)
     loaded.load(engine.state().items())
     assert _picture(loaded.everything()) == wanted
-    scratch = Engine(_SEALER)
+    scratch = Engine(_SEALER, told)
     left = [one for history in histories(changes).values() for one in history]
     scratch.apply(change_set(*left, *answers(changes), source=source if changes else "files"), 0)
     assert _picture(scratch.everything()) == wanted

@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Put, Quarantine
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
@@ -16,6 +16,7 @@ from tests.support.manifests import change_set, endpoints, gateway, put, route, 
 
 SEALER = Sealer(bytes(KEY_BYTES))
 KGATEWAY = "gateway.kgateway.dev"
+_SETTINGS = EngineSettings()
 HTTP_AND_TLS = (
     {"name": "http", "port": 8080, "protocol": "HTTP"},
     {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}},
@@ -36,8 +37,9 @@ def backend(host: str, generation: int = 1) -> Put:
 class Story:
     """An engine, one change set after the other; after each, a boot from its state gives the same."""
 
-    def __init__(self, *puts: Any) -> None:
-        self.engine = Engine(SEALER)
+    def __init__(self, *puts: Any, settings: EngineSettings = _SETTINGS) -> None:
+        self.settings = settings
+        self.engine = Engine(SEALER, settings)
         self.number = -1
         rule = {"backendRefs": [{"group": KGATEWAY, "kind": "Backend", "name": "b"}]}
         self.tell(gateway("gw", *HTTP_AND_TLS), service(), endpoints(), certificate(), backend("first.invalid"))
@@ -46,7 +48,7 @@ class Story:
     def tell(self, *changes: Any) -> None:
         self.number += 1
         assert self.engine.apply(change_set(*changes, number=self.number), self.number).warnings == ()
-        loaded = Engine(SEALER)
+        loaded = Engine(SEALER, self.settings)
         loaded.load(self.engine.state().items())
         assert loaded.everything() == self.engine.everything()
 

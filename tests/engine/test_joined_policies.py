@@ -1,0 +1,315 @@
+"""extAuth, extProc and transformation of several policies that count together: who is asked, in which order, and who not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from envoy_data_plane.envoy.config.route.v3 import FilterConfig, Route, RouteConfiguration
+from envoy_data_plane.envoy.extensions.filters.http.filter_chain.v3 import FilterChainConfigPerRoute
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.engine import EngineSettings
+from engine.envoy.effect import MERGED
+from engine.envoy.typed import unpacked
+from engine.events import Put
+from engine.policies.transformation import merge
+from engine.update import FragmentKind
+from tests.support.manifests import API, delete, gateway, put, route
+from tests.support.story import HTTP_AND_TLS, KGATEWAY, Story
+
+_DEEP = EngineSettings(deep_merges=("acl", "extAuth", "extProc", "transformation"))
+_TIMES = tuple(f"2026-01-0{day}T00:00:00.000Z" for day in range(1, 5))
+_SERVICE = {"grpcService": {"backendRef": {"name": "s", "port": 80}}}
+_OFF = {"disable": {}}
+
+
+def _extension(name: str, section: str = "extAuth", **more: Any) -> Put:
+    prefix = {} if "statPrefix" in more else {"statPrefix": name}
+    return put(KGATEWAY, "v1alpha1", "GatewayExtension", name, {"spec": {section: {**_SERVICE, **prefix, **more}}})
+
+
+def _of(name: str, **more: Any) -> dict[str, Any]:
+    return {"extensionRef": {"name": name}, **more}
+
+
+def _policy(name: str, target: str, age: int = 0, **spec: Any) -> Put:
+    kind, _, of = target.partition("/")
+    named, _, section = of.partition("#")
+    ref = {"group": API, "kind": kind, "name": named, **({"sectionName": section} if section else {})}
+    body = {"metadata": {"creationTimestamp": _TIMES[age]}, "spec": {"targetRefs": [ref], **spec}}
+    return put(KGATEWAY, "v1alpha1", "TrafficPolicy", name, body)
+
+
+def _preferring(way: str) -> Put:
+    made = gateway("gw", *HTTP_AND_TLS, generation=2)
+    annotations = {"kgateway.dev/inherited-policy-priority": way}
+    return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "annotations": annotations}})
+
+
+def _route(story: Story, name: str = "r") -> Route:
+    fragment = story.one(FragmentKind.ROUTE, f"/{name}/")
+    assert fragment is not None
+    return Route.parse(fragment.payload)
+
+
+def _chain(place: Route | RouteConfiguration, name: str = "ext_auth") -> list[tuple[str, str]]:
+    """What stands in a chain: name, and its statistics' prefix, "-" for what does nothing."""
+    message = unpacked(place.typed_per_filter_config[name])
+    assert isinstance(message, FilterChainConfigPerRoute)
+    assert message.filter_chain is not None
+    found = []
+    for one in message.filter_chain.filters:
+        assert one.typed_config is not None
+        inside = unpacked(one.typed_config)
+        found.append((one.name.rpartition(".")[2], "-" if isinstance(inside, HeaderMutation) else inside.stat_prefix))  # type: ignore[attr-defined]
+    return found
+
+
+def _whose(place: Route) -> dict[str, list[str]]:
+    assert place.metadata is not None
+    told = place.metadata.to_dict()["filterMetadata"].get(MERGED, {})
+    return {field: [one.rpartition("/")[2] for one in names] for field, names in told.items()}
+
+
+def _fails(story: Story, name: str = "r") -> bool:
+    answer = _route(story, name).direct_response
+    return answer is not None and answer.status == 500  # noqa: PLR2004
+
+
+_AUTHS = (_extension("a"), _extension("b"), _extension("c"))
+_THREE = (
+    _policy("p1", "HTTPRoute/r", 1, extAuth=_of("b", contextExtensions={"at": "p1"})),
+    _policy("p0", "HTTPRoute/r", 0, extAuth=_of("a")),
+    _policy("p2", "HTTPRoute/r", 2, extAuth=_of("c")),
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(_THREE)))
+def test_all_services_are_asked_in_the_order_of_creation_and_not_of_arrival(order: Sequence[Put]) -> None:
+    story = Story(*_AUTHS, settings=_DEEP)
+    for one in order:
+        story.tell(one)
+    assert _chain(_route(story)) == [("ext_authz", "a"), ("ext_authz/2", "b"), ("ext_authz/3", "c")]
+    assert _whose(_route(story)) == {"extAuth": ["p0", "p1", "p2"]}
+    assert {"ext_auth", "envoy.filters.http.ext_authz/2"} == set(_route(story).typed_per_filter_config)
+    assert "Merged with other policies" in story.says(_THREE[0])
+
+
+def test_without_the_setting_the_oldest_is_asked_alone() -> None:
+    assert _chain(_route(Story(*_AUTHS, *_THREE))) == [("ext_authz", "a")]
+
+
+def test_one_that_was_added_and_removed_leaves_nothing() -> None:
+    story = Story(*_AUTHS, *_THREE[:2], settings=_DEEP)
+    before = story.versions()
+    story.tell(_THREE[2])
+    assert story.versions() != before
+    story.tell(delete(_THREE[2]))
+    assert story.versions() == before
+
+
+def test_any_that_cannot_be_met_closes_and_what_mends_it_opens() -> None:
+    bad = _policy("bad", "HTTPRoute/r", 3, extAuth=_of("missing"))
+    story = Story(*_AUTHS, *_THREE, settings=_DEEP)
+    assert not _fails(story)
+    story.tell(bad)
+    assert _fails(story)
+    assert "GatewayExtension default/missing does not exist" in story.says(bad)
+    assert "Overridden" not in story.says(bad)
+    story.tell(_extension("missing"))
+    assert not _fails(story)
+    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c", "missing"]
+
+
+def test_one_service_is_asked_once_for_the_policy_that_is_first() -> None:
+    again = _policy("again", "HTTPRoute/r", 3, extAuth=_of("a", contextExtensions={"at": "again"}))
+    story = Story(*_AUTHS, *_THREE, again, settings=_DEEP)
+    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c"]
+    assert "again" not in str(_route(story))
+    assert "overridden" in story.says(again).lower()
+
+
+def test_disable_counts_alone_when_it_is_first() -> None:
+    off = _policy("off", "HTTPRoute/r", 0, extAuth=_OFF)
+    found = _route(Story(*_AUTHS, *_THREE[::2], off, settings=_DEEP))
+    assert unpacked(found.typed_per_filter_config["ext_auth"]) == FilterConfig(disabled=True)
+    assert _whose(found) == {"extAuth": ["off"]}
+
+
+def test_disable_behind_another_switches_nothing_off() -> None:
+    """For kgateway it switches off all."""
+    off = _policy("off", "HTTPRoute/r", 3, extAuth=_OFF)
+    story = Story(*_AUTHS, *_THREE, off, settings=_DEEP)
+    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c"]
+    assert "Overridden" in story.says(off)
+
+
+_LEVELS = (_policy("g", "Gateway/gw", extAuth=_of("a")), _policy("h", "HTTPRoute/r", extAuth=_of("b")))
+
+
+@pytest.mark.parametrize(
+    ("way", "asked"),
+    [
+        ("ShallowMergePreferChild", ["b"]),
+        ("DeepMergePreferChild", ["b", "a"]),
+        ("DeepMergePreferParent", ["a", "b"]),
+    ],
+)
+def test_levels_are_joined_as_the_parent_says(way: str, asked: list[str]) -> None:
+    story = Story(*_AUTHS, *_LEVELS, _preferring(way))
+    assert [prefix for _, prefix in _chain(_route(story))] == asked
+
+
+@pytest.mark.parametrize("way", ["DeepMergePreferChild", "DeepMergePreferParent"])
+def test_no_route_switches_off_what_its_gateway_asks(way: str) -> None:
+    story = Story(*_AUTHS, _LEVELS[0], _preferring(way))
+    gateway_asks = story.one(FragmentKind.ROUTE_CONFIG, "8080")
+    story.tell(_policy("h", "HTTPRoute/r", extAuth=_OFF))
+    assert story.one(FragmentKind.ROUTE_CONFIG, "8080") == gateway_asks
+    here = _route(story).typed_per_filter_config
+    assert not here or [prefix for _, prefix in _chain(_route(story))] == ["a"]
+
+
+def test_each_service_is_one_of_its_own_policys_namespace() -> None:
+    """Merged as values, the first policy's namespace would be all others', too."""
+    there = {"metadata": {"namespace": "o", "creationTimestamp": _TIMES[3]}}
+    ports = {"ports": [{"name": "http", "port": 80}]}
+    chosen = {"targetSelectors": [{"group": API, "kind": "HTTPRoute", "matchLabels": {"app": "shop"}}], "extAuth": _of("a")}
+    theirs = (
+        put(KGATEWAY, "v1alpha1", "GatewayExtension", "a", {**there, "spec": {"extAuth": {**_SERVICE, "statPrefix": "theirs"}}}),
+        put("", "v1", "Service", "s", {**there, "spec": ports}),
+        put(KGATEWAY, "v1alpha1", "TrafficPolicy", "global", {**there, "spec": chosen}),
+    )
+    made = route("r", generation=2)
+    labelled = Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "labels": {"app": "shop"}}})
+    story = Story(*_AUTHS, _THREE[1], *theirs, settings=replace(_DEEP, global_policy_namespace="o"))
+    story.tell(labelled)
+    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "theirs"]
+
+
+# -- what a farther place has more of ---------------------------------------------------------------------------------
+
+_AT_GATEWAY = (_policy("g0", "Gateway/gw", 0, extAuth=_of("a")), _policy("g1", "Gateway/gw", 1, extAuth=_of("b")))
+
+
+def test_a_nearer_place_keeps_out_what_a_farther_one_has_more_of() -> None:
+    """Envoy joins the chains of all places by name."""
+    story = Story(*_AUTHS, *_AT_GATEWAY, _policy("r", "HTTPRoute/r", extAuth=_of("c")), settings=_DEEP)
+    assert _chain(_route(story)) == [("ext_authz", "c"), ("ext_authz/2", "-")]
+    story.tell(delete(_AT_GATEWAY[1]))
+    assert _chain(_route(story)) == [("ext_authz", "c")]
+
+
+def test_what_a_listener_switched_off_is_kept_out_where_a_route_switches_it_on_again() -> None:
+    off = _policy("l", "Gateway/gw#http", extAuth=_OFF)
+    near = _policy("r", "HTTPRoute/r", extAuth=_of("c"))
+    story = Story(*_AUTHS, *_AT_GATEWAY, off, near, settings=_DEEP)
+    assert _chain(_route(story)) == [("ext_authz", "c"), ("ext_authz/2", "-")]
+
+
+# -- processing services ----------------------------------------------------------------------------------------------
+
+
+def _proc(name: str, place: str = "", weight: int = 0) -> Put:
+    stage, _, predicate = place.partition("/")
+    at = {"filterStage": {"stage": stage, "predicate": predicate, "weight": weight}} if place else {}
+    return _extension(name, "extProc", **at)
+
+
+def test_processing_services_have_their_places_and_at_one_place_their_order() -> None:
+    procs = (_proc("a"), _proc("b", "Fault/Before"), _proc("c"), _proc("d", "AuthZ/During", 3), _proc("e", "AuthZ/During", 5))
+    policies = [_policy(f"p{one}", "HTTPRoute/r", min(at, 3), extProc=_of(one)) for at, one in enumerate("abcde")]
+    found = _route(Story(*procs, *policies, settings=_DEEP))
+    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "a"), ("ext_proc/2", "c")]
+    assert _chain(found, "ext_proc/Fault/Before") == [("ext_proc", "b")]
+    assert _chain(found, "ext_proc/AuthZ/During/first") == [("ext_proc", "e"), ("ext_proc/2", "d")]
+
+
+def test_a_nearer_service_is_asked_alone_whatever_places_the_farther_ones_have() -> None:
+    far = (_policy("g0", "Gateway/gw", 0, extProc=_of("a")), _policy("g1", "Gateway/gw", 1, extProc=_of("c")),
+           _policy("g2", "Gateway/gw", 2, extProc=_of("b")))  # fmt: skip
+    near = _policy("r", "HTTPRoute/r", extProc=_of("d"))
+    found = _route(Story(_proc("a"), _proc("b", "Fault/Before"), _proc("c"), _proc("d"), *far, near, settings=_DEEP))
+    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "d"), ("ext_proc/2", "-")]
+    assert set(found.typed_per_filter_config) == {"ext_proc/AuthZ/After", "ext_proc/Fault/Before"}
+
+
+def test_one_processing_service_that_nobody_knows_fails_all() -> None:
+    story = Story(_proc("a"), _policy("p", "HTTPRoute/r", 0, extProc=_of("a")), settings=_DEEP)
+    assert not _fails(story)
+    story.tell(_policy("q", "HTTPRoute/r", 1, extProc=_of("missing")))
+    assert _fails(story)
+    story.tell(_policy("q", "HTTPRoute/r", 1, extProc={"extensionRef": {"name": "a"}, "nonsense": 1}))
+    assert _fails(story)
+
+
+# -- transformations --------------------------------------------------------------------------------------------------
+
+
+def test_transformations_of_several_policies_are_one() -> None:
+    def made(value: str) -> dict[str, Any]:
+        return {"request": {"set": [{"name": "x-at", "value": value}], "add": [{"name": "x-all", "value": value}]}}
+
+    policies = [_policy(one, "HTTPRoute/r", at, transformation=made(one)) for at, one in enumerate(("first", "second"))]
+    story = Story(*policies, settings=_DEEP)
+    shown = str(unpacked(_route(story).typed_per_filter_config["transformation/headers"]).to_dict())
+    assert shown.count("'x-at'") == 1
+    assert shown.count("'x-all'") == 2  # noqa: PLR2004
+    assert shown.index("first") < shown.index("second")
+    assert _whose(_route(story)) == {"transformation": ["first", "second"]}
+
+
+def test_one_that_reads_bodies_otherwise_is_left_out_and_told() -> None:
+    first = _policy("first", "HTTPRoute/r", 0, transformation={"request": {"body": {"value": "{{ body() }}!"}}})
+    other = _policy("other", "HTTPRoute/r", 1, transformation={"request": {"body": {"parseAs": "AsJson"}}})
+    story = Story(first, other, settings=_DEEP)
+    assert _whose(_route(story)) == {"transformation": ["first"]}
+    assert "overridden" in story.says(other).lower()
+    assert merge({"response": {"set": [{"name": "x", "value": "{{ body() }}"}]}}, {"response": {"body": {"parseAs": "None"}}}) is None
+
+
+_ROWS = st.lists(
+    st.sampled_from([{"name": name, "value": value} for name in ("x", "Y", "host", ":authority") for value in ("1", "2")]),
+    max_size=3, unique_by=lambda one: one["name"],
+)  # fmt: skip
+_METADATA = st.lists(
+    st.sampled_from([{"namespace": "n", "key": key, "value": {"stringValue": key}} for key in ("a", "b")]), max_size=2
+)
+_SIDES = st.fixed_dictionaries(
+    {},
+    optional={
+        "set": _ROWS,
+        "add": _ROWS,
+        "remove": st.lists(st.sampled_from(["x", "X", "y"]), max_size=2),
+        "body": st.sampled_from([{}, {"parseAs": "AsJson"}, {"parseAs": "AsJson", "value": "1"}, {"parseAs": "AsJson", "value": "2"}]),
+        "dynamicMetadata": _METADATA,
+    },
+)
+_TRANSFORMATIONS = st.fixed_dictionaries({}, optional={"request": _SIDES, "response": _SIDES})
+
+
+@given(_TRANSFORMATIONS, _TRANSFORMATIONS, _TRANSFORMATIONS)
+def test_merging_transformations_is_associative(one: dict[str, Any], two: dict[str, Any], three: dict[str, Any]) -> None:
+    both, others = merge(one, two), merge(two, three)
+    assert both is not None
+    assert others is not None
+    assert merge(both, three) == merge(one, others)
+
+
+def test_of_one_header_the_first_policys_counts_and_no_other_takes_it_away() -> None:
+    first = {"request": {"set": [{"name": "X", "value": "1"}, {"name": "host", "value": "h"}], "add": [{"name": "y", "value": "1"}]}}
+    other = {"request": {"set": [{"name": "x", "value": "2"}, {"name": ":authority", "value": "a"}, {"name": "z", "value": "2"}],
+                         "add": [{"name": "Y", "value": "2"}], "remove": ["x", "y", "w"]}}  # fmt: skip
+    assert merge(first, other) == {
+        "request": {
+            "set": [*first["request"]["set"], {"name": "z", "value": "2"}],
+            "add": [{"name": "y", "value": "1"}, {"name": "Y", "value": "2"}],
+            "remove": ["w"],
+        }
+    }
