@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from engine.graph.reader import Json, Reader
-from engine.models.tokens import url_problem
 from engine.models.extension.oauth2 import HTTPS_URI
+from engine.models.tokens import url_problem
 from engine.observed import configuration_ref
 from engine.ref import Ref
 from engine.resolve.manifest import held_fact, mapping, served_object, spec_of, texts

@@ -124,8 +124,6 @@ def _policies(draw: Any, number: int, generation: int) -> Put:
     return put(API, "v1", "BackendTLSPolicy", f"p{number}", body, generation)
 
 
-
-
 @st.composite
 def _authorities(draw: Any, number: int, generation: int) -> Put:
     text = draw(st.sampled_from([_CERTIFICATE.decode(), "nonsense"]))
@@ -258,8 +256,6 @@ _CHANGES = st.lists(
     max_size=25,
 ).map(lambda many: [change for few in many for change in few])
 _BATCHES = st.lists(st.integers(1, 5), min_size=1, max_size=10)
-
-
 _SOURCES = st.sampled_from(["files", "kubernetes"])
 _SETTINGS = EngineSettings()
 _MERGES = st.sampled_from([_SETTINGS, EngineSettings(deep_merges=("acl", "extAuth", "extProc", "transformation"))])
