@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST ?= $(BIN)/pytest
+# Processes that tests run in, each with a broker of its own: much of a test is waiting for other processes.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
@@ -25,7 +27,7 @@ test: setup ## run every test; those that need a real API server or helm when `m
 	@without=""; \
 	$(BIN)/python -m tests.kubernetes.bed ready || without="not kubernetes"; \
 	$(BIN)/python -m tests.chart ready || without="$${without:+$$without and }not helm"; \
-	$(PYTEST) -q -m "$$without"
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$$without"
 
 helm: setup ## build helm from its Go module into the cache: needs go, a minute once
 	$(BIN)/python -m tests.chart

@@ -39,6 +39,14 @@ def test_few_that_fail_are_run_once_more_alone(tmp_path: Path, *, count: int, ag
     assert done.stdout.count("!!!!   ") == (count if not code else 0)
 
 
+def test_what_failed_beside_others_is_run_once_more_alone(tmp_path: Path) -> None:
+    path = tmp_path / "test_some.py"
+    path.write_text(_TEST.format(count=2, again=True))
+    done = _run(path, "-v", "-n", "2")
+    first, again = done.stdout.split("once more, alone")
+    assert (done.returncode, "gw0" in first, "gw0" in again) == (0, True, False), done.stdout + done.stderr
+
+
 def test_what_is_no_failure_of_a_test_is_not_run_again(tmp_path: Path) -> None:
     path = tmp_path / "test_some.py"
     path.write_text(_TEST.format(count=1, again=True) + "\ndef test_zz():\n    raise KeyboardInterrupt\n")
@@ -83,8 +91,8 @@ def test_a_failure_is_told_whatever_is_finalized_meanwhile(tmp_path: Path) -> No
     assert "once more, alone" in done.stdout
 
 
-def _run(path: Path) -> subprocess.CompletedProcess[str]:
+def _run(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # As the project's own tests are run: with its settings.
-    words = [str(_ROOT / ".ci" / "pytest"), "-q", "-c", str(_ROOT / "pyproject.toml"), str(path)]
+    words = [str(_ROOT / ".ci" / "pytest"), "-q", "-c", str(_ROOT / "pyproject.toml"), *more, str(path)]
     return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=300)
