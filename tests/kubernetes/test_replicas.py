@@ -68,7 +68,9 @@ class Town:
 
     def complaints(self) -> str:
         states = [str(called(self.server, "GET", path).get("status")) for path in (_ROUTE, _GATEWAY)]
-        told = [f"{len(records)} records in {topic}" for topic, records in asyncio.run(_records(self.installation)).items()]
+        found = asyncio.run(_records(self.installation))
+        told = [f"{len(records)} records in {topic}" for topic, records in found.items()]
+        told += [f"{one.offset}: {(one.value or b'')[:400]!r}" for one in found[Topic.CHANGES][-3:]]
         return "\n".join([str(self.site.ask()), *states, *told, *(one.complaints() for one in self.both)])
 
     def ports(self) -> list[int]:
