@@ -17,7 +17,9 @@ from tests.support.backend import backends
 from tests.support.client import Answer, Ask, ask
 from tests.support.collector import collecting
 from tests.support.manifests import API, change_set, endpoints, gateway, put, route, service
+from tests.support.mute import mute
 from tests.support.proxy import proxies
+from tests.support.running import START_SECONDS
 
 pytestmark = pytest.mark.envoy
 _SERVICE: dict[str, Any] = {
@@ -161,7 +163,7 @@ async def test_routes_say_which_requests_are_traced_and_what_is_told_of_them() -
 
 
 @pytest.mark.parametrize("what", ["accessLog", "tracing"])
-async def test_without_a_collector_requests_are_answered(what: str) -> None:
+async def test_without_a_collector_or_with_one_that_hangs_requests_are_answered(what: str) -> None:
     settings = {
         "accessLog": [{"grpcService": {**_SERVICE, "logName": "edge"}}, {"openTelemetry": {"grpcService": _SERVICE}}],
         "tracing": {"provider": {"openTelemetry": {"grpcService": _SERVICE}}},
@@ -169,6 +171,11 @@ async def test_without_a_collector_requests_are_answered(what: str) -> None:
     async with _running(**{what: settings[what]}) as place:
         for number in range(5):
             assert (await place.ask(f"/{number}")).status == 200
+        async with mute(place.collector, 9317) as collector, asyncio.timeout(START_SECONDS):
+            while not collector.heard:
+                assert (await place.ask("/more")).status == 200
+                await asyncio.sleep(0.05)
+            assert (await place.ask("/last")).status == 200
 
 
 _AGAIN = {**_SERVICE, "retryPolicy": {"numRetries": 10, "retryBackOff": {"baseInterval": "50ms", "maxInterval": "1s"}}}

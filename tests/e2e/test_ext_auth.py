@@ -90,6 +90,28 @@ async def test_a_service_that_does_not_answer_lets_nobody_in_unless_it_may() -> 
         assert (await place.ask("/once", x_answer="flaky b")).status == 403
 
 
+async def test_a_service_of_http_is_asked_and_waited_for_alike() -> None:
+    """The backend itself is asked: it answers as a request's headers say that are handed on to it."""
+    there, away = {"backendRef": {"name": "s", "port": 80}, "requestTimeout": "20s"}, {"backendRef": NOBODY["backendRef"]}
+    slow = {**there, "requestTimeout": "300ms"}
+    told = {"headersToForward": ["x-echo-status", "x-echo-delay"]}
+    names = ("http", "closed", "open", "slow", "slowopen")
+    objects = (
+        *_auth("http", httpService={**there, "pathPrefix": "/check", "authorizationResponse": {"headersToBackend": ["x-backend"]}}, **told),
+        *_auth("closed", httpService=away),
+        *_auth("open", httpService=away, failOpen=True),
+        *_auth("slow", httpService=slow, statusOnError=503, **told),
+        *_auth("slowopen", httpService=slow, failOpen=True, **told),
+    )
+    async with asking(*objects, routes=names) as place:
+        passed = await place.ask("/http")
+        assert (passed.status, _received(passed)["x-backend"]) == (200, "1")
+        denied = await place.ask("/http", x_echo_status="401")
+        assert (denied.status, json.loads(denied.body)["path"]) == (401, "/check/http")
+        assert [(await place.ask(f"/{one}")).status for one in ("closed", "open")] == [403, 200]
+        assert [(await place.ask(f"/{one}", x_echo_delay="1")).status for one in ("slow", "slowopen")] == [503, 200]
+
+
 async def test_whatever_is_wrong_with_an_extension_closes_and_what_mends_it_opens() -> None:
     good, named = _auth("guarded", grpcService=ASKED)
     async with asking(good, named, routes=("guarded",)) as place:

@@ -19,6 +19,7 @@ from tests.support.backend import backends
 from tests.support.client import Answer, Ask, ask
 from tests.support.issuer import LATER, Key
 from tests.support.manifests import API, change_set, endpoints, gateway, put, route, service
+from tests.support.mute import mute
 from tests.support.provider import NAME, Provider, providing
 from tests.support.proxy import proxies
 from tests.support.running import START_SECONDS
@@ -26,6 +27,7 @@ from tests.support.running import START_SECONDS
 pytestmark = pytest.mark.envoy
 _KGATEWAY: Final = "gateway.kgateway.dev"
 _PORT: Final = 9319
+_ELSEWHERE: Final = 9320
 _SECRET: Final = "top-secret-of-the-shop"
 _CLAIMS: Final = {"iss": NAME, "aud": "shop", "sub": "ann", "exp": LATER}
 _FOUND, _REFUSED, _FINE = 302, 401, 200
@@ -96,7 +98,7 @@ def _policy(name: str, of: str) -> Put:
 
 
 @asynccontextmanager
-async def _running(**more: Any) -> AsyncIterator[tuple[Browser, Provider]]:
+async def _running(*, is_there: bool = True, **more: Any) -> AsyncIterator[tuple[Browser, Provider]]:
     place, sealer = Place(), Sealer(bytes(KEY_BYTES))
     engine = Engine(sealer)
     secret = put("", "v1", "Secret", "client", {"data": {"client-secret": sealer.seal_text(_SECRET.encode())}})
@@ -110,7 +112,7 @@ async def _running(**more: Any) -> AsyncIterator[tuple[Browser, Provider]]:
     async with (
         backends({(place.backend, 9000): "1"}),
         proxies(fragments, sealer, place.proxy),
-        providing(place.provider, _PORT, _SECRET, **_CLAIMS) as provider,
+        providing(place.provider, _PORT if is_there else _ELSEWHERE, _SECRET, **_CLAIMS) as provider,
     ):
         yield Browser(place.proxy), provider
 
@@ -231,4 +233,21 @@ async def test_who_has_another_secret_is_not_given_tokens() -> None:
                 await asyncio.sleep(0.05)
         back = urlsplit(provider.signed_in(str(answer.header("location"))))
         assert (await browser.ask(f"{back.path}?{back.query}")).status == _REFUSED
+        assert provider.granted == []
+
+
+async def test_nobody_is_signed_in_while_the_provider_is_away_or_hangs() -> None:
+    """It is waited for, fifteen seconds at most."""
+    async with _running(is_there=False) as (browser, provider):
+        async with asyncio.timeout(START_SECONDS):
+            while (answer := await browser.ask()).status != _FOUND:
+                await asyncio.sleep(0.05)
+        back = urlsplit(provider.signed_in(str(answer.header("location"))))
+        assert (await browser.ask(f"{back.path}?{back.query}")).status == _REFUSED
+        assert (await browser.ask()).status == _FOUND
+        async with mute(browser.address.removesuffix("254") + "2", _PORT) as hanging:
+            back = urlsplit(provider.signed_in(str((await browser.ask()).header("location"))))
+            assert (await browser.ask(f"{back.path}?{back.query}")).status == _REFUSED
+            assert hanging.heard
+        assert (await browser.ask()).status == _FOUND
         assert provider.granted == []

@@ -17,6 +17,7 @@ from tests.support.backend import backends
 from tests.support.client import Answer, Ask, ask
 from tests.support.issuer import LATER, LONG_AGO, Key, issuing
 from tests.support.manifests import API, change_set, endpoints, gateway, put, route, service
+from tests.support.mute import mute
 from tests.support.proxy import proxies
 from tests.support.running import START_SECONDS
 
@@ -126,6 +127,11 @@ async def test_nobody_passes_while_the_issuer_is_away(early: dict[str, Any] | No
         token = key.token(**_CLAIMS)
         assert (await place.ask(token)).status == 401
         assert (await place.ask(path="/open")).status == 200
+        if early is None:
+            # With a request for each token that comes it is waited for, five seconds at most.
+            async with mute(place.issuer, _PORT) as issuer:
+                assert (await place.ask(token)).status == 401
+                assert issuer.heard
         async with issuing(place.issuer, _PORT, key):
             await place.until(200, token)
         assert (await place.ask(token)).status == 200, "the keys are kept"
