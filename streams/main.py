@@ -115,6 +115,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         _classes(settings),
         global_policy_namespace=settings.global_policy_namespace,
         reference_grant_mode=settings.reference_grant_mode,
+        dns_lookup_family=settings.dns_lookup_family,
         weighted_route_precedence=settings.weighted_route_precedence,
         deep_merges=deep_merges(settings.policy_merge),
     )

@@ -40,6 +40,7 @@ ALLOWED: Final = {
     "log_json": "true or false",
     "allow_empty": "true or false",
     "reference_grant_mode": "STRICT, PERMISSIVE or OFF",
+    "dns_lookup_family": "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL",
     "global_policy_namespace": "a namespace's name",
     "policy_merge": (
         'JSON such as {"trafficPolicy": {"extAuth": "DeepMerge"}}, of acl, extAuth, extProc and transformation, with '
@@ -164,6 +165,11 @@ class Settings(BaseSettings):
         "PERMISSIVE",
         description="Which references across namespaces need a ReferenceGrant. PERMISSIVE: all but those of kgateway's "
         "resources to one another; STRICT: those too; OFF: none.",
+    )
+    dns_lookup_family: Literal["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"] = Field(
+        "V4_PREFERRED",
+        description="Which addresses of Backends' host names are asked. V4_PREFERRED: IPv6 where there is no IPv4; "
+        "AUTO: the other way round; V4_ONLY, V6_ONLY; ALL: whichever answers first.",
     )
     global_policy_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace whose policies may choose targets of every namespace; empty: none."

@@ -24,7 +24,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
 
 from engine.envoy.address import address
-from engine.envoy.named_host import IPV4_FIRST, LOOKUP, dns_cluster
+from engine.envoy.named_host import LOOKUP, dns_cluster, looked_up
 from engine.envoy.natures import natural
 from engine.envoy.shape import Shape, http_options
 from engine.envoy.typed import ads
@@ -39,10 +39,13 @@ RETRIES = 1024
 others with what the first try was answered. As many as it lets requests."""
 
 
-def cluster(backend: Backend, name: str, shape: Shape | None = None, sealer: Sealer | None = None) -> Cluster:
+def cluster(
+    backend: Backend, name: str, shape: Shape | None = None, sealer: Sealer | None = None, lookup: str = LOOKUP
+) -> Cluster:
     """EDS over ADS, or, for a backend with host names, STRICT_DNS with its addresses inside; as its type shapes it.
 
-    What policies make of it (`shape`) comes over that. `sealer` opens what is sealed in it.
+    What policies make of it (`shape`) comes over that. `sealer` opens what is sealed in it. `lookup` says which
+    addresses of host names count (DnsLookupFamily).
     """
     shape = (shape or Shape()).over(natural(backend, name, sealer))
     values: dict[str, Any] = {
@@ -58,7 +61,7 @@ def cluster(backend: Backend, name: str, shape: Shape | None = None, sealer: Sea
         "typed_extension_protocol_options": http_options(backend.protocol, shape),
         "transport_socket": upstream_tls(backend.tls) if backend.tls is not None else None,
         "metadata": construct(Metadata, **shape.metadata) if shape.metadata else None,
-        **_discovery(backend, name, shape),
+        **_discovery(backend, name, shape, lookup),
         **shape.fields,
     }
     if shape.around is not None:
@@ -66,16 +69,17 @@ def cluster(backend: Backend, name: str, shape: Shape | None = None, sealer: Sea
     return construct(Cluster, name=name, **values)
 
 
-def _discovery(backend: Backend, name: str, shape: Shape) -> dict[str, Any]:
+def _discovery(backend: Backend, name: str, shape: Shape, lookup: str) -> dict[str, Any]:
     """How its hosts are found, where its type does not say so."""
     if not backend.dns:
         source = construct(ClusterEdsClusterConfig, eds_config=ads())
         return {"type": ClusterDiscoveryType.EDS, "eds_cluster_config": source}
     if "cluster_type" in shape.fields:
-        return {}
-    how: dict[str, Any] = {"type": ClusterDiscoveryType.STRICT_DNS, "dns_lookup_family": LOOKUP}
+        # The clusters within it have what it has.
+        return looked_up(lookup)
+    how: dict[str, Any] = {"type": ClusterDiscoveryType.STRICT_DNS, **looked_up(lookup)}
     if shape.dns:
-        how = {"cluster_type": dns_cluster({**IPV4_FIRST, **shape.dns})}
+        how = {"cluster_type": dns_cluster(shape.dns, lookup)}
     return {**how, "load_assignment": assignment(backend, name)}
 
 

@@ -16,10 +16,13 @@ from engine.envoy.typed import packed
 from engine.envoy.wire import construct
 
 _TYPE: Final = "envoy.extensions.clusters.dns.v3.DnsCluster"
-LOOKUP: Final = ClusterDnsLookupFamily.V4_PREFERRED
+LOOKUP: Final = "V4_PREFERRED"
 """Of a host with addresses of both kinds: Envoy by itself takes IPv6 only, where a network may have none of it."""
-IPV4_FIRST: Final[Mapping[str, Any]] = {"dns_lookup_family": DnsLookupFamily.V4_PREFERRED}
-"""The same, for a DnsCluster."""
+
+
+def looked_up(lookup: str = LOOKUP) -> dict[str, Any]:
+    """Which addresses of a host count, as a Cluster says it: AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL."""
+    return {"dns_lookup_family": ClusterDnsLookupFamily[lookup]}
 
 
 def named_host(name: str, host: str, port: int, **fields: Any) -> Shape:
@@ -27,10 +30,10 @@ def named_host(name: str, host: str, port: int, **fields: Any) -> Shape:
     endpoint = construct(Endpoint, address=address(host, port), hostname=host)
     one = construct(LocalityLbEndpoints, lb_endpoints=[construct(LbEndpoint, endpoint=endpoint)])
     assignment = construct(ClusterLoadAssignment, cluster_name=name, endpoints=[one])
-    return Shape({"load_assignment": assignment, "common_lb_config": None}, dns={**IPV4_FIRST, **fields})
+    return Shape({"load_assignment": assignment, "common_lb_config": None}, dns=fields)
 
 
-def dns_cluster(fields: Mapping[str, Any]) -> ClusterCustomClusterType:
+def dns_cluster(fields: Mapping[str, Any], lookup: str = LOOKUP) -> ClusterCustomClusterType:
     """How a cluster resolves the names of its hosts."""
-    config = construct(DnsCluster, **fields)
+    config = construct(DnsCluster, dns_lookup_family=DnsLookupFamily[lookup], **fields)
     return construct(ClusterCustomClusterType, name="envoy.cluster.dns", typed_config=packed(_TYPE, config))

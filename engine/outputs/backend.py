@@ -51,6 +51,7 @@ from engine.resolve.certificate import SEALER
 from engine.resolve.client_certificate import client_certificate
 from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
+from engine.resolve.settings import settings
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
@@ -132,7 +133,8 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
         tls = tls or made.tls
         wanted += [(COMPANION, Companion(key.gateway, made.companion))] if made.companion else []
     sealer = graph.fact(SEALER)
-    message = cluster(replace(value, tls=tls, nature=made), name, _with_names(shape), sealer)
+    lookup = settings(graph).dns_lookup_family
+    message = cluster(replace(value, tls=tls, nature=made), name, _with_names(shape), sealer, lookup)
     is_sealed = shape.shape.sealed or (tls is not None and tls.sealed) or (made is not None and bool(made.secrets))
     target = Target(at, key, _provenance(graph, sources))
     items, counts = emission(target, message, sealer if is_sealed else None)

@@ -9,7 +9,6 @@ from envoy_data_plane.envoy.config.core.v3 import UpstreamHttpProtocolOptions
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig, SubClustersConfig
 from envoy_data_plane.envoy.extensions.filters.http.dynamic_forward_proxy.v3 import FilterConfig, SubClusterConfig
 
-from engine.envoy.named_host import LOOKUP
 from engine.envoy.shape import Shape
 from engine.envoy.type_filter import TypeFilter
 from engine.envoy.typed import packed
@@ -38,8 +37,6 @@ def said(nature: AnyHost, backend: Backend, name: str, sealer: Sealer | None) ->
             ClusterCustomClusterType, name="envoy.clusters.dynamic_forward_proxy", typed_config=packed(_TYPE, hosts)
         ),
         "lb_policy": ClusterLbPolicy.CLUSTER_PROVIDED,
-        # The clusters within it have what it has.
-        "dns_lookup_family": LOOKUP,
         "common_lb_config": None,
     }
     # Without TLS these two say nothing, but Envoy wants them wherever there are options, a policy's too.
