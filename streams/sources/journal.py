@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from engine.changes import Garbage
 from engine.events import WATCHERS, Change, ChangeSet, SyncBegin, SyncEnd
 from streams.backoff import Backoff
+from streams.cancellation import apart
 from streams.codec import NewerSchema, decode_change_set, encode_change_set
 from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
@@ -139,7 +140,7 @@ async def keep_writing(
     log: Log,
     place: Place,
     now: Callable[[], str],
-    stretch: Callable[[Journal], Awaitable[None]],
+    stretch: Callable[[Journal], Coroutine[Any, Any, None]],
     telemetry: Telemetry | None = None,
 ) -> None:
     """Call `stretch` with a journal, again after every trouble with the log, for ever.
@@ -152,7 +153,7 @@ async def keep_writing(
 
 
 async def _keep_writing(
-    log: Log, standing: _Standing, now: Callable[[], str], stretch: Callable[[Journal], Awaitable[None]]
+    log: Log, standing: _Standing, now: Callable[[], str], stretch: Callable[[Journal], Coroutine[Any, Any, None]]
 ) -> None:
     place, reminder, backoff, seconds = standing.place, Reminder(), Backoff(), TRANSACTION_SECONDS
     journal: Journal | None = None
@@ -167,7 +168,7 @@ async def _keep_writing(
                 found = await logged(log, place.cluster, place.partition)
                 standing.journal = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
                 backoff.reset()
-                await stretch(journal)
+                await apart(stretch(journal))
         except Superseded:
             raise
         except Fenced as error:

@@ -23,7 +23,6 @@ from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
 from engine.seal import Sealer
 from streams import collector
-from streams.cancellation import apart
 from streams.kubernetes.cluster import Cluster, Json, Target
 from streams.kubernetes.following import Following
 from streams.kubernetes.reflector import PAGE
@@ -75,7 +74,7 @@ async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: Kub
         source = _Source(cluster, options, sealer, Mirror(journal.logged, options.cluster, whole, sealer), journal)
         with options.telemetry.health.part("cluster", source.unlisted):
             try:
-                await apart(source.run(whole))
+                await source.run(whole)
             except ExceptionGroup as group:
                 raise first(group) from None
 
