@@ -75,12 +75,19 @@ def merge(first: Json, second: Json) -> Json | None:
     found: dict[str, Any] = {**second, **first}
     for side in _SIDES:
         one, other = mapping(first.get(side)), mapping(second.get(side))
-        read = {_read_as(one), _read_as(other)} - {None}
-        if len(read) > 1:
+        if _contradict(one, other):
             return None
         if side in found:
             found[side] = _merged(side, one, other)
     return found
+
+
+def _contradict(first: Json, second: Json) -> bool:
+    """Whether they have a body read otherwise, or the second would have the first do nothing where it is no JSON."""
+    one, other = _read_as(first), _read_as(second)
+    if one is None:
+        return other == "AsJson" and any(first.values())
+    return other is not None and other != one
 
 
 def _read_as(side: Json) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from envoy_data_plane.envoy.config.route.v3 import FilterConfig, Route, RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.http.filter_chain.v3 import FilterChainConfigPerRoute
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.engine import EngineSettings
@@ -296,10 +296,26 @@ _TRANSFORMATIONS = st.fixed_dictionaries({}, optional={"request": _SIDES, "respo
 
 @given(_TRANSFORMATIONS, _TRANSFORMATIONS, _TRANSFORMATIONS)
 def test_merging_transformations_is_associative(one: dict[str, Any], two: dict[str, Any], three: dict[str, Any]) -> None:
+    """Where none contradicts another."""
     both, others = merge(one, two), merge(two, three)
-    assert both is not None
-    assert others is not None
+    assume(both is not None)
+    assume(others is not None)
+    assume(merge(one, three) is not None)
     assert merge(both, three) == merge(one, others)
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize(
+    "first",
+    [{"remove": ["x-admin"]}, {"set": [{"name": "x-user", "value": "trusted"}]}, {"add": [{"name": "x-user", "value": "{{ header('x') }}"}]}],
+)  # fmt: skip
+def test_a_lesser_policy_cannot_make_a_preferred_one_wait_for_json(side: str, first: dict[str, Any]) -> None:
+    """Where the body is none, nothing is transformed: that is for who wants JSON to say, and for those behind it."""
+    lesser = {side: {"body": {"parseAs": "AsJson"}}}
+    assert merge({side: first}, lesser) is None
+    assert merge(lesser, {side: first}) == {side: {**lesser[side], **first}}
+    other = "response" if side == "request" else "request"
+    assert merge({other: first, side: {}}, lesser) == {other: first, **lesser}
 
 
 def test_of_one_header_the_first_policys_counts_and_no_other_takes_it_away() -> None:
