@@ -101,7 +101,7 @@ class Around(NamedTuple):
 class Stood(NamedTuple):
     """What a policy has where it stands, below a Gateway: fields that it has, and those that other policies have.
 
-    `shared` are those that it has with others.
+    `shared` are those that it has with others, `shut` those by which it would switch off what guards farther out.
     """
 
     policy: Ref
@@ -109,6 +109,7 @@ class Stood(NamedTuple):
     won: tuple[str, ...]
     lost: tuple[tuple[str, Ref], ...]
     shared: tuple[str, ...] = ()
+    shut: tuple[str, ...] = ()
 
 
 class Chain(NamedTuple):

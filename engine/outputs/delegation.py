@@ -239,12 +239,8 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
     final = standing_pairs(down.made, offered.failing)
     stands = graph.get(standing, Served(key.way.gateway, key.way.steps[0].route))
     sources = {(one.route, one.generation) for one in down.above.above} | {(key.child, resolved.generation)}
-    final = below(
-        graph,
-        key.way.gateway,
-        [Inherited(one.blocks, Priority(one.prefers, one.deep)) for one in down.above.above],
-        final,
-    )
+    above = [Inherited(one.blocks, Priority(one.prefers, one.deep)) for one in down.above.above]
+    final = below(graph, key.way.gateway, above, final)
     emitted = entries(graph, Origin(served, resolved, tuple(sorted(sources)), key.way), stands, final)
     asked = dict.fromkeys([*used_by(final), *(backend for one in emitted for backend in one.backends)])
     used = [Used(served.gateway, one) for one in asked] if stands else []
@@ -266,7 +262,7 @@ def _leg(graph: Reader, key: Leg, down: Down) -> Outputs:
             *((AROUND, one) for one in dict.fromkeys(around for one in emitted for around in one.around)),
             *named_by(served.gateway, (one.does for one in final if stands)),
             *((CREDENTIAL, one) for one in dict.fromkeys(named for one in emitted for named in one.credentials)),
-            *((STANDING, one) for one in stood_by(graph, served, resolved)),
+            *((STANDING, one) for one in stood_by(graph, served, resolved, stands, above)),
         ),
         (*offered.claims, (REACHED, key.child, arrival)),
     )

@@ -5,7 +5,7 @@ It knows no status.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,13 +17,22 @@ from engine.graph.reader import Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import EXTENDED, FRAGMENT, Around, Stood
 from engine.outputs.lawful import Entry, lawful, replaced
-from engine.outputs.policies import TRAFFIC, At, of_rule
-from engine.outputs.traffic_policy import stood, stood_among
+from engine.outputs.policies import (
+    TRAFFIC,
+    At,
+    Inherited,
+    guarding,
+    guards,
+    is_switched_off,
+    of_rule,
+    with_those_above,
+)
+from engine.outputs.traffic_policy import Below, stood, stood_among
 from engine.ref import Ref
 from engine.resolve.attachment import Placement, Served
 from engine.resolve.certificate import SEALER
 from engine.resolve.delegation import Pair
-from engine.resolve.policy import Aim, Block, merged
+from engine.resolve.policy import Aim, Block, merged, over
 from engine.resolve.precedence import order, weighed
 from engine.resolve.rule import ResolvedRoute
 from engine.resolve.rule_extension import Named
@@ -120,15 +129,33 @@ def _entry(key: Served, entry: RouteEntry, spot: _Spot, suffix: str) -> Entry:
     return Entry(entry.rule_index, entry.match_index, item, spot.against or broken, asked, spot.around, named)
 
 
-def stood_by(graph: Reader, key: Served, resolved: ResolvedRoute) -> Iterable[Stood]:
-    """What each policy that stands at the route, or at a rule of it, has there."""
+def stood_by(
+    graph: Reader, key: Served, resolved: ResolvedRoute, stands: Iterable[Stand], above: Sequence[Inherited] = ()
+) -> Iterable[Stood]:
+    """What each policy that stands at the route, or at a rule of it, has there; `above` are rules that delegate."""
     if not any(one.blocks or one.named for one in resolved.rules):
         return ()
-    names = dict.fromkeys(("", *(one.rule.name for one in resolved.rules)))
-    found = [one for name in names for one in graph.get(stood, Aim(key.gateway, TRAFFIC, key.route, name))]
+    aims = [Aim(key.gateway, TRAFFIC, key.route, name) for name in ("", *(one.rule.name for one in resolved.rules))]
     named = dict.fromkeys(one.named for one in resolved.rules if one.named)
-    found += [one for some in named for one in stood_among(graph, key.gateway, some, merged(graph, key.gateway, some))]
-    return list(dict.fromkeys(found))
+    found: dict[Stood, None] = {}
+    for outer in _guards(graph, key.gateway, resolved, stands, above):
+        found |= dict.fromkeys(one for aim in dict.fromkeys(aims) for one in graph.get(stood, Below(aim, outer)))
+        for some in named:
+            there = merged(graph, key.gateway, some)
+            found |= dict.fromkeys(stood_among(graph, key.gateway, some, there, outer))
+    return found
+
+
+def _guards(
+    graph: Reader, gateway: Ref, resolved: ResolvedRoute, stands: Iterable[Stand], above: Sequence[Inherited]
+) -> Iterable[tuple[Block, ...]]:
+    """What guards the route at each place where it does otherwise; read only where a part of it is switched off."""
+    parts = dict.fromkeys(part for one in resolved.rules for block in one.blocks for part in block.parts)
+    if not any(is_switched_off(graph, gateway, one) for one in parts):
+        return [()]
+    nearer = guards(graph, gateway, with_those_above(graph, gateway, above, ()))
+    listeners = dict.fromkeys(one.place.listener for one in stands)
+    return dict.fromkeys(over(graph.get(guarding, At(gateway, one)), nearer) for one in listeners) or [()]
 
 
 def _via(way: Way | None, pair: Pair) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import dropwhile
 from typing import Any, Final, NamedTuple
 
 from engine.envoy.chained import covering, further, joined
@@ -215,8 +216,7 @@ def above(graph: Reader, key: At) -> tuple[Block, ...]:
     below, gateway = graph.get(own, key), graph.get(own, At(key.gateway, ""))
     if key.listener and any(aim.target != key.gateway for aim in aims(graph, key)):
         # A ListenerSet is a tenant's, as a route is.
-        shut = {one.field for one in gateway} & _off(graph, key.gateway, below)
-        below = tuple(one for one in below if one.field not in shut)
+        below = opening_nothing(graph, key.gateway, below, gateway)
     prefers_parent, deep = graph.get(priority, key.gateway)
     merging = (*settings(graph).deep_merges, *(_MERGING if deep else ()))
     return over(below, gateway, merging) if prefers_parent else over(gateway, below, merging)
@@ -234,8 +234,13 @@ def priority(graph: Reader, gateway: Ref) -> Priority:
 
 
 def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
-    """Of what stands above the routes of a listener that which guards."""
-    return tuple(one for one in graph.get(above, key) if one.field in _GUARDING)
+    """Of what stands above the routes of a listener, or at the Gateway, that which guards."""
+    return guards(graph, key.gateway, graph.get(above, key))
+
+
+def guards(graph: Reader, gateway: Ref, found: Iterable[Block]) -> tuple[Block, ...]:
+    """Those that guard, and that are not switched off."""
+    return tuple(one for one in found if one.field in _GUARDING and not is_switched_off(graph, gateway, one))
 
 
 def closing(graph: Reader, key: At) -> frozenset[str]:
@@ -315,8 +320,8 @@ def of_rule(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Effect, Pr
 def _kept(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
     """Of a rule's blocks those that go before what stands above, or are one with it."""
     prefers_parent, deep = graph.get(priority, key.gateway)
-    if not prefers_parent and any(one.field in _GUARDING for one in mine):
-        mine = _guarded(graph, key, mine)
+    if not prefers_parent and any(is_switched_off(graph, key.gateway, one) for one in mine):
+        mine = opening_nothing(graph, key.gateway, mine, graph.get(guarding, key))
     if not prefers_parent and not deep:
         return mine
     theirs = graph.get(above, key)
@@ -328,20 +333,24 @@ def _kept(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
     return over(tuple(one for one in mine if one.field in joint or one.field not in taken), shared, _MERGING)
 
 
-def _guarded(graph: Reader, key: At, mine: tuple[Block, ...]) -> tuple[Block, ...]:
-    """Without those that switch off what guards above: a tenant must not open what the platform closed."""
-    off = _off(graph, key.gateway, mine)
-    if not off:
-        return mine
-    theirs = {one.field for one in graph.get(guarding, key)}
-    return tuple(one for one in mine if one.field not in off & theirs)
+def opening_nothing(graph: Reader, gateway: Ref, mine: Iterable[Block], theirs: Iterable[Block]) -> tuple[Block, ...]:
+    """Without what switches off, before all that it is joined with, what guards above: a tenant must not open that.
+
+    What is joined with it stays.
+    """
+    shut = {one.field for one in guards(graph, gateway, theirs)}
+    found = ((_without_off(graph, gateway, one) if one.field in shut else one) for one in mine)
+    return tuple(one for one in found if one is not None)
 
 
-def _off(graph: Reader, gateway: Ref, mine: tuple[Block, ...]) -> set[str]:
-    """Fields that guard, and that are switched off."""
-    return {
-        one.field for one in mine if one.field in _GUARDING and not one.refused and is_off(block(graph, gateway, one))
-    }
+def _without_off(graph: Reader, gateway: Ref, one: Block) -> Block | None:
+    parts = tuple(dropwhile(lambda part: is_switched_off(graph, gateway, part), one.parts))
+    return replace(parts[0], below=parts[1:]) if parts else None
+
+
+def is_switched_off(graph: Reader, gateway: Ref, one: Block) -> bool:
+    """Whether a block that guards is one that switches off: one alone, or the first of those that are joined."""
+    return one.field in _GUARDING and not one.refused and is_off(block(graph, gateway, one))
 
 
 def with_those_above(
@@ -358,7 +367,6 @@ def with_those_above(
         if prefers_parent:
             found = over(blocks_there, found, merging)
         else:
-            closed_above = {one.field for one in found} & _off(graph, gateway, blocks_there)
-            found = over(found, tuple(one for one in blocks_there if one.field not in closed_above), merging)
+            found = over(found, opening_nothing(graph, gateway, blocks_there, found), merging)
         prefers_parent, deep = its
     return found

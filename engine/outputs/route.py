@@ -89,7 +89,7 @@ def _attached(graph: Reader, key: Served) -> tuple[Outputs, list[Parent], Resolv
         counts |= {(CREDENTIAL, named): None for one in emitted for named in one.credentials}
         resolved = _unserved(graph, resolved, used)
     counts |= {(ATTACHED, (gateway, name)): None for name in accepted(attached, resolved.verdict)}
-    counts |= {(STANDING, one): None for one in stood_by(graph, key, resolved)}
+    counts |= {(STANDING, one): None for one in stood_by(graph, key, resolved, places)}
     items = tuple(one.item for one in emitted if one.item is not None)
     return Outputs(items, tuple(counts), tuple(claimed)), attached, resolved
 

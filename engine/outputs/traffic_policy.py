@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import POLICY, STANDING, STATUS, Stood
-from engine.outputs.policies import Applied, At, aims, applied, in_force
+from engine.outputs.policies import Applied, At, aims, applied, guarding, in_force, opening_nothing
 from engine.policies.features import FEATURES
 from engine.ref import Ref
 from engine.resolve.listener import listeners
@@ -18,21 +19,37 @@ from engine.resolve.values import Problem
 from engine.status.policy import Standing, policy_status
 
 
-def stood(graph: Reader, aim: Aim) -> tuple[Stood, ...]:
+class Below(NamedTuple):
+    """Key of `stood`: where policies stand, and what guards farther out, which they cannot switch off."""
+
+    aim: Aim
+    guards: tuple[Block, ...] = ()
+
+
+def stood(graph: Reader, key: Below) -> tuple[Stood, ...]:
     """What each policy that stands somewhere has there, and what others have."""
-    return stood_among(graph, aim.gateway, aimed(graph, aim), graph.get(blocks, aim))
+    return stood_among(graph, key.aim.gateway, aimed(graph, key.aim), graph.get(blocks, key.aim), key.guards)
 
 
-def stood_among(graph: Reader, gateway: Ref, policies: Iterable[Ref], there: Iterable[Block]) -> tuple[Stood, ...]:
-    """What each of the policies of one place has of the blocks that are in force there."""
-    whose = {one.field: graph.get(in_force, Applied(gateway, one)) for one in there}
+def stood_among(
+    graph: Reader, gateway: Ref, policies: Iterable[Ref], there: Iterable[Block], guards: tuple[Block, ...] = ()
+) -> tuple[Stood, ...]:
+    """What each of the policies of one place has of the blocks that are in force there, below what guards."""
+    every, theirs = tuple(there), {one.field: one.policy for one in guards}
+    kept = opening_nothing(graph, gateway, every, guards) if guards else every
+    left = {(one.field, part.policy) for one in kept for part in one.parts}
+    passed = {(one.field, part.policy) for one in every for part in one.parts} - left
+    whose: dict[str, tuple[Ref, ...]] = {field: (theirs[field],) for field, _ in passed}
+    whose |= {one.field: graph.get(in_force, Applied(gateway, one)) for one in kept}
     found = []
     for policy in policies:
         fields = [one.field for one in blocks_of(graph, gateway, policy) if one.field in whose]
-        won = tuple(field for field in fields if policy in whose[field])
-        lost = tuple((field, whose[field][0]) for field in fields if policy not in whose[field])
+        shut = tuple(field for field in fields if (field, policy) in passed)
+        won = tuple(field for field in fields if policy in whose[field] and field not in shut)
+        first = {field: theirs[field] if field in shut else whose[field][0] for field in fields}
+        lost = tuple((field, first[field]) for field in fields if field not in won)
         shared = tuple(field for field in won if len(whose[field]) > 1)
-        found.append(Stood(policy, gateway, won, lost, shared))
+        found.append(Stood(policy, gateway, won, lost, shared, shut))
     return tuple(found)
 
 
@@ -45,7 +62,8 @@ def gateway_policy_outputs(graph: Reader, gateway: Ref) -> Outputs:
     """The policies that stand at a Gateway and its listeners."""
     names = [one.name for one in graph.get(listeners, gateway) or ()]
     found = dict.fromkeys(aim for name in ("", *names) for aim in aims(graph, At(gateway, name)) if names)
-    return Outputs(counts=tuple(dict.fromkeys((STANDING, one) for aim in found for one in graph.get(stood, aim))))
+    places = [Below(aim, graph.get(guarding, At(gateway, "")) if aim.target != gateway else ()) for aim in found]
+    return Outputs(counts=tuple(dict.fromkeys((STANDING, one) for place in places for one in graph.get(stood, place))))
 
 
 def policy_outputs(graph: Reader, ref: Ref) -> Outputs:
@@ -62,10 +80,11 @@ def _standing(graph: Reader, ref: Ref, gateway: Ref, some: list[Stood]) -> Stand
     won = tuple(sorted({field for one in some for field in one.won}))
     lost = tuple(sorted({pair for one in some for pair in one.lost}))
     shared = tuple(sorted({field for one in some for field in one.shared}))
+    shut = tuple(sorted({field for one in some for field in one.shut}))
     known = [one for one in blocks_of(graph, gateway, ref) if one.field in FEATURES]
     made = [graph.get(applied, Applied(gateway, one)) for one in known]
     problems = [problem for one in made for problem in ((one,) if isinstance(one, Problem) else one.problems)]
-    return Standing(gateway, won, lost, tuple(problems), shared=shared)
+    return Standing(gateway, won, lost, tuple(problems), shared=shared, shut=shut)
 
 
 def _missing(graph: Reader, ref: Ref) -> list[Standing]:

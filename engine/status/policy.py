@@ -41,6 +41,8 @@ class Standing(NamedTuple):
     """Further conditions that are true: type, reason, message."""
     shared: tuple[str, ...] = ()
     """Of its fields in force those that others have a part of."""
+    shut: tuple[str, ...] = ()
+    """Of its lost fields those that would switch off what guards farther out."""
 
 
 def policy_status(graph: Reader, policy: Ref, standings: Iterable[Standing]) -> dict[str, Any]:
@@ -86,6 +88,8 @@ def _attached(one: Standing, generation: int) -> dict[str, Any]:
     if not one.lost:
         return condition("Attached", True, Reason.ATTACHED, "Attached to all targets", generation)
     who = ", ".join(f"{field} by {ref.kind} {ref.namespace}/{ref.name}" for field, ref in one.lost)
+    if one.shut:
+        who += f"; {', '.join(one.shut)}: disable cannot switch off what guards farther out: remove it, or what guards"
     if one.won:
         text = f"Merged with other policies in target(s) and attached; overridden: {who}"
         return condition("Attached", True, Reason.MERGED, text, generation)

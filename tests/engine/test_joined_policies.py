@@ -176,6 +176,63 @@ def test_no_route_switches_off_what_its_gateway_asks(way: str) -> None:
     assert not here or [prefix for _, prefix in _chain(_route(story))] == ["a"]
 
 
+_OPEN = gateway("gw", *HTTP_AND_TLS, generation=3)
+_SET = (
+    Put(_OPEN.ref, {**_OPEN.object, "spec": {**_OPEN.object["spec"], "allowedListeners": {"namespaces": {"from": "Same"}}}}),
+    put(API, "v1", "ListenerSet", "ls", {"spec": {"parentRef": {"name": "gw"}, "listeners": [{"name": "own", "port": 8081, "protocol": "HTTP"}]}}),
+    route("set", path="/set", parentRefs=[{"kind": "ListenerSet", "name": "ls"}]),
+)  # fmt: skip
+_CHILD = (
+    route("parent", rules=[{"matches": [{"path": {"type": "PathPrefix", "value": "/child"}}],
+                            "backendRefs": [{"group": API, "kind": "HTTPRoute", "name": "child"}]}]),
+    route("child", path="/child", parentRefs=[{"group": API, "kind": "HTTPRoute", "name": "parent"}]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("guarded", ["Gateway/gw", "Gateway/gw#http"])
+@pytest.mark.parametrize("at", ["HTTPRoute/r", "HTTPRoute/child", "ListenerSet/ls", "ListenerSet/ls#own"])
+def test_a_disable_that_a_guard_passes_over_takes_nothing_along(guarded: str, at: str) -> None:
+    """What is joined with it stays, whatever is farther out; and its status says that it is not in force."""
+    off, strict, bad = (_policy(one, at, age, extAuth=_of(one)) for age, one in enumerate(("off", "b", "bad")))
+    off = _policy("off", at, extAuth=_OFF)
+    guard = _policy("guard", guarded, extAuth=_of("a"))
+    if "ListenerSet" in at:
+        guard = _policy("guard", "Gateway/gw", extAuth=_of("a"))
+    story = Story(*_AUTHS, *_SET, *_CHILD, off, strict, settings=_DEEP)
+    assert "Attached to all targets" in story.says(off)
+    story.tell(guard)
+    asked = story.one(FragmentKind.ROUTE, f"/{at[10:]}/") if "Route" in at else story.one(FragmentKind.VIRTUAL_HOST, "8081")
+    assert asked is not None
+    assert "ext_auth" in str(asked.payload)
+    # At the other listener nothing guards.
+    assert ("Overridden" if guarded == "Gateway/gw" or "Route" not in at else "Merged with") in story.says(off)
+    assert "extAuth by TrafficPolicy default/guard" in story.says(off)
+    assert "cannot switch off what guards farther out" in story.says(off)
+    assert "Overridden" not in story.says(strict)
+    story.tell(bad)
+    assert "Overridden" not in story.says(bad)
+    if "Route" in at:
+        assert _fails(story, at[10:])
+    else:
+        closed_ = story.one(FragmentKind.VIRTUAL_HOST, "8081")
+        assert closed_ is not None
+        assert b"penstock.dev/closed" in closed_.payload
+
+
+def test_a_disable_says_whether_it_counts_below_a_gateway_and_what_guards_it() -> None:
+    off, other = _policy("off", "HTTPRoute/r", extAuth=_OFF), _policy("other", "HTTPRoute/r", 1, extAuth=_of("b"))
+    story = Story(*_AUTHS, off, other)
+    assert "Attached to all targets" in story.says(off)
+    assert "extAuth by TrafficPolicy default/off" in story.says(other)
+    story.tell(_LEVELS[0])
+    assert "extAuth by TrafficPolicy default/g" in story.says(off)
+    assert "extAuth by TrafficPolicy default/g" in story.says(other)
+    story.tell(_policy("g", "Gateway/gw", extAuth=_OFF))
+    assert "Attached to all targets" in story.says(off)
+    story.tell(_policy("above", "HTTPRoute/parent", extAuth=_of("a")), *_CHILD, _policy("child", "HTTPRoute/child", extAuth=_OFF))
+    assert "extAuth by TrafficPolicy default/above" in story.says(_policy("child", "HTTPRoute/child"))
+
+
 def test_each_service_is_one_of_its_own_policys_namespace() -> None:
     """Merged as values, the first policy's namespace would be all others', too."""
     there = {"metadata": {"namespace": "o", "creationTimestamp": _TIMES[3]}}
