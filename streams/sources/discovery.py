@@ -62,6 +62,11 @@ class _Stretch:
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
     heard: asyncio.Queue[frozenset[Ref] | tuple[Ref, Said]] = field(default_factory=asyncio.Queue)
     """Only one of us writes: an issuer that nobody asks for any more must not end a write that is under way."""
+    known: set[Ref] = field(default_factory=set)
+    """Configurations that the log has. Nobody else writes them, so the log's objects are looked through once."""
+
+    def __post_init__(self) -> None:
+        self.known.update(ref for ref in self.journal.logged.objects if is_configuration(ref))
 
     async def run(self) -> None:
         self.tasks.create_task(self._follow())
@@ -73,6 +78,8 @@ class _Stretch:
                 await self.journal.synced.wait()
                 who = ", ".join(issuer_of(change.ref) for change in changes if isinstance(change, Put))
                 await self.journal.append([(who, changes)])
+                self.known.update(change.ref for change in changes if isinstance(change, Put))
+                self.known.difference_update(change.ref for change in changes if isinstance(change, Delete))
 
     async def _follow(self) -> None:
         async for refs in self.discovery.wanted():
@@ -84,7 +91,7 @@ class _Stretch:
             self.asked.pop(ref).cancel()
         for ref in sorted(mine - self.asked.keys()):
             self.asked[ref] = self.tasks.create_task(self._keep_asking(ref))
-        return [Delete(ref) for ref in sorted(self.journal.logged.objects) if is_configuration(ref) and ref not in mine]
+        return [Delete(ref) for ref in sorted(self.known - mine)]
 
     def _said(self, ref: Ref, spec: Said) -> list[Change]:
         old = self.journal.logged.objects.get(ref)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.document import Document, document
 from engine.events import Delete, Put, Refused, SyncBegin
-from engine.observed import configuration_ref, is_configuration
+from engine.observed import configuration_ref, is_configuration, observation
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
@@ -20,6 +21,8 @@ from streams.codec import decode_change_set
 from streams.memory import MemoryLog
 from streams.sources.discovery import Discovery, NoConfiguration, Said, switched_off
 from streams.sources.files import FilesOptions, watch_files
+from streams.sources.journal import Journal
+from streams.sources.logged import Logged, Place
 from streams.topics import Topic
 from tests.support.roles import working
 
@@ -175,3 +178,40 @@ async def test_switched_off_it_says_so(world: World) -> None:
                 await asyncio.sleep(0.01)
         (only,) = await world.told()
         assert "PENSTOCK_OIDC_DISCOVERY is false" in only["error"]
+
+
+class _Whole(dict[Ref, Document]):
+    """What the log has, counting how often all of it is looked through."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Ref]:
+        self.walks += 1
+        return super().__iter__()
+
+
+async def test_a_change_of_what_is_asked_for_looks_through_nothing_else() -> None:
+    """A log may have 100,000 objects, and every Secret that comes to be asked for is such a change."""
+    log, old = MemoryLog(), configuration_ref("local", "https://old.example.com")
+    objects = _Whole({old: document(observation(old, {"tokenEndpoint": "old"}))})
+    asked = asyncio.Queue[frozenset[Ref]]()
+
+    async def wanted() -> AsyncIterator[frozenset[Ref]]:
+        while True:
+            yield await asked.get()
+
+    async def ask(_: str) -> Said:
+        return {"tokenEndpoint": "one"}
+
+    async with log.writer("s") as writer:
+        journal = Journal(Place("files", "local"), writer, Logged(objects=objects, synced=True), now)
+        async with working(Discovery(wanted, ask).run(journal)), asyncio.timeout(_SECONDS):
+            asked.put_nowait(frozenset({_REF}))
+            while _REF not in journal.logged.objects or old in journal.logged.objects:
+                await asyncio.sleep(0.01)
+            before = objects.walks
+            asked.put_nowait(frozenset())
+            while _REF in journal.logged.objects:
+                await asyncio.sleep(0.01)
+    assert before <= 1
+    assert objects.walks == before
