@@ -7,7 +7,7 @@ import hashlib
 import ssl
 import tempfile
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from streams.xds.snapshot import last_offset
 
 if TYPE_CHECKING:
     from streams.sources.discovery import Discovery, Said
+    from streams.sources.issuer import Issuers
     from streams.xds.server import Authorised, Secured
 
 _LOG = structlog.get_logger()
@@ -276,9 +277,14 @@ def discovery(settings: Settings, log: Log) -> Discovery:
     from streams.sources.discovery import Discovery, switched_off  # noqa: PLC0415
     from streams.sources.lookups import lookups  # noqa: PLC0415
 
-    async def ask(issuer: str) -> Said:
+    @cache
+    def issuers() -> Issuers:
+        """One for all, once one is asked."""
         from streams.sources.issuer import Issuers  # noqa: PLC0415  an HTTP client, which hardly anybody needs
 
-        return await Issuers().ask(issuer)
+        return Issuers()
+
+    async def ask(issuer: str) -> Said:
+        return await issuers().ask(issuer)
 
     return Discovery(partial(lookups, log, settings.partition), ask if settings.oidc_discovery else switched_off)

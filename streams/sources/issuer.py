@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +21,7 @@ from streams.sources.discovery import NoConfiguration, Said
 _PATH: Final = "/.well-known/openid-configuration"
 _BYTES: Final = 64 << 10
 _SECONDS: Final = 10.0
+_AT_ONCE: Final = 8
 _REDIRECTS: Final = range(300, 400)
 _FIELDS: Final = {
     "authorization_endpoint": "authorizationEndpoint",
@@ -30,18 +31,26 @@ _FIELDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Issuers:
-    """Asks one issuer at a time over a connection of its own. `trust` are the certificates that are trusted."""
+    """Asks each issuer over a connection of its own, few at once. `certificates` reads those that are trusted, once."""
 
-    trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    certificates: Callable[[], ssl.SSLContext] = ssl.create_default_context
     seconds: float = _SECONDS
+    trust: ssl.SSLContext | None = None
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, issuer: str) -> Said:
         """See `Ask`."""
+        async with self.turns:
+            return await self._ask(issuer)
+
+    async def _ask(self, issuer: str) -> Said:
         try:
+            trust = await self._trust()
             async with asyncio.timeout(self.seconds):
-                return _read(issuer, await self._get(issuer.removesuffix("/") + _PATH))
+                return _read(issuer, await _get(issuer.removesuffix("/") + _PATH, trust))
         except TimeoutError:
             msg = f"it does not answer within {self.seconds:g} s"
         except aiohttp.ClientConnectorCertificateError:
@@ -51,21 +60,29 @@ class Issuers:
             msg = "it cannot be reached over HTTPS"
         raise NoConfiguration(msg)
 
-    async def _get(self, url: str) -> bytes:
-        async with _session(self.trust) as session, session.get(url, allow_redirects=False) as answer:
-            if answer.status in _REDIRECTS:
-                msg = f"it sends elsewhere (HTTP {answer.status}), which is not followed: name that one"
-                raise NoConfiguration(msg)
-            if answer.status != 200:
-                msg = f"it answers with HTTP {answer.status}"
-                raise NoConfiguration(msg)
-            found = b""
-            while chunk := await answer.content.read(_BYTES + 1 - len(found)):
-                found += chunk
-            if len(found) > _BYTES:
-                msg = f"what it says is larger than {_BYTES >> 10} KiB"
-                raise NoConfiguration(msg)
-            return found
+    async def _trust(self) -> ssl.SSLContext:
+        """In a thread: a system's certificates are some hundred."""
+        async with self.reading:
+            if self.trust is None:
+                self.trust = await asyncio.to_thread(self.certificates)
+            return self.trust
+
+
+async def _get(url: str, trust: ssl.SSLContext) -> bytes:
+    async with _session(trust) as session, session.get(url, allow_redirects=False) as answer:
+        if answer.status in _REDIRECTS:
+            msg = f"it sends elsewhere (HTTP {answer.status}), which is not followed: name that one"
+            raise NoConfiguration(msg)
+        if answer.status != 200:
+            msg = f"it answers with HTTP {answer.status}"
+            raise NoConfiguration(msg)
+        found = b""
+        while chunk := await answer.content.read(_BYTES + 1 - len(found)):
+            found += chunk
+        if len(found) > _BYTES:
+            msg = f"what it says is larger than {_BYTES >> 10} KiB"
+            raise NoConfiguration(msg)
+        return found
 
 
 @asynccontextmanager
