@@ -30,7 +30,14 @@ Ask = Callable[[str], Awaitable[Said]]
 
 
 class NoConfiguration(Exception):  # noqa: N818
-    """Why an issuer's configuration is not known, in words for people."""
+    """Why an issuer's configuration is not known, in words for people.
+
+    They are kept in the log whenever they change, so there are few of them: what an issuer chose itself is `said`.
+    """
+
+    def __init__(self, words: str, *, said: str = "") -> None:
+        super().__init__(words)
+        self.said = said
 
 
 async def switched_off(issuer: str) -> Said:  # noqa: ARG001  in place of one that asks
@@ -109,7 +116,9 @@ class _Stretch:
                 said = await self.discovery.ask(issuer)
             except NoConfiguration as error:
                 if reminder.is_due(str(error)):
-                    _LOG.warning("an issuer does not tell its endpoints", issuer=issuer, reason=str(error))
+                    _LOG.warning(
+                        "an issuer does not tell its endpoints", issuer=issuer, reason=str(error), said=error.said
+                    )
                 self.heard.put_nowait((ref, {"issuer": issuer, "error": str(error)}))
                 await backoff.wait()
             else:

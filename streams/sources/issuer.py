@@ -22,7 +22,9 @@ _PATH: Final = "/.well-known/openid-configuration"
 _BYTES: Final = 64 << 10
 _SECONDS: Final = 10.0
 _AT_ONCE: Final = 8
-_REDIRECTS: Final = range(300, 400)
+_OK: Final = 200
+_CHARACTERS: Final = 2048
+_SHOWN: Final = 128
 _FIELDS: Final = {
     "authorization_endpoint": "authorizationEndpoint",
     "token_endpoint": "tokenEndpoint",
@@ -70,12 +72,12 @@ class Issuers:
 
 async def _get(url: str, trust: ssl.SSLContext) -> bytes:
     async with _session(trust) as session, session.get(url, allow_redirects=False) as answer:
-        if answer.status in _REDIRECTS:
-            msg = f"it sends elsewhere (HTTP {answer.status}), which is not followed: name that one"
-            raise NoConfiguration(msg)
-        if answer.status != 200:
-            msg = f"it answers with HTTP {answer.status}"
-            raise NoConfiguration(msg)
+        if answer.status != _OK:
+            status = f"HTTP {answer.status // 100}xx"
+            msg = f"it answers with {status}"
+            if answer.status // 100 == 3:
+                msg = f"it sends elsewhere ({status}), which is not followed: name that one"
+            raise NoConfiguration(msg, said=str(answer.status))
         found = b""
         while chunk := await answer.content.read(_BYTES + 1 - len(found)):
             found += chunk
@@ -107,8 +109,9 @@ def _read(issuer: str, text: bytes) -> Said:
         raise NoConfiguration(msg)
     if found.get("issuer") != issuer:
         # §4.3: or whoever can write there could speak for another issuer.
-        msg = f"it says that its issuer is {str(found.get('issuer'))[:128]!r}: issuerURI must be that, to the letter"
-        raise NoConfiguration(msg)
+        msg = "it says that its issuer is another one: issuerURI must be that, to the letter"
+        msg += " (the log of the role watch has it)"
+        raise NoConfiguration(msg, said=repr(str(found.get("issuer"))[:_SHOWN]))
     return {ours: _text(found, theirs) for theirs, ours in _FIELDS.items() if found.get(theirs) is not None}
 
 
@@ -116,5 +119,8 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     value = found[name]
     if not isinstance(value, str):
         msg = f"its {name} is no text"
+        raise NoConfiguration(msg)
+    if len(value) > _CHARACTERS:
+        msg = f"its {name} is longer than {_CHARACTERS} characters"
         raise NoConfiguration(msg)
     return value

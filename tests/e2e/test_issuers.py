@@ -95,7 +95,7 @@ async def _odd_ones_harm_nobody(site: Site, server: WellKnown, login: int) -> No
     server.says("/wrong", issuer="https://other.example.com", **_ENDPOINTS)
     server.answers["/page"] = b"<html>"
     server.answers["/huge"] = b" " * 100_000
-    told = {"wrong": "its issuer is 'https://other.example.com'", "page": "no JSON object", "huge": "larger than 64 KiB"}
+    told = {"wrong": "its issuer is another one", "page": "no JSON object", "huge": "larger than 64 KiB"}
     for name in told:
         site.write(f"{name}.yaml", _manifests(name, f"{server.uri}/{name}", login, f"/{name}"))
     for name, words in told.items():

@@ -66,11 +66,21 @@ async def test_a_slash_at_its_end_is_left_out_of_the_path(place: Place, path: st
 
 
 async def test_another_issuer_is_not_believed(place: Place) -> None:
-    server, _ = place
+    """Who lies differently each time is told of in the same words: these are kept in the log."""
+    server, issuers = place
     server.says(issuer="https://other.example.com")
-    assert await refused(place) == "it says that its issuer is 'https://other.example.com': issuerURI must be that, to the letter"
+    told = "it says that its issuer is another one: issuerURI must be that, to the letter (the log of the role watch has it)"
+    assert await refused(place) == told
+    with pytest.raises(NoConfiguration) as error:
+        await issuers.ask(server.uri)
+    assert error.value.said == "'https://other.example.com'"
     server.says(issuer=None)
-    assert "'None'" in await refused(place)
+    assert await refused(place) == told
+
+
+async def test_of_an_endpoint_only_so_much_is_taken(place: Place) -> None:
+    place[0].says(token_endpoint="https://login.example.com/" + "a" * 2048)
+    assert await refused(place) == "its token_endpoint is longer than 2048 characters"
 
 
 async def test_a_redirect_is_not_followed(place: Place) -> None:
@@ -81,7 +91,7 @@ async def test_a_redirect_is_not_followed(place: Place) -> None:
 
     server.answers[""] = elsewhere
     server.says("/inner")
-    assert "it sends elsewhere (HTTP 302), which is not followed" in await refused(place)
+    assert "it sends elsewhere (HTTP 3xx), which is not followed" in await refused(place)
     assert server.asked == [_PATH]
 
 
@@ -115,8 +125,11 @@ async def test_an_endpoint_that_is_no_text_is_said(place: Place) -> None:
     assert await refused(place) == "its token_endpoint is no text"
 
 
-async def test_a_status_is_said(place: Place) -> None:
-    assert await refused(place) == "it answers with HTTP 404"
+async def test_a_status_is_said_by_its_class(place: Place) -> None:
+    """There are hundreds, and an issuer chooses."""
+    with pytest.raises(NoConfiguration) as error:
+        await place[1].ask(place[0].uri)
+    assert (str(error.value), error.value.said) == ("it answers with HTTP 4xx", "404")
 
 
 async def test_one_that_never_ends_is_not_waited_for(place: Place) -> None:
