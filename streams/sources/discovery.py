@@ -22,6 +22,7 @@ from streams.sources.journal import Journal
 
 _LOG = structlog.get_logger()
 _REFRESH_SECONDS: Final = 600.0
+_ACTOR_CHARACTERS: Final = 256
 _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 60.0
 
 Said = Mapping[str, str]
@@ -84,7 +85,7 @@ class _Stretch:
                 # A first listing is told as a whole, and this is none of it.
                 await self.journal.synced.wait()
                 who = ", ".join(issuer_of(change.ref) for change in changes if isinstance(change, Put))
-                await self.journal.append([(who, changes)])
+                await self.journal.append([(who[:_ACTOR_CHARACTERS], changes)])
                 self.known.update(change.ref for change in changes if isinstance(change, Put))
                 self.known.difference_update(change.ref for change in changes if isinstance(change, Delete))
 

@@ -92,6 +92,7 @@ def test_taken(path: str, value: Any) -> None:
         ("endSessionEndpoint", "login.example.com", "endSessionEndpoint"),
         ("scopes", ["email"], "is of OpenID Connect: add openid to scopes"),
         ("issuerURI", "https://login.example.com/?a=b", "issuerURI"),
+        ("issuerURI", "https://login.example.com/" + "a" * 2023, "is too long: at most 2048 characters"),
         ("redirectURI", "https://shop.example.com", "is no URL: write it as https://example.com/oauth2/redirect"),
         ("redirectURI", "https://shop.example.com/", "is no URL: write it as https://example.com/oauth2/redirect"),
         ("redirectURI", "/oauth2/redirect", "is no URL: write it as https://example.com/oauth2/redirect"),

@@ -215,3 +215,16 @@ async def test_a_change_of_what_is_asked_for_looks_through_nothing_else() -> Non
                 await asyncio.sleep(0.01)
     assert before <= 1
     assert objects.walks == before
+
+
+async def test_a_long_name_is_cut_where_it_tells_who_changed_something(world: World) -> None:
+    """As the actor of a change set it has to be short, or no one could read that."""
+    long = f"{_ISSUER}/{'a' * 70_000}"
+    world.answers[long] = {"tokenEndpoint": "one"}
+    world.wanted.put_nowait(frozenset({configuration_ref("local", long)}))
+    async with world.watching():
+        await world.until({"issuer": long, "tokenEndpoint": "one"})
+    records = [one async for batch in world.log.read(Topic.CHANGES, 0) for one in batch]
+    actor = decode_change_set(records[-1]).actor
+    assert actor.startswith(f"{_ISSUER}/aa")
+    assert len(actor) <= 256  # noqa: PLR2004

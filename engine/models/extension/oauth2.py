@@ -185,6 +185,7 @@ class OAuth2(Ruled):
         str | None,
         Field(
             alias="issuerURI",
+            max_length=2048,
             pattern=f"{_ISSUER}$",
             description="Asked for endpoints that are missing; what claim iss must say of tokens that are checked.",
         ),
