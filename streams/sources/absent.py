@@ -14,6 +14,7 @@ import orjson
 
 from engine.events import Admitted, Change, ChangeSet, Delete, SyncBegin, SyncEnd
 from engine.fold import RESOURCE
+from engine.outputs.channels import LOOKUP
 from streams.codec import encode_change_set
 from streams.ports import Log
 from streams.sources.logged import SOURCE, logged, writer_of
@@ -48,10 +49,11 @@ def words(cluster: str, objects: int) -> str:
 async def absent(log: Log, partition: int, watched: Collection[str]) -> dict[str, int]:
     """Clusters with Gateways that nobody here watches, and how many objects of each there are. Raises LogError.
 
-    What proxies are wanted is a small table: the whole state is read only for a cluster that is found there.
+    What is wanted, proxies and lookups, is a small table: the state is read only for a cluster that is found there.
     """
     wanted = (await read_table(log, Topic.INFRA, partition)).rows
-    found = sorted({key.partition("/")[0] for key in wanted} - set(watched))
+    proxies = (key for key in wanted if not key.startswith(LOOKUP))
+    found = sorted({key.partition("/")[0] for key in proxies} - set(watched))
     return {one: len((await read_table(log, Topic.STATE, partition, under=f"{RESOURCE}{one}/")).rows) for one in found}
 
 

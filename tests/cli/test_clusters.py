@@ -253,8 +253,13 @@ def test_what_is_not_watched_is_said_as_far_as_it_is_known(broker: str, tmp_path
 
 
 async def test_a_run_names_what_it_serves_and_does_not_watch(broker: str, tmp_path: Path) -> None:
+    """And not what is asked for, a certificate here, which stands beside the proxies that are wanted."""
     place = await asyncio.to_thread(place_of, broker, tmp_path)
     log = KafkaLog(place.brokers, place.prefix)
+    (edge,) = _puts("east")
+    tls = {"name": "https", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "certificate"}]}}
+    metadata = {**edge.object["metadata"], "generation": 2}
+    await tell(place, "east", Put(edge.ref, {**edge.object, "metadata": metadata, "spec": {**edge.object["spec"], "listeners": [tls]}}))
     said: list[tuple[str, str]] = []
     for sources in (("east", "west"), ("east",)):
         outside = Outside({one: Role("watch", ("watch", one)) for one in sources})
