@@ -119,6 +119,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         dns_lookup_family=settings.dns_lookup_family,
         weighted_route_precedence=settings.weighted_route_precedence,
         deep_merges=deep_merges(settings.policy_merge),
+        may_be_disabled=tuple(filter(None, settings.may_be_disabled.split(","))),
     )
     if settings.proxies == "local":
         return given

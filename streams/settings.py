@@ -46,6 +46,7 @@ ALLOWED: Final = {
         'JSON such as {"trafficPolicy": {"extAuth": "DeepMerge"}}, of acl, extAuth, extProc and transformation, with '
         "DeepMerge or ShallowMerge"
     ),
+    "may_be_disabled": "fields of TrafficPolicy, such as extAuth,jwtAuth, or *",
     "controller_name": "a domain, / and a path, such as penstock.dev/gateway-controller",
     "gateway_class": "a name of a-z, 0-9, - and .",
     "lease_namespace": "a name of a-z, 0-9 and -",
@@ -178,6 +179,12 @@ class Settings(BaseSettings):
         "",
         description="Of which fields of TrafficPolicy all policies at one level count, not the oldest alone: JSON as "
         "kgateway's policyMerge; empty: of acl.",
+    )
+    may_be_disabled: str = Field(
+        "",
+        pattern=r"^(\*|[a-zA-Z0-9]+(,[a-zA-Z0-9]+)*)?$",
+        description="Fields of TrafficPolicy that routes may disable though they guard above, such as extAuth,jwtAuth; "
+        "*: all; empty: none but those that the guarding policy says so of (penstock.dev/may-be-disabled).",
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."

@@ -28,6 +28,8 @@ from engine.resolve.values import Problem
 TRAFFIC: Final = "TrafficPolicy"
 PRIORITY: Final = "kgateway.dev/inherited-policy-priority"
 """Annotation of a Gateway: whose block of a field is in force, its own or that of what is below it, or both as one."""
+MAY_BE_OFF: Final = "penstock.dev/may-be-disabled"
+"""Annotation of a TrafficPolicy: which of its fields those below may switch off though they guard; "*" for all."""
 _GUARDING: Final = frozenset(field for field, one in FEATURES.items() if one.guards)
 _SHUTTING: Final = frozenset(field for field, one in FEATURES.items() if one.shuts)
 _ALONE: Final = frozenset(field for field, one in FEATURES.items() if one.alone)
@@ -239,8 +241,15 @@ def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
 
 
 def guards(graph: Reader, gateway: Ref, found: Iterable[Block]) -> tuple[Block, ...]:
-    """Those that guard, and that are not switched off."""
-    return tuple(one for one in found if one.field in _GUARDING and not is_switched_off(graph, gateway, one))
+    """Those that guard, are not switched off, and do not say that whoever is below may switch them off."""
+    guarding = (one for one in found if one.field in _GUARDING and not is_switched_off(graph, gateway, one))
+    return tuple(one for one in guarding if not all(_may_be_off(graph, gateway, part) for part in one.parts))
+
+
+def _may_be_off(graph: Reader, gateway: Ref, part: Block) -> bool:
+    annotations = metadata_of(served_object(graph, gateway, part.policy)).get("annotations") or {}
+    said = {one.strip() for one in str(annotations.get(MAY_BE_OFF, "")).split(",")}
+    return bool({part.field, "*"} & {*said, *settings(graph).may_be_disabled})
 
 
 def closing(graph: Reader, key: At) -> frozenset[str]:

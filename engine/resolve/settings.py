@@ -18,6 +18,8 @@ class EngineSettings:
     `reference_grant_mode`: STRICT, PERMISSIVE or OFF, which references across namespaces must be granted (kgateway's).
     Policies of `global_policy_namespace` ("" for none) may choose targets of every namespace by their labels.
     `deep_merges`: fields of TrafficPolicy of which all blocks at one level count together, not the oldest's alone.
+    `may_be_disabled`: fields of TrafficPolicy ("*" for all) that what is below a Gateway, a listener or a rule that
+    delegates may switch off though they guard it there.
     `dns_lookup_family`: which addresses of Backends' host names are asked (kgateway's): AUTO, V4_ONLY, V6_ONLY,
     V4_PREFERRED or ALL.
     `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
@@ -34,6 +36,7 @@ class EngineSettings:
     dns_lookup_family: str = "V4_PREFERRED"
     weighted_route_precedence: bool = False
     deep_merges: tuple[str, ...] = ("acl",)
+    may_be_disabled: tuple[str, ...] = ()
 
 
 FACT = "settings"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from envoy_data_plane.envoy.config.route.v3 import Route
 
+from engine.engine import EngineSettings
 from engine.events import Put
 from engine.update import FragmentKind
 from tests.support.manifests import API, endpoints, gateway, put, route, service
@@ -47,6 +49,34 @@ def test_a_listener_set_does_not_switch_off_what_guards_its_gateway() -> None:
     assert host is not None
     story.tell(off)
     assert story.one(FragmentKind.VIRTUAL_HOST, "~81~") == host
+
+
+def _may_be_off(policy: Put, fields: str) -> Put:
+    metadata = {**policy.object["metadata"], "annotations": {"penstock.dev/may-be-disabled": fields}}
+    return Put(policy.ref, {**policy.object, "metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("fields", "setting", "wanted"),
+    [
+        ("", (), False), ("jwtAuth", ("extAuth",), False), ("basicAuth", (), True), ("jwtAuth, basicAuth", (), True),
+        ("*", (), True), ("", ("basicAuth",), True), ("", ("*",), True),
+    ],
+)  # fmt: skip
+def test_what_guards_is_switched_off_below_only_where_it_says_it_may(
+    fields: str, setting: tuple[str, ...], *, wanted: bool
+) -> None:
+    guard = _may_be_off(_policy("p", "Gateway", "gw", **_USERS), fields)
+    off = _policy("off", "HTTPRoute", "r", basicAuth={"disable": {}})
+    there = Story(guard, off, settings=EngineSettings(may_be_disabled=setting))
+    alone = Story(guard, settings=EngineSettings(may_be_disabled=setting))
+    assert (_routes(there) != _routes(alone)) == wanted
+
+
+def _routes(story: Story) -> bytes:
+    fragment = story.one(FragmentKind.ROUTE, "/r/")
+    assert fragment is not None
+    return fragment.payload
 
 
 def test_what_was_never_taken_does_not_open_what_is_closed_farther_out() -> None:
