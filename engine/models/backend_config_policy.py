@@ -258,6 +258,13 @@ class BackendConfigPolicy(Object):
 
 KINDS = (
     Kind(
-        GROUP, "BackendConfigPolicy", "backendconfigpolicies", ("v1alpha1",), BackendConfigPolicy, crd=POLICY_RESOURCE
+        GROUP,
+        "BackendConfigPolicy",
+        "backendconfigpolicies",
+        ("v1alpha1",),
+        BackendConfigPolicy,
+        crd=POLICY_RESOURCE,
+        # Its tls: without it a backend would be spoken to in clear.
+        guards=True,
     ),
 )

@@ -31,6 +31,7 @@ class Kind:
     """A kind that is read.
 
     `versions` are served alike, the first is what we write; `status_read` names the parts of status that are input.
+    `guards`: of one that its model refuses, and that was never another, what it names is closed.
     """
 
     group: str
@@ -42,3 +43,4 @@ class Kind:
     namespaced: bool = True
     crd: CustomResource | None = None
     status_read: tuple[str, ...] = ()
+    guards: bool = False

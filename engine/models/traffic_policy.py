@@ -58,4 +58,6 @@ class TrafficPolicy(Object):
     spec: TrafficPolicySpec
 
 
-KINDS = (Kind(GROUP, "TrafficPolicy", "trafficpolicies", ("v1alpha1",), TrafficPolicy, crd=POLICY_RESOURCE),)
+KINDS = (
+    Kind(GROUP, "TrafficPolicy", "trafficpolicies", ("v1alpha1",), TrafficPolicy, crd=POLICY_RESOURCE, guards=True),
+)

@@ -115,9 +115,10 @@ def _is_amiss(answer: dict[str, Any]) -> bool:
 def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
     """What sources could not take, and objects of the log that their models refuse."""
     found = [{"cluster": key.split("/")[1], **row} for key, row in state.items() if key.startswith("refused/")]
+    told = {row["ref"] for row in found}
     for key, row in state.items():
-        if key.startswith("resource/") and row.get("refusal"):
-            ref = key.removeprefix("resource/")
+        ref = key.removeprefix("resource/")
+        if key.startswith("resource/") and row.get("refusal") and ref not in told:
             said = {"location": ref, "ref": ref, "message": row["refusal"], "time": row["time"]}
             found.append({"cluster": parse_ref(ref).cluster, **said})
     return found

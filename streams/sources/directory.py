@@ -132,6 +132,13 @@ class Directory:
         """The object that counts: the one of the first path, and the first of its documents there."""
         return next(self._places(ref), None)
 
+    def written(self, ref: Ref) -> Found | None:
+        """What a refused object says that guards something, where no file has it right: of the first path."""
+        if self.object(ref) is not None:
+            return None
+        refused = (one for name in self._owners.get(ref, ()) for one in self._files[name].refused if one.ref == ref)
+        return next((Found(one.written, one.name, one.line) for one in refused if one.written is not None), None)
+
     def refs(self) -> set[Ref]:
         """All objects that any file says something of, refused ones too."""
         return set(self._owners)

@@ -11,9 +11,10 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
-from engine.document import document
+from engine.document import Document, document
 from engine.events import Admitted, Change, Delete, Put
 from engine.events import Refused as RefusedEvent
+from engine.models.admission import Refusal, admit
 from engine.observed import is_configuration
 from engine.ref import Ref
 from engine.seal import Sealer
@@ -25,7 +26,7 @@ from streams.sources.directory import Directory
 from streams.sources.discovery import Discovery
 from streams.sources.journal import Journal, keep_writing, together
 from streams.sources.logged import SOURCE, Logged, Place
-from streams.sources.manifests import MissingDirectory, missing
+from streams.sources.manifests import Found, MissingDirectory, missing
 from streams.sources.stamp import stamped
 from streams.sources.writing import PATIENCE_SECONDS, Writers
 from streams.telemetry import Telemetry
@@ -133,7 +134,8 @@ class _Source:
         now = self.journal.now()
         changes: list[Change] = []
         for ref in sorted(touched):
-            found, old = self.directory.object(ref), self.logged.objects.get(ref)
+            old = self.logged.objects.get(ref)
+            found = self.directory.object(ref) or self._never_right(ref, old)
             if found is not None:
                 new = document(stamped(ref, found.object, old, now, self.sealer))
                 if new != old:
@@ -141,6 +143,14 @@ class _Source:
             elif old is not None and not self.directory.keeps(ref):
                 changes.append(Delete(ref))
         return changes
+
+    def _never_right(self, ref: Ref, old: Document | None) -> Found | None:
+        """What is refused and guards something: told as it is written, unless the log has a revision that was right.
+
+        Only so the engine knows what to close.
+        """
+        found = self.directory.written(ref)
+        return found if old is None or found is None or isinstance(admit(ref, old), Refusal) else None
 
     def _refusals(self) -> list[Change]:
         changes: list[Change] = []
@@ -153,7 +163,8 @@ class _Source:
 
     def _actor(self, changes: Iterable[Change]) -> str:
         """The files that were changed, as far as they are few."""
-        found = [self.directory.object(one.ref) for one in changes if isinstance(one, Put)]
+        refs = [one.ref for one in changes if isinstance(one, Put)]
+        found = [self.directory.object(ref) or self.directory.written(ref) for ref in refs]
         names = sorted({one.name for one in found if one is not None})
         more = f" and {len(names) - _NAMED_FILES} more" if len(names) > _NAMED_FILES else ""
         return ", ".join(names[:_NAMED_FILES]) + more

@@ -14,8 +14,9 @@ from typing import Any
 
 from engine.document import Document
 from engine.models.admission import Refusal, admit
+from engine.models.canonical import NotJson, canonical
 from engine.models.kgateway import is_kgateways, not_served
-from engine.models.kinds import NAMESPACED, is_known
+from engine.models.kinds import BY_NAME, NAMESPACED, is_known
 from engine.ref import Ref
 from streams.data_directory import inside
 from streams.sources.content import NoFile, NoText, text_of
@@ -26,6 +27,8 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _NAME_CHARACTERS = 253
 _NAMESPACE_CHARACTERS = 63
 _NEAR = 0.75
+_NAMING = ("name", "namespace", "creationTimestamp")
+_SAID = ("apiVersion", "kind", "spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A document, or a whole file, that could not be taken. `ref` where it could be identified."""
+    """A document, or a whole file, that could not be taken. `ref` where it could be identified.
+
+    `written` is what one says that guards something: where the log has no good revision of it, that has to be closed.
+    """
 
     name: str
     line: int
     message: str
     ref: Ref | None = None
+    written: Document | None = None
 
     @property
     def location(self) -> str:
@@ -260,7 +267,18 @@ def _judged(document: Any, name: str, line: int, cluster: str) -> Judged:
         return Refused(name, line, str(error), ref)
     judged = admit(ref, document)
     if isinstance(judged, Refusal):
-        return Refused(name, line, judged.message, ref)
+        return Refused(name, line, judged.message, ref, _written(ref, document))
     if not ref.group and ref.kind == "Secret" and (fault := misencoded(judged.object)) is not None:
         return Refused(name, line, f"Secret {ref.namespace}/{ref.name}: {fault}", ref)
     return ref, Found(judged.object, name, line)
+
+
+def _written(ref: Ref, refused: Mapping[str, Any]) -> Document | None:
+    """What a refused document says that guards. Nothing of it was checked: of its metadata what names it is left."""
+    if not BY_NAME[ref.group, ref.kind].guards:
+        return None
+    metadata = {key: one for key, one in refused["metadata"].items() if key in _NAMING and isinstance(one, str)}
+    try:
+        return Document(canonical({**{key: refused.get(key) for key in _SAID}, "metadata": metadata}))
+    except NotJson:
+        return None
