@@ -23,6 +23,8 @@ from engine.ref import Ref
 _SHOWN: Final = 5
 _MOST: Final = 50
 _SECRET: Final = ("", "Secret")
+_KEY: Final = "[key]"
+"""What pydantic says of a key: such a path ends so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +172,15 @@ def _problems(kind: Kind, error: ValidationError) -> Iterator[FieldProblem]:
             continue  # pydantic counts only the items that are right
         path = ""
         for part in one["loc"]:
-            if part != "[key]":
+            if part != _KEY:
                 path = member(path, part)
         if one["type"] == "extra_forbidden":
             found = [FieldProblem(path, "unknown field", _spelling(kind, one["loc"]))]
         else:
-            found = [FieldProblem(_joined(path, place), *said) for place, *said in complaint(one, hide=secret)]
+            found = [
+                FieldProblem(_joined(path, place), *said)
+                for place, *said in complaint(one, hide=secret and one["loc"][-1] != _KEY)
+            ]
         for problem in found:
             if problem not in seen:
                 seen.add(problem)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from engine.models.base import Loose, LooseObject, Object
 from engine.models.kind import Kind
 from engine.models.rules import broken
-from engine.models.texts import Port, is_address, is_host
+from engine.models.texts import DataKey, Port, is_address, is_host
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 
@@ -137,7 +137,7 @@ class Namespace(LooseObject):
 class ConfigMap(LooseObject):
     """A ConfigMap; certificate authorities stand in some."""
 
-    data: dict[str, str] = {}
+    data: dict[DataKey, str] = {}
 
 
 class Secret(Object):
@@ -147,8 +147,8 @@ class Secret(Object):
     """
 
     type: str = "Opaque"
-    data: dict[str, str] = {}
-    string_data: dict[str, str] = {}
+    data: dict[DataKey, str] = {}
+    string_data: dict[DataKey, str] = {}
     immutable: bool = False
 
 

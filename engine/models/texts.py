@@ -25,6 +25,7 @@ LABEL_VALUE: Final = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 # An API server lowers an annotation's key before it checks it.
 ANNOTATION_KEY: Final = rf"^({_LABEL.replace('a-z', 'a-zA-Z')}(\.{_LABEL.replace('a-z', 'a-zA-Z')})*/)?{_QUALIFIED}"
 TIMESTAMP: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+DATA_KEY: Final = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"
 _NAMESPACE_OR_NONE = rf"^$|{NAMESPACE}"
 
 MEANING: Final[dict[str, tuple[str, str]]] = {
@@ -44,6 +45,7 @@ MEANING: Final[dict[str, tuple[str, str]]] = {
     LABEL_KEY: ("is no label key", 'write it as "name" or "prefix.example.com/name", the name of at most 63'),
     LABEL_VALUE: ("is no label value", "use letters, digits, dashes, underscores and dots, at most 63"),
     ANNOTATION_KEY: ("is no annotation key", 'write it as "name" or "prefix.example.com/name"'),
+    DATA_KEY: ("is no key of data", "use letters, digits, dashes, underscores and dots, not two dots at its begin"),
     TIMESTAMP: ("is no time", 'write it as "2026-11-24T14:03:00Z" (RFC 3339)'),
 }
 """Patterns in words: what is wrong, and the remedy."""
@@ -54,6 +56,7 @@ Subdomain = Annotated[str, Field(min_length=1, max_length=253, pattern=SUBDOMAIN
 Hostname = Annotated[str, Field(min_length=1, max_length=253, pattern=HOSTNAME)]
 PreciseHostname = Annotated[str, Field(min_length=1, max_length=253, pattern=SUBDOMAIN)]
 SectionName = Annotated[str, Field(min_length=1, max_length=253, pattern=SUBDOMAIN)]
+DataKey = Annotated[str, Field(max_length=253, pattern=DATA_KEY)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=NAMESPACE)]
 NamespaceName = Annotated[str, Field(max_length=63, pattern=_NAMESPACE_OR_NONE)]

@@ -17,6 +17,7 @@ from envoy_data_plane.envoy.extensions.filters.http.api_key_auth.v3 import (
 from engine.envoy.effect import Effect, of_filter, switched
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
+from engine.models.texts import has_control_characters
 from engine.observed import selection_ref
 from engine.policies.feature import Feature, Filter, Stage, Use, is_off, refused
 from engine.ref import Ref
@@ -86,7 +87,7 @@ def _named(graph: Reader, use: Use, reference: Json) -> _Keys | Problem:
     found: dict[str, str] = {}
     for client, key in _clients(values):
         if not key:
-            return Problem("Invalid", f"{told} has no key for {client}: give it one, or remove {client}")
+            return Problem("Invalid", f"{told} {_lacking(client, key)}")
         if key in found:
             return Problem("Invalid", f"{told} has one key for {found[key]} and {client}: give each its own")
         found[key] = client
@@ -95,9 +96,25 @@ def _named(graph: Reader, use: Use, reference: Json) -> _Keys | Problem:
     return _Keys(found, (secret,))
 
 
-def _clients(values: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """Clients with their keys."""
-    return [(client, raw.decode(errors="replace").strip()) for client, raw in sorted(values.items())]
+def _clients(values: Mapping[str, bytes]) -> list[tuple[str, str | None]]:
+    """Clients with their keys; None is what no client can send."""
+    return [(client, _key(raw)) for client, raw in sorted(values.items())]
+
+
+def _key(raw: bytes) -> str | None:
+    try:
+        key = raw.decode().strip()
+    except UnicodeDecodeError:
+        # With something in place of what is no text two keys could become one.
+        return None
+    return None if has_control_characters(key) else key
+
+
+def _lacking(client: str, key: str | None) -> str:
+    """What is wrong with a key that is none."""
+    if key is None:
+        return f"has for {client} what is no UTF-8 text, or has control characters: no header carries it"
+    return f"has no key for {client}: give it one, or remove {client}"
 
 
 # -- Secrets by their labels ------------------------------------------------------------------------------------------
@@ -140,7 +157,7 @@ def _gathered(graph: Reader, gateway: Ref, secrets: Iterable[Ref]) -> tuple[dict
         wrong += [problem] if problem else []
         for client, key in pairs:
             if not key:
-                wrong.append(f"{told} has no key for {client}: give it one, or remove {client}")
+                wrong.append(f"{told} {_lacking(client, key)}")
             elif key in owners:
                 whose = f"{clients[key]} of Secret {owners[key].namespace}/{owners[key].name}"
                 wrong.append(f"{told} gives {client} the key of {whose}, which goes before: give each its own")
@@ -151,7 +168,7 @@ def _gathered(graph: Reader, gateway: Ref, secrets: Iterable[Ref]) -> tuple[dict
     return clients, wrong
 
 
-def _keys_of(graph: Reader, key: _Owner) -> tuple[str, tuple[tuple[str, str], ...], str]:
+def _keys_of(graph: Reader, key: _Owner) -> tuple[str, tuple[tuple[str, str | None], ...], str]:
     """When a Secret was created, its clients with their keys, and why it has none; all else of it stops here."""
     resource = graph.look(key.secret)
     age = created(resource.object) if resource is not None else ""

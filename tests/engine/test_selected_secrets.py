@@ -23,7 +23,7 @@ _OLDER, _NEWER = "2025-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"
 def keys(name: str, labels: dict[str, str], created: str = CREATED, generation: int = 1, **clients: str) -> Put:
     """A Secret with the keys of clients."""
     metadata = {"labels": labels, "creationTimestamp": created}
-    data = {client: SEALER.seal_text(key.encode()) for client, key in clients.items()}
+    data = {client: SEALER.seal_text(key.encode("latin-1")) for client, key in clients.items()}
     return put("", "v1", "Secret", name, {"metadata": metadata, "type": "Opaque", "data": data}, generation)
 
 
@@ -118,13 +118,31 @@ def test_the_order_in_which_they_come_decides_nothing() -> None:
     assert worlds[0].engine.everything().fragments == worlds[1].engine.everything().fragments
 
 
-@pytest.mark.parametrize("bad", [{}, {"eve": ""}])
+@pytest.mark.parametrize("bad", [{}, {"eve": ""}, {"eve": "\xff1"}, {"eve": "1\n2"}, {"eve": "\x00"}])
 def test_what_is_wrong_with_one_keeps_no_other_out(bad: dict[str, str]) -> None:
     world = World(policy(_SHOP), keys("a", _SHOP, ann="1"), keys("b", _SHOP, **bad))
     assert world.clients() == {"1": "ann"}
     assert world.says(policy(_SHOP))["status"] == "False"
     world.tell(keys("a", {}))
     assert world.clients() is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("\xff\xfe", "Secret default/a has for eve what is no UTF-8 text, or has control characters: no header carries it"),
+        ("a\x01", "Secret default/a has for eve what is no UTF-8 text, or has control characters: no header carries it"),
+    ],
+)
+def test_what_is_no_text_is_nobodys_key(bad: str, words: str) -> None:
+    """As text with U+FFFD in place of what is none two keys became one, and whoever sent that was let in."""
+    world = World(policy(_SHOP), keys("a", _SHOP, ann="1", eve=bad))
+    assert world.clients() == {"1": "ann"}
+    assert words in world.says(policy(_SHOP))["message"]
+    target = {"group": API, "kind": "Gateway", "name": "gw"}
+    named = put(KGATEWAY, "v1alpha1", "TrafficPolicy", "p", {"spec": {"targetRefs": [target], "apiKeyAuth": {"secretRef": {"name": "a"}}}})
+    world = World(named, keys("a", {}, ann="1", eve=bad))
+    assert words in world.says(named)["message"]
 
 
 def test_one_that_cannot_be_unsealed_keeps_no_other_out() -> None:

@@ -36,6 +36,8 @@ def problems(manifest: Json) -> list[str]:
     judged = admit(target(manifest), manifest)
     return [] if isinstance(judged, Admitted) else [str(problem) for problem in judged.problems]
 
+_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
 
 @pytest.mark.parametrize("manifest", ALL, ids=lambda manifest: manifest["kind"])
 def test_whole_manifests_are_admitted(manifest: Json) -> None:
@@ -169,6 +171,19 @@ def test_a_secret_is_never_shown() -> None:
         judged = admit(("", "Secret"), changed(SECRET, path, value))
         assert isinstance(judged, Refusal)
         assert canary not in judged.message.replace(f"data.{canary}", "").replace(f"data[{canary}]", "")
+
+
+@pytest.mark.parametrize("field", ["data", "stringData"])
+@pytest.mark.parametrize("key", ["a\r\nx-admin: yes", "a b", "", "ä", "a/b", "..", "..a", "a" * 254])
+def test_keys_of_data_are_an_api_servers(field: str, key: str) -> None:
+    """One becomes the name of a client in a header; no file may have what an API server would not take."""
+    judged = admit(("", "Secret"), changed(SECRET, field, {key: "c2VjcmV0"}))
+    assert isinstance(judged, Refusal)
+    assert "c2VjcmV0" not in judged.message
+    assert judged.message.isprintable()
+    assert isinstance(admit(("", "ConfigMap"), {**_MAP, "data": {key: "a"}}), Refusal)
+    for right in ("a", ".dockerconfigjson", "tls.crt", "A_b-9", "a" * 253):
+        assert isinstance(admit(("", "Secret"), changed(SECRET, field, {right: "c2VjcmV0"})), Admitted)
 
 
 def test_a_misspelt_field_of_a_secret_is_refused() -> None:
