@@ -42,17 +42,19 @@ def chained(name: str, *filters: tuple[str, str, Message], sealed: bool = False)
     return of_filter(name, _PER_ROUTE, _holding(inside), sealed=sealed)
 
 
-def joined(effects: Sequence[Effect]) -> Effect:
-    """Those of several blocks as one: of a chain the filters of all, in order, each by a name of its own."""
+def joined(effects: Sequence[tuple[str, Effect]]) -> Effect:
+    """Those of several blocks as one: of a chain the filters of all, in order, each with its label in its name.
+
+    A label says what the filter is of, wherever it stands: what is said beside a filter Envoy joins by name over all
+    places. So the name of a farther one that stands alone is that of none here: the first of a chain does nothing.
+    """
     chains: dict[str, list[TypedExtensionConfig]] = {}
     others = []
-    for effect in effects:
+    for label, effect in effects:
         mine = dict(_chains(effect))
-        known = {
-            one.name: _numbered(one.name, len(chains.get(name, ()))) for name, held in mine.items() for one in held
-        }
+        known = {one.name: f"{one.name}/{label}" for held in mine.values() for one in held}
         for name, held in mine.items():
-            chains.setdefault(name, []).extend(
+            chains.setdefault(name, [_nothing(held[0].name)]).extend(
                 construct(TypedExtensionConfig, name=known[one.name], typed_config=one.typed_config) for one in held
             )
         beside = tuple((known.get(name, name), config) for name, config in effect.configs if name not in mine)
@@ -81,10 +83,6 @@ def covering(effect: Effect, farther: Iterable[tuple[str, str]]) -> Effect:
         if configs
         else effect
     )
-
-
-def _numbered(name: str, before: int) -> str:
-    return f"{name}/{before + 1}" if before else name
 
 
 def _nothing(name: str) -> TypedExtensionConfig:

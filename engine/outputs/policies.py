@@ -104,7 +104,8 @@ def _merged(graph: Reader, key: Applied) -> Effect | Problem:
     if len(parts) == 1:
         return alone[parts[0]]
     if key.block.field in _LINKED:
-        return joined([one for part in parts if isinstance(one := alone[part], Effect)])
+        done = ((part, one) for part in parts if isinstance(one := alone[part], Effect))
+        return joined([(_label(graph, key.gateway, part), one) for part, one in done])
     return _done(graph, key, found, tuple(one.policy for one in parts))
 
 
@@ -134,6 +135,13 @@ def _linked(graph: Reader, gateway: Ref, link: Linking, met: Iterable[Block]) ->
         elif not found:
             return (one,)
     return tuple(block for _, block in sorted(found.values(), key=lambda pair: pair[0]))
+
+
+def _label(graph: Reader, gateway: Ref, one: Block) -> str:
+    """The service that a block has asked, as its filter is named; "" where it has none."""
+    link = FEATURES[one.field].link
+    made = link(graph, Use(gateway, one.policy), value(graph, gateway, one)) if link is not None else None
+    return f"{made.service.namespace}/{made.service.name}" if made is not None else ""
 
 
 def _done(graph: Reader, key: Applied, said: object, policies: tuple[Ref, ...]) -> Effect | Problem:

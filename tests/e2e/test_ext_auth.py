@@ -215,3 +215,31 @@ async def test_a_nearer_service_is_asked_alone_where_two_are_farther_out() -> No
         assert _asked(place) == "ab"
         assert (await place.ask("/near", **_TOLD)).status == 200
         assert _asked(place) == "c"
+
+
+async def test_each_of_several_services_is_told_what_its_own_policies_say() -> None:
+    """Envoy joins what is said beside a filter of one name over all places."""
+
+    def said(name: str, **told: str) -> dict[str, Any]:
+        return {"extensionRef": {"name": name}, "contextExtensions": {"at": name, **told}}
+
+    alone = policy("alone", "Gateway", "gw", extAuth=said("a", platform="secret"))
+    second = policy("second", "Gateway", "gw", extAuth=said("c", more="secret"))
+    near = policy("near", "HTTPRoute", "near", extAuth={"extensionRef": {"name": "b"}, "contextExtensions": {"tenant": "1"}})
+    again = policy("again", "HTTPRoute", "again", extAuth={"extensionRef": {"name": "a"}, "contextExtensions": {"at": "again"}})
+    deep = EngineSettings(deep_merges=("extAuth",))
+    told = {"a": {"at": "a", "platform": "secret"}, "b": {"tenant": "1"}, "c": {"at": "c", "more": "secret"}}
+
+    async def heard(place: Asking, path: str) -> list[tuple[str, dict[str, str]]]:
+        assert (await place.ask(path, **_TOLD)).status == 200
+        found = [(_name(one), dict(one.attributes.context_extensions)) for one in place.services.checks if one.attributes]
+        place.services.checks.clear()
+        return found
+
+    objects = (*_TELLING, alone, near, again)
+    async with asking(*objects, routes=("near", "again"), priority="DeepMergePreferChild", settings=deep) as place:
+        assert await heard(place, "/near") == [("b", told["b"]), ("a", told["a"])]
+        assert await heard(place, "/again") == [("a", {"at": "again", "platform": "secret"})]
+        await place.tell(second)
+        assert await heard(place, "/") == [("a", told["a"]), ("c", told["c"])]
+        assert await heard(place, "/near") == [("b", told["b"]), ("a", told["a"]), ("c", told["c"])]

@@ -71,6 +71,10 @@ def _chain(place: Route | RouteConfiguration, name: str = "ext_auth") -> list[tu
     return found
 
 
+def _asked(place: Route) -> list[str]:
+    return [prefix for _, prefix in _chain(place) if prefix != "-"]
+
+
 def _whose(place: Route) -> dict[str, list[str]]:
     assert place.metadata is not None
     told = place.metadata.to_dict()["filterMetadata"].get(MERGED, {})
@@ -95,9 +99,11 @@ def test_all_services_are_asked_in_the_order_of_creation_and_not_of_arrival(orde
     story = Story(*_AUTHS, settings=_DEEP)
     for one in order:
         story.tell(one)
-    assert _chain(_route(story)) == [("ext_authz", "a"), ("ext_authz/2", "b"), ("ext_authz/3", "c")]
+    assert _chain(_route(story)) == [
+        ("ext_authz", "-"), ("ext_authz/default/a", "a"), ("ext_authz/default/b", "b"), ("ext_authz/default/c", "c")
+    ]  # fmt: skip
     assert _whose(_route(story)) == {"extAuth": ["p0", "p1", "p2"]}
-    assert {"ext_auth", "envoy.filters.http.ext_authz/2"} == set(_route(story).typed_per_filter_config)
+    assert {"ext_auth", "envoy.filters.http.ext_authz/default/b"} == set(_route(story).typed_per_filter_config)
     assert "Merged with other policies" in story.says(_THREE[0])
 
 
@@ -124,13 +130,13 @@ def test_any_that_cannot_be_met_closes_and_what_mends_it_opens() -> None:
     assert "Overridden" not in story.says(bad)
     story.tell(_extension("missing"))
     assert not _fails(story)
-    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c", "missing"]
+    assert _asked(_route(story)) == ["a", "b", "c", "missing"]
 
 
 def test_one_service_is_asked_once_for_the_policy_that_is_first() -> None:
     again = _policy("again", "HTTPRoute/r", 3, extAuth=_of("a", contextExtensions={"at": "again"}))
     story = Story(*_AUTHS, *_THREE, again, settings=_DEEP)
-    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c"]
+    assert _asked(_route(story)) == ["a", "b", "c"]
     assert "again" not in str(_route(story))
     assert "overridden" in story.says(again).lower()
 
@@ -146,7 +152,7 @@ def test_disable_behind_another_switches_nothing_off() -> None:
     """For kgateway it switches off all."""
     off = _policy("off", "HTTPRoute/r", 3, extAuth=_OFF)
     story = Story(*_AUTHS, *_THREE, off, settings=_DEEP)
-    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "b", "c"]
+    assert _asked(_route(story)) == ["a", "b", "c"]
     assert "Overridden" in story.says(off)
 
 
@@ -163,7 +169,7 @@ _LEVELS = (_policy("g", "Gateway/gw", extAuth=_of("a")), _policy("h", "HTTPRoute
 )
 def test_levels_are_joined_as_the_parent_says(way: str, asked: list[str]) -> None:
     story = Story(*_AUTHS, *_LEVELS, _preferring(way))
-    assert [prefix for _, prefix in _chain(_route(story))] == asked
+    assert _asked(_route(story)) == asked
 
 
 @pytest.mark.parametrize("way", ["DeepMergePreferChild", "DeepMergePreferParent"])
@@ -173,7 +179,7 @@ def test_no_route_switches_off_what_its_gateway_asks(way: str) -> None:
     story.tell(_policy("h", "HTTPRoute/r", extAuth=_OFF))
     assert story.one(FragmentKind.ROUTE_CONFIG, "8080") == gateway_asks
     here = _route(story).typed_per_filter_config
-    assert not here or [prefix for _, prefix in _chain(_route(story))] == ["a"]
+    assert not here or _asked(_route(story)) == ["a"]
 
 
 _OPEN = gateway("gw", *HTTP_AND_TLS, generation=3)
@@ -247,27 +253,45 @@ def test_each_service_is_one_of_its_own_policys_namespace() -> None:
     labelled = Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "labels": {"app": "shop"}}})
     story = Story(*_AUTHS, _THREE[1], *theirs, settings=replace(_DEEP, global_policy_namespace="o"))
     story.tell(labelled)
-    assert [prefix for _, prefix in _chain(_route(story))] == ["a", "theirs"]
+    assert _asked(_route(story)) == ["a", "theirs"]
 
 
 # -- what a farther place has more of ---------------------------------------------------------------------------------
 
+_KEPT_OUT = [("ext_authz/default/a", "-"), ("ext_authz/default/b", "-")]
 _AT_GATEWAY = (_policy("g0", "Gateway/gw", 0, extAuth=_of("a")), _policy("g1", "Gateway/gw", 1, extAuth=_of("b")))
 
 
 def test_a_nearer_place_keeps_out_what_a_farther_one_has_more_of() -> None:
     """Envoy joins the chains of all places by name."""
     story = Story(*_AUTHS, *_AT_GATEWAY, _policy("r", "HTTPRoute/r", extAuth=_of("c")), settings=_DEEP)
-    assert _chain(_route(story)) == [("ext_authz", "c"), ("ext_authz/2", "-")]
+    assert _chain(_route(story)) == [("ext_authz", "c"), *_KEPT_OUT]
     story.tell(delete(_AT_GATEWAY[1]))
     assert _chain(_route(story)) == [("ext_authz", "c")]
+
+
+def test_what_is_said_beside_a_farther_service_is_of_no_nearer_filters_name() -> None:
+    """Envoy would tell the nearer service: it joins by name what is said beside filters at all places."""
+
+    def said(name: str) -> dict[str, Any]:
+        return _of(name, contextExtensions={"of": name})
+
+    far = [_policy(f"g-{one}", "Gateway/gw", at, extAuth=said(one)) for at, one in enumerate("ab")]
+    near = _policy("r", "HTTPRoute/r", extAuth=said("c"))
+    story = Story(*_AUTHS, *far, near, _preferring("DeepMergePreferChild"), settings=_DEEP)
+    beside = {name.rpartition("/")[2]: one.value for name, one in _route(story).typed_per_filter_config.items() if name != "ext_auth"}
+    assert {name: f'"{name}"'[1:-1].encode() in value for name, value in beside.items()} == dict.fromkeys("abc", True)
+    around = story.one(FragmentKind.ROUTE_CONFIG, "8080")
+    assert around is not None
+    farther = set(RouteConfiguration.parse(around.payload).typed_per_filter_config) - {"ext_auth"}
+    assert farther == {"envoy.filters.http.ext_authz/default/a", "envoy.filters.http.ext_authz/default/b"}
 
 
 def test_what_a_listener_switched_off_is_kept_out_where_a_route_switches_it_on_again() -> None:
     off = _policy("l", "Gateway/gw#http", extAuth=_OFF)
     near = _policy("r", "HTTPRoute/r", extAuth=_of("c"))
     story = Story(*_AUTHS, *_AT_GATEWAY, off, near, settings=_DEEP)
-    assert _chain(_route(story)) == [("ext_authz", "c"), ("ext_authz/2", "-")]
+    assert _chain(_route(story)) == [("ext_authz", "c"), *_KEPT_OUT]
 
 
 # -- processing services ----------------------------------------------------------------------------------------------
@@ -283,9 +307,9 @@ def test_processing_services_have_their_places_and_at_one_place_their_order() ->
     procs = (_proc("a"), _proc("b", "Fault/Before"), _proc("c"), _proc("d", "AuthZ/During", 3), _proc("e", "AuthZ/During", 5))
     policies = [_policy(f"p{one}", "HTTPRoute/r", min(at, 3), extProc=_of(one)) for at, one in enumerate("abcde")]
     found = _route(Story(*procs, *policies, settings=_DEEP))
-    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "a"), ("ext_proc/2", "c")]
-    assert _chain(found, "ext_proc/Fault/Before") == [("ext_proc", "b")]
-    assert _chain(found, "ext_proc/AuthZ/During/first") == [("ext_proc", "e"), ("ext_proc/2", "d")]
+    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "-"), ("ext_proc/default/a", "a"), ("ext_proc/default/c", "c")]
+    assert _chain(found, "ext_proc/Fault/Before") == [("ext_proc", "-"), ("ext_proc/default/b", "b")]
+    assert _chain(found, "ext_proc/AuthZ/During/first") == [("ext_proc", "-"), ("ext_proc/default/e", "e"), ("ext_proc/default/d", "d")]
 
 
 def test_a_nearer_service_is_asked_alone_whatever_places_the_farther_ones_have() -> None:
@@ -293,7 +317,7 @@ def test_a_nearer_service_is_asked_alone_whatever_places_the_farther_ones_have()
            _policy("g2", "Gateway/gw", 2, extProc=_of("b")))  # fmt: skip
     near = _policy("r", "HTTPRoute/r", extProc=_of("d"))
     found = _route(Story(_proc("a"), _proc("b", "Fault/Before"), _proc("c"), _proc("d"), *far, near, settings=_DEEP))
-    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "d"), ("ext_proc/2", "-")]
+    assert _chain(found, "ext_proc/AuthZ/After") == [("ext_proc", "d"), ("ext_proc/default/a", "-"), ("ext_proc/default/c", "-")]
     assert set(found.typed_per_filter_config) == {"ext_proc/AuthZ/After", "ext_proc/Fault/Before"}
 
 
