@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Change, Put
 from engine.models.admission import Refusal, admit
 from engine.models.policy import GROUP
-from engine.policies.features import FEATURES
 from engine.seal import KEY_BYTES, Sealer
 from tests.fuzz.drawing import Drawing
 from tests.fuzz.world import VERSION, specs, standing
@@ -46,7 +45,7 @@ _PLACES: Final = {
     "BackendConfigPolicy": (_named("Service", "b0", group=""), _named("Backend", "x0", group=GROUP), _chosen("Service", "")),
 }  # fmt: skip
 _ATTACHING: Final = {"targetRefs", "targetSelectors"}
-_MERGING: Final = {field for field, one in FEATURES.items() if one.merge is not None}
+_MERGING: Final = EngineSettings().deep_merges
 
 
 def _fields() -> Iterator[tuple[str, tuple[str, ...]]]:
