@@ -71,7 +71,10 @@ def effect(graph: Reader, use: Use, value: Json) -> Effect:  # noqa: ARG001  a f
 
 
 def merge(first: Json, second: Json) -> Json | None:
-    """Header by header, of each the first one's, but that `add` has all; neither may have a body read otherwise."""
+    """Header by header, of each the first one's, but that `add` has all where the first sets none.
+
+    None where they have a body read otherwise.
+    """
     found: dict[str, Any] = {**second, **first}
     for side in _SIDES:
         one, other = mapping(first.get(side)), mapping(second.get(side))
@@ -103,10 +106,12 @@ def _merged(side: str, first: Json, second: Json) -> dict[str, Any]:
         return [*items(first.get(field)), *items(second.get(field))]
 
     given = {_inside(side, one) for one in _headers(first)}
+    settled = {_inside(side, one) for one in items(first.get("set"))}
+    added = [one for one in items(second.get("add")) if _inside(side, one) not in settled]
     removed = [*texts(first.get("remove")), *(one for one in texts(second.get("remove")) if one.lower() not in given)]
     found: dict[str, Any] = {
         "set": _firsts(all_of("set"), lambda one: _inside(side, one)),
-        "add": all_of("add"),
+        "add": [*items(first.get("add")), *added],
         "remove": _firsts(removed, str.lower),
         "body": {**mapping(second.get("body")), **mapping(first.get("body"))},
         "dynamicMetadata": _firsts(all_of("dynamicMetadata"), lambda one: (one.get("namespace"), one.get("key"))),

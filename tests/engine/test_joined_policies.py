@@ -399,14 +399,15 @@ def test_a_lesser_policy_cannot_make_a_preferred_one_wait_for_json(side: str, fi
     assert merge({other: first, side: {}}, lesser) == {other: first, **lesser}
 
 
-def test_of_one_header_the_first_policys_counts_and_no_other_takes_it_away() -> None:
+def test_of_one_header_the_first_policys_counts_and_no_other_takes_it_away_or_adds_to_what_it_sets() -> None:
     first = {"request": {"set": [{"name": "X", "value": "1"}, {"name": "host", "value": "h"}], "add": [{"name": "y", "value": "1"}]}}
     other = {"request": {"set": [{"name": "x", "value": "2"}, {"name": ":authority", "value": "a"}, {"name": "z", "value": "2"}],
-                         "add": [{"name": "Y", "value": "2"}], "remove": ["x", "y", "w"]}}  # fmt: skip
+                         "add": [{"name": "Y", "value": "2"}, {"name": "x", "value": "3"}, {"name": "z", "value": "3"}],
+                         "remove": ["x", "y", "w"]}}  # fmt: skip
     assert merge(first, other) == {
         "request": {
             "set": [*first["request"]["set"], {"name": "z", "value": "2"}],
-            "add": [{"name": "y", "value": "1"}, {"name": "Y", "value": "2"}],
+            "add": [{"name": "y", "value": "1"}, {"name": "Y", "value": "2"}, {"name": "z", "value": "3"}],
             "remove": ["w"],
         }
     }
