@@ -126,13 +126,14 @@ def _folded(graph: Reader, key: Applied) -> tuple[object, tuple[Block, ...]]:
 
 
 def _linked(graph: Reader, gateway: Ref, link: Linking, met: Iterable[Block]) -> tuple[Block, ...]:
-    """Those that are done in a row, in this order; of what is off one that nothing goes before, alone."""
+    """Those that are done in a row, in this order; of what is off one that nothing goes before."""
     found: dict[Ref, tuple[int, Block]] = {}
-    for one in met:
+    every = tuple(met)
+    for at, one in enumerate(every):
         made = link(graph, Use(gateway, one.policy), value(graph, gateway, one))
         if made is not None:
             found.setdefault(made.service, (-made.weight, one))
-        elif not found:
+        elif not found and not _overruled(graph, gateway, one, every[at + 1 :]):
             return (one,)
     return tuple(block for _, block in sorted(found.values(), key=lambda pair: pair[0]))
 
@@ -250,8 +251,9 @@ def guarding(graph: Reader, key: At) -> tuple[Block, ...]:
 
 def guards(graph: Reader, gateway: Ref, found: Iterable[Block]) -> tuple[Block, ...]:
     """Those that guard, are not switched off, and do not say that whoever is below may switch them off."""
-    guarding = (one for one in found if one.field in _GUARDING and not is_switched_off(graph, gateway, one))
-    return tuple(one for one in guarding if not all(_may_be_off(graph, gateway, part) for part in one.parts))
+    on = (one for one in found if one.field in _GUARDING and not is_switched_off(graph, gateway, one))
+    left = [one for each in on if (one := _without_off(graph, gateway, each)) is not None]
+    return tuple(one for one in left if not all(_may_be_off(graph, gateway, part) for part in one.parts))
 
 
 def _may_be_off(graph: Reader, gateway: Ref, part: Block) -> bool:
@@ -367,7 +369,15 @@ def _without_off(graph: Reader, gateway: Ref, one: Block) -> Block | None:
 
 def is_switched_off(graph: Reader, gateway: Ref, one: Block) -> bool:
     """Whether a block that guards is one that switches off: one alone, or the first of those that are joined."""
-    return one.field in _GUARDING and not one.refused and is_off(block(graph, gateway, one))
+    off = one.field in _GUARDING and not one.refused and is_off(block(graph, gateway, one))
+    return off and not _overruled(graph, gateway, one, one.below)
+
+
+def _overruled(graph: Reader, gateway: Ref, one: Block, later: Iterable[Block]) -> bool:
+    """Whether the global policy namespace guards behind one of another's that switches off: that does not count."""
+    platform = settings(graph).global_policy_namespace
+    theirs = [part for part in later if part.policy.namespace == platform] if platform else []
+    return one.policy.namespace != platform and bool(guards(graph, gateway, theirs))
 
 
 def with_those_above(

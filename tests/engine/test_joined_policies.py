@@ -1,4 +1,4 @@
-"""extAuth, extProc and transformation of several policies that count together: who is asked, in which order, and who not."""
+"""extAuth and extProc of several policies that count together: who is asked, in which order, and who not."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ import pytest
 from envoy_data_plane.envoy.config.route.v3 import FilterConfig, Route, RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.http.filter_chain.v3 import FilterChainConfigPerRoute
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from engine.engine import EngineSettings
 from engine.envoy.effect import MERGED
 from engine.envoy.typed import unpacked
 from engine.events import Put
-from engine.policies.transformation import merge
 from engine.update import FragmentKind
 from tests.support.manifests import API, delete, gateway, put, route
 from tests.support.story import HTTP_AND_TLS, KGATEWAY, Story
@@ -241,19 +238,53 @@ def test_a_disable_says_whether_it_counts_below_a_gateway_and_what_guards_it() -
 
 def test_each_service_is_one_of_its_own_policys_namespace() -> None:
     """Merged as values, the first policy's namespace would be all others', too."""
+    story = Story(*_AUTHS, _THREE[1], *_global(), settings=replace(_DEEP, global_policy_namespace="o"))
+    story.tell(_labelled(route("r", generation=2)))
+    assert _asked(_route(story)) == ["a", "theirs"]
+
+
+_SHOP = {"app": "shop"}
+
+
+def _global() -> tuple[Put, ...]:
+    """A policy of the global policy namespace at routes with the label, younger than all others, and its service."""
     there = {"metadata": {"namespace": "o", "creationTimestamp": _TIMES[3]}}
     ports = {"ports": [{"name": "http", "port": 80}]}
-    chosen = {"targetSelectors": [{"group": API, "kind": "HTTPRoute", "matchLabels": {"app": "shop"}}], "extAuth": _of("a")}
-    theirs = (
+    chosen = {"targetSelectors": [{"group": API, "kind": "HTTPRoute", "matchLabels": _SHOP}], "extAuth": _of("a")}
+    return (
         put(KGATEWAY, "v1alpha1", "GatewayExtension", "a", {**there, "spec": {"extAuth": {**_SERVICE, "statPrefix": "theirs"}}}),
         put("", "v1", "Service", "s", {**there, "spec": ports}),
         put(KGATEWAY, "v1alpha1", "TrafficPolicy", "global", {**there, "spec": chosen}),
-    )
-    made = route("r", generation=2)
-    labelled = Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "labels": {"app": "shop"}}})
-    story = Story(*_AUTHS, _THREE[1], *theirs, settings=replace(_DEEP, global_policy_namespace="o"))
-    story.tell(labelled)
-    assert _asked(_route(story)) == ["a", "theirs"]
+    )  # fmt: skip
+
+
+def _labelled(made: Put) -> Put:
+    return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], "labels": _SHOP}})
+
+
+def test_no_older_disable_of_a_tenant_goes_before_what_a_global_policy_asks() -> None:
+    story = Story(*_AUTHS, *_global(), *map(_labelled, _CHILD[:1]), _CHILD[1], settings=replace(_DEEP, global_policy_namespace="o"))
+    story.tell(_labelled(route("r", generation=2)))
+    off, last = (_policy(name, "HTTPRoute/r", age, extAuth=_OFF) for name, age in (("off", 0), ("last", 2)))
+    story.tell(off)
+    story.tell(_policy("strict", "HTTPRoute/r", 1, extAuth=_of("b")))
+    story.tell(last)
+    assert _asked(_route(story)) == ["b", "theirs"]
+    assert _whose(_route(story)) == {"extAuth": ["strict", "global"]}
+    assert "Overridden" in story.says(off)
+    # A rule that delegates is guarded by it, though a disable of its own is older.
+    story.tell(_policy("above", "HTTPRoute/parent", 0, extAuth=_OFF), _policy("child", "HTTPRoute/child", 0, extAuth=_OFF))
+    assert _asked(_route(story, "child")) == ["theirs"]
+    story.tell(_policy("below", "HTTPRoute/child", 1, extAuth=_of("c")))
+    assert _asked(_route(story, "child")) == ["c"]
+    assert "extAuth by TrafficPolicy o/global" in story.says(_policy("child", "HTTPRoute/child"))
+
+
+def test_a_disable_of_the_global_policy_namespace_itself_counts_where_it_is_first() -> None:
+    settings = replace(_DEEP, global_policy_namespace="default")
+    off = _policy("off", "HTTPRoute/r", 0, extAuth=_OFF)
+    found = _route(Story(*_AUTHS, off, _policy("strict", "HTTPRoute/r", 1, extAuth=_of("b")), settings=settings))
+    assert _whose(found) == {"extAuth": ["off"]}
 
 
 # -- what a farther place has more of ---------------------------------------------------------------------------------
@@ -328,86 +359,3 @@ def test_one_processing_service_that_nobody_knows_fails_all() -> None:
     assert _fails(story)
     story.tell(_policy("q", "HTTPRoute/r", 1, extProc={"extensionRef": {"name": "a"}, "nonsense": 1}))
     assert _fails(story)
-
-
-# -- transformations --------------------------------------------------------------------------------------------------
-
-
-def test_transformations_of_several_policies_are_one() -> None:
-    def made(value: str) -> dict[str, Any]:
-        return {"request": {"set": [{"name": "x-at", "value": value}], "add": [{"name": "x-all", "value": value}]}}
-
-    policies = [_policy(one, "HTTPRoute/r", at, transformation=made(one)) for at, one in enumerate(("first", "second"))]
-    story = Story(*policies, settings=_DEEP)
-    shown = str(unpacked(_route(story).typed_per_filter_config["transformation/headers"]).to_dict())
-    assert shown.count("'x-at'") == 1
-    assert shown.count("'x-all'") == 2  # noqa: PLR2004
-    assert shown.index("first") < shown.index("second")
-    assert _whose(_route(story)) == {"transformation": ["first", "second"]}
-
-
-def test_one_that_reads_bodies_otherwise_is_left_out_and_told() -> None:
-    first = _policy("first", "HTTPRoute/r", 0, transformation={"request": {"body": {"value": "{{ body() }}!"}}})
-    other = _policy("other", "HTTPRoute/r", 1, transformation={"request": {"body": {"parseAs": "AsJson"}}})
-    story = Story(first, other, settings=_DEEP)
-    assert _whose(_route(story)) == {"transformation": ["first"]}
-    assert "overridden" in story.says(other).lower()
-    assert merge({"response": {"set": [{"name": "x", "value": "{{ body() }}"}]}}, {"response": {"body": {"parseAs": "None"}}}) is None
-
-
-_ROWS = st.lists(
-    st.sampled_from([{"name": name, "value": value} for name in ("x", "Y", "host", ":authority") for value in ("1", "2")]),
-    max_size=3, unique_by=lambda one: one["name"],
-)  # fmt: skip
-_METADATA = st.lists(
-    st.sampled_from([{"namespace": "n", "key": key, "value": {"stringValue": key}} for key in ("a", "b")]), max_size=2
-)
-_SIDES = st.fixed_dictionaries(
-    {},
-    optional={
-        "set": _ROWS,
-        "add": _ROWS,
-        "remove": st.lists(st.sampled_from(["x", "X", "y"]), max_size=2),
-        "body": st.sampled_from([{}, {"parseAs": "AsJson"}, {"parseAs": "AsJson", "value": "1"}, {"parseAs": "AsJson", "value": "2"}]),
-        "dynamicMetadata": _METADATA,
-    },
-)
-_TRANSFORMATIONS = st.fixed_dictionaries({}, optional={"request": _SIDES, "response": _SIDES})
-
-
-@given(_TRANSFORMATIONS, _TRANSFORMATIONS, _TRANSFORMATIONS)
-def test_merging_transformations_is_associative(one: dict[str, Any], two: dict[str, Any], three: dict[str, Any]) -> None:
-    """Where none contradicts another."""
-    both, others = merge(one, two), merge(two, three)
-    assume(both is not None)
-    assume(others is not None)
-    assume(merge(one, three) is not None)
-    assert merge(both, three) == merge(one, others)
-
-
-@pytest.mark.parametrize("side", ["request", "response"])
-@pytest.mark.parametrize(
-    "first",
-    [{"remove": ["x-admin"]}, {"set": [{"name": "x-user", "value": "trusted"}]}, {"add": [{"name": "x-user", "value": "{{ header('x') }}"}]}],
-)  # fmt: skip
-def test_a_lesser_policy_cannot_make_a_preferred_one_wait_for_json(side: str, first: dict[str, Any]) -> None:
-    """Where the body is none, nothing is transformed: that is for who wants JSON to say, and for those behind it."""
-    lesser = {side: {"body": {"parseAs": "AsJson"}}}
-    assert merge({side: first}, lesser) is None
-    assert merge(lesser, {side: first}) == {side: {**lesser[side], **first}}
-    other = "response" if side == "request" else "request"
-    assert merge({other: first, side: {}}, lesser) == {other: first, **lesser}
-
-
-def test_of_one_header_the_first_policys_counts_and_no_other_takes_it_away_or_adds_to_what_it_sets() -> None:
-    first = {"request": {"set": [{"name": "X", "value": "1"}, {"name": "host", "value": "h"}], "add": [{"name": "y", "value": "1"}]}}
-    other = {"request": {"set": [{"name": "x", "value": "2"}, {"name": ":authority", "value": "a"}, {"name": "z", "value": "2"}],
-                         "add": [{"name": "Y", "value": "2"}, {"name": "x", "value": "3"}, {"name": "z", "value": "3"}],
-                         "remove": ["x", "y", "w"]}}  # fmt: skip
-    assert merge(first, other) == {
-        "request": {
-            "set": [*first["request"]["set"], {"name": "z", "value": "2"}],
-            "add": [{"name": "y", "value": "1"}, {"name": "Y", "value": "2"}, {"name": "z", "value": "3"}],
-            "remove": ["w"],
-        }
-    }
