@@ -89,7 +89,8 @@ def _attached(one: Standing, generation: int) -> dict[str, Any]:
         return condition("Attached", True, Reason.ATTACHED, "Attached to all targets", generation)
     who = ", ".join(f"{field} by {ref.kind} {ref.namespace}/{ref.name}" for field, ref in one.lost)
     if one.shut:
-        who += f"; {', '.join(one.shut)}: disable cannot switch off what guards farther out: remove it, or what guards"
+        who += f"; {', '.join(one.shut)}: disable cannot switch off what guards farther out"
+        who += ", unless that policy lets it (penstock.dev/may-be-disabled)"
     if one.won:
         text = f"Merged with other policies in target(s) and attached; overridden: {who}"
         return condition("Attached", True, Reason.MERGED, text, generation)
