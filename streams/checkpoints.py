@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from streams.ports import Log, Outgoing, Record, Writer
+from streams.ports import Log, LogError, Outgoing, Record, Writer
 from streams.topics import CONTROL, PART_BYTES, Topic, key
 from streams.view import read_table
 
@@ -56,15 +56,18 @@ async def marks(log: Log, partition: int) -> tuple[Mark, ...]:
 
 
 async def rows_of(log: Log, partition: int, mark: Mark) -> dict[str, Any]:
-    """The fold state of a checkpoint, by key. Raises LogError."""
+    """The fold state of a checkpoint, by key. Raises LogError, also for one of which not all is there."""
     rows: dict[str, Any] = {}
-    left = mark.records
+    left, name = mark.records, f"/{mark.offset}".encode()
     async for records in log.read(Topic.CHECKPOINTS, partition, mark.begins):
-        for record in records[:left] if len(records) > left else records:
+        for record in [one for one in records if (one.key or b"").endswith(name)][:left]:
             rows.update(orjson.loads(record.value or b"{}"))
             left -= 1
         if not left:
             break
+    if left or len(rows) != mark.rows:
+        msg = f"the checkpoint of offset {mark.offset} is not whole: {len(rows)} of {mark.rows} rows are there"
+        raise LogError(msg)
     return rows
 
 

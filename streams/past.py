@@ -60,12 +60,17 @@ async def engine_at(log: Log, partition: int, make: Callable[[], E], to: int) ->
     return engine
 
 
-async def change_sets(log: Log, partition: int, start: int, to: int) -> AsyncIterator[tuple[ChangeSet, int]]:
-    """The change sets of the log from `start` to `to`, with their offsets, without what was rejected."""
+async def change_sets(
+    log: Log, partition: int, start: int = 0, to: int | None = None
+) -> AsyncIterator[tuple[ChangeSet, int]]:
+    """The change sets of the log from `start` to `to` or its end, with their offsets, without what is or was garbage.
+
+    Raises NewerSchema or LogError.
+    """
     rejected = await rejected_offsets(log, partition)
     async for records in log.read(Topic.CHANGES, partition, start):
         for record in records:
-            if record.offset > to:
+            if to is not None and record.offset > to:
                 return
             if record.offset not in rejected and (found := _change_set(record)) is not None:
                 yield found, record.offset

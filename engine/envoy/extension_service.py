@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, GrpcService, GrpcServiceEnvoyGrpc, RetryPolicy
+from envoy_data_plane.envoy.config.core.v3 import GrpcService, GrpcServiceEnvoyGrpc, RetryPolicy
 
-from engine.envoy.grpc_service import AGAIN, duration
+from engine.envoy.grpc_service import AGAIN, backoff_strategy, duration
 from engine.envoy.wire import construct
 from engine.graph.reader import Json
 from engine.resolve.manifest import mapping
@@ -37,11 +37,5 @@ def retry_policy(block: Json, retry_on: str) -> RetryPolicy | None:
         RetryPolicy,
         num_retries=int(attempts),
         retry_on=retry_on,
-        retry_back_off=construct(
-            BackoffStrategy,
-            base_interval=duration(backoff.get("baseInterval")),
-            max_interval=duration(backoff.get("maxInterval")),
-        )
-        if backoff
-        else None,
+        retry_back_off=backoff_strategy(backoff),
     )

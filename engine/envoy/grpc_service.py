@@ -23,6 +23,17 @@ AGAIN: Final = "connect-failure,refused-stream,reset,unavailable"
 (docs/decisions/0033-filters-of-extensions.md)."""
 
 
+def backoff_strategy(block: Json) -> BackoffStrategy | None:
+    """The pauses before a service is asked again; None where nothing is said of them."""
+    if not block:
+        return None
+    return construct(
+        BackoffStrategy,
+        base_interval=duration(block.get("baseInterval")),
+        max_interval=duration(block.get("maxInterval")),
+    )
+
+
 def duration(text: object) -> timedelta | None:
     """A manifest's duration; None for none."""
     found = milliseconds(text)
@@ -60,11 +71,5 @@ def retry_policy(block: Json) -> RetryPolicy | None:
         RetryPolicy,
         num_retries=int(policy.get("numRetries") or 1),
         retry_on=AGAIN,
-        retry_back_off=construct(
-            BackoffStrategy,
-            base_interval=duration(backoff.get("baseInterval")),
-            max_interval=duration(backoff.get("maxInterval")),
-        )
-        if backoff
-        else None,
+        retry_back_off=backoff_strategy(backoff),
     )

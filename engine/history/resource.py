@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, Vi
 
 from engine.update import Fragment, FragmentKind
 
-_MESSAGES: Final[dict[FragmentKind, type[Message]]] = {
+MESSAGES: Final[dict[FragmentKind, type[Message]]] = {
     FragmentKind.CLUSTER: Cluster,
     FragmentKind.ENDPOINTS: ClusterLoadAssignment,
     FragmentKind.LISTENER: Listener,
@@ -21,11 +21,12 @@ _MESSAGES: Final[dict[FragmentKind, type[Message]]] = {
     FragmentKind.VIRTUAL_HOST: VirtualHost,
     FragmentKind.ROUTE: Route,
 }
+"""Of each kind whose content may be seen."""
 
 
 def resource(fragment: Fragment) -> dict[str, Any]:
     """Envoy's JSON of it. Of what is sealed only which content it is: keys and tokens are nobody's to read."""
-    message = _MESSAGES.get(fragment.key.kind)
+    message = MESSAGES.get(fragment.key.kind)
     if fragment.sealed or message is None:
         return {"sealed": fragment.version}
     found: dict[str, Any] = message.parse(fragment.payload).to_dict()

@@ -10,15 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.changes import Garbage
 from engine.engine import Engine
 from engine.seal import Sealer
 from engine.update import Fragment
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
-from streams.codec import NewerSchema, decode_change_set, decode_fragment, dumps
+from streams.codec import NewerSchema, decode_fragment, dumps
+from streams.past import change_sets
 from streams.ports import Log
-from streams.rejected import rejected_offsets
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -91,19 +90,11 @@ async def _check_held(log: Log, partition: int, to: int | None) -> None:
 
 async def fold(log: Log, partition: int, engine: Engine, to: int | None) -> None:
     """Apply penstock.changes to an engine; garbage is skipped, and what an earlier version took for it, too."""
-    rejected = await rejected_offsets(log, partition)
-    async for records in log.read(Topic.CHANGES, partition):
-        for record in records:
-            if to is not None and record.offset > to:
-                return
-            if record.offset in rejected:
-                continue
-            try:
-                engine.apply(decode_change_set(record), record.offset)
-            except Garbage:
-                continue
-            except NewerSchema as error:
-                fail(str(error), 3)
+    try:
+        async for change_set, offset in change_sets(log, partition, to=to):
+            engine.apply(change_set, offset)
+    except NewerSchema as error:
+        fail(str(error), 3)
 
 
 def digest_of(fragments: Iterable[Fragment]) -> str:

@@ -12,10 +12,6 @@ from typing import Any, Literal
 
 import yaml
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
-from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
-from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.engine import Engine, EngineSettings
 from engine.envoy.wire import encode
 from engine.events import Admitted, ChangeSet, Delete, Put, Refused, Tick
+from engine.history.resource import MESSAGES as UNSEALED
 from engine.observed import configuration_ref, observation
 from engine.policies.features import STANDING
 from engine.ref import Ref
@@ -42,16 +39,7 @@ STEPS = ("before.yaml", "input.yaml")
 OBSERVED = "observed.yaml"
 """What issuers say of themselves, by their URI: it is found out after all that is written was read."""
 FILES = {*STEPS, OBSERVED, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
-MESSAGES: dict[FragmentKind, type[Message]] = {
-    FragmentKind.CLUSTER: Cluster,
-    FragmentKind.ENDPOINTS: ClusterLoadAssignment,
-    FragmentKind.LISTENER: Listener,
-    FragmentKind.FILTER_CHAIN: FilterChain,
-    FragmentKind.ROUTE_CONFIG: RouteConfiguration,
-    FragmentKind.VIRTUAL_HOST: VirtualHost,
-    FragmentKind.ROUTE: Route,
-    FragmentKind.SECRET: Secret,
-}
+MESSAGES: dict[FragmentKind, type[Message]] = {**UNSEALED, FragmentKind.SECRET: Secret}
 
 
 class Strict(BaseModel):

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,20 +21,6 @@ from streams.topics import Topic, topic_name
 from streams.view import follow_table, read_table
 from tests.streams.test_domain import resolved
 from tests.streams.toy import append, change_set, kafka_log, marked, put, records, until, write_once_taken
-
-
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
-def where(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "memory" else str(request.getfixturevalue("broker"))
-
-
-@pytest.fixture
-async def log(where: str) -> AsyncIterator[Log]:
-    if not where:
-        yield MemoryLog()
-        return
-    async with kafka_log(where) as found:
-        yield found
 
 
 def one(value: bytes | None, key: bytes = b"k", topic: Topic = Topic.CHANGES) -> Outgoing:

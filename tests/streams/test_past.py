@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
@@ -19,9 +18,8 @@ from streams.checkpoints import Mark, marks, write_checkpoint
 from streams.codec import decode_change_set, encode_change_set
 from streams.domain import Domain
 from streams.kafka import KafkaLog
-from streams.memory import MemoryLog
 from streams.past import NotKept, engine_at, milliseconds, offset_at
-from streams.ports import Log, Outgoing
+from streams.ports import Log, LogError, Outgoing
 from streams.projections.checkpoints import checkpoint_if_due
 from streams.topics import Topic, topic_name
 from tests.streams.toy import kafka_log
@@ -32,20 +30,6 @@ _SEALER = Sealer(bytes(KEY_BYTES))
 
 def make() -> Engine:
     return Engine(_SEALER)
-
-
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
-def where(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "memory" else str(request.getfixturevalue("broker"))
-
-
-@pytest.fixture
-async def log(where: str) -> AsyncIterator[Log]:
-    if not where:
-        yield MemoryLog()
-        return
-    async with kafka_log(where) as found:
-        yield found
 
 
 def changes(many: int, seed: int = 1) -> list[Change]:
@@ -133,6 +117,16 @@ async def test_a_checkpoint_that_was_never_closed_is_none(log: Log) -> None:
     assert await marks(log, 0) == before
     end = (await log.ends(Topic.CHANGES, 0))[1]
     assert picture(await engine_at(log, 0, make, end - 1)) == picture(await from_the_beginning(log, end - 1))
+
+
+async def test_a_checkpoint_that_is_not_whole_is_told_and_not_taken_for_the_past(log: Log) -> None:
+    await written(log, changes(20), every=20)
+    (mark,) = await marks(log, 0)
+    lacking = mark._replace(offset=mark.offset + 1), mark._replace(rows=mark.rows + 1), mark._replace(records=9)
+    for one in lacking:
+        with pytest.raises(LogError, match=f"checkpoint of offset {one.offset} is not whole"):
+            await checkpoints.rows_of(log, 0, one)
+    assert len(await checkpoints.rows_of(log, 0, mark)) == mark.rows
 
 
 async def test_one_is_written_when_enough_was_applied_and_not_twice(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

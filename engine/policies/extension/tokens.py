@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, HttpUri, RetryPolicy
+from envoy_data_plane.envoy.config.core.v3 import HttpUri, RetryPolicy
 from envoy_data_plane.envoy.extensions.filters.http.jwt_authn.v3 import JwksAsyncFetch, JwtClaimToHeader, RemoteJwks
 
-from engine.envoy.grpc_service import duration
+from engine.envoy.grpc_service import backoff_strategy, duration
 from engine.envoy.names import cluster_name
 from engine.envoy.wire import construct
 from engine.graph.reader import Json, Reader
@@ -74,11 +74,5 @@ def _retry_policy(block: Json) -> RetryPolicy | None:
     return construct(
         RetryPolicy,
         num_retries=block.get("numRetries"),
-        retry_back_off=construct(
-            BackoffStrategy,
-            base_interval=duration(backoff.get("baseInterval")),
-            max_interval=duration(backoff.get("maxInterval")),
-        )
-        if backoff
-        else None,
+        retry_back_off=backoff_strategy(backoff),
     )
