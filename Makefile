@@ -8,7 +8,7 @@ PYTEST ?= $(BIN)/pytest
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes own-kafka chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ kubernetes-bed: setup ## build etcd, kube-apiserver and the conformance suite in
 
 test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API server's too; KUBERNETES_OBJECTS sets how many
 	$(BIN)/pytest -q tests/kubernetes
+
+own-kafka: setup ## a Kafka with TLS and SASL, two resolvers: killed, and Kafka away; KAFKA_HAND_OVERS and KAFKA_AWAY_SECONDS set how often and how long
+	$(BIN)/pytest -q -s tests/e2e/test_own_kafka.py
 
 conformance: setup ## the Gateway API's conformance suite, all features; REPORT is where its report goes; needs root, ip, go
 	$(BIN)/python -m tests.conformance --report $${REPORT:-docs/conformance/report.yaml}
