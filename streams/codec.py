@@ -292,13 +292,17 @@ def decode_object(record: Record, *members: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and all(one in value for one in members) else None
 
 
+LATENCY = ("p50", "p90", "p99", "max", "many")
+"""What a Gateway's row tells of the time to acknowledgement: milliseconds, and of how many acknowledgements."""
+
+
 def decode_convergence(record: Record) -> dict[str, Any] | None:
     """A record of penstock.convergence; None for one that no projection wrote."""
     value = decode_object(record, "gateway", "proxies", "lowest")
     if value is None or not _is_convergence(value):
         return None
     # Rows of earlier versions do not tell them.
-    return {"acknowledged": value["lowest"], "undeployed": "", **value}
+    return {"acknowledged": value["lowest"], "undeployed": "", "latency": None, **value}
 
 
 def _is_convergence(value: Mapping[str, Any]) -> bool:
@@ -307,7 +311,7 @@ def _is_convergence(value: Mapping[str, Any]) -> bool:
         return False
     if any(type(one) is not int and one is not None for one in (value["lowest"], value.get("acknowledged"))):
         return False
-    if not isinstance(value.get("undeployed", ""), str):
+    if not isinstance(value.get("undeployed", ""), str) or not _is_latency(value.get("latency")):
         return False
     return all(
         isinstance(one, dict)
@@ -317,6 +321,10 @@ def _is_convergence(value: Mapping[str, Any]) -> bool:
         and "error" in one
         for one in proxies.values()
     )
+
+
+def _is_latency(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(type(value.get(one)) is int for one in LATENCY))
 
 
 def dumps(value: Any) -> bytes:

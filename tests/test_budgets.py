@@ -19,6 +19,7 @@ _WIDE = {
     # Commands: typer makes an option of each parameter.
     "streams/cli/controller.py:controller",
     "streams/cli/diff.py:diff",
+    "streams/cli/wait.py:wait",
     "streams/cli/get.py:get",
     "streams/cli/graph.py:graph",
     "streams/cli/log.py:show_log",

@@ -1,7 +1,7 @@
 """The application: which commands there are, how errors end, what the exit codes say.
 
 0: done; 1: something was not accepted, or not found; 2: the call's words are off; 3: something needed is not there.
-3 too: what is printed cannot be written. 4: another watcher of the cluster took over; 130: Ctrl-C;
+3 too: what is printed cannot be written. 4: another watcher of the cluster took over; 6: not in time; 130: Ctrl-C;
 141: nobody reads what is printed any more.
 """
 
@@ -27,6 +27,8 @@ _OWN = (
     "status",
     "dump",
     "log",
+    "convergence",
+    "wait",
     "diff",
     "replay",
     "forget",

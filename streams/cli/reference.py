@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -22,6 +24,15 @@ A value is JSON: `offset`, `time`, `cluster`, `source`, `actor` and `engine` of 
 `statuses`. A large update is several records one behind the other in one transaction, each under 900 KiB: `part`
 counts from 0 to below `parts`, the header `offset` is the same in all, the header `index` grows. Their lists, one after
 the other in this order, are the whole update's. Most updates have one part.
+
+## penstock.convergence
+
+The key is the Gateway. A value is JSON: `gateway`, `proxies` by name (each with the `offset` that it acknowledged
+whole, whether it is `connected`, the `error` that it said last, its `envoy`), `lowest`, the lowest offset of the
+connected, `acknowledged`, the greatest that all of them ever had, `undeployed`, why proxies cannot be deployed, and
+`latency`: `p50`, `p90`, `p99` and `max` in milliseconds, from the change set's own time to the acknowledgement, of the
+oldest change in each of the latest 32 acknowledgements of each connected proxy, `many` in all; null while there are
+none.
 
 ## Traces
 
@@ -90,9 +101,9 @@ def _commands() -> str:
     lines = ["# Commands", ""]
     lines.append(
         "Exit codes: 0 done, 1 not accepted or not found, 2 wrong words, 3 something is not there, 4 another watcher "
-        "of the cluster took over, 130 Ctrl-C, 141 nobody reads what is printed any more."
+        "of the cluster took over, 6 not in time, 130 Ctrl-C, 141 nobody reads what is printed any more."
     )
-    for name, command in sorted(commands.items()):
+    for name, command in sorted(_flat(commands).items()):
         context = typer.Context(command, info_name=f"penstock {name}")
         lines += ["", f"## penstock {name}", "", (command.help or "").strip(), ""]
         for parameter in command.get_params(context):
@@ -101,6 +112,15 @@ def _commands() -> str:
             if "--help" not in parameter.opts:
                 lines.append(f"- {shown}: {help_}")
     return "\n".join(lines) + "\n"
+
+
+def _flat(commands: Mapping[str, Any], under: str = "") -> dict[str, Any]:
+    """Commands by their words, those of a group by its word and theirs."""
+    found: dict[str, Any] = {}
+    for name, command in commands.items():
+        below = getattr(command, "commands", None)
+        found |= {f"{under}{name}": command} if below is None else _flat(below, f"{under}{name} ")
+    return found
 
 
 def write() -> None:

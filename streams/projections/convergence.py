@@ -18,6 +18,7 @@ from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
 from streams.projections.gone import NAMED, deleted, is_idle, long_gone
 from streams.projections.publishers import Publishers
+from streams.projections.took import latency, took_with
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
 from streams.topics import BEAT_SECONDS, DEPLOYER, Topic, key, split_key
@@ -60,6 +61,7 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
         row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
         row["removal"] = bool(report.get("removal") if event in _REJECTED else row["error"] and row.get("removal"))
         row["unconfirmed"] = event == "unconfirmed" or (event == "disconnected" and row.get("unconfirmed", False))
+        row["took"] = took_with(row.get("took"), report.get("milliseconds"))
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")
     return dumps(row)
@@ -104,6 +106,7 @@ def summary(
     """A gateway's row from the rows of its proxies: the lowest offset among the connected, None when there is none.
 
     `acknowledged` is the greatest that ever was, with that of the row `before`: who comes or goes takes nothing back.
+    `latency` is of its connected proxies.
     A proxy of a publisher that `is_lost` is gone. Of those that are, the latest few are named. `undeployed` is why
     proxies cannot be deployed as wanted, where they cannot.
     """
@@ -123,6 +126,7 @@ def summary(
             "unconfirmed": row.get("unconfirmed", False),
             "removal": row.get("removal", False),
         }
+    took = [one for row in found.values() if row["connected"] for one in row.get("took", ())]
     connected = [one["offset"] for one in proxies.values() if one["connected"]]
     lowest = min(connected) if connected else None
     reached = [one for one in (before, lowest) if one is not None and one >= 0]
@@ -131,6 +135,7 @@ def summary(
         "proxies": proxies,
         "lowest": lowest,
         "acknowledged": max(reached, default=None),
+        "latency": latency(took),
         **({"undeployed": deployer["error"]} if deployer.get("error") else {}),
     }
 

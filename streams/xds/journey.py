@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from streams.clock import seconds_of
 from streams.codec import decode_object, trace_of
@@ -27,6 +27,13 @@ class _Change:
     said: float
     served: float
     trace: str
+
+
+class Arrival(NamedTuple):
+    """Of an acknowledgement: the traceparent of the latest change in it, and the seconds that its oldest one took."""
+
+    trace: str = ""
+    seconds: float | None = None
 
 
 class Journeys:
@@ -69,20 +76,21 @@ class Journeys:
             del self._proxies[node.gateway]
             self._changes.pop(node.gateway, None)
 
-    def acknowledged(self, node: Node, offset: int) -> str:
-        """A proxy has everything up to an offset; answers the traceparent of the latest change in it, or ""."""
+    def acknowledged(self, node: Node, offset: int) -> Arrival:
+        """A proxy has everything up to an offset."""
         before = self._proxies[node.gateway].get(node.id, offset)
         self._proxies[node.gateway][node.id] = max(before, offset)
-        now, latest = self._telemetry.time(), ""
+        now, latest, seconds = self._telemetry.time(), "", None
         for change in reversed(self._changes.get(node.gateway, ())):
             if change.offset <= before:
                 break
             if change.offset <= offset:
                 self._telemetry.meters.observe(STAGE, now - change.served, "acknowledge")
-                self._telemetry.meters.observe(STAGE, now - change.said, "total")
+                seconds = now - change.said
+                self._telemetry.meters.observe(STAGE, seconds, "total")
                 trace = self._step("acknowledge", change, node)
                 latest = latest or trace
-        return latest
+        return Arrival(latest, seconds)
 
     def rejected(self, node: Node, error: str) -> str:
         """A proxy rejected something of what it has not acknowledged yet: most likely of the latest."""

@@ -25,7 +25,7 @@ from streams.telemetry.metrics import BEHIND, CONNECTED, NACKS, PUBLISHED_OFFSET
 from streams.topics import Topic
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
-from streams.xds.journey import Journeys
+from streams.xds.journey import Arrival, Journeys
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
 from streams.xds.server import Authorised, Secured, serve
@@ -68,7 +68,8 @@ async def publish(
     reports, journeys = Reports(options.now, options.domain, options.partition, name), Journeys(options.telemetry)
 
     def report(one: Report) -> None:
-        reports.heard(replace(one, trace=_account(one, journeys, options.telemetry)))
+        arrival = _account(one, journeys, options.telemetry)
+        reports.heard(replace(one, trace=arrival.trace, seconds=arrival.seconds))
         if one.event in {"connected", "disconnected"}:
             judge.moved(one.node)
 
@@ -142,8 +143,8 @@ def _measure(publication: Publication, telemetry: Telemetry) -> None:
     telemetry.meters.ask(BEHIND, lambda: publication.open_streams()[1])
 
 
-def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> str:
-    """Count and measure what a proxy said; answers the traceparent of what it is about."""
+def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> Arrival:
+    """Count and measure what a proxy said; answers what it is about."""
     match report.event:
         case "connected":
             journeys.connected(report.node)
@@ -153,8 +154,8 @@ def _account(report: Report, journeys: Journeys, telemetry: Telemetry) -> str:
             return journeys.acknowledged(report.node, report.offset)
         case "nack" if report.rejection is not None:
             telemetry.meters.count(NACKS, report.rejection.type_url.rpartition(".")[2])
-            return journeys.rejected(report.node, report.rejection.error)
-    return ""
+            return Arrival(journeys.rejected(report.node, report.rejection.error))
+    return Arrival()
 
 
 def _take(batch: Batch, publication: Publication, touched: Touched) -> Rows:

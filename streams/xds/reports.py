@@ -92,6 +92,7 @@ class Reports:
             "resources": dict(sorted(rejection.resources.items())) if rejection is not None else {},
             "error": rejection.error if rejection is not None else "",
             "removal": rejection is not None and rejection.is_removal,
+            **({"milliseconds": round(report.seconds * 1000)} if report.seconds is not None else {}),
         }
         row = key(self._domain, f"{node.gateway}/{node.id}")
         return Outgoing(Topic.REPORTS, self._partition, row, dumps(value), trace_header(report.trace))

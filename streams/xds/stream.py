@@ -54,6 +54,8 @@ class Report:
     rejection: Rejection | None = None
     trace: str = ""
     """The traceparent of the change that it is about; "" for none that is known."""
+    seconds: float | None = None
+    """Of an acknowledgement: since the oldest change in it was said; None where there is none that is known."""
 
 
 class Publication:

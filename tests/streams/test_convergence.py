@@ -69,6 +69,21 @@ def test_a_proxy_runs_what_it_acknowledged() -> None:
     assert row(report("ack", 4), report("ack", 3))["offset"] == 4
 
 
+def test_what_acknowledgements_took_is_told_in_percentiles_of_the_latest() -> None:
+    value: bytes | None = None
+    for at in range(100):
+        value = joined(value, record(at, report("ack", at) | {"milliseconds": at}))
+    told = summary(f"default/{GATEWAY}", {f"default/{PROXY}": value or b""})["latency"]
+    assert told == {"p50": 83, "p90": 96, "p99": 99, "max": 99, "many": 32}
+    gone = joined(value, record(100, report("disconnected", 99)))
+    assert summary(f"default/{GATEWAY}", {f"default/{PROXY}": gone or b""})["latency"] is None
+
+
+@pytest.mark.parametrize("odd", [None, "7", -1, True, 1.5, {}])
+def test_a_time_that_is_none_is_not_told(odd: Any) -> None:
+    assert row(report("ack", 4) | {"milliseconds": 5}, report("ack", 5) | {"milliseconds": odd})["took"] == [5]
+
+
 def test_a_rejection_is_shown_until_something_is_accepted() -> None:
     rejected = row(report("connected", -1), report("ack", 4), report("nack", 4, error="bad regex"))
     assert (rejected["offset"], rejected["error"], rejected["connected"]) == (4, "bad regex", True)

@@ -30,9 +30,9 @@ class Travel:
         self.now = at
         self.journeys.served([_closing(one) for one in offsets], {_GATEWAY: set(offsets)})
 
-    def acknowledge(self, proxy: str, offset: int, at: float) -> None:
+    def acknowledge(self, proxy: str, offset: int, at: float) -> float | None:
         self.now = at
-        self.journeys.acknowledged(_node(proxy), offset)
+        return self.journeys.acknowledged(_node(proxy), offset).seconds
 
     def stage(self, name: str) -> list[float]:
         return self.told.seconds.get((_STAGE, name), [])
@@ -61,6 +61,14 @@ def test_each_proxy_acknowledges_each_change_once() -> None:
     assert travel.stage("publish") == [0.75, 1.75, 0.75]
     assert travel.stage("acknowledge") == [1.0, 1.0, 3.0, 4.0]
     assert travel.stage("total") == [2.0, 3.0, 5.0, 5.0]
+
+
+def test_an_acknowledgement_took_as_long_as_its_oldest_change() -> None:
+    travel = Travel()
+    travel.journeys.connected(_node("a"))
+    travel.serve(3, 4, at=5.0)
+    assert travel.acknowledge("a", 4, at=6.0) == 3.0
+    assert travel.acknowledge("a", 4, at=7.0) is None
 
 
 def test_who_comes_later_has_nothing_to_acknowledge_of_before() -> None:
