@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.document import document
 from engine.ref import Ref, parse_ref
@@ -26,6 +26,16 @@ CLOCK = "clock"
 ENGINE = "engine"
 
 Json = dict[str, Any]
+
+
+class Said(NamedTuple):
+    """Who says a change, and when: see `ChangeSet`. `offset` is where it stands."""
+
+    cluster: str
+    source: str
+    time: str
+    actor: str
+    offset: int
 
 
 class Fold:

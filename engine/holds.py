@@ -1,0 +1,78 @@
+"""What proxies rejected, held back until it is mended: quarantines in the fold, and as queries see them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.events import Change, Lift, Quarantine
+from engine.fold import QUARANTINE, RESOURCE, Fold, Said
+from engine.outputs.channels import FRAGMENT
+from engine.quarantine import concerned, held, suspected, told
+from engine.reading import Reading
+from engine.ref import Ref
+
+
+class Holds:
+    """The room of quarantines and what lifts them."""
+
+    TAKES: Final = (Quarantine, Lift)
+
+    def __init__(self, fold: Fold, reading: Reading) -> None:
+        self._fold = fold
+        self._reading = reading
+        self._held: dict[str, Any] = {}
+        """What holds something back, by fact."""
+
+    def load(self) -> None:
+        """Let queries see what is held back."""
+        found = told(row for _, row in self._fold.under(QUARANTINE))
+        for fact in sorted(found.keys() | self._held.keys()):
+            if found.get(fact) != self._held.get(fact):
+                self._reading.state(fact, found.get(fact))
+        self._held = found
+
+    def take(self, change: Change, said: Said) -> list[str]:
+        """Fold a change; answers the warnings. All that was wanted before a Quarantine must be settled."""
+        match change:
+            case Quarantine():
+                self._quarantine(change, said.offset)
+            case Lift():
+                self._lift(f"{QUARANTINE}{change.fragment}")
+        return []
+
+    def is_held(self, ref: Ref) -> bool:
+        """Whether a quarantine holds an object."""
+        return any(str(ref) in held(row) for _, row in self._fold.under(QUARANTINE))
+
+    def lift_all(self, ref: Ref, *, gone: bool = False) -> None:
+        """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
+        for key, row in self._fold.under(QUARANTINE):
+            if (gone and row["gateway"] == str(ref)) or str(ref) in concerned(row):
+                self._lift(key)
+
+    def _quarantine(self, change: Quarantine, offset: int) -> None:
+        fragment = self._reading.derived.items[FRAGMENT].get(change.fragment)
+        if fragment is None or fragment.version != change.version:
+            return  # What was rejected is not what is wanted any more.
+        row = {
+            "gateway": str(change.gateway),
+            "fragment": change.fragment,
+            "version": change.version,
+            "objects": [[str(ref), generation] for ref, generation in change.objects],
+            "error": change.error,
+            "envoy": change.envoy,
+            "address": change.address,
+            "offset": offset,
+        }
+        key = f"{QUARANTINE}{change.fragment}"
+        self._fold.set(key, suspected(row, self._fold.rows.get(key), self._changed_at))
+        self.load()
+
+    def _changed_at(self, ref: str) -> int:
+        return int(self._fold.rows.get(f"{RESOURCE}{ref}", {}).get("offset", -1))
+
+    def _lift(self, key: str) -> None:
+        if key not in self._fold.rows:
+            return
+        self._fold.remove(key)
+        self.load()
