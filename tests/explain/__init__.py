@@ -1,0 +1,1 @@
+"""What `penstock explain` says, held against the real Envoy."""

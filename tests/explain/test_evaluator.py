@@ -1,0 +1,67 @@
+"""What becomes of a request, read off what proxies are served."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from engine.engine import Engine
+from engine.events import Change
+from engine.history.explain import Answer, Kind, Request, answer, configs
+from engine.seal import KEY_BYTES, Sealer
+from tests.support.manifests import change_set, endpoints, gateway, route, service
+
+_SEALER = Sealer(bytes(KEY_BYTES))
+_PORT = 8080
+
+
+def answered(changes: list[Change], path: str = "/", host: str = "a.example.com", **request: Any) -> Answer:
+    engine = Engine(_SEALER)
+    some = [one for name in ("one", "two") for one in (service(name), endpoints(name))]
+    engine.apply(change_set(gateway(), *some, *changes), 0)
+    (config,) = configs(engine.everything().fragments.set, _SEALER).values()
+    return answer(config, Request("GET", host, path, request.pop("port", _PORT), **request))
+
+
+def test_a_request_that_a_backend_answers() -> None:
+    found = answered([route("r", "one", "/pay")], "/pay/now?a=b")
+    (only,) = found.outcomes
+    assert (only.kind, only.cluster, only.share) == (Kind.FORWARDED, "kube_default_one_80", 1)
+    assert (only.host, only.path) == ("a.example.com", "/pay/now?a=b")
+    assert (found.listener, found.virtual_host) == ("listener~8080", "listener~8080~*")
+
+
+def test_none_of_its_routes() -> None:
+    found = answered([route("r", "one", "/pay")], "/payments")
+    assert [(one.kind, one.status) for one in found.outcomes] == [(Kind.NOT_FOUND, 404)]
+    assert "no route of the virtual host" in found.reason
+
+
+def test_a_port_that_nobody_listens_on() -> None:
+    found = answered([route("r", "one", "/")], port=81)
+    assert [one.kind for one in found.outcomes] == [Kind.REFUSED]
+    assert "the Gateway listens on 8080" in found.reason
+
+
+def test_shares_and_a_share_that_is_refused() -> None:
+    rules = [{"backendRefs": [{"name": "one", "port": 80, "weight": 3}, {"name": "nobody", "port": 80}]}]
+    found = answered([route("r", "one", "/", rules=rules)])
+    assert [(one.kind, one.status, one.share) for one in found.outcomes] == [
+        (Kind.FORWARDED, None, Fraction(3, 4)),
+        (Kind.UNSERVED, 500, Fraction(1, 4)),
+    ]
+
+
+def test_shares_of_routes_and_of_backends_are_one_in_all() -> None:
+    """A backendRef with a redirect of its own stands in a route of its own."""
+    redirect = [{"type": "RequestRedirect", "requestRedirect": {"hostname": "other.example.com"}}]
+    some = [{"name": "one", "port": 80, "filters": redirect}, *({"name": name, "port": 80} for name in ("one", "two"))]
+    found = answered([route("r", "one", "/", rules=[{"backendRefs": some}])])
+    assert {one.kind for one in found.outcomes} == {Kind.REDIRECTED, Kind.FORWARDED}
+    assert sum(one.share for one in found.outcomes) == 1
+    assert len(found.outcomes) == 3
+
+
+def test_a_backend_without_endpoints() -> None:
+    found = answered([service("three"), route("r", "three", "/")])
+    assert [(one.kind, one.status) for one in found.outcomes] == [(Kind.UNSERVED, 503)]
