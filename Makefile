@@ -8,7 +8,8 @@ PYTEST ?= $(BIN)/pytest
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes own-kafka chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
+# Every target with a help text: none is a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +79,9 @@ pgv: setup ## extract Envoy's own field rules anew, in a virtual environment tha
 	@rm -rf .pgv && $(PYTHON) -m venv .pgv && .pgv/bin/pip install -q xds-protos==1.85.0
 	$(BIN)/python deploy/pgv.py names | .pgv/bin/python deploy/pgv.py extract > .pgv/rules.json
 	@mv .pgv/rules.json engine/envoy/pgv_rules.json && rm -rf .pgv
+
+explain: setup ## explain against the real Envoy on random tables of routes; EXPLAIN_REQUESTS and EXPLAIN_SEED set how many and repeat them
+	EXPLAIN_REQUESTS=$${EXPLAIN_REQUESTS:-10000} $(BIN)/pytest -q -s tests/explain/test_envoy.py
 
 fuzz: setup ## 100,000 random manifests of kgateway's kinds against the real Envoy; FUZZ_MANIFESTS and FUZZ_SEED set how many and repeat them
 	FUZZ_MANIFESTS=$${FUZZ_MANIFESTS:-100000} $(BIN)/pytest -q -s tests/fuzz

@@ -20,7 +20,8 @@ def answered(changes: list[Change], path: str = "/", host: str = "a.example.com"
     some = [one for name in ("one", "two") for one in (service(name), endpoints(name))]
     engine.apply(change_set(gateway(), *some, *changes), 0)
     (config,) = configs(engine.everything().fragments.set, _SEALER).values()
-    return answer(config, Request("GET", host, path, request.pop("port", _PORT), **request))
+    method, port = request.pop("method", "GET"), request.pop("port", _PORT)
+    return answer(config, Request(method, host, path, port, **request))
 
 
 def test_a_request_that_a_backend_answers() -> None:
@@ -65,3 +66,14 @@ def test_shares_of_routes_and_of_backends_are_one_in_all() -> None:
 def test_a_backend_without_endpoints() -> None:
     found = answered([service("three"), route("r", "three", "/")])
     assert [(one.kind, one.status) for one in found.outcomes] == [(Kind.UNSERVED, 503)]
+
+
+def test_cors_looks_at_routes_to_backends_only() -> None:
+    """A preflight that a redirect answers; found by the random tables."""
+    cors = {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
+    moved = {"type": "RequestRedirect", "requestRedirect": {"hostname": "other.example.com"}}
+    headers = (("origin", "https://a.org"), ("access-control-request-method", "PUT"))
+    to_backend = [{"filters": [cors], "backendRefs": [{"name": "one", "port": 80}]}]
+    for rules, kind in (([{"filters": [moved, cors]}], Kind.REDIRECTED), (to_backend, Kind.FILTERED)):
+        found = answered([route("r", "one", "/", rules=rules)], method="OPTIONS", headers=headers)
+        assert [one.kind for one in found.outcomes] == [kind]

@@ -13,6 +13,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHost,
     VirtualHostTlsRequirementType,
 )
+from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import CorsPolicy
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 
@@ -78,7 +79,9 @@ def filters_of(manager: HttpConnectionManager, table: Table, placed: Placed | No
         table.host.typed_per_filter_config,
         table.route_config.typed_per_filter_config,
     )
-    return standing(manager, places)
+    found = standing(manager, places)
+    # Envoy's filter for CORS looks at routes to backends only.
+    return [one for one in found if placed.message.route is not None or not isinstance(one.config, CorsPolicy)]
 
 
 def _routed(config: Config, found: Answer, there: Arrived, asked: Seen) -> Answer:

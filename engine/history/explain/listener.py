@@ -114,18 +114,17 @@ def seen(manager: HttpConnectionManager, request: Request) -> Seen | str:
         return f"{request.path} is no path"
     if manager.merge_slashes:
         path = merged(path)
-    found: dict[str, str] = {}
+    arrived = Seen()
     for name, value in request.headers:
-        lower = name.lower()
-        found[lower] = f"{found[lower]},{value}" if lower in found else value
+        arrived.put(name.lower(), value.strip(" \t"), beside=True)
+    found = arrived.headers
     _connected(found)
-    client, proto = believed(manager, request, found)
-    found |= {":method": request.method, ":path": path, ":authority": _host(manager, request), ":scheme": proto}
+    arrived.client, scheme = believed(manager, request, found)
+    found |= {":method": request.method, ":path": path, ":authority": _host(manager, request), ":scheme": scheme}
     for name in _OF_THE_EDGE if manager.use_remote_address else ():
-        found.pop(name, None)
+        arrived.put(name, None)
     if not (manager.preserve_external_request_id and "x-request-id" in found):
-        found["x-request-id"] = SOME_ID
-    arrived = Seen(found, client)
+        arrived.put("x-request-id", SOME_ID)
     _mutate(manager, arrived)
     return arrived
 
@@ -144,9 +143,9 @@ def _connected(headers: dict[str, str]) -> None:
 
 
 def is_upgrade(headers: dict[str, str]) -> bool:
-    """Whether a client asks to change the protocol."""
+    """Whether a client asks to change the protocol; that it offers HTTP/2 in clear Envoy takes for nothing."""
     tokens = [one.strip().lower() for one in headers.get("connection", "").split(",")]
-    return "upgrade" in tokens and bool(headers.get("upgrade"))
+    return "upgrade" in tokens and headers.get("upgrade", "").lower() not in ("", "h2c")
 
 
 def _host(manager: HttpConnectionManager, request: Request) -> str:
@@ -170,19 +169,16 @@ def _mutate(manager: HttpConnectionManager, arrived: Seen) -> None:
         if isinstance(message, HeaderMutation):
             for change in message.mutations:
                 if change.remove:
-                    arrived.headers.pop(change.remove.lower(), None)
+                    arrived.put(change.remove.lower(), None)
                 elif change.append is not None:
-                    _append(arrived.headers, change.append)
+                    _append(arrived, change.append)
 
 
-def _append(headers: dict[str, str], option: HeaderValueOption) -> None:
+def _append(arrived: Seen, option: HeaderValueOption) -> None:
     header: Any = option.header
     name, value = header.key.lower(), header.value.replace("%%", "%")
-    there = headers.get(name)
-    if there is None:
+    if name not in arrived.headers:
         if option.append_action != _ACTION.OVERWRITE_IF_EXISTS and (value or option.keep_empty_value):
-            headers[name] = value
-    elif option.append_action == _ACTION.APPEND_IF_EXISTS_OR_ADD:
-        headers[name] = f"{there},{value}"
+            arrived.put(name, value)
     elif option.append_action != _ACTION.ADD_IF_ABSENT:
-        headers[name] = value
+        arrived.put(name, value, beside=option.append_action == _ACTION.APPEND_IF_EXISTS_OR_ADD)

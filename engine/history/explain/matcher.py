@@ -49,17 +49,20 @@ def of_text(matcher: StringMatcher, text: str) -> Wanted:
 
 
 def of_header(matcher: HeaderMatcher, seen: Seen) -> Wanted:
-    """A HeaderMatcher on a request. One that is not there matches only where that is asked, or it counts as empty."""
-    value = seen.header(matcher.name)
+    """A HeaderMatcher on a request: of several headers of the name one has to match.
+
+    One that is not there matches only where that is asked, or it counts as empty.
+    """
+    values = seen.values(matcher.name)
     if matcher.present_match is not None or _says_nothing(matcher):
         wants = matcher.present_match is not False
         words = "is there" if wants != matcher.invert_match else "is not there"
-        return Wanted(words, ((value is not None) == wants) != matcher.invert_match)
-    if value is None and matcher.treat_missing_header_as_empty:
-        value = ""
-    found = _of_value(matcher, value or "")
-    words = f"not: {found.words}" if matcher.invert_match else found.words
-    return Wanted(words, value is not None and found.holds != matcher.invert_match)
+        return Wanted(words, (bool(values) == wants) != matcher.invert_match)
+    if not values and matcher.treat_missing_header_as_empty:
+        values = ("",)
+    found = [_of_value(matcher, one) for one in values or ("",)]
+    words = f"not: {found[0].words}" if matcher.invert_match else found[0].words
+    return Wanted(words, bool(values) and any(one.holds for one in found) != matcher.invert_match)
 
 
 def _says_nothing(matcher: HeaderMatcher) -> bool:

@@ -8,6 +8,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
+_JOINED: Final = {
+    *("accept", "authorization", "cache-control", "connection", "content-type", "origin", "referer", "te", "upgrade"),
+    *("user-agent", "via", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "access-control-request-headers"),
+    *("access-control-request-method", "accept-encoding"),
+}
+"""Headers that Envoy keeps as one whatever a client sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +76,34 @@ def request_of(
 class Seen:
     """A request as routes and filters see it, after what the listener does to it first.
 
-    `headers` by name in lower case, several of one name joined by commas, with :method, :path, :authority and :scheme.
-    `client` is whom the listener believes the request to come from.
+    `headers` by name in lower case, several of one name joined by commas, with :method, :path, :authority and :scheme;
+    `repeated` has those several one by one. `client` is whom the listener believes the request to come from.
     """
 
     headers: dict[str, str] = field(default_factory=dict)
     client: str = ""
+    repeated: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
         """A header's value; Envoy knows :authority by its older name, too."""
         lower = name.lower()
         return self.headers.get(":authority" if lower == "host" else lower)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """A header's values, as many as there are headers of the name: since Envoy 1.39 each is held by itself."""
+        value = self.header(name)
+        return self.repeated.get(name.lower(), () if value is None else (value,))
+
+    def put(self, name: str, value: str | None, *, beside: bool = False) -> None:
+        """Set a header, or with None take it away; `beside` those that are there."""
+        before = self.values(name) if beside else ()
+        self.repeated.pop(name, None)
+        if value is None:
+            self.headers.pop(name, None)
+            return
+        self.headers[name] = ",".join((*before, value))
+        if before and name not in _JOINED:
+            self.repeated[name] = (*before, value)
 
     @property
     def path(self) -> str:

@@ -1,0 +1,143 @@
+"""Explain agrees with the real Envoy on random tables of routes, delegation and policies, request by request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from engine.history.explain import Answer, Kind, Outcome, Request, answer, configs
+from engine.history.explain.backend import endpoints
+from engine.history.explain.config import Config
+from tests.explain.drawing import BACKEND_PORT, BACKENDS, HTTPS, request, table
+from tests.golden.case import resolve
+from tests.support.backend import backends
+from tests.support.client import Answer as Got
+from tests.support.client import Connection
+from tests.support.proxy import proxies
+
+REQUESTS = int(os.environ.get("EXPLAIN_REQUESTS", "600"))
+_EACH = 200
+_LANES = 10
+_SEED = int(os.environ.get("EXPLAIN_SEED", "20261127"))
+_MISSED = {Kind.NOT_FOUND, Kind.REFUSED, Kind.INVALID}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request, what explain says of it, and what Envoy answered; None where no connection was to be had."""
+
+    request: Request
+    said: Answer
+    got: Got | None
+
+
+def test_explain_agrees_with_envoy(tmp_path: Path) -> None:
+    """`EXPLAIN_REQUESTS=10000 make explain` asks as many; a table's seed is in what fails."""
+    kinds: Counter[Kind] = Counter()
+    filters: Counter[str] = Counter()
+    undecided = total = 0
+    for number in range(-(-REQUESTS // _EACH)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        config, cases = asyncio.run(_asked(folder, random.Random(_SEED + number)))
+        wrong = [(one.request, text, one.said.outcomes) for one in cases if (text := _disagreement(config, one))]
+        assert not wrong, f"EXPLAIN_SEED={_SEED + number}: {len(wrong)} of {len(cases)}, such as {wrong[:3]}"
+        kinds.update(outcome.kind for one in cases for outcome in one.said.outcomes)
+        filters.update(outcome.by for one in cases for outcome in one.said.outcomes if outcome.by)
+        total += len(cases)
+        undecided += sum(bool(one.said.undecided) for one in cases)
+    sys.stdout.write(f"\n{total} requests agree: {dict(kinds)}; filters {dict(filters)}; undecided {undecided}\n")
+    hit = sum(count for kind, count in kinds.items() if kind not in _MISSED)
+    assert hit >= 0.5 * sum(kinds.values())
+    assert {Kind.NOT_FOUND, Kind.REDIRECTED, Kind.DIRECT, Kind.FORWARDED, Kind.UNSERVED, Kind.FILTERED} <= kinds.keys()
+
+
+async def _asked(folder: Path, seed: random.Random) -> tuple[Config, list[Case]]:
+    system = random.SystemRandom()
+    prefix = f"127.{system.randrange(2, 250)}.{system.randrange(1, 250)}."
+    drawn = table(seed, prefix)
+    (folder / "input.yaml").write_text(yaml.safe_dump_all(drawn.documents))
+    golden = resolve(folder)
+    assert not golden.refused, golden.refused
+    fragments = golden.update.fragments.set
+    (config,) = configs(fragments, golden.sealer).values()
+    requests = [request(seed, drawn) for _ in range(_EACH)]
+    places = {(f"{prefix}{number}", BACKEND_PORT): str(number) for number in range(1, len(BACKENDS) + 1)}
+    async with backends(places, forget=True), proxies(fragments, golden.sealer, f"{prefix}254"):
+        lanes = await asyncio.gather(*(_lane(config, f"{prefix}254", requests[lane::_LANES]) for lane in range(_LANES)))
+    return config, [one for lane in lanes for one in lane]
+
+
+async def _lane(config: Config, address: str, requests: list[Request]) -> list[Case]:
+    """A share of the requests, those of one port and TLS name on one connection."""
+    found: list[Case] = []
+    open_: dict[tuple[int, str | None], Connection | None] = {}
+    for one in requests:
+        place = (one.port, one.sni)
+        if open_.get(place) is None:
+            open_[place] = await _opened(address, *place)
+        connection, got = open_[place], None
+        if connection is not None:
+            got = await _answer(connection, one)
+            if got is None or (got.header("connection") or "").lower() == "close":
+                connection.close()
+                open_[place] = None
+        found.append(Case(one, answer(config, one), got))
+    for connection in open_.values():
+        if connection is not None:
+            connection.close()
+    return found
+
+
+async def _opened(address: str, port: int, sni: str | None) -> Connection | None:
+    """None when the handshake is refused; plain connections are taken always."""
+    try:
+        return await Connection.open(address, port, sni)
+    except OSError:
+        if port != HTTPS:
+            raise
+        return None
+
+
+async def _answer(connection: Connection, one: Request) -> Got | None:
+    """Headers as a list: several may have one name. None when the connection ends without an answer."""
+    lines = [f"{one.method} {one.path} HTTP/1.1", f"host: {one.host}"]
+    lines += [f"{name}: {value}" for name, value in one.headers]
+    connection.writer.write("\r\n".join([*lines, "", ""]).encode())
+    try:
+        return await asyncio.wait_for(connection._answer(one.method), 60)
+    except (EOFError, OSError):
+        return None
+
+
+def _disagreement(config: Config, case: Case) -> str:
+    """What Envoy answered that none of the outcomes is; "" where one is."""
+    if case.got is None:
+        return "" if any(one.kind is Kind.REFUSED for one in case.said.outcomes) else "refused"
+    if any(_is(config, one, case.got) for one in case.said.outcomes):
+        return ""
+    if case.said.undecided and case.got.status == 403:
+        return ""
+    got = case.got
+    body = got.body[:300] if got.header("x-backend") else b""
+    return f"{got.status} {got.header('x-backend')} {got.header('location')} {body!r}"
+
+
+def _is(config: Config, outcome: Outcome, got: Got) -> bool:
+    if outcome.kind is not Kind.FORWARDED:
+        is_alike = got.status == outcome.status and got.header("x-backend") is None
+        return is_alike and (got.header("location") or "") == outcome.location
+    numbers = {one.address.rpartition(".")[2] for one in endpoints(config, outcome.cluster) or ()}
+    if got.header("x-backend") not in numbers:
+        return False
+    received = json.loads(got.body)
+    host = next(value for name, value in received["headers"] if name.lower() == "host")
+    return (outcome.path, outcome.host) == (received["path"], host)
