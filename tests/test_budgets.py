@@ -20,6 +20,7 @@ _WIDE = {
     "streams/cli/controller.py:controller",
     "streams/cli/diff.py:diff",
     "streams/cli/wait.py:wait",
+    "streams/cli/explain.py:explain",
     "streams/cli/get.py:get",
     "streams/cli/graph.py:graph",
     "streams/cli/log.py:show_log",

@@ -119,14 +119,18 @@ def _plain(value: Any) -> str:
 
 
 def _facts(value: Mapping[str, Any]) -> _Facts:
-    routed = value.get("route") or {}
-    features: dict[str, Any] = {}
-    for of, silent in ((value, _SILENT), (routed, _ROUTED_SILENT)):
+    filters = value.get("typedPerFilterConfig") or {}
+    return _Facts(_target(value, value.get("route") or {}), {**features(value), **filters})
+
+
+def features(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What a route or virtual host does beside where requests go, by its word, without filters."""
+    found: dict[str, Any] = {}
+    for of, silent in ((value, _SILENT), (value.get("route") or {}, _ROUTED_SILENT)):
         for name, one in of.items():
             if name not in silent:
-                features.setdefault(_FEATURES.get(name, name), {})[name] = one
-    filters = value.get("typedPerFilterConfig") or {}
-    return _Facts(_target(value, routed), {**features, **filters})
+                found.setdefault(_FEATURES.get(name, name), {})[name] = one
+    return found
 
 
 def _target(value: Mapping[str, Any], routed: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ _OWN = (
     "convergence",
     "wait",
     "diff",
+    "explain",
     "replay",
     "forget",
     "topics",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.history.explain import Request
-from tests.routing.written import HTTP, HTTPS, _secret
+from tests.routing.written import HTTP, HTTPS, certificate
 
 OTHER = 8081
 _API = "gateway.networking.k8s.io"
@@ -51,7 +51,7 @@ def table(seed: random.Random, prefix: str) -> Table:
     listeners = _listeners(seed)
     documents: list[dict[str, Any]] = [
         _object(_API, "v1", "Gateway", "gw", {"gatewayClassName": "penstock", "listeners": listeners}),
-        _secret(),
+        certificate(),
         *(one for number, name in enumerate(BACKENDS, 1) for one in _service(name, f"{prefix}{number}")),
         _service("empty", "")[0],
         _object(_OURS, "v1alpha1", "DirectResponse", "teapot", {"status": 418, "body": "short and stout"}),

@@ -6,10 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 from engine.engine import Engine
-from engine.events import Change
+from engine.events import Change, Put
 from engine.history.explain import Answer, Kind, Request, answer, configs
+from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from tests.support.manifests import change_set, endpoints, gateway, route, service
+from streams.sources.stamp import stamped
+from tests.routing.written import certificate
+from tests.support.manifests import CLUSTER, TIME, change_set, endpoints, gateway, put, route, service
 
 _SEALER = Sealer(bytes(KEY_BYTES))
 _PORT = 8080
@@ -77,3 +80,23 @@ def test_cors_looks_at_routes_to_backends_only() -> None:
     for rules, kind in (([{"filters": [moved, cors]}], Kind.REDIRECTED), (to_backend, Kind.FILTERED)):
         found = answered([route("r", "one", "/", rules=rules)], method="OPTIONS", headers=headers)
         assert [one.kind for one in found.outcomes] == [kind]
+
+
+def hops(number: int) -> Change:
+    settings = {"default": {"httpSettings": {"xffNumTrustedHops": number}}}
+    target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}
+    return put("gateway.kgateway.dev", "v1alpha1", "ListenerPolicy", "lp", {"spec": {"targetRefs": [target], **settings}})
+
+
+def test_an_upgrade_that_a_redirect_to_https_does_not_let() -> None:
+    """A trusted proxy says that the client came over http; found by the random tables."""
+    listener = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
+    ref = Ref(CLUSTER, "", "Secret", "default", "cert")
+    some = [Put(ref, stamped(ref, certificate(), None, TIME, _SEALER)), gateway("gw", listener), hops(1), route("r", "one", "/")]
+    over = {"port": 8443, "sni": "a.example.com"}
+    said = (("x-forwarded-proto", "http"),)
+    (only,) = answered(some, headers=said, **over).outcomes
+    assert (only.kind, only.status, only.location) == (Kind.REDIRECTED, 301, "https://a.example.com/")
+    asks = (*said, ("connection", "upgrade"), ("upgrade", "other"))
+    (only,) = answered(some, headers=asks, **over).outcomes
+    assert (only.kind, only.status) == (Kind.FILTERED, 403)

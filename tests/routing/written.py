@@ -23,7 +23,7 @@ def manifests(table: Table) -> list[dict[str, Any]]:
     """All objects of a table."""
     spec = {"gatewayClassName": "penstock", "listeners": [_listener(one) for one in table.listeners]}
     gateway = {"apiVersion": _API, "kind": "Gateway", "metadata": {"name": "gw", "namespace": "default"}, "spec": spec}
-    return [gateway, _secret(), *[_route(one) for one in table.routes]]
+    return [gateway, certificate(), *[_route(one) for one in table.routes]]
 
 
 def _listener(listener: Listener) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def _listener(listener: Listener) -> dict[str, Any]:
 
 
 @cache
-def _secret() -> dict[str, Any]:
+def certificate() -> dict[str, Any]:
     """A certificate that no client of ours looks at."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "any")])

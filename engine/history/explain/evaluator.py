@@ -109,7 +109,7 @@ def _routed(config: Config, found: Answer, there: Arrived, asked: Seen) -> Answe
 
 def _ways(routes: Iterable[Placed], host: VirtualHost, asked: Seen) -> Iterator[tuple[Placed | None, Fraction]]:
     """The routes that take the request, each with the share of such requests that is left for it."""
-    if host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"] != "https":
+    if _wants_tls(host, asked):
         yield None, WHOLE
         return
     begin = 0
@@ -152,7 +152,9 @@ def _ends(
 ) -> list[Outcome]:
     """What the router does."""
     if placed is None:
-        if host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"] != "https":
+        if _wants_tls(host, asked):
+            if is_upgrade(asked.headers) and not _lets_upgrade(manager, None, asked):
+                return [Outcome(Kind.FILTERED, _FORBIDDEN, by=_ROUTER)]
             return [Outcome(Kind.REDIRECTED, _MOVED, location=f"https://{asked.host}{asked.headers[':path']}")]
         return [Outcome(Kind.NOT_FOUND, _NOT_FOUND)]
     route, key = placed.message, str(placed.fragment.key)
@@ -180,10 +182,15 @@ def _forwarded(config: Config, placed: Placed, asked: Seen, target: Target) -> O
     return replace(found, host=host_for(action, target, asked), path=path_for(placed.message, asked))
 
 
-def _lets_upgrade(manager: HttpConnectionManager, placed: Placed, asked: Seen) -> bool:
+def _wants_tls(host: VirtualHost, asked: Seen) -> bool:
+    """Whether the request is sent to https instead."""
+    return host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"] != "https"
+
+
+def _lets_upgrade(manager: HttpConnectionManager, placed: Placed | None, asked: Seen) -> bool:
     """By the route's own word, else by the connection manager's."""
     wanted = asked.headers["upgrade"].lower()
-    action = placed.message.route
+    action = placed.message.route if placed is not None else None
     for one in action.upgrade_configs if action is not None else ():
         if one.upgrade_type.lower() == wanted:
             return one.enabled is not False

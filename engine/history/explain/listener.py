@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Mutation
 from envoy_data_plane.envoy.config.core.v3 import HeaderValueOption, HeaderValueOptionHeaderAppendAction
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager
@@ -164,14 +166,25 @@ def _host(manager: HttpConnectionManager, request: Request) -> str:
 
 def _mutate(manager: HttpConnectionManager, arrived: Seen) -> None:
     """early_header_mutation: what is changed before a route is looked for."""
+    for change in _mutations(manager):
+        if change.remove:
+            arrived.put(change.remove.lower(), None)
+        elif change.append is not None:
+            _append(arrived, change.append)
+
+
+def _mutations(manager: HttpConnectionManager) -> Iterator[Mutation]:
     for one in manager.early_header_mutation_extensions:
         message = unpacked(one.typed_config) if one.typed_config is not None else None
         if isinstance(message, HeaderMutation):
-            for change in message.mutations:
-                if change.remove:
-                    arrived.put(change.remove.lower(), None)
-                elif change.append is not None:
-                    _append(arrived, change.append)
+            yield from message.mutations
+
+
+def mutated(manager: HttpConnectionManager) -> Iterator[str]:
+    """The headers that are set before a route is looked for."""
+    for one in _mutations(manager):
+        if one.append is not None and one.append.header is not None:
+            yield one.append.header.key.lower()
 
 
 def _append(arrived: Seen, option: HeaderValueOption) -> None:

@@ -1,0 +1,140 @@
+"""`penstock explain`: why a request is answered as it is, now or at another moment of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.moment import At, engine_of, last
+from streams.cli.output import Format, emit, fail, table
+from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, with_log
+from streams.ports import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.history.explain import Config, Request
+    from engine.ref import Ref
+    from streams.settings import Settings
+
+_RESOURCE = "resource/"
+_HEADS = ("object", "generation", "offset", "time", "actor")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=explain.__doc__)(explain)
+
+
+def explain(  # noqa: PLR0913  the options of the command
+    words: Annotated[list[str], typer.Argument(metavar="[METHOD] URL", help="Such as GET https://host/path?query.")],
+    *,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="NAME: VALUE of the request; again for more.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The listener's port, where the URL's is another: behind a load balancer.")
+    ] = None,
+    sni: Annotated[str | None, typer.Option(help="The name in the TLS handshake, where it is not the URL's.")] = None,
+    client: Annotated[str, typer.Option(help="The address that the connection comes from.")] = "127.0.0.1",
+    gateway: Annotated[str | None, typer.Option(help="Only this Gateway: NAME or NAMESPACE/NAME.")] = None,
+    at: At = None,
+    cluster: Cluster = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Print why a request is answered as it is, with the object behind each step and its revision.
+
+    It tells listener, virtual host, each route that wins or loses and why, filters and policies, backends, endpoints.
+    Of several Gateways that listen on the port all are told. What is wanted is explained, not what each proxy has.
+
+    Exit code 0: explained, whatever is answered. 1: no Gateway listens on the port, or the log does not hold the
+    moment.
+    """
+    request = replace(_request(words, header or [], port, sni), client=client)
+    settings = chosen(data, brokers, cluster)
+
+    async def work(log: Log, partition: int) -> list[dict[str, Any]]:
+        if at is None:
+            await resolved(settings, log)
+        engine = await engine_of(settings, log, partition, at or str(await last(log, partition)))
+        update = engine.everything()
+        rows = {key.removeprefix(_RESOURCE): row for key, row in engine.state().items() if key.startswith(_RESOURCE)}
+        configs = _configs(settings, update.fragments.set)
+        return await asyncio.to_thread(_explained, _wanted(configs, settings.cluster, gateway), request, rows)
+
+    found = with_log(settings, work)
+    if output is Format.TABLE:
+        _print(found)
+    else:
+        emit(found, output)
+
+
+def _request(words: list[str], headers: list[str], port: int | None, sni: str | None) -> Request:
+    """The request; words that make none end the command with code 2."""
+    from engine.history.explain import request_of  # noqa: PLC0415  slow to import
+
+    if len(words) not in (1, 2):
+        fail("give a URL, or a method and a URL: GET https://shop.example.com/pay", 2)
+    method = words[0].upper() if len(words) == 2 else "GET"
+    pairs = [(name.strip(), value.strip()) for name, _, value in (one.partition(":") for one in headers)]
+    if wrong := [one for one in headers if ":" not in one]:
+        fail(f"-H {wrong[0]!r} is no header: write it as in 'x-env: test'", 2)
+    try:
+        return request_of(method, words[-1], pairs, port=port, sni=sni)
+    except ValueError as error:
+        fail(str(error), 2)
+
+
+def _configs(settings: Settings, fragments: Mapping[str, Any]) -> dict[Ref, Config]:
+    from engine.history.explain import configs  # noqa: PLC0415  slow to import
+    from engine.seal import Sealer  # noqa: PLC0415
+    from streams.main import key  # noqa: PLC0415
+
+    return configs(fragments, Sealer(key(settings)))
+
+
+def _wanted(configs: Mapping[Ref, Config], cluster: str, gateway: str | None) -> list[Config]:
+    """The Gateways that are meant; none of them ends the command with code 1."""
+    namespace, _, name = (gateway or "").rpartition("/")
+    found = [
+        one
+        for ref, one in configs.items()
+        if cluster in ("", ref.cluster) and name in ("", ref.name) and namespace in ("", ref.namespace)
+    ]
+    if not found:
+        known = ", ".join(f"{ref.namespace}/{ref.name}" for ref in configs) or "none"
+        fail(f"there is no Gateway {gateway or ''} that is served: there is {known}".replace("  ", " "), 1)
+    return found
+
+
+def _explained(configs: list[Config], request: Request, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of those that listen on the port; where none does, the command ends with code 1."""
+    from engine.history.explain.explanation import explanation, listens  # noqa: PLC0415  slow to import
+
+    found = [one for one in configs if listens(one, request.port)]
+    if not found:
+        ports = "; ".join(f"{one.gateway.namespace}/{one.gateway.name} on {_ports(one)}" for one in configs)
+        fail(f"no Gateway listens on port {request.port} ({ports}): name the listener's port with --port", 1)
+    return [explanation(one, request, rows) for one in found]
+
+
+def _ports(config: Config) -> str:
+    from engine.history.explain.config import port_of  # noqa: PLC0415  slow to import
+
+    return ", ".join(str(port_of(one)) for one in config.listeners) or "none"
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    from engine.history.explain.words import lines  # noqa: PLC0415  slow to import
+
+    named = len({one["cluster"] for one in found}) > 1
+    for one in found:
+        for line in lines(one):
+            typer.echo(f"cluster {one['cluster']}: {line}" if named and not line.startswith(" ") else line)
+        typer.echo("")
+        table(_HEADS, [[each[head] if each[head] is not None else "" for head in _HEADS] for each in one["objects"]])
