@@ -13,15 +13,19 @@ from engine.document import Document, document
 from engine.events import (
     Admitted,
     Change,
+    Confirm,
     Delete,
     EngineChanged,
     Lift,
+    Override,
+    Pin,
     Put,
     Quarantine,
     Refused,
     SyncBegin,
     SyncEnd,
     Tick,
+    Unpin,
 )
 from engine.ref import Ref, parse_ref
 
@@ -36,7 +40,12 @@ _WORDS: Final[dict[str, type[Change]]] = {
     "sync_begin": SyncBegin,
     "sync_end": SyncEnd,
     "engine_changed": EngineChanged,
+    "pin": Pin,
+    "override": Override,
+    "confirm": Confirm,
+    "unpin": Unpin,
 }
+_OPTIONAL: Final = frozenset({("refused", "ref"), ("pin", "gateway"), ("override", "object"), ("override", "previous")})
 _DEEPEST: Final = 200
 _SPARE: Final = 32
 _VERBS: Final = {kind: word for word, kind in _WORDS.items()}
@@ -89,17 +98,21 @@ def _read(word: str, name: str, value: Any) -> Any:
         if name == "objects":
             return tuple((parse_ref(ref), int(generation)) for ref, generation in value)
         if name in {"ref", "gateway"}:
-            return None if value is None and word == "refused" else parse_ref(value)
+            return None if value is None and (word, name) in _OPTIONAL else parse_ref(value)
     except (ValueError, TypeError, AttributeError) as error:
         msg = f"{word}.{name}: {error}"
         raise Garbage(msg) from error
-    if name == "object":
+    if value is None and (word, name) in _OPTIONAL:
+        return None
+    if name in {"object", "previous"}:
         if not isinstance(value, Mapping):
             msg = f"{word}.object is no object"
             raise Garbage(msg)
         _check_stamps(value)
         return _document(value)
-    if name == "was_read" and isinstance(value, bool):
+    if name in {"was_read", "on_trial"} and isinstance(value, bool):
+        return value
+    if name == "to" and type(value) is int:
         return value
     if not isinstance(value, str):
         msg = f"{word}.{name} is no text"

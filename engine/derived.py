@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from engine.deadlines import Deadlines
@@ -135,6 +135,15 @@ class Derived:
         changed = {key: now[key] for key in sorted(before) if key in now and now[key] != before[key]}
         removed = frozenset(key for key, old in before.items() if key not in now and old is not None)
         return Delta(changed, removed)
+
+    def was(self, channel: str, name: str) -> Any:
+        """What was said under a name at the last `clear`, None for nothing."""
+        before = self._before[channel]
+        return before[name] if name in before else self.items[channel].get(name)
+
+    def touched(self, channel: str) -> Iterable[str]:
+        """Names of which something else may be said than at the last `clear`."""
+        return self._before[channel]
 
     def clear(self) -> list[str]:
         """Begin anew; answers the warnings."""

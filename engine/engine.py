@@ -18,7 +18,8 @@ from engine.graph.graph import Graph
 from engine.holds import Holds
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
-from engine.reading import Reading
+from engine.pins import Pins
+from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
@@ -43,19 +44,20 @@ class Engine:
 
     def __init__(self, sealer: Sealer, settings: EngineSettings | None = None) -> None:
         self.offset = -1
-        self._reading = Reading(sealer, settings or EngineSettings())
+        self._readings = Readings(sealer, settings or EngineSettings())
         self._fold = Fold()
         self._clock = Clock(self._fold)
-        self._holds = Holds(self._fold, self._reading)
-        self._objects = Objects(self._fold, self._reading, self._holds, VERSION)
+        self._holds = Holds(self._fold, self._readings)
+        self._objects = Objects(self._fold, self._readings, self._holds, VERSION)
+        self._pins = Pins(self._fold, self._objects, self._holds, VERSION)
         self._rooms: dict[type[Change], _Room] = {
-            kind: room for room in (self._objects, self._holds, self._clock) for kind in room.TAKES
+            kind: room for room in (self._objects, self._holds, self._pins, self._clock) for kind in room.TAKES
         }
 
     @property
     def graph(self) -> Graph:
         """What queries see and answered."""
-        return self._reading.graph
+        return self._readings.main.graph
 
     # -- the whole --------------------------------------------------------------------------------------------------
 
@@ -70,19 +72,19 @@ class Engine:
         self._objects.load()
         self._holds.load()
         self._settle()
-        return self._reading.derived.clear()
+        return self._readings.clear()
 
     def everything(self) -> Update:
         """All that is wanted now, as one update with nothing removed."""
         self._settle()
-        items = self._reading.derived.items
+        items = self._readings.items
         return Update(
             self.offset,
             self._clock.time,
-            fragments=Delta(dict(items[FRAGMENT])),
-            nodes=Delta(dict(items[NODE])),
-            statuses=Delta({key: self._status(value) for key, value in items[STATUS].items()}),
-            infra=Delta(dict(items[INFRA])),
+            fragments=Delta(items(FRAGMENT)),
+            nodes=Delta(items(NODE)),
+            statuses=Delta({key: self._status(key, value) for key, value in items(STATUS).items()}),
+            infra=Delta(items(INFRA)),
             state=Delta(dict(self._fold.rows)),
             wake_at=self._wake_at(),
         )
@@ -91,28 +93,27 @@ class Engine:
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
         """Fold a change set and answer what it changed. Parts wait for the last of them."""
-        derived = self._reading.derived
-        derived.clear()
+        readings = self._readings
+        readings.clear()
         warnings = self.fold(change_set, offset)
         self._settle()
-        fragments = derived.delta(FRAGMENT)
+        fragments = readings.delta(FRAGMENT)
         moved = self._gateways_moved(fragments)
-        statuses = derived.delta(STATUS)
+        statuses = readings.delta(STATUS)
         for key in statuses.removed:
             self._fold.remove(CHANGED + key)
-        shown = dict(statuses.set) | {
-            gateway: derived.items[STATUS][gateway] for gateway in moved if gateway in derived.items[STATUS]
-        }
+        again = ((one, readings.item(STATUS, one)) for one in (*moved, *self._pins.moved()))
+        shown = dict(statuses.set) | {one: value for one, value in again if value is not None}
         return Update(
             offset,
             self._clock.time,
             fragments=fragments,
-            nodes=derived.delta(NODE),
-            statuses=Delta({key: self._status(shown[key]) for key in sorted(shown)}, statuses.removed),
-            infra=derived.delta(INFRA),
+            nodes=readings.delta(NODE),
+            statuses=Delta({key: self._status(key, shown[key]) for key in sorted(shown)}, statuses.removed),
+            infra=readings.delta(INFRA),
             state=self._fold.delta(),
             wake_at=self._wake_at(),
-            warnings=(*warnings, *derived.clear()),
+            warnings=(*warnings, *readings.clear()),
         )
 
     def fold(self, change_set: ChangeSet, offset: int) -> list[str]:
@@ -130,7 +131,9 @@ class Engine:
             self._objects.asks(change_set.cluster, there=change_set.source in ASKING)
         told = whole or change_set
         said = Said(told.cluster, told.source, told.time, told.actor, offset)
-        return [warning for change in changes for warning in self._rooms[type(change)].take(change, said)]
+        warnings = [warning for change in changes for warning in self._rooms[type(change)].take(change, said)]
+        self._pins.expire(self._clock.tick)
+        return warnings
 
     def _whole(self, change_set: ChangeSet) -> ChangeSet | None:
         """The change set, put together from its parts; None while some are missing."""
@@ -149,7 +152,8 @@ class Engine:
     # -- derived ----------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        self._reading.settle(self._clock.tick)
+        self._readings.sync(self._pins.gateways(), self._pins.frozen)
+        self._readings.settle(self._clock.tick)
 
     def _gateways_moved(self, fragments: Delta) -> list[str]:
         """Gateways of whose own config something changed: their Programmed waits for this offset."""
@@ -159,15 +163,17 @@ class Engine:
             if key.kind in _OF_THE_GATEWAY:
                 moved.add(str(key.gateway))
         for gateway in sorted(moved):
-            if gateway in self._reading.derived.items[STATUS]:
+            if self._readings.item(STATUS, gateway) is not None:
                 self._fold.set(CHANGED + gateway, {"offset": self.offset})
         return sorted(moved)
 
-    def _status(self, value: Status) -> Status:
+    def _status(self, key: str, value: Status) -> Status:
+        value = self._pins.told(key, value)
         if not value["programmed"]:
             return value
         offsets = {one: self._fold.rows.get(CHANGED + one, {}).get("offset", -1) for one in value["programmed"]}
         return {**value, "programmed": offsets}
 
     def _wake_at(self) -> str | None:
-        return self._reading.derived.deadlines.next(self._clock.tick)
+        tick = self._clock.tick
+        return min((at for at in (self._readings.next(tick), self._pins.next(tick)) if at is not None), default=None)

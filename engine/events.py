@@ -107,12 +107,58 @@ class EngineChanged:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Configuration is served as it was at offset `to`: all that a `gateway` reads, or the objects of its Overrides.
+
+    `id` names it (no slash). `gateway` None: a rollback, of the Overrides that come with it and for all Gateways.
+    It ends at `until` (RFC 3339, "" for never): of one that is `on_trial`, unless a Confirm came before. Another Pin
+    of its Gateway takes its place. Only the source `CONTROL` can say it, as all that follow.
+    """
+
+    id: str
+    gateway: Ref | None
+    to: int
+    reason: str
+    until: str = ""
+    on_trial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Within the change set of its Pin: an object as it was, and its last good revision before; None: it was absent."""
+
+    pin: str
+    ref: Ref
+    object: Json | None
+    previous: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A Pin on trial stays until an Unpin."""
+
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpin:
+    """A Pin ends: what is served is what the sources say now."""
+
+    pin: str
+
+
+CONTROL = "control"
+"""The source of what people say of the control plane itself."""
 WATCHERS = frozenset({"files", "kubernetes"})
 """The sources that say what a cluster holds, of which each has one."""
 ASKING = frozenset({"kubernetes"})
 """Those of them that read objects of some kinds only when the graph asks for them."""
 
-Change = Put | Delete | Refused | Admitted | Quarantine | Lift | Tick | SyncBegin | SyncEnd | EngineChanged
+Change = (
+    Put | Delete | Refused | Admitted | Quarantine | Lift | Tick | SyncBegin | SyncEnd | EngineChanged
+    | Pin | Override | Confirm | Unpin
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

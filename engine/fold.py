@@ -21,6 +21,9 @@ ABSENT = "absent/"
 """Objects on request that were looked for, and are not there."""
 ASKED = "asked/"
 """Clusters whose source reads objects of some kinds on request only."""
+PIN = "pin/"
+OVERRIDE = "override/"
+"""Objects as a pin serves them, by its id: a layer of their own, that no source compares the world with."""
 CHANGED = "changed/"
 CLOCK = "clock"
 ENGINE = "engine"
@@ -95,7 +98,7 @@ def _room(key: str) -> str:
 
 def _kept(key: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row of the fold state as it is held in memory."""
-    if not key.startswith(RESOURCE):
+    if not key.startswith((RESOURCE, OVERRIDE)) or row["object"] is None:
         return row
     previous = row.get("previous")
     return {

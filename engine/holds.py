@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine.events import Change, Lift, Quarantine
-from engine.fold import QUARANTINE, RESOURCE, Fold, Said
+from engine.fold import PIN, QUARANTINE, RESOURCE, Fold, Said
+from engine.layers import is_configuration
 from engine.outputs.channels import FRAGMENT
 from engine.quarantine import concerned, held, suspected, told
-from engine.reading import Reading
+from engine.readings import Readings
 from engine.ref import Ref
 
 
@@ -17,9 +18,9 @@ class Holds:
 
     TAKES: Final = (Quarantine, Lift)
 
-    def __init__(self, fold: Fold, reading: Reading) -> None:
+    def __init__(self, fold: Fold, readings: Readings) -> None:
         self._fold = fold
-        self._reading = reading
+        self._readings = readings
         self._held: dict[str, Any] = {}
         """What holds something back, by fact."""
 
@@ -28,7 +29,7 @@ class Holds:
         found = told(row for _, row in self._fold.under(QUARANTINE))
         for fact in sorted(found.keys() | self._held.keys()):
             if found.get(fact) != self._held.get(fact):
-                self._reading.state(fact, found.get(fact))
+                self._readings.state(fact, found.get(fact))
         self._held = found
 
     def take(self, change: Change, said: Said) -> list[str]:
@@ -42,16 +43,30 @@ class Holds:
 
     def is_held(self, ref: Ref) -> bool:
         """Whether a quarantine holds an object."""
-        return any(str(ref) in held(row) for _, row in self._fold.under(QUARANTINE))
+        return any(str(ref) in held(row) for _, row in self._concerning(ref))
 
     def lift_all(self, ref: Ref, *, gone: bool = False) -> None:
         """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
-        for key, row in self._fold.under(QUARANTINE):
+        for key, row in self._concerning(ref):
             if (gone and row["gateway"] == str(ref)) or str(ref) in concerned(row):
                 self._lift(key)
 
+    def lift_of(self, gateway: str) -> None:
+        """What was held of a Gateway: another moment of it is served now."""
+        for key, row in self._fold.under(QUARANTINE):
+            if row["gateway"] == gateway:
+                self._lift(key)
+
+    def _concerning(self, ref: Ref) -> list[tuple[str, dict[str, Any]]]:
+        """The quarantines that what is said of an object may touch: a pinned Gateway goes on seeing what it sees."""
+        rows = self._fold.under(QUARANTINE)
+        if not rows or not is_configuration(ref):
+            return rows
+        pinned = {row["gateway"] for _, row in self._fold.under(PIN)}
+        return [(key, row) for key, row in rows if row["gateway"] not in pinned]
+
     def _quarantine(self, change: Quarantine, offset: int) -> None:
-        fragment = self._reading.derived.items[FRAGMENT].get(change.fragment)
+        fragment = self._readings.item(FRAGMENT, change.fragment)
         if fragment is None or fragment.version != change.version:
             return  # What was rejected is not what is wanted any more.
         row = {

@@ -71,6 +71,10 @@ class Graph:
         """The resource, not recorded: for the shell of the engine, not for queries."""
         return self._resources.get(ref)
 
+    def inputs(self) -> tuple[dict[Ref, Resource], dict[str, Any]]:
+        """All resources and facts as they are, for another graph."""
+        return dict(self._resources), dict(self._facts)
+
     def state_fact(self, name: str, value: Any) -> None:
         """Set or, with None, take away a fact."""
         if value is None:

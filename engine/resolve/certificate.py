@@ -50,9 +50,12 @@ class Checked:
     names: tuple[str, ...] = ()
 
 
+PASSED = "passed/"
+
+
 def passed_fact(time: str) -> str:
     """The fact that says that a deadline has passed."""
-    return f"passed/{time}"
+    return f"{PASSED}{time}"
 
 
 def certificate_refs(source: Ref, tls: Json) -> tuple[Ref | Problem, ...]:

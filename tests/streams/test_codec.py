@@ -14,15 +14,19 @@ from engine.changes import Garbage, from_json, to_json
 from engine.events import (
     Admitted,
     ChangeSet,
+    Confirm,
     Delete,
     EngineChanged,
     Lift,
+    Override,
+    Pin,
     Put,
     Quarantine,
     Refused,
     SyncBegin,
     SyncEnd,
     Tick,
+    Unpin,
 )
 from engine.ref import Ref
 from engine.update import Delta, Fragment, FragmentKey, FragmentKind, Update
@@ -75,6 +79,10 @@ _changes = st.one_of(
     st.builds(SyncBegin),
     st.builds(SyncEnd),
     st.builds(EngineChanged, _words),
+    st.builds(Pin, _words, st.none() | _refs, st.integers(0, 2**40), _words, _words, st.booleans()),
+    st.builds(Override, _words, _refs, st.none() | _objects, st.none() | _objects),
+    st.builds(Confirm, _words),
+    st.builds(Unpin, _words),
 )
 _sets = st.builds(
     ChangeSet, _words, _words, _words, _words, st.just(TIME), _words, st.lists(_changes, max_size=5).map(tuple)
@@ -100,6 +108,7 @@ def test_every_change_has_a_strategy() -> None:
     from engine.events import Change
 
     kinds = {Put, Delete, Refused, Admitted, Quarantine, Lift, Tick, SyncBegin, SyncEnd, EngineChanged}
+    kinds |= {Pin, Override, Confirm, Unpin}
     assert set(Change.__args__) == kinds
 
 

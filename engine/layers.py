@@ -1,0 +1,75 @@
+"""The layers of the fold: what sources observe, what rollbacks lay over it, and what pinned gateways see instead.
+
+It derives nothing. A source compares the world with the observed layer only: with another it would undo a rollback.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.fold import OVERRIDE, PIN, RESOURCE, Fold
+from engine.judgement import judged
+from engine.models.kinds import BY_NAME
+from engine.ref import Ref, parse_ref
+
+Row = dict[str, Any]
+_LIVE: Final = frozenset({"ReferenceGrant"})
+"""Of the kinds of configuration, what counts as it is today: a revoked grant stays revoked."""
+
+
+def is_configuration(ref: Ref) -> bool:
+    """Whether the past may be served of it: of Services, endpoints, secrets, namespaces and grants today's counts."""
+    return ref.group.startswith("gateway.") and ref.kind not in _LIVE and (ref.group, ref.kind) in BY_NAME
+
+
+class Layers:
+    """Rows of objects, by layer; rows of `override/` have `object` None for what was absent."""
+
+    def __init__(self, fold: Fold, version: str) -> None:
+        self._fold = fold
+        self._version = version
+
+    def observed(self, ref: Ref) -> Row | None:
+        """What its source says of an object."""
+        row = self._fold.rows.get(f"{RESOURCE}{ref}")
+        return judged(ref, row, self._version) if row is not None else None
+
+    def over(self, ref: Ref) -> Row | None:
+        """What the latest rollback has of an object, None when none has it."""
+        for key in self._rollbacks():
+            row = self._fold.rows.get(f"{OVERRIDE}{key}/{ref}")
+            if row is not None:
+                return self._taken(ref, row)
+        return None
+
+    def served(self, ref: Ref) -> Row | None:
+        """The object for all gateways that are not pinned; None when it is not there for them."""
+        over = self.over(ref)
+        if over is None:
+            return self.observed(ref)
+        return over if over["object"] is not None else None
+
+    def of(self, pin: str) -> dict[Ref, Row]:
+        """The rows that a pin has of its own."""
+        prefix = f"{OVERRIDE}{pin}/"
+        found = ((parse_ref(key.removeprefix(prefix)), row) for key, row in self._fold.under(prefix))
+        return {ref: self._taken(ref, row) for ref, row in found}
+
+    def keep(self, ref: Ref) -> None:
+        """Before something changes of an object: pinned gateways go on seeing it as it is now."""
+        pinned = [key for key, row in self._fold.under(PIN) if row["gateway"] is not None]
+        if not pinned or not is_configuration(ref):
+            return
+        row = self.served(ref) or {"object": None}
+        for pin in pinned:
+            key = f"{OVERRIDE}{pin.removeprefix(PIN)}/{ref}"
+            if key not in self._fold.rows:
+                self._fold.set(key, row)
+
+    def _rollbacks(self) -> list[str]:
+        """The latest first."""
+        found = [(row["offset"], key) for key, row in self._fold.under(PIN) if row["gateway"] is None]
+        return [key.removeprefix(PIN) for _, key in sorted(found, reverse=True)]
+
+    def _taken(self, ref: Ref, row: Row) -> Row:
+        return judged(ref, row, self._version) if row["object"] is not None else row

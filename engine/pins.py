@@ -1,0 +1,158 @@
+"""The past served on purpose: pins of gateways and rollbacks of objects, in the fold and as queries see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.document import document
+from engine.events import CONTROL, Change, Confirm, Override, Pin, Unpin
+from engine.fold import OVERRIDE, PIN, Fold, Said
+from engine.graph.reader import Resource
+from engine.holds import Holds
+from engine.judgement import judged, resource_of
+from engine.layers import Layers, is_configuration
+from engine.objects import Objects
+from engine.ref import Ref
+from engine.status.pinned import annotated
+from engine.update import Status
+
+Row = dict[str, Any]
+
+
+class Pins:
+    """The room of pins, their overrides, and what ends them."""
+
+    TAKES: Final = (Pin, Override, Confirm, Unpin)
+
+    def __init__(self, fold: Fold, objects: Objects, holds: Holds, version: str) -> None:
+        self._fold = fold
+        self._objects = objects
+        self._holds = holds
+        self._version = version
+        self._layers = Layers(fold, version)
+        self._touched: set[str] = set()
+        """Objects of which the status may tell something else of pins, since `moved` was asked last."""
+
+    def take(self, change: Change, said: Said) -> list[str]:
+        """Fold a change; answers the warnings."""
+        if said.source != CONTROL:
+            return [f"source {said.source} cannot pin anything: ignored"]
+        match change:
+            case Pin():
+                return self._pin(change, said)
+            case Override():
+                return self._override(change, said)
+            case Confirm():
+                row = self._fold.rows.get(PIN + change.pin)
+                if row is not None and row["on_trial"]:
+                    self._touch(change.pin)
+                    self._fold.set(PIN + change.pin, {**row, "until": "", "on_trial": False})
+            case Unpin():
+                self._end(change.pin)
+        return []
+
+    def expire(self, tick: str) -> None:
+        """End what a tick has come to the end of."""
+        for key, row in self._fold.under(PIN):
+            if row["until"] and row["until"] <= tick:
+                self._end(key.removeprefix(PIN))
+
+    def next(self, tick: str) -> str | None:
+        """When the first of them ends."""
+        return min((row["until"] for _, row in self._fold.under(PIN) if row["until"] > tick), default=None)
+
+    def gateways(self) -> dict[str, str]:
+        """The pinned gateways, by pin."""
+        return {key.removeprefix(PIN): row["gateway"] for key, row in self._fold.under(PIN) if row["gateway"]}
+
+    def frozen(self, pin: str) -> Mapping[Ref, Resource | None]:
+        """What the gateway of a pin sees otherwise than the others."""
+        rows = self._layers.of(pin)
+        return {ref: resource_of(row) if row["object"] is not None else None for ref, row in rows.items()}
+
+    def told(self, name: str, status: Status) -> Status:
+        """The status of an object, with what is to be said of pins."""
+        pins = [(key.removeprefix(PIN), row) for key, row in self._fold.under(PIN)]
+        mine = [one for one in pins if one[1]["gateway"] == name]
+        mine += [one for one in pins if one[1]["gateway"] is None and f"{OVERRIDE}{one[0]}/{name}" in self._fold.rows]
+        if not mine:
+            return status
+        return annotated(status, *mine[0])
+
+    def moved(self) -> set[str]:
+        """Objects of which the status is to be told again; asked once."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def _pin(self, change: Pin, said: Said) -> list[str]:
+        key = PIN + change.id
+        if not change.id or "/" in change.id:
+            return [f"{change.id!r} names no pin: ignored"]
+        if key in self._fold.rows:
+            return []
+        gateway = str(change.gateway) if change.gateway is not None else None
+        if gateway is not None:
+            for other, of in self.gateways().items():
+                if of == gateway:
+                    self._end(other)
+            self._holds.lift_of(gateway)
+            self._touched.add(gateway)
+        row = {
+            "gateway": gateway,
+            "to": change.to,
+            "reason": change.reason,
+            "actor": said.actor,
+            "time": said.time,
+            "until": change.until,
+            "on_trial": change.on_trial,
+            "offset": said.offset,
+        }
+        self._fold.set(key, row)
+        return []
+
+    def _override(self, change: Override, said: Said) -> list[str]:
+        pin = self._fold.rows.get(PIN + change.pin)
+        if pin is None or pin["offset"] != said.offset:
+            return [f"{change.ref} is overridden without a pin of its own: ignored"]
+        if not is_configuration(change.ref):
+            return [f"{change.ref} is not configuration: ignored, it counts as it is today"]
+        row: Row = {"object": None}
+        if change.object is not None:
+            previous = document(change.previous) if change.previous is not None else None
+            row |= {"object": document(change.object), "previous": previous}
+            row |= {"offset": said.offset, "time": said.time, "actor": said.actor}
+            row = judged(change.ref, row, self._version)
+        if pin["gateway"] is None:
+            self._layers.keep(change.ref)
+        self._fold.set(f"{OVERRIDE}{change.pin}/{change.ref}", row)
+        if pin["gateway"] is None:
+            self._shown_otherwise(change.ref)
+        return []
+
+    def _end(self, pin: str) -> None:
+        if PIN + pin not in self._fold.rows:
+            return
+        gateway = self._fold.rows[PIN + pin]["gateway"]
+        self._touch(pin)
+        refs = list(self._layers.of(pin))
+        if gateway is None:
+            for ref in refs:
+                self._layers.keep(ref)
+        self._fold.remove(PIN + pin)
+        for ref in refs:
+            self._fold.remove(f"{OVERRIDE}{pin}/{ref}")
+        if gateway is not None:
+            self._holds.lift_of(gateway)
+            return
+        for ref in refs:
+            self._shown_otherwise(ref)
+
+    def _shown_otherwise(self, ref: Ref) -> None:
+        self._touched.add(str(ref))
+        self._holds.lift_all(ref)
+        self._objects.show(ref)
+
+    def _touch(self, pin: str) -> None:
+        gateway = self._fold.rows[PIN + pin]["gateway"]
+        self._touched |= {gateway} if gateway is not None else {str(ref) for ref in self._layers.of(pin)}
