@@ -17,7 +17,21 @@ import orjson
 
 from engine.changes import Garbage, from_json, to_json, verb
 from engine.document import Document, document
-from engine.events import SCHEMA, Admitted, Change, ChangeSet, Delete, Lift, Put, Quarantine, Refused
+from engine.events import (
+    SCHEMA,
+    Admitted,
+    Change,
+    ChangeSet,
+    Confirm,
+    Delete,
+    Lift,
+    Override,
+    Pin,
+    Put,
+    Quarantine,
+    Refused,
+    Unpin,
+)
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.ports import Headers, Outgoing, Record
@@ -260,6 +274,13 @@ def _summary(change: Change) -> dict[str, Any]:
         answer["location"] = change.location
     elif isinstance(change, Quarantine | Lift):
         answer |= {"gateway": str(change.gateway), "fragment": change.fragment}
+    elif isinstance(change, Pin):
+        gateway = str(change.gateway) if change.gateway is not None else None
+        answer |= {"pin": change.id, "gateway": gateway, "to": change.to, "reason": change.reason}
+    elif isinstance(change, Override):
+        answer |= {"pin": change.pin, "ref": str(change.ref)}
+    elif isinstance(change, Confirm | Unpin):
+        answer["pin"] = change.pin
     return answer
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from engine.engine import VERSION
 from engine.events import Override
 from engine.fold import OVERRIDE, PIN, Fold
 from engine.layers import Layers, is_configuration
@@ -15,11 +14,13 @@ Configuration = Mapping[Ref, Mapping[str, Any]]
 """Objects of configuration as they are served: `object`, and `previous` that nobody rejected."""
 
 
-def configuration(rows: Iterable[tuple[str, Any]], gateway: Ref | None = None) -> dict[Ref, Mapping[str, Any]]:
-    """Of a fold state, all gateways' or what one of them sees, which may be pinned."""
+def configuration(
+    rows: Iterable[tuple[str, Any]], version: str, gateway: Ref | None = None
+) -> dict[Ref, Mapping[str, Any]]:
+    """Of a fold state, all gateways' or what one of them sees, which may be pinned; as an engine version judges it."""
     fold = Fold()
     fold.load(rows)
-    layers = Layers(fold, VERSION)
+    layers = Layers(fold, version)
     refs = {ref for ref, _ in fold.resources()} | {parse_ref(key.split("/", 2)[2]) for key, _ in fold.under(OVERRIDE)}
     found = {ref: layers.served(ref) for ref in refs if is_configuration(ref)}
     for key, pin in fold.under(PIN):

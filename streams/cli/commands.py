@@ -33,11 +33,17 @@ _OWN = (
     "explain",
     "replay",
     "forget",
+    "pin",
+    "rollback",
+    "confirm",
+    "unpin",
+    "pins",
     "topics",
     "crds",
     "rbac",
 )
 _COMMANDS = {name: name for name in _OWN}
+_COMMANDS |= dict.fromkeys(("confirm", "unpin"), "unpin")
 _COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy", "write-status"), "roles")
 """Command -> its module."""
 

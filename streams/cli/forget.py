@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 
+from streams.cli.actor import user
 from streams.cli.clusters import several
 from streams.cli.output import fail
 from streams.cli.reading import Brokers, Data, chosen, rows, with_log
@@ -47,16 +47,9 @@ def forget(
 
     async def work(log: Log, partition: int) -> int:
         known = continued(settings, log) if settings.key_file.exists() else log
-        return await absent.forget(known, partition, settings.domain, cluster, (now(), f"{_user()} (forget)"))
+        return await absent.forget(known, partition, settings.domain, cluster, (now(), f"{user()} (forget)"))
 
     found = with_log(settings, count)
     if not yes:
         typer.confirm(f"Delete the {found} objects of cluster {cluster} from what is served?", abort=True)
     typer.echo(f"cluster {cluster}: {with_log(settings, work)} objects deleted")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

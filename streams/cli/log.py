@@ -116,6 +116,6 @@ def _row(value: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _short(change: dict[str, Any]) -> str:
-    ref = str(change.get("ref") or change.get("location") or change.get("fragment") or "")
+    ref = str(change.get("ref") or change.get("location") or change.get("fragment") or change.get("pin") or "")
     parts = ref.split("/")
     return f"{parts[2]}/{parts[4]}" if len(parts) == 5 else ref

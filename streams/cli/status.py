@@ -16,6 +16,7 @@ from streams.cli.get import conditions, is_good, line, objects_of
 from streams.cli.moment import At, tables
 from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, emit, fail
+from streams.cli.pins import pinned, until, what
 from streams.cli.reading import (
     Brokers,
     Cluster,
@@ -76,6 +77,7 @@ def status(
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, meant)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
+    answer["pins"] = pinned(found["state"]) if ref is None else []
     answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None and at is None else []
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
@@ -212,6 +214,9 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
         more = len(guilty) - _NAMED
         objects += f" and {more} more" if more > 0 else ""
         typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
+    for row in answer["pins"]:
+        told = f"{what(row)} as of offset {row['to']} by {row['actor']} until {until(row)}: {row['reason']}"
+        typer.echo(f"pinned      {told}; {len(row['drift'])} objects are otherwise in their cluster")
     found = [(row, one) for row in answer["objects"] for one in row["conditions"]]
     shown = [(row, one) for row, one in found if whole or not is_good(one)]
     for row, one in shown:

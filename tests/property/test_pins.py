@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.engine import Engine
+from engine.engine import VERSION, Engine
 from engine.events import Change, ChangeSet, Confirm, Pin, Tick, Unpin
 from engine.fold import CHANGED, OVERRIDE, PIN, RESOURCE
 from engine.history.overrides import configuration, overrides
@@ -50,7 +50,7 @@ class _Live:
         of = _GATEWAYS[number % 2] if which == "pin" else None
         name = f"p{len(self.log)}"
         pin = Pin(name, of, at, "why", _LATER if number % 3 == 0 else "", on_trial=number % 3 == 0)
-        then, now = configuration(self.states[at].items(), of), configuration(self.engine.state().items())
+        then, now = configuration(self.states[at].items(), VERSION, of), configuration(self.engine.state().items(), VERSION)
         self.tell(pin, *overrides(name, then, now, lambda _: True), source="control")
 
     def pins(self) -> list[str]:
@@ -102,7 +102,7 @@ def test_a_pinned_gateway_serves_the_configuration_of_then_with_what_lives_today
     half = len(changes) // 2
     live = _played(changes[:half], steps)
     at, of = number % len(live.states), _GATEWAYS[number % 2]
-    then = configuration(live.states[at].items(), of)
+    then = configuration(live.states[at].items(), VERSION, of)
     live.past("pin", number)
     left = changes[half:]
     for size in later:

@@ -1,0 +1,77 @@
+"""`penstock pin`: serves one gateway from the past, while the log goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.naming import wanted
+from streams.cli.output import Format, fail
+from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
+from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, named, past, report, said
+from streams.ports import Log
+from streams.topics import Topic
+
+if TYPE_CHECKING:
+    from engine.ref import Ref
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=pin.__doc__)(pin)
+
+
+def pin(  # noqa: PLR0913  the options of the command
+    gateway: Annotated[str, typer.Argument(help="gateway/NAME or gateway/NAMESPACE/NAME.")],
+    *,
+    at: Annotated[str, typer.Option("--at", help="An offset, a time (2026-11-24T14:03, 14:03:20), or 10m for ago.")],
+    reason: Reason,
+    for_: For = None,
+    until_confirmed: Until = None,
+    yes: Yes = False,
+    cluster: Cluster = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Serve one gateway alone from the past, while the log goes on: other gateways see what changes, this one does not.
+
+    All configuration that it reads is as it was; endpoints, Services, Secrets, ConfigMaps, Namespaces and
+    ReferenceGrants are today's. Another pin of it takes its place; `penstock unpin` lifts it.
+
+    Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits.
+    """
+    from engine.events import Pin  # noqa: PLC0415  slow to import
+    from streams.pins import differing, serve  # noqa: PLC0415
+
+    meant = wanted(gateway)
+    if meant.kind.name != "Gateway":
+        fail(f"{gateway} is no gateway: `penstock rollback --ref {gateway}` brings other objects back", 2)
+    until = ending(for_, until_confirmed)
+    settings = chosen(data, brokers, cluster)
+
+    def one_of(there: set[Ref]) -> Ref:
+        found = sorted(ref for ref in there if meant.takes(ref) and settings.cluster in ("", ref.cluster))
+        if len(found) > 1:
+            fail(f"{gateway} is several: {', '.join(map(str, found))}; name its namespace and --cluster", 2)
+        if not found:
+            fail(f"at that moment {meant.absent(there)}: name a later --at", 1)
+        return found[0]
+
+    async def look(log: Log, partition: int) -> tuple[Ref, int, int]:
+        to, then = await past(settings, log, partition, at)
+        ref = one_of(named(then))
+        return ref, to, len(differing(then, await rows(log, Topic.STATE, partition), ref, lambda _: True))
+
+    ref, to, count = with_log(settings, look)
+    agreed(f"Serve {ref} as of offset {to}, where {count} objects are otherwise now?", yes=yes)
+
+    async def work(log: Log, partition: int) -> tuple[str, int]:
+        teller = said(settings, log, partition, ref.cluster)
+        _, then = await past(settings, log, partition, str(to))
+        made = Pin(teller.new_id(), ref, to, reason, *until())
+        told, offset = await serve(teller.teller, made, then, lambda _: True)
+        return told.id, offset
+
+    report(with_log(settings, work), f"{'/'.join(ref[3:])} is served as of offset {to}", output)

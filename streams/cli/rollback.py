@@ -1,0 +1,90 @@
+"""`penstock rollback`: has objects served as they were, whatever their sources say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.naming import Wanted, wanted
+from streams.cli.output import Format, fail
+from streams.cli.reading import Brokers, Cluster, Data, Namespace, Output, chosen, rows, with_log
+from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, past, report, said
+from streams.ports import Log
+from streams.topics import Topic
+
+if TYPE_CHECKING:
+    from engine.events import Override
+    from engine.ref import Ref
+
+_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=rollback.__doc__)(rollback)
+
+
+def rollback(  # noqa: PLR0913  the options of the command
+    *,
+    to: Annotated[str, typer.Option("--to", help="An offset, a time (2026-11-24T14:03, 14:03:20), or 10m for ago.")],
+    reason: Reason,
+    namespace: Namespace = None,
+    ref: Annotated[list[str] | None, typer.Option("--ref", help="Only this object, KIND/NAME; again for more.")] = None,
+    for_: For = None,
+    until_confirmed: Until = None,
+    yes: Yes = False,
+    cluster: Cluster = None,
+    output: Output = Format.TABLE,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Serve objects of configuration as they were, to all gateways that are not pinned, whatever their sources say.
+
+    What differs now from then is overridden; what sources say of it goes on being recorded beneath, and counts again
+    after `penstock unpin`. Services, endpoints, Secrets, ConfigMaps, Namespaces and ReferenceGrants stay today's.
+
+    Exit code 0 too when nothing differs. 1: the log does not hold the moment. 3: it is in the log and waits.
+    """
+    from engine.events import Pin  # noqa: PLC0415  slow to import
+    from streams.pins import differing, serve  # noqa: PLC0415
+
+    only = [wanted(one) for one in ref or ()]
+    until = ending(for_, until_confirmed)
+    settings = chosen(data, brokers, cluster)
+
+    def takes(one: Ref) -> bool:
+        return _is_in(one, settings.cluster, namespace, only)
+
+    async def look(log: Log, partition: int) -> tuple[int, tuple[Override, ...]]:
+        at, then = await past(settings, log, partition, to)
+        return at, differing(then, await rows(log, Topic.STATE, partition), None, takes)
+
+    at, found = with_log(settings, look)
+    for one in only:
+        if not any(one.takes(each.ref) for each in found):
+            fail(f"{one.kind.name}/{one.name} is not otherwise than at offset {at}: nothing is rolled back", 1)
+    if not found:
+        typer.echo(f"nothing differs from offset {at}")
+        return
+    for each in found[:_SHOWN]:
+        verb = "as it was" if each.object is not None else "absent, as it was"
+        typer.echo(f"  {each.ref}  {verb}", err=True)
+    agreed(f"Serve these {len(found)} objects as of offset {at}?", yes=yes)
+
+    async def work(log: Log, partition: int) -> tuple[str, int]:
+        teller = said(settings, log, partition, settings.cluster)
+        _, then = await past(settings, log, partition, str(at))
+        made = Pin(teller.new_id(), None, at, reason, *until())
+        told, offset = await serve(teller.teller, made, then, takes)
+        return told.id, offset
+
+    report(with_log(settings, work), f"{len(found)} objects are served as of offset {at}", output)
+
+
+def _is_in(ref: Ref, cluster: str, namespace: str | None, only: list[Wanted]) -> bool:
+    return (
+        cluster in ("", ref.cluster)
+        and namespace in (None, ref.namespace)
+        and (not only or any(one.takes(ref) for one in only))
+    )

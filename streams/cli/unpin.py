@@ -1,0 +1,85 @@
+"""`penstock unpin` and `penstock confirm`: end what is served from the past, or keep it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from streams.cli.naming import wanted
+from streams.cli.output import fail
+from streams.cli.reading import Brokers, Data, chosen, rows, with_log
+from streams.cli.undoing import said
+from streams.ports import Log
+from streams.topics import Topic
+
+_PIN = "pin/"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(help=confirm.__doc__)(confirm)
+    app.command(help=unpin.__doc__)(unpin)
+
+
+def confirm(
+    pin: Annotated[str, typer.Argument(help="What `penstock pins` calls it.")],
+    *,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """Keep a pin or rollback that would end unless confirmed. Exit code 1: there is none, or it is not on trial."""
+    from engine.events import Confirm  # noqa: PLC0415  slow to import
+
+    settings = chosen(data, brokers)
+
+    async def work(log: Log, partition: int) -> int:
+        row = (await rows(log, Topic.STATE, partition)).get(f"{_PIN}{pin}")
+        if row is None:
+            fail(f"there is no pin {pin}, or it has ended: see `penstock pins`", 1)
+        if not row["on_trial"]:
+            fail(f"pin {pin} does not wait for a confirmation", 1)
+        teller = said(settings, log, partition, "").teller
+        offset = await teller.say(f"confirm-{pin}", [Confirm(pin)])
+        await teller.applied(offset)
+        return offset
+
+    typer.echo(f"{pin} stays, from offset {with_log(settings, work)} on: `penstock unpin {pin}` ends it")
+
+
+def unpin(
+    pin: Annotated[str | None, typer.Argument(help="What `penstock pins` calls it, or gateway/NAMESPACE/NAME.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All pins and rollbacks.")] = False,
+    data: Data = None,
+    brokers: Brokers = None,
+) -> None:
+    """End a pin or rollback: what the sources say now is served. Exit code 1: there is none."""
+    from engine.events import Unpin  # noqa: PLC0415  slow to import
+
+    if (pin is None) != every:
+        fail("name a pin, or give --all", 2)
+    settings = chosen(data, brokers)
+
+    async def work(log: Log, partition: int) -> tuple[list[str], int]:
+        state = await rows(log, Topic.STATE, partition)
+        there = {key.removeprefix(_PIN): row for key, row in state.items() if key.startswith(_PIN)}
+        meant = sorted(there) if pin is None else _meant(pin, there)
+        if not meant:
+            fail(f"there is no pin {pin}: see `penstock pins`" if pin is not None else "nothing is pinned", 1)
+        teller = said(settings, log, partition, "").teller
+        offset = await teller.say(f"unpin-{meant[0]}", [Unpin(one) for one in meant])
+        await teller.applied(offset)
+        return meant, offset
+
+    ended, offset = with_log(settings, work)
+    typer.echo(f"{', '.join(ended)} ended at offset {offset}")
+
+
+def _meant(pin: str, there: dict[str, Any]) -> list[str]:
+    from engine.ref import parse_ref  # noqa: PLC0415  slow to import
+
+    if "/" not in pin:
+        return [pin] if pin in there else []
+    one = wanted(pin)
+    return sorted(key for key, row in there.items() if row["gateway"] and one.takes(parse_ref(row["gateway"])))
