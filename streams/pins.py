@@ -22,7 +22,7 @@ from engine.ref import Ref
 from streams.clock import now
 from streams.codec import encode_change_set
 from streams.past import change_sets
-from streams.ports import Log
+from streams.ports import Log, LogError
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -32,7 +32,7 @@ _WAIT_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 0.02
 
 
-class NotApplied(RuntimeError):  # noqa: N818
+class NotApplied(LogError):  # noqa: N818
     """It is in the log, and not in force yet; the message says where it stands and why that may be."""
 
 

@@ -9,7 +9,7 @@ import typer
 from streams.cli.naming import wanted
 from streams.cli.output import Format, fail
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
-from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, named, past, report, said
+from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, named, new_id, past, report, said
 from streams.ports import Log
 from streams.topics import Topic
 
@@ -59,19 +59,14 @@ def pin(  # noqa: PLR0913  the options of the command
             fail(f"at that moment {meant.absent(there)}: name a later --at", 1)
         return found[0]
 
-    async def look(log: Log, partition: int) -> tuple[Ref, int, int]:
+    async def work(log: Log, partition: int) -> tuple[tuple[str, int], str]:
         to, then = await past(settings, log, partition, at)
         ref = one_of(named(then))
-        return ref, to, len(differing(then, await rows(log, Topic.STATE, partition), ref, lambda _: True))
-
-    ref, to, count = with_log(settings, look)
-    agreed(f"Serve {ref} as of offset {to}, where {count} objects are otherwise now?", yes=yes)
-
-    async def work(log: Log, partition: int) -> tuple[str, int]:
+        count = len(differing(then, await rows(log, Topic.STATE, partition), ref, lambda _: True))
+        agreed(f"Serve {ref} as of offset {to}, where {count} objects are otherwise now?", yes=yes)
         teller = said(settings, log, partition, ref.cluster)
-        _, then = await past(settings, log, partition, str(to))
-        made = Pin(teller.new_id(), ref, to, reason, *until())
-        told, offset = await serve(teller.teller, made, then, lambda _: True)
-        return told.id, offset
+        made = Pin(new_id(), ref, to, reason, *until())
+        told, offset = await serve(teller, made, then, lambda _: True)
+        return (told.id, offset), f"{'/'.join(ref[3:])} is served as of offset {to}"
 
-    report(with_log(settings, work), f"{'/'.join(ref[3:])} is served as of offset {to}", output)
+    report(*with_log(settings, work), output)

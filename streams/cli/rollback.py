@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, fail
 from streams.cli.reading import Brokers, Cluster, Data, Namespace, Output, chosen, rows, with_log
-from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, past, report, said
+from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, new_id, past, report, said
 from streams.ports import Log
 from streams.topics import Topic
 
@@ -56,30 +57,32 @@ def rollback(  # noqa: PLR0913  the options of the command
     def takes(one: Ref) -> bool:
         return _is_in(one, settings.cluster, namespace, only)
 
-    async def look(log: Log, partition: int) -> tuple[int, tuple[Override, ...]]:
+    async def work(log: Log, partition: int) -> tuple[tuple[str, int], str] | None:
         at, then = await past(settings, log, partition, to)
-        return at, differing(then, await rows(log, Topic.STATE, partition), None, takes)
+        found = differing(then, await rows(log, Topic.STATE, partition), None, takes)
+        _show(found, only, at)
+        if not found:
+            typer.echo(f"nothing differs from offset {at}")
+            return None
+        agreed(f"Serve these {len(found)} objects as of offset {at}?", yes=yes)
+        teller = said(settings, log, partition, settings.cluster)
+        told, offset = await serve(teller, Pin(new_id(), None, at, reason, *until()), then, takes)
+        return (told.id, offset), f"{len(found)} objects are served as of offset {at}"
 
-    at, found = with_log(settings, look)
+    done = with_log(settings, work)
+    if done is not None:
+        report(*done, output)
+
+
+def _show(found: Sequence[Override], only: Sequence[Wanted], at: int) -> None:
+    """What is about to be served; one that was named and is not otherwise ends the command."""
     for one in only:
         if not any(one.takes(each.ref) for each in found):
             fail(f"{one.kind.name}/{one.name} is not otherwise than at offset {at}: nothing is rolled back", 1)
-    if not found:
-        typer.echo(f"nothing differs from offset {at}")
-        return
     for each in found[:_SHOWN]:
-        verb = "as it was" if each.object is not None else "absent, as it was"
-        typer.echo(f"  {each.ref}  {verb}", err=True)
-    agreed(f"Serve these {len(found)} objects as of offset {at}?", yes=yes)
-
-    async def work(log: Log, partition: int) -> tuple[str, int]:
-        teller = said(settings, log, partition, settings.cluster)
-        _, then = await past(settings, log, partition, str(at))
-        made = Pin(teller.new_id(), None, at, reason, *until())
-        told, offset = await serve(teller.teller, made, then, takes)
-        return told.id, offset
-
-    report(with_log(settings, work), f"{len(found)} objects are served as of offset {at}", output)
+        typer.echo(f"  {each.ref} {'as it was' if each.object is not None else 'absent, as it was'}", err=True)
+    if (more := len(found) - _SHOWN) > 0:
+        typer.echo(f"  and {more} more", err=True)
 
 
 def _is_in(ref: Ref, cluster: str, namespace: str | None, only: list[Wanted]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,16 +28,9 @@ Until = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Who says it, under a name of its own."""
-
-    teller: Teller
-
-    @staticmethod
-    def new_id() -> str:
-        """A name that a person can type."""
-        return uuid.uuid4().hex[:8]
+def new_id() -> str:
+    """A name that a person can type."""
+    return uuid.uuid4().hex[:8]
 
 
 def ending(for_: str | None, until_confirmed: str | None) -> Callable[[], tuple[str, bool]]:
@@ -80,13 +72,13 @@ def named(state: dict[str, Any]) -> set[Ref]:
     return {parse_ref(key.removeprefix("resource/")) for key in state if key.startswith("resource/")}
 
 
-def said(settings: Settings, log: Log, partition: int, cluster: str) -> Said:
+def said(settings: Settings, log: Log, partition: int, cluster: str) -> Teller:
     """Who says it to this log."""
     from streams.main import continued  # noqa: PLC0415  slow to import
     from streams.pins import Teller  # noqa: PLC0415
 
     known = continued(settings, log) if settings.key_file.exists() else log
-    return Said(Teller(known, partition, settings.domain, user(), cluster))
+    return Teller(known, partition, settings.domain, user(), cluster)
 
 
 def agreed(question: str, *, yes: bool) -> None:

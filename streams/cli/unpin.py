@@ -39,7 +39,7 @@ def confirm(
             fail(f"there is no pin {pin}, or it has ended: see `penstock pins`", 1)
         if not row["on_trial"]:
             fail(f"pin {pin} does not wait for a confirmation", 1)
-        teller = said(settings, log, partition, "").teller
+        teller = said(settings, log, partition, "")
         offset = await teller.say(f"confirm-{pin}", [Confirm(pin)])
         await teller.applied(offset)
         return offset
@@ -67,7 +67,7 @@ def unpin(
         meant = sorted(there) if pin is None else _meant(pin, there)
         if not meant:
             fail(f"there is no pin {pin}: see `penstock pins`" if pin is not None else "nothing is pinned", 1)
-        teller = said(settings, log, partition, "").teller
+        teller = said(settings, log, partition, "")
         offset = await teller.say(f"unpin-{meant[0]}", [Unpin(one) for one in meant])
         await teller.applied(offset)
         return meant, offset

@@ -1,0 +1,146 @@
+"""The commands that serve the past, on the real log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.events import Delete, Put
+from streams.pins import NotApplied
+from tests.cli.log import Place, resolved
+from tests.cli.test_clusters import resolve, tell
+from tests.support.manifests import route as made
+
+pytestmark = pytest.mark.kafka
+
+
+def _route(path: str, generation: int) -> Put:
+    return made("good", "web", path, generation)
+
+
+@pytest.fixture(scope="module")
+def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with resolved(broker, tmp_path_factory.mktemp("pins")) as found:
+        asyncio.run(tell(found, "local", _route("/second", 2)))
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no resolver beside: whoever waits for one is it."""
+
+    async def applied(teller: Any, offset: int) -> None:
+        await resolve(place)
+
+    monkeypatch.setattr("streams.pins.Teller.applied", applied)
+
+
+def _last(place: Place) -> str:
+    return str(place.tells("log", "--limit", "1")[0]["offset"])  # type: ignore[index]
+
+
+def _pins(place: Place) -> Any:
+    return place.tells("pins")
+
+
+def test_a_pin_is_listed_with_its_drift_and_ends(place: Place) -> None:
+    assert place.prints("pins").strip() == "nothing is served from the past"
+    said = place.prints("pin", "gateway/gw", "--at", "0", "--reason", "it broke", "--yes", "--until-confirmed", "10m")
+    assert "default/gw is served as of offset 0" in said
+    (pin,) = _pins(place)
+    assert (pin["to"], pin["reason"], pin["on_trial"]) == (0, "it broke", True)
+    # Of what changed since offset 0 the Service is today's.
+    assert [one["ref"].split("/")[2] for one in pin["drift"]] == ["HTTPRoute"]
+    assert "spec" in pin["drift"][0]["places"][0]["path"]
+    assert "HTTPRoute" in place.prints("pins", pin["pin"])
+    assert "pinned      gateway/default/gw as of offset 0" in place.prints("status")
+    assert "stays" in place.prints("confirm", pin["pin"])
+    assert _pins(place)[0]["until"] == ""
+    assert "does not wait" in place.run("confirm", pin["pin"]).output
+    assert pin["pin"] in place.prints("log", "--limit", "1")
+    assert pin["pin"] in place.prints("unpin", "gateway/gw")
+    assert _pins(place) == []
+
+
+def test_a_rollback_is_of_what_differs_in_its_scope(place: Place) -> None:
+    last = _last(place)
+    assert f"nothing differs from offset {last}" in place.prints("rollback", "--to", last, "-m", "why", "--yes")
+    assert "nothing differs" in place.prints("rollback", "--to", "0", "-m", "why", "--yes", "--namespace", "other")
+    place.prints("rollback", "--to", "0", "-m", "why", "--yes", "--ref", "httproute/good")
+    (pin,) = _pins(place)
+    assert pin["gateway"] is None
+    assert "RolledBack" in str(place.tells("get", "httproutes", "good"))
+    # Of a rollback rolled back: what was served then.
+    second = place.run("rollback", "--to", last, "-m", "why", "--yes")
+    assert second.exit_code == 0
+    assert "1 objects" in second.output
+    assert "ended" in place.prints("unpin", "--all")
+    assert _pins(place) == []
+
+
+def test_a_question_can_be_answered_with_no(place: Place) -> None:
+    done = place.run("rollback", "--to", "0", "-m", "why")
+    assert done.exit_code == 1
+    assert _pins(place) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ("pin gateway/nobody --at 0 -m why --yes", 1, "name a later --at"),
+        ("pin httproute/good --at 0 -m why --yes", 2, "penstock rollback --ref httproute/good"),
+        ("pin gateway/gw --at 0 -m why --yes --for 1h --until-confirmed 1h", 2, "leave one of the two out"),
+        ("pin gateway/gw --at 0 -m why --yes --for soon", 2, "is no duration"),
+        ("pin gateway/gw --at 999 -m why --yes", 1, "there is no offset 999"),
+        ("rollback --to 0 -m why --yes --ref httproute/bad", 1, "is not otherwise than at offset 0"),
+        ("confirm none", 1, "there is no pin none"),
+        ("unpin none", 1, "there is no pin none"),
+        ("unpin", 2, "name a pin, or give --all"),
+        ("unpin --all", 1, "nothing is pinned"),
+        ("pins none", 1, "there is no pin none"),
+    ],
+)
+def test_what_is_off_is_said(place: Place, words: str, code: int, told: str) -> None:
+    done = place.run(*words.split())
+    assert done.exit_code == code, done.output
+    assert told in done.output
+    assert _pins(place) == []
+
+
+def test_what_changes_between_the_look_and_the_append_is_of_the_past_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streams.pins import Teller
+
+    honest, late = Teller.state, [made("late", "web", "/late")]
+
+    async def state(teller: Teller) -> Any:
+        found = await honest(teller)
+        if late:
+            await tell(place, "local", late.pop())
+        return found
+
+    monkeypatch.setattr(Teller, "state", state)
+    place.prints("pin", "gateway/gw", "--at", "0", "-m", "why", "--yes")
+    (pin,) = _pins(place)
+    assert sorted(one["ref"].split("/")[-1] for one in pin["drift"]) == ["good", "late"]
+    place.prints("unpin", "--all")
+    asyncio.run(tell(place, "local", Delete(made("late").ref)))
+
+
+def test_without_a_resolver_it_waits_in_the_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def applied(teller: Any, offset: int) -> None:
+        msg = f"it is in the log at offset {offset} and waits there for the resolver: see `penstock status`"
+        raise NotApplied(msg)
+
+    monkeypatch.setattr("streams.pins.Teller.applied", applied)
+    done = place.run("pin", "gateway/gw", "--at", "0", "-m", "why", "--yes")
+    assert done.exit_code == 3
+    assert "waits there for the resolver" in done.output
+    asyncio.run(resolve(place))
+    assert "ended" in place.run("unpin", "gateway/gw").output or len(_pins(place)) == 1
+    asyncio.run(resolve(place))
+    assert _pins(place) == []
