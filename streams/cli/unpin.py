@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.naming import wanted
-from streams.cli.output import fail
-from streams.cli.reading import Brokers, Data, chosen, rows, with_log
+from streams.cli.output import Format, emit, fail
+from streams.cli.reading import Brokers, Data, Output, chosen, rows, with_log
 from streams.cli.undoing import said
 from streams.ports import Log
 from streams.topics import Topic
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 def confirm(
     pin: Annotated[str, typer.Argument(help="What `penstock pins` calls it.")],
     *,
+    output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
@@ -44,13 +45,18 @@ def confirm(
         await teller.applied(offset)
         return offset
 
-    typer.echo(f"{pin} stays, from offset {with_log(settings, work)} on: `penstock unpin {pin}` ends it")
+    offset = with_log(settings, work)
+    if output is Format.TABLE:
+        typer.echo(f"{pin} stays, from offset {offset} on: `penstock unpin {pin}` ends it")
+    else:
+        emit({"pin": pin, "offset": offset}, output)
 
 
 def unpin(
     pin: Annotated[str | None, typer.Argument(help="What `penstock pins` calls it, or gateway/NAMESPACE/NAME.")] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="All pins and rollbacks.")] = False,
+    output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
@@ -73,7 +79,10 @@ def unpin(
         return meant, offset
 
     ended, offset = with_log(settings, work)
-    typer.echo(f"{', '.join(ended)} ended at offset {offset}")
+    if output is Format.TABLE:
+        typer.echo(f"{', '.join(ended)} ended at offset {offset}")
+    else:
+        emit({"pins": ended, "offset": offset}, output)
 
 
 def _meant(pin: str, there: dict[str, Any]) -> list[str]:
