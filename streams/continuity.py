@@ -6,7 +6,7 @@ It must never mend: whether to bring the newer copy back or to go on from the ol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -64,6 +64,10 @@ class ContinuedLog:
     def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.read`."""
         return self.log.read(topic, partition, start)
+
+    def pick(self, topic: Topic, partition: int, offsets: Iterable[int]) -> AsyncGenerator[Record]:
+        """See `Log.pick`."""
+        return self.log.pick(topic, partition, offsets)
 
     def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`."""

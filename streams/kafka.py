@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -36,6 +36,8 @@ _LOG = structlog.get_logger()
 # While the broker is away aiokafka writes thousands of lines; what matters reaches our log as Unavailable.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 _FETCH_BYTES = 8 << 20
+_PICK_BYTES = 64 << 10
+"""For one record: what comes with it is thrown away."""
 _REQUEST_BYTES = 16 << 20
 _SEND_BYTES = 256 << 10
 """What goes to a partition at once. With the client's 16 KiB a whole domain's update takes thousands of rounds."""
@@ -110,6 +112,22 @@ class KafkaLog:
                 if records := batch.get(at):
                     yield [_record(topic, one) for one in records]
 
+    async def pick(self, topic: Topic, partition: int, offsets: Iterable[int]) -> AsyncGenerator[Record]:
+        """See `Log.pick`. Raises TopicMissing or Unavailable."""
+        async with self._consumer(topic, partition, fetch=_PICK_BYTES) as (consumer, at):
+            first, end = await self._bounds(consumer, at, topic)
+            for offset in offsets:
+                if not first <= offset < end:
+                    continue
+                consumer.seek(at, offset)
+                try:
+                    async with asyncio.timeout(self.patience):
+                        found = await consumer.getone(at)
+                except (KafkaError, TimeoutError) as error:
+                    raise self._unavailable(error) from error
+                if found.offset == offset:
+                    yield _record(topic, found)
+
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`. Raises TopicMissing, LogError when `start` is no longer kept, or Unavailable at first."""
         async with self._consumer(topic, partition) as (consumer, at):
@@ -183,7 +201,7 @@ class KafkaLog:
 
     @asynccontextmanager
     async def _consumer(
-        self, topic: Topic, partition: int, isolation: str = "read_committed"
+        self, topic: Topic, partition: int, isolation: str = "read_committed", fetch: int = _FETCH_BYTES
     ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
         at = TopicPartition(self._name(topic), partition)
         consumer = AIOKafkaConsumer(
@@ -193,8 +211,8 @@ class KafkaLog:
             auto_offset_reset="none",
             retry_backoff_ms=20,
             request_timeout_ms=15_000,
-            fetch_max_bytes=_FETCH_BYTES * 4,
-            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=fetch * 4,
+            max_partition_fetch_bytes=fetch,
             **self.security,
         )
         try:

@@ -176,6 +176,7 @@ async def run_project(settings: Settings, telemetry: Telemetry) -> None:
     """The projections role."""
     from streams.projections.checkpoints import keep_checkpoints  # noqa: PLC0415
     from streams.projections.convergence import ProjectOptions, project  # noqa: PLC0415
+    from streams.projections.index import keep_index  # noqa: PLC0415
 
     options = ProjectOptions(
         kafka_log(settings),
@@ -189,6 +190,7 @@ async def run_project(settings: Settings, telemetry: Telemetry) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(project(options), name="convergence")
         tasks.create_task(keep_checkpoints(options.log, settings.domain, settings.partition), name="checkpoints")
+        tasks.create_task(keep_index(options.log, settings.domain, settings.partition), name="index")
 
 
 async def run_publish(settings: Settings, telemetry: Telemetry) -> None:

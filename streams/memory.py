@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Record, Unavailable, Writer
@@ -52,6 +52,15 @@ class MemoryLog:
         for first in range(_index(records, start), end, _BATCH):
             self._check()
             yield records[first : min(first + _BATCH, end)]
+
+    async def pick(self, topic: Topic, partition: int, offsets: Iterable[int]) -> AsyncGenerator[Record]:
+        """See `Log.pick`."""
+        self._check()
+        records = self._records[topic, partition]
+        for offset in offsets:
+            found = _index(records, offset)
+            if found < len(records) and records[found].offset == offset:
+                yield records[found]
 
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """See `Log.follow`."""

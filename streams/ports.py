@@ -5,7 +5,7 @@ No client library's type or exception passes through here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -90,6 +90,9 @@ class Log(Protocol):
 
     def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """Batches from `start` to the end as it is now. Raises Unavailable when the broker stops to answer before."""
+
+    def pick(self, topic: Topic, partition: int, offsets: Iterable[int]) -> AsyncGenerator[Record]:
+        """The records at these offsets in their order, of those that are there. Raises Unavailable."""
 
     def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """Batches from `start`, then whatever comes, for ever; goes on after the broker was away."""

@@ -22,6 +22,7 @@ class Topic(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
     CHECKPOINTS = "checkpoints"
+    INDEX = "index"
 
 
 OUTPUTS = (Topic.STATE, Topic.GRAPH, Topic.UPDATES, Topic.XDS, Topic.STATUS, Topic.INFRA)
@@ -80,6 +81,8 @@ def _config(topic: Topic) -> dict[str, str]:
         return common | {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.3",
+            # What is written last is never compacted: of a busy state all who read it would read an hour's rows.
+            "segment.bytes": str(32 << 20),
             "segment.ms": str(3600 * 1000),
             "delete.retention.ms": str(24 * 3600 * 1000),
         }

@@ -133,6 +133,8 @@ class Whole:
     """Puts the parts of updates together as they come. An update whose first part was not seen is left out."""
 
     def __init__(self) -> None:
+        self.began = -1
+        """Where the first record of the update that was whole last stands."""
         self._begun: Value | None = None
         self._seen = 0
 
@@ -140,6 +142,8 @@ class Whole:
         """The updates that are whole with these records, without a word of parts."""
         for record in records:
             value = decode_update(record)
+            if value is not None and value["part"] == 0:
+                self.began = record.offset
             if value is not None and (whole := self._joined(value)) is not None:
                 yield whole
 

@@ -23,11 +23,13 @@ _WIDE = {
     "streams/cli/explain.py:explain",
     "streams/cli/get.py:get",
     "streams/cli/graph.py:graph",
+    "streams/cli/history.py:history",
     "streams/cli/log.py:show_log",
     "streams/cli/pin.py:pin",
     "streams/cli/replay.py:replay",
     "streams/cli/rollback.py:rollback",
     "streams/cli/run.py:run",
+    "streams/cli/show.py:show",
     "streams/cli/status.py:status",
     "tests/conformance/__main__.py:main",
     # All but the first two are named at every call.

@@ -29,6 +29,8 @@ _OWN = (
     "log",
     "convergence",
     "wait",
+    "history",
+    "show",
     "diff",
     "explain",
     "replay",

@@ -26,7 +26,10 @@ def dump(
     output: Output = Format.JSON,
     data: Data = None,
 ) -> None:
-    """Print the config dump of a gateway's local Envoy. A name that is in several clusters needs --cluster."""
+    """Print the config dump of a gateway's local Envoy, as it is now only.
+
+    A name that is in several clusters needs --cluster.
+    """
     from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
 
     settings = chosen(data, cluster=cluster)

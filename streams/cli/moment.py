@@ -76,14 +76,14 @@ async def last(log: Log, partition: int) -> int:
     return (await log.ends(Topic.CHANGES, partition))[1] - 1
 
 
-def moment(text: str, now: datetime) -> int | datetime:
-    """What `--at` says: an offset, or a time. What is neither ends the command with code 2."""
+def moment(text: str, now: datetime, option: str = "--at") -> int | datetime:
+    """What `--at` or another option says: an offset, or a time. What is neither ends the command with code 2."""
     if _OFFSET.fullmatch(text):
         return int(text)
     found = _time(text, now)
     if found is None:
         known = "give an offset, a time such as 2026-11-24T14:03 or 14:03:20, or 10m for ago"
-        fail(f"--at {text!r} is no moment: {known}", 2)
+        fail(f"{option} {text!r} is no moment: {known}", 2)
     return found
 
 
