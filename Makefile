@@ -10,6 +10,7 @@ WORKERS ?= 2
 .DEFAULT_GOAL := help
 # Every target with a help text: none is a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
+.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes bench-history own-kafka chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +92,9 @@ chaos: setup ## a hundred kills under a stream of changes; CHAOS_KILLS and CHAOS
 
 bench: setup ## where the time goes; prints a table and writes bench.json
 	$(BIN)/python -m tests.benchmarks
+
+bench-history: setup ## a log of HISTORY_CHANGE_SETS (1,000,000): any moment of it, and what became of an object; prints a table
+	$(BIN)/python -m tests.benchmarks.history
 
 bench-kubernetes: kubernetes-bed ## from a change at a real API server to the answer; prints a table, writes bench-kubernetes.json
 	$(BIN)/python -m tests.benchmarks.kubernetes
