@@ -10,7 +10,6 @@ WORKERS ?= 2
 .DEFAULT_GOAL := help
 # Every target with a help text: none is a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
-.PHONY: help setup test test-chart helm test-kubernetes kubernetes-bed conformance conformance-core lint bench bench-kubernetes bench-history own-kafka chaos coverage-kgateway demo docs golden mutants routing pgv fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -65,13 +65,14 @@ class Engine:
         """The whole fold state: an engine that loads it is equal to this one."""
         return dict(self._fold.rows)
 
-    def load(self, state: Iterable[tuple[str, Any]]) -> list[str]:
-        """Take a fold state into an engine that is still empty; answers the warnings."""
+    def load(self, state: Iterable[tuple[str, Any]], *, settle: bool = True) -> list[str]:
+        """Take a fold state into an engine that is still empty; answers the warnings. `settle`: derive all now."""
         self._fold.load(state)
         self.offset = self._clock.offset
         self._objects.load()
         self._holds.load()
-        self._settle()
+        if settle:
+            self._settle()
         return self._readings.clear()
 
     def everything(self) -> Update:

@@ -15,7 +15,7 @@ from streams.ports import Log, LogError, Outgoing, Record, Writer
 from streams.topics import CONTROL, PART_BYTES, Topic, key
 from streams.view import read_table
 
-EVERY: Final = 10_000
+EVERY: Final = 2_500
 """Offsets between two checkpoints, at least: a change set that is written alone takes two, with its marker."""
 _SHARE: Final = 2
 """Nor more often than one object in so many could have changed: each costs all objects."""

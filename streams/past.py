@@ -25,7 +25,7 @@ class Folding(Protocol):
 
     offset: int
 
-    def load(self, state: Any) -> list[str]: ...
+    def load(self, state: Any, *, settle: bool) -> list[str]: ...
     def fold(self, change_set: ChangeSet, offset: int) -> list[str]: ...
 
 
@@ -47,7 +47,8 @@ async def engine_at(log: Log, partition: int, make: Callable[[], E], to: int) ->
     engine = make()
     if number:
         mark = found[number - 1]
-        engine.load((await checkpoints.rows_of(log, partition, mark)).items())
+        # What is asked for is derived at the end: to derive all of here too would take most of the time.
+        engine.load((await checkpoints.rows_of(log, partition, mark)).items(), settle=False)
         engine.offset = mark.offset
     if first > engine.offset + 1 + (_MARKER if number else 0):
         later = found[number].offset if number < len(found) else None
