@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from engine.history.explain import Answer, Kind, Outcome, Request, answer, configs
@@ -23,8 +24,8 @@ from tests.support.client import Answer as Got
 from tests.support.client import Connection
 from tests.support.proxy import proxies
 
-REQUESTS = int(os.environ.get("EXPLAIN_REQUESTS", "600"))
-_EACH = 200
+REQUESTS = int(os.environ.get("EXPLAIN_REQUESTS", "500"))
+_EACH = 250
 _LANES = 10
 _SEED = int(os.environ.get("EXPLAIN_SEED", "20261127"))
 _MISSED = {Kind.NOT_FOUND, Kind.REFUSED, Kind.INVALID}
@@ -39,6 +40,7 @@ class Case:
     got: Got | None
 
 
+@pytest.mark.timeout(600 + REQUESTS)
 def test_explain_agrees_with_envoy(tmp_path: Path) -> None:
     """`EXPLAIN_REQUESTS=10000 make explain` asks as many; a table's seed is in what fails."""
     kinds: Counter[Kind] = Counter()
