@@ -28,6 +28,7 @@ from engine.outputs.channels import (
     INFRA,
     LEG,
     LOOKUP,
+    NODE,
     SECRET,
     STANDING,
 )
@@ -134,7 +135,8 @@ class Derived:
         before = self._before[channel]
         changed = {key: now[key] for key in sorted(before) if key in now and now[key] != before[key]}
         removed = frozenset(key for key, old in before.items() if key not in now and old is not None)
-        return Delta(changed, removed)
+        told = before.items() if channel == NODE else ()
+        return Delta(changed, removed, {key: old for key, old in told if old is not None and old != now.get(key)})
 
     def was(self, channel: str, name: str) -> Any:
         """What was said under a name at the last `clear`, None for nothing."""

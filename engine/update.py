@@ -82,10 +82,14 @@ stand there as they will be once acknowledged, and `engine.status.programmed` tu
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Keys set and keys removed, of one kind of output. No key is in both."""
+    """Keys set and keys removed, of one kind of output. No key is in both.
+
+    `before` is what stood under them, where it is told: of the routing graph's nodes.
+    """
 
     set: Mapping[str, Any] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    before: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.set or self.removed)

@@ -34,6 +34,7 @@ from engine.events import (
 )
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
+from streams.cloud_events import change_set_event, output_event
 from streams.ports import Headers, Outgoing, Record
 from streams.topics import OUTPUTS, PART_BYTES, PROGRESS, Topic, key, split_key
 from streams.updates import update_values
@@ -70,8 +71,7 @@ def encode_change_set(change_set: ChangeSet, partition: int = 0, trace: str = ""
             partition,
             record_key,
             _change_set_value(replace(change_set, part=number, parts=len(parts)), changes),
-            _cloud_event(change_set, f"{change_set.id}/{number}" if len(parts) > 1 else change_set.id)
-            + trace_header(trace),
+            _event(change_set, f"{change_set.id}/{number}" if len(parts) > 1 else change_set.id) + trace_header(trace),
         )
         for number, changes in enumerate(parts)
     ]
@@ -126,18 +126,8 @@ def _change_set_value(change_set: ChangeSet, changes: Sequence[bytes]) -> bytes:
     return orjson.dumps(head)[:-1] + b',"changes":[' + b",".join(changes) + b"]}"
 
 
-def _cloud_event(change_set: ChangeSet, event_id: str) -> Headers:
-    # CloudEvents Kafka protocol binding 1.0.2 §3.2, binary content mode.
-    values = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_source": f"/penstock/{change_set.cluster}/{change_set.source}",
-        "ce_type": "dev.penstock.changeset",
-        "ce_time": change_set.time,
-        "ce_dataschema": f"https://penstock.dev/schemas/changeset/v{SCHEMA}",
-        "content-type": "application/json",
-    }
-    return tuple((name, value.encode()) for name, value in values.items())
+def _event(change_set: ChangeSet, event_id: str) -> Headers:
+    return change_set_event(f"{change_set.cluster}/{change_set.source}", event_id, change_set.time, SCHEMA)
 
 
 def decode_change_set(record: Record) -> ChangeSet:
@@ -226,7 +216,8 @@ def encode_update(
     )
     for topic, delta in deltas:
         for name in sorted(delta.removed):
-            yield _row(domain, partition, topic, name, None, _position(update.offset, index))
+            event = output_event(topic, domain, (update.offset, index), update.time, is_there=False)
+            yield _row(domain, partition, topic, name, None, _position(update.offset, index) + event)
             index += 1
         for name in sorted(delta.set):
             at = _position(update.offset, index)
@@ -234,10 +225,19 @@ def encode_update(
             if isinstance(value, Fragment):
                 yield _row(domain, partition, topic, name, value.payload, at + _fragment_headers(value))
             else:
-                yield _row(domain, partition, topic, name, dumps(value), at)
+                yield _row(
+                    domain,
+                    partition,
+                    topic,
+                    name,
+                    dumps(value),
+                    at + output_event(topic, domain, (update.offset, index), update.time),
+                )
             index += 1
     for number, part in enumerate(update_values(update, summary), index):
-        yield Outgoing(Topic.UPDATES, partition, domain.encode(), part, _position(update.offset, number))
+        event = output_event(Topic.UPDATES, domain, (update.offset, number), update.time)
+        at = _position(update.offset, number)
+        yield Outgoing(Topic.UPDATES, partition, domain.encode(), part, at + event)
     mark = {"time": update.time, "engine": summary.get("engine", "")}
     yield from progress_records(domain, partition, update.offset, mark, first)
 

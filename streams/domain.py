@@ -25,6 +25,7 @@ from streams.codec import (
     change_summary,
     decode_change_set,
     decode_fragment,
+    decode_object,
     dumps,
     encode_change_set,
     encode_update,
@@ -319,7 +320,15 @@ class Domain:
 
 def _difference(wanted: Delta, emitted: Table) -> Delta:
     changed = {name: value for name, value in wanted.set.items() if not _is_emitted(value, emitted.rows.get(name))}
-    return Delta(changed, frozenset(emitted.rows.keys() - wanted.set.keys()))
+    removed = frozenset(emitted.rows.keys() - wanted.set.keys())
+    return Delta(changed, removed, _nodes_before(emitted, removed.union(changed)))
+
+
+def _nodes_before(emitted: Table, names: Iterable[str]) -> dict[str, Any]:
+    """What penstock.graph said; nothing for what somebody forged."""
+    rows = {name: emitted.rows[name] for name in names if name in emitted.rows}
+    values = {name: decode_object(row) for name, row in rows.items() if row.topic is Topic.GRAPH}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _is_emitted(value: Any, row: Record | None) -> bool:

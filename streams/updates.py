@@ -6,13 +6,16 @@ It must never raise for bytes that came from the topic: what is no update is non
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from engine.update import Update
+from streams.cloud_events import UPDATE_SCHEMA
 from streams.ports import Record
 from streams.topics import PART_BYTES
+
+if TYPE_CHECKING:
+    from engine.update import Delta, Update
 
 _FRAME_BYTES: Final = 1024
 """What a part takes beside its head and its names."""
@@ -24,8 +27,12 @@ _LISTS: Final = (
     ("downstream", "nodes", "set"),
     ("downstream", "nodes", "removed"),
     ("downstream", "statuses"),
+    ("routing",),
 )
 """Where the names of an update stand, in the order in which they go into its parts."""
+
+_NODE_BYTES: Final = 64 << 10
+"""A larger node is only named: who wants it reads penstock.graph. With one endpoint a thousand others would be told."""
 
 _TEXTS: Final = ("ref", "location", "gateway", "fragment")
 """What a change names, each where it has it."""
@@ -35,14 +42,18 @@ Value = dict[str, Any]
 
 def update_values(update: Update, summary: Mapping[str, Any]) -> Iterator[bytes]:
     """The values of an update's records, each of a part of its names; most updates are one part."""
-    head = {**summary, "changes": [], "offset": update.offset, "time": update.time, "downstream": _none()}
+    head = {**summary, "schema": UPDATE_SCHEMA, **_empty(), "offset": update.offset, "time": update.time}
     room = PART_BYTES - len(orjson.dumps(head)) - _FRAME_BYTES
     parts = _parts(_names(summary.get("changes", ()), update), room)
     for number, part in enumerate(parts):
-        value = head | {"changes": [], "downstream": _none(), "part": number, "parts": len(parts)}
+        value = head | _empty() | {"part": number, "parts": len(parts)}
         for path, name in part:
             _list(value, path).append(name)
         yield orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _empty() -> Value:
+    return {"changes": [], "downstream": _none(), "routing": []}
 
 
 def _none() -> Value:
@@ -58,10 +69,31 @@ def _names(changes: Iterable[Any], update: Update) -> Iterator[tuple[tuple[str, 
         sorted(nodes.set),
         sorted(nodes.removed),
         sorted([*statuses.set, *statuses.removed]),
+        _routing(nodes),
     )
     for path, names in zip(_LISTS, found, strict=True):
         for name in names:
             yield path, name
+
+
+def _routing(nodes: Delta) -> Iterator[Value]:
+    """Each node that changed as it was and as it is, where it is not too large."""
+    for name in sorted({*nodes.set, *nodes.removed}):
+        sides = {"before": nodes.before.get(name), "after": nodes.set.get(name)}
+        texts = {side: _text(one) for side, one in sides.items() if one is not None}
+        is_small = sum(map(len, texts.values())) <= _NODE_BYTES
+        verb = "removed" if name in nodes.removed else "changed" if name in nodes.before else "added"
+        yield {
+            "node": name,
+            "verb": verb,
+            **({side: orjson.Fragment(one) for side, one in texts.items()} if is_small else {}),
+        }
+
+
+def _text(node: Any) -> bytes:
+    """A node's JSON; of a document it is there already."""
+    text: bytes | None = getattr(node, "text", None)
+    return text if text is not None else orjson.dumps(node, option=orjson.OPT_SORT_KEYS)
 
 
 def _parts(names: Iterable[tuple[tuple[str, ...], Any]], room: int) -> list[list[tuple[tuple[str, ...], Any]]]:
@@ -95,6 +127,7 @@ def decode_update(record: Record) -> Value | None:
         return None
     # Written before updates came in parts it has neither of the two.
     value = {"part": 0, "parts": 1, **value}
+    value.setdefault("routing", [])
     value["downstream"] = _downstream(value.get("downstream"))
     return value if value["downstream"] is not None and _is_update(value) else None
 
@@ -117,16 +150,26 @@ def _is_update(value: Value) -> bool:
         return False
     if not 0 <= value["part"] < value["parts"]:
         return False
-    changes, *names = (_list(value, path) for path in _LISTS)
-    if not all(isinstance(one, list) for one in names):
+    changes, *names, nodes = (_list(value, path) for path in _LISTS)
+    if not all(isinstance(one, list) for one in (*names, nodes)):
         return False
-    return all(map(_is_change, changes)) and all(isinstance(name, str) for some in names for name in some)
+    return (
+        all(map(_is_change, changes))
+        and all(map(_is_node, nodes))
+        and all(isinstance(name, str) for some in names for name in some)
+    )
 
 
 def _is_change(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("verb"), str):
         return False
     return all(value.get(name) is None or isinstance(value[name], str) for name in _TEXTS)
+
+
+def _is_node(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in ("node", "verb")):
+        return False
+    return all(isinstance(value.get(side, {}), dict) for side in ("before", "after"))
 
 
 class Whole:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from streams.codec import decode_convergence
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
 
@@ -26,6 +25,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a follower stands behind a whole update: the next record of the topic, and what closed the update."""
+
+    following: int
+    closed: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Rows set, or removed where None, up to the offset `progress`; `snapshot` marks a whole one, such as the first.
 
@@ -37,6 +44,8 @@ class Batch:
     snapshot: bool
     closings: tuple[Record, ...] = ()
     """The progress records that closed its updates; of a snapshot none."""
+    place: Place = Place(0, (-1, 0))
+    """From where who has read it goes on."""
 
 
 @dataclass(slots=True)
@@ -109,6 +118,8 @@ async def read_table(log: Log, topic: Topic, partition: int, under: str = "") ->
 
 async def read_convergence(log: Log, partition: int) -> dict[str, dict[str, Any]]:
     """The rows of penstock.convergence by gateway, sorted: no update closes these. Raises Unavailable."""
+    from streams.codec import decode_convergence  # noqa: PLC0415  it brings the engine, which readers of rows lack
+
     found: dict[bytes, dict[str, Any]] = {}
     async for records in log.read(Topic.CONVERGENCE, partition):
         for record in records:
@@ -142,8 +153,8 @@ class _Sequence:
         return missing
 
 
-async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[Batch]:
-    """The table as it is, then every change of it, for ever.
+async def follow_table(log: Log, topic: Topic, partition: int, since: Place | None = None) -> AsyncIterator[Batch]:
+    """The table as it is, then every change of it, for ever; from the `place` of a batch on only what came since.
 
     Who was away for longer than the topic keeps removals (delete.retention.ms) gets the table as it is once more: that
     a row is gone is then said by its absence only. What was handed over is not held here: a whole domain's records
@@ -152,22 +163,35 @@ async def follow_table(log: Log, topic: Topic, partition: int) -> AsyncIterator[
     while True:
         # The end counts transaction markers too, which are never read: so not the last record's offset.
         _, end = await log.ends(topic, partition)
-        fold = _Fold()
         rows: dict[str, Record | None] = {}
-        sequence = _Sequence(0)
-        async for records in log.read(topic, partition):
-            sequence.misses(records)
-            fold.close(records, rows)
-        if sequence.following < end:
-            sequence = _Sequence(end)
-        yield Batch({key: row for key, row in _taken(rows).items() if row is not None}, fold.closed[0], snapshot=True)
+        if since is not None and since.following <= end:
+            fold, sequence = (
+                _Fold(forgotten=since.closed, closed=since.closed),
+                _Sequence(since.following, is_closed=True),
+            )
+            place, since = since, None
+        else:
+            fold, sequence, place = _Fold(), _Sequence(0), Place(0, (-1, 0))
+            async for records in log.read(topic, partition):
+                sequence.misses(records)
+                place = _after(fold.close(records, rows), fold, place)
+            if sequence.following < end:
+                sequence = _Sequence(end)
+                place = Place(end, fold.closed) if not fold.waiting else place
+            found: dict[str, Record | None] = {key: row for key, row in _taken(rows).items() if row is not None}
+            yield Batch(found, fold.closed[0], snapshot=True, place=place)
         followed = cast("AsyncGenerator[list[Record]]", log.follow(topic, partition, sequence.following))
         async with aclosing(followed):
             async for records in followed:
                 if sequence.misses(records):
                     break
                 if closings := fold.close(records, rows):
-                    yield Batch(_taken(rows), fold.closed[0], snapshot=False, closings=tuple(closings))
+                    place = _after(closings, fold, place)
+                    yield Batch(_taken(rows), fold.closed[0], False, tuple(closings), place)
+
+
+def _after(closings: Sequence[Record], fold: _Fold, before: Place) -> Place:
+    return Place(closings[-1].offset + 1, fold.closed) if closings else before
 
 
 def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:

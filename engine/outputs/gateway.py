@@ -308,7 +308,8 @@ def gateway_status_outputs(graph: Reader, gateway: Ref) -> Outputs:
     sets = graph.count(SETS, gateway)
     status = gateway_status(graph, gateway, attached, graph.get(listeners_broken, gateway), sets)
     items: list[tuple[str, str, Any]] = [(STATUS, str(gateway), status)]
-    node = {"gateway": str(gateway), "listeners": [one.name for one in found]}
+    addresses = status["status"].get("addresses", [])
+    node = {"gateway": str(gateway), "listeners": [one.name for one in found], "addresses": addresses}
     items.append((NODE, f"gateway/{gateway}", node))
     for one in found:
         value = {

@@ -17,7 +17,7 @@ from engine.outputs.entries import entries, named_by, own, stood_by, used_by
 from engine.outputs.lawful import without
 from engine.outputs.rivals import claims, rank
 from engine.ref import Ref
-from engine.resolve.attachment import Parent, Served, parent_gateways
+from engine.resolve.attachment import Parent, Served, parent_gateways, standing_at
 from engine.resolve.delegation import KIND, http_parents, own_pairs
 from engine.resolve.delegation import told as words
 from engine.resolve.manifest import object_of, refused_from_the_start
@@ -116,6 +116,7 @@ def _told(
     first = next(iter(parents.values()))[1] if parents else below.resolved(graph, ref)
     if first is not None:
         node = _node(ref, first, [one for one, _ in parents.values()], below.hostnames(graph))
+        node["gateways"] = standing_at(graph, ref)
         if below.parents:
             node["parents"] = [str(one) for one in below.parents]
         items.append((NODE, f"route/{ref}", document(node)))

@@ -17,7 +17,7 @@ from engine.outputs.emission import Target, broken, emission
 from engine.outputs.listener_policy import stream_added
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
-from engine.resolve.attachment import Parent, Served, attachments, parent_gateways
+from engine.resolve.attachment import Parent, Served, attachments, parent_gateways, standing_at
 from engine.resolve.backend_config import TLS, At, hash_policies, in_force
 from engine.resolve.backend_tls import policies
 from engine.resolve.listener import Listener, listeners
@@ -75,7 +75,8 @@ def stream_outputs(graph: Reader, ref: Ref) -> Outputs:
     items: list[tuple[str, str, Any]] = []
     if parents and first is not None:
         items.append((STATUS, str(ref), document(route_status(graph, ref, parents))))
-        items.append((NODE, f"route/{ref}", document(_node(ref, first, [one for one, _ in parents.values()]))))
+        node = _node(ref, first, [one for one, _ in parents.values()])
+        items.append((NODE, f"route/{ref}", document({**node, "gateways": standing_at(graph, ref)})))
     elif (never := refused_from_the_start(graph, ref)) is not None:
         refused = refused_status(graph, ref, never)
         items += [(STATUS, str(ref), document(refused))] if refused is not None else []

@@ -87,6 +87,12 @@ def parent_gateways(graph: Reader, route: Ref) -> tuple[Ref, ...]:
     return tuple(sorted(known))
 
 
+def standing_at(graph: Reader, route: Ref) -> list[str]:
+    """The Gateways that a route is attached to, sorted, for its node."""
+    named = graph.get(parent_gateways, route)
+    return [str(one) for one in named if any(parent.shared for parent in graph.get(attachments, Served(one, route)))]
+
+
 def attachments(graph: Reader, key: Served) -> tuple[Parent, ...]:
     """What became of the parentRefs of a route that name one Gateway, in the revision that it is served."""
     found = graph.get(listeners, key.gateway)

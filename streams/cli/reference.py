@@ -10,6 +10,7 @@ import typer
 
 from streams.cli.commands import app
 from streams.cli.compatibility import page
+from streams.cli.schemas import asyncapi, schema_pages
 from streams.settings import Settings
 from streams.telemetry.metrics import METRICS
 from streams.topics import topic_specs
@@ -17,11 +18,28 @@ from streams.topics import topic_specs
 DIRECTORY = Path(__file__).parents[2] / "docs" / "reference"
 
 _UPDATES = """
+## What others may read
+
+`penstock.changes`, `penstock.updates` and `penstock.graph` are public
+([consume the stream](../how-to/consume-the-stream.md)).
+Their records are CloudEvents (Kafka binding, binary mode): headers `ce_specversion`, `ce_id`, `ce_source`, `ce_type`,
+`ce_time`, `ce_dataschema` and `content-type`; what was written before there were any has none. Of a removal (no value)
+there is no `ce_dataschema`. Keys whose part behind the domain begins with `~` are no events: `~progress` closes an
+update on `penstock.graph`, and says its offset. The values' [JSON Schemas](schemas/) have versions: within one, only
+what a reader may pass over comes. [asyncapi.yaml](asyncapi.yaml) says all of it for machines.
+
+## penstock.graph
+
+A value is JSON, a node of the resolved routing graph, its key `domain/` and `route/OBJECT`, `gateway/OBJECT`,
+`listener/GATEWAY/NAME` or `backend/OBJECT/PORT/GATEWAY`. Pass over kinds that you do not know. An object is
+`cluster/group/kind/namespace/name`.
 ## penstock.updates
 
 A value is JSON: `offset`, `time`, `cluster`, `source`, `actor` and `engine` of what was applied, `changes` (each a
-`verb` with what it names), and `downstream`, the names of the `fragments` and `nodes` `set` and `removed` and of the
-`statuses`. A large update is several records one behind the other in one transaction, each under 900 KiB: `part`
+`verb` with what it names), `routing` (each a `node` of penstock.graph with its `verb`, added, changed or removed, and
+the node itself `before` and `after`, both left out where they are larger than 64 KiB together), and `downstream`, the
+names of the `fragments` and `nodes` `set` and `removed` and of the `statuses`. A large update
+is several records one behind the other in one transaction, each under 900 KiB: `part`
 counts from 0 to below `parts`, the header `offset` is the same in all, the header `index` grows. Their lists, one after
 the other in this order, are the whole update's. Most updates have one part.
 
@@ -59,6 +77,8 @@ def pages() -> dict[str, str]:
         "commands.md": _commands(),
         "metrics.md": _metrics(),
         "kgateway.md": page(),
+        "asyncapi.yaml": asyncapi(),
+        **schema_pages(),
     }
 
 
@@ -127,6 +147,7 @@ def write() -> None:
     """Write every page."""
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
+        (DIRECTORY / name).parent.mkdir(parents=True, exist_ok=True)
         (DIRECTORY / name).write_text(text)
 
 

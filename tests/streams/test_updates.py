@@ -72,11 +72,11 @@ def test_parts_come_to_the_whole(fragments: list[str], nodes: list[str], statuse
         7,
         TIME,
         fragments=Delta({}, frozenset(fragments)),
-        nodes=Delta(dict.fromkeys(nodes, 1)),
+        nodes=Delta({name: {} for name in nodes}),
         statuses=Delta({}, frozenset(statuses)),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("streams.updates.PART_BYTES", 1300 + 10 * size)
+        patch.setattr("streams.updates.PART_BYTES", 1340 + 10 * size)
         found = public(update, {"actor": "me", "changes": [{"verb": "tick"}]})
     (whole,) = Whole().take(found)
     assert whole == {
@@ -89,11 +89,13 @@ def test_parts_come_to_the_whole(fragments: list[str], nodes: list[str], statuse
             "nodes": {"set": sorted(nodes), "removed": []},
             "statuses": sorted(statuses),
         },
+        "routing": [{"node": name, "verb": "added", "after": {}} for name in sorted(nodes)],
+        "schema": 1,
     }
 
 
 def test_what_is_seen_twice_or_from_its_middle_is_told_once() -> None:
-    update = Update(7, TIME, nodes=Delta({f"{_NAME}{number}": 1 for number in range(_MANY * 6)}))
+    update = Update(7, TIME, nodes=Delta({f"{_NAME}{number}": {} for number in range(_MANY * 6)}))
     found = public(update, {"changes": []})
     later = public(replace(update, offset=8, nodes=Delta()), {"changes": []})
     assert len(found) > 2

@@ -1,0 +1,39 @@
+"""penstock's public topics for programs of others: `async for change in routes("kafka:9092")`. It writes nothing."""
+
+from streams.client.following import (
+    BEGINNING,
+    NOW,
+    Change,
+    Event,
+    Source,
+    UnknownToken,
+    Where,
+    changes,
+    graph,
+    routes,
+    updates,
+)
+from streams.client.sentences import sentences
+from streams.client.values import Backend, ChangeSet, Gateway, Listener, Node, Route, Update
+
+__all__ = [
+    "BEGINNING",
+    "NOW",
+    "Backend",
+    "Change",
+    "ChangeSet",
+    "Event",
+    "Gateway",
+    "Listener",
+    "Node",
+    "Route",
+    "Source",
+    "UnknownToken",
+    "Update",
+    "Where",
+    "changes",
+    "graph",
+    "routes",
+    "sentences",
+    "updates",
+]
