@@ -41,6 +41,7 @@ _OWN = (
     "unpin",
     "pins",
     "topics",
+    "stream",
     "crds",
     "rbac",
 )

@@ -1,4 +1,4 @@
-"""The endpoint that Kubernetes and Prometheus ask, over HTTP; the only file that serves with aiohttp."""
+"""The endpoint that Kubernetes and Prometheus ask, over HTTP; `streams.sse` serves with aiohttp too."""
 
 from __future__ import annotations
 
