@@ -130,7 +130,11 @@ async def changes(source: Source | str, since: str = BEGINNING) -> AsyncIterator
 
 
 def _source(source: Source | str) -> Source:
-    return Source(source) if isinstance(source, str) else source
+    """Of "kafka:9092", or "kafka:9092/PREFIX/PARTITION" where these are not as usual."""
+    if isinstance(source, Source):
+        return source
+    brokers, *rest = source.split("/")
+    return Source(brokers, *rest[:1], **({"partition": int(rest[1])} if len(rest) > 1 else {}))
 
 
 async def nodes(log: Log, partition: int, where: Where, since: str = "") -> AsyncIterator[Change[Node]]:
