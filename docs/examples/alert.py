@@ -1,0 +1,60 @@
+"""A message in a chat when a route of a namespace changes: python alert.py BROKERS NAMESPACE WEBHOOK TOKEN_FILE
+
+The message is JSON as Slack's incoming webhooks take it. At least once: killed between the message and the note of it,
+it sends that one again, with the same Idempotency-Key, by which a receiver knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from streams.client import NOW, Update, Where, sentences, updates
+
+_AGAIN_SECONDS = 1.0
+
+
+def message(update: Update, namespace: str) -> str:
+    """What became of the namespace's routes; "" for nothing that requests notice."""
+    where = Where(namespace, kind="route")
+    told = [word for change in update.routing if where.touches(change) for word in sentences(change)]
+    who = update.actor or update.source
+    return "\n".join([f"{namespace}: changed by {who} (offset {update.offset}, {update.time})", *told]) if told else ""
+
+
+def note(path: Path, token: str) -> None:
+    hidden = path.with_name(f".{path.name}")
+    with hidden.open("w") as file:
+        file.write(token)
+        file.flush()
+        os.fsync(file.fileno())
+    hidden.replace(path)
+
+
+async def send(session: aiohttp.ClientSession, webhook: str, text: str, key: str) -> None:
+    """Until it is taken."""
+    while True:
+        try:
+            async with session.post(webhook, json={"text": text}, headers={"idempotency-key": key}) as answer:
+                if answer.ok:
+                    return
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def main(brokers: str, namespace: str, webhook: str, path: Path) -> None:
+    since = path.read_text() if path.exists() else NOW
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+        async for event in updates(brokers, since):
+            if text := message(event.value, namespace):
+                await send(session, webhook, text, f"penstock-{event.token}")
+            note(path, event.token)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4], Path(sys.argv[4])))
