@@ -133,8 +133,9 @@ def _source(source: Source | str) -> Source:
     """Of "kafka:9092", or "kafka:9092/PREFIX/PARTITION" where these are not as usual."""
     if isinstance(source, Source):
         return source
-    brokers, *rest = source.split("/")
-    return Source(brokers, *rest[:1], **({"partition": int(rest[1])} if len(rest) > 1 else {}))
+    brokers, _, rest = source.partition("/")
+    prefix, _, partition = rest.partition("/")
+    return Source(brokers, prefix or "penstock", int(partition or "0"))
 
 
 async def nodes(log: Log, partition: int, where: Where, since: str = "") -> AsyncIterator[Change[Node]]:
