@@ -166,7 +166,7 @@ async def test_a_faust_agent_reads_updates(broker: str, tmp_path: Path) -> None:
         out = tmp_path / "out"
         with out.open("wb") as file:
             process = await asyncio.create_subprocess_exec(  # its stream of updates, from their beginning
-                sys.executable, "-m", "faust", "--datadir", str(tmp_path / "data"), "-A", "agent", "worker", "-l", "error", "--without-web",
+                sys.executable, "-m", "faust", "--datadir", str(tmp_path / "data"), "-A", "agent", "worker", "-l", "warn", "--without-web",
                 cwd=_EXAMPLES, stdout=file, stderr=file,
                 env={**os.environ, "BROKERS": f"{broker}/{log.prefix}", "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
