@@ -30,6 +30,7 @@ from engine.outputs.channels import (
     LOOKUP,
     NODE,
     SECRET,
+    SHARED,
     STANDING,
 )
 from engine.outputs.credential import credential_outputs
@@ -49,11 +50,12 @@ from engine.outputs.listener_policy import listener_policy_outputs
 from engine.outputs.listener_set import listener_set_outputs
 from engine.outputs.proxy import proxy_outputs
 from engine.outputs.route import route_outputs
+from engine.outputs.service_export import export_outputs, shared_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
 from engine.outputs.traffic_policy import gateway_policy_outputs, stood_outputs
 from engine.outputs.traffic_policy import policy_outputs as traffic_policy_outputs
 from engine.ref import Ref
-from engine.resolve.manifest import GATEWAY_API, KGATEWAY
+from engine.resolve.manifest import GATEWAY_API, KGATEWAY, MULTICLUSTER
 from engine.resolve.route_kinds import ROUTE_KINDS
 from engine.status.gateway_class import gateway_class_status
 from engine.update import Delta
@@ -74,6 +76,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (KGATEWAY, "HTTPListenerPolicy"): (listener_policy_outputs,),
     (KGATEWAY, "ListenerPolicy"): (listener_policy_outputs,),
     (KGATEWAY, "DirectResponse"): (direct_response_outputs,),
+    (MULTICLUSTER, "ServiceExport"): (export_outputs,),
 }
 """The outputs of an object, by its kind."""
 
@@ -91,6 +94,7 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     LEG: (leg_outputs,),
     EXTENDED: (named_outputs,),
     COMPANION: (companion_outputs,),
+    SHARED: (shared_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

@@ -36,6 +36,8 @@ def cluster_name(key: BackendKey, own_cluster: str) -> str:
     over = f"_{key.over}" if key.over else ""
     if ref.kind == "Service":
         return f"kube_{foreign}{ref.namespace}_{ref.name}_{key.port}{over}"
+    if ref.kind == "ServiceImport":
+        return f"import_{foreign}{ref.namespace}_{ref.name}_{key.port}{over}"
     return f"backend_{foreign}{ref.namespace}_{ref.name}_0{over}"
 
 

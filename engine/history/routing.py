@@ -15,7 +15,7 @@ from engine.update import Fragment, FragmentKind
 Read = Mapping[str, tuple[Fragment, Any]]
 """Fragments with their JSON, by key."""
 
-_KUBE: Final = re.compile(r"kube_(?P<namespace>[^_]+)_(?P<name>[^_]+)_(?P<port>\d+)")
+_KUBE: Final = re.compile(r"(?P<how>kube|import)_(?P<namespace>[^_]+)_(?P<name>[^_]+)_(?P<port>\d+)")
 _PATHS: Final = {"path": "= {}", "prefix": "{}*", "pathSeparatedPrefix": "{}", "safeRegex": "~ {}"}
 _FEATURES: Final = {
     "retryPolicy": "retry",
@@ -149,7 +149,8 @@ def _target(value: Mapping[str, Any], routed: Mapping[str, Any]) -> str:
 def backend(cluster: str) -> str:
     """A cluster's name as a person writes it: `default/pay:8080` of a Service."""
     found = _KUBE.fullmatch(cluster)
-    return f"{found['namespace']}/{found['name']}:{found['port']}" if found else cluster
+    what = "import " if found and found["how"] == "import" else ""
+    return f"{what}{found['namespace']}/{found['name']}:{found['port']}" if found else cluster
 
 
 def _differs(before: _Facts, after: _Facts) -> Iterator[str]:

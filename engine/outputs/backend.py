@@ -52,7 +52,7 @@ from engine.resolve.client_certificate import client_certificate
 from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.settings import settings
-from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
+from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Endpoint, Nature, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
 
@@ -221,7 +221,7 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "port": key.backend.port,
         "gateway": str(key.gateway),
         "protocol": value.protocol.value,
-        "endpoints": [{"address": one.address, "port": one.port, "zone": one.zone} for one in value.endpoints],
+        "endpoints": [_shown(one) for one in value.endpoints],
     }
     # Nobody would ask for the endpoints of a cluster that has none.
     items, counts = (
@@ -230,6 +230,11 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     over = f"/{key.backend.over}" if key.backend.over else ""
     name = f"backend/{key.backend.ref}/{key.backend.port}{over}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
+
+
+def _shown(one: Endpoint) -> dict[str, Any]:
+    rank = {"priority": one.priority} if one.priority else {}
+    return {"address": one.address, "port": one.port, "zone": one.zone, **rank}
 
 
 def assigned(graph: Reader, key: Used) -> Backend | Problem:
@@ -248,7 +253,7 @@ def assigned(graph: Reader, key: Used) -> Backend | Problem:
 def slices_of(graph: Reader, key: Used) -> tuple[Ref, ...]:
     """The EndpointSlices of a backend."""
     ref = key.backend.ref
-    return slices(graph, ref) if ref.kind == "Service" else ()
+    return slices(graph, ref) if ref.kind != "Backend" else ()
 
 
 def backend_broken(graph: Reader, key: Used) -> Problem | None:

@@ -60,6 +60,8 @@ COMPANION = "companion"
 """Counts what wants a cluster that no route names (Companion)."""
 IN_USE = "in use"
 """Claims of clusters in use by the kgateway Backends that they are of: (Gateway, backend, port, over)."""
+SHARED = "shared"
+"""Counts valid ServiceExports by what they share (Shared)."""
 POLICY = "policy"
 """Claims by policies: of clusters in use by the BackendTLSPolicies and BackendConfigPolicies that stand at them,
 (Gateway, backend, port, over); of Stoods by TrafficPolicies."""

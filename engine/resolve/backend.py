@@ -10,18 +10,30 @@ from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
 from engine.resolve.backend_type import At
 from engine.resolve.backend_types import type_of
+from engine.resolve.backends.priority_groups import Failover
+from engine.resolve.endpoint_slice import found, once
 from engine.resolve.indexes import SLICES
-from engine.resolve.manifest import KGATEWAY, items, mapping, object_of, served_object, spec_of
+from engine.resolve.manifest import KGATEWAY, MULTICLUSTER, items, object_of, served_object, spec_of
+from engine.resolve.service_import import (
+    IMPORT,
+    import_parts,
+    imported_endpoints,
+    imported_port_name,
+    imported_protocol,
+    imported_slices,
+)
 from engine.resolve.values import Backend, BackendKey, Endpoint, Nature, Over, Problem, Protocol
 
 
 def is_supported(group: str, kind: str) -> bool:
     """Whether backendRefs of the kind are understood."""
-    return (group, kind) in {("", "Service"), (KGATEWAY, "Backend")}
+    return (group, kind) in {("", "Service"), (KGATEWAY, "Backend"), (MULTICLUSTER, IMPORT)}
 
 
 def port_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
     """How a backend is spoken to, or why it cannot be reached; all that routes need to know of it."""
+    if key.ref.kind == IMPORT:
+        return _spoken(imported_protocol(graph, key), key)
     object_ = object_of(graph, key.ref)
     if object_ is None:
         return Problem("BackendNotFound", f"{_name(key)} does not exist")
@@ -37,8 +49,8 @@ def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
     protocol = _protocol_in(graph, spec, key)
     if isinstance(protocol, Problem):
         return protocol
-    found = _endpoints_in(graph, spec, key)
-    return Backend(key, protocol, found, _is_inside(spec, key, found))
+    ends = _endpoints_in(graph, spec, key)
+    return Backend(key, protocol, ends, _is_inside(spec, key, ends))
 
 
 def _name(key: BackendKey) -> str:
@@ -46,7 +58,10 @@ def _name(key: BackendKey) -> str:
 
 
 def _protocol_in(graph: Reader, spec: Json, key: BackendKey) -> Protocol | Problem:
-    said = _said(graph, spec, key)
+    return _spoken(_said(graph, spec, key), key)
+
+
+def _spoken(said: Protocol | Problem, key: BackendKey) -> Protocol | Problem:
     return Protocol.H2C if key.over is Over.HTTP2 and said is Protocol.HTTP1 else said
 
 
@@ -92,6 +107,8 @@ def manners(graph: Reader, key: BackendKey) -> Manners:
 
 def nature(graph: Reader, key: At) -> Nature | Problem | None:
     """What its cluster is beyond addresses; a problem when nothing may be sent to it."""
+    if key.backend.ref.kind == IMPORT:
+        return Failover()
     if key.backend.ref.kind != "Backend":
         return None
     spec = spec_of(served_object(graph, key.gateway, key.backend.ref))
@@ -107,7 +124,9 @@ def problem(graph: Reader, ref: Ref) -> str:
 
 
 def parts(graph: Reader, ref: Ref) -> tuple[Ref, ...]:
-    """The other objects of which a Backend is made."""
+    """The other objects of which a Backend or an import is made."""
+    if ref.kind == IMPORT:
+        return import_parts(graph, ref)
     spec = spec_of(object_of(graph, ref))
     type_ = type_of(spec) if ref.kind == "Backend" else None
     return type_.parts(spec[type_.field], ref) if type_ is not None else ()
@@ -119,18 +138,25 @@ def _transport(key: BackendKey) -> str:
 
 def _service_port(spec: Json, key: BackendKey) -> Json | None:
     """The port of that number, of that transport if there is one: TCP and UDP may share a number."""
-    found = [port for port in items(spec.get("ports")) if port.get("port") == key.port]
-    return next((port for port in found if port.get("protocol", "TCP") == _transport(key)), found[0] if found else None)
+    some = [port for port in items(spec.get("ports")) if port.get("port") == key.port]
+    return next((port for port in some if port.get("protocol", "TCP") == _transport(key)), some[0] if some else None)
 
 
 def port_name(graph: Reader, key: BackendKey) -> str:
-    """The name of a Service's port; "" where it has none."""
+    """The name of a Service's or an import's port; "" where it has none."""
+    if key.ref.kind == IMPORT:
+        return imported_port_name(graph, key)
     port = _service_port(spec_of(object_of(graph, key.ref)), key) if key.ref.kind == "Service" else None
     return str(port.get("name") or "") if port is not None else ""
 
 
 def slices(graph: Reader, service: Ref) -> tuple[Ref, ...]:
-    """The EndpointSlices of a Service, whoever wrote them; the Service's own type and selector do not matter."""
+    """The EndpointSlices of a Service, whoever wrote them; the Service's own type and selector do not matter.
+
+    Those of an import are its exporting Services', of all clusters.
+    """
+    if service.kind == IMPORT:
+        return imported_slices(graph, service)
     return graph.find(SLICES, (service.cluster, service.namespace, service.name))
 
 
@@ -147,60 +173,16 @@ def good_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tupl
 def _endpoints_in(
     graph: Reader, spec: Json, key: BackendKey, held: frozenset[Ref] = frozenset()
 ) -> tuple[Endpoint, ...]:
+    if key.ref.kind == IMPORT:
+        return imported_endpoints(graph, key, held)
     if key.ref.kind == "Backend":
         type_ = type_of(spec)
         return type_.endpoints(graph, spec[type_.field], key) if type_ is not None else ()
     port = _service_port(spec, key)
     if port is None:
         return ()
-    ready: set[Endpoint] = set()
-    ending: set[Endpoint] = set()
-    for slice_ in slices(graph, key.ref):
-        object_ = object_of(graph, slice_)
-        name = str(port.get("name") or "")
-        allowed = _good(graph, slice_, name) if slice_ in held else None
-        for item, number in _members(object_, name):
-            into = _state(mapping(item.get("conditions")), ready, ending)
-            if into is not None:
-                into.update(one for one in _addresses(item, number) if allowed is None or one in allowed)
-    # One address may stand in several slices while they change (EndpointSlice of discovery/v1): it is one endpoint.
-    ordered = sorted(ready or ending, key=lambda end: (end.zone, end.address, end.port, end.hostname), reverse=True)
-    once = {(end.address, end.port): end for end in ordered}
-    return tuple(sorted(once.values(), key=lambda end: (end.zone, end.address, end.port)))
-
-
-def _members(slice_: Json | None, port: str) -> list[tuple[Json, int]]:
-    """The endpoints of a slice, each with the number of a named port."""
-    number = None if slice_ is None or slice_.get("addressType") == "FQDN" else _slice_port(slice_, port)
-    return [(item, number) for item in items(slice_.get("endpoints"))] if slice_ is not None and number else []
-
-
-def _good(graph: Reader, slice_: Ref, port: str) -> set[Endpoint]:
-    resource = graph.read(slice_)
-    previous = resource.previous if resource is not None else None
-    return {end for item, number in _members(previous, port) for end in _addresses(item, number)}
-
-
-def _slice_port(object_: Json, name: str) -> int | None:
-    for port in items(object_.get("ports")):
-        number = port.get("port")
-        if str(port.get("name") or "") == name and isinstance(number, int):
-            return number
-    return None
-
-
-def _state(conditions: Json, ready: set[Endpoint], ending: set[Endpoint]) -> set[Endpoint] | None:
-    """Absent `ready` counts as ready (EndpointConditions of discovery/v1)."""
-    if conditions.get("ready") in (None, True):
-        return ready
-    return ending if conditions.get("serving") is True and conditions.get("terminating") is True else None
-
-
-def _addresses(item: Json, port: int) -> list[Endpoint]:
-    addresses = item.get("addresses")
-    zone, hostname = str(item.get("zone") or ""), str(item.get("hostname") or "")
-    # Consumers use the first address only (Endpoint.addresses of discovery/v1).
-    return [Endpoint(str(address), port, zone, hostname) for address in list(addresses or ())[:1]]
+    members = found(graph, slices(graph, key.ref), str(port.get("name") or ""), held)
+    return once(members.ready or members.ending)
 
 
 def is_inside(graph: Reader, key: BackendKey) -> bool:
@@ -210,6 +192,6 @@ def is_inside(graph: Reader, key: BackendKey) -> bool:
     return _is_inside(spec_of(object_of(graph, key.ref)), key, graph.get(endpoints, key))
 
 
-def _is_inside(spec: Json, key: BackendKey, found: tuple[Endpoint, ...]) -> bool:
+def _is_inside(spec: Json, key: BackendKey, ends: tuple[Endpoint, ...]) -> bool:
     type_ = type_of(spec) if key.ref.kind == "Backend" else None
-    return type_ is not None and (type_.inside or any(not is_address(end.address) for end in found))
+    return type_ is not None and (type_.inside or any(not is_address(end.address) for end in ends))

@@ -27,7 +27,7 @@ def referenced(graph: Reader, route: Ref, item: Json, over: Over = Over.ANY) -> 
     problem = reference_problem(graph, route.kind, route, target)
     if problem is not None:
         return problem
-    backend = BackendKey(target, int(item.get("port") or 0) if kind == "Service" else 0, over)
+    backend = BackendKey(target, 0 if kind == "Backend" else int(item.get("port") or 0), over)
     protocol = graph.get(port_protocol, backend)
     sends = ROUTE_KINDS.get(route.kind)
     if (sends is None or sends.requests is None) and not graph.get(takes_streams, backend):

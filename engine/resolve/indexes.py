@@ -7,11 +7,24 @@ from collections.abc import Hashable, Iterable
 from engine.graph.graph import index_keys
 from engine.graph.reader import IndexKeys, Json, Resource
 from engine.ref import Ref
-from engine.resolve.manifest import SERVICE_NAME, gateway_ref, items, labels_of, mapping, spec_of, transport
+from engine.resolve.manifest import (
+    IMPORT_NAME,
+    SERVICE_NAME,
+    gateway_ref,
+    items,
+    labels_of,
+    mapping,
+    spec_of,
+    transport,
+)
 from engine.resolve.targets import KINDS, TARGETS, target_keys
 
 SLICES = "slices"
 """EndpointSlices by (cluster, namespace, Service name)."""
+IMPORTED_SLICES = "imported_slices"
+"""EndpointSlices by (cluster, namespace, name) of the ServiceImport for which another controller wrote them."""
+EXPORTS = "exports"
+"""ServiceExports by (namespace, name), in whatever cluster."""
 GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
@@ -28,6 +41,15 @@ POLICIES = "policies"
 def _slices(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     service = labels_of(resource.object).get(SERVICE_NAME)
     return ((ref.cluster, ref.namespace, service),) if service else ()
+
+
+def _imported_slices(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    name = labels_of(resource.object).get(IMPORT_NAME)
+    return ((ref.cluster, ref.namespace, name),) if name else ()
+
+
+def _exports(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    return ((ref.namespace, ref.name),) if resource.object is not None else ()
 
 
 def _grants(ref: Ref, resource: Resource) -> Iterable[Hashable]:
@@ -67,6 +89,8 @@ def _labelled(ref: Ref, resource: Resource) -> Iterable[Hashable]:
 
 INDEXES: dict[str, IndexKeys] = {
     SLICES: index_keys("EndpointSlice", keys=_slices),
+    IMPORTED_SLICES: index_keys("EndpointSlice", keys=_imported_slices),
+    EXPORTS: index_keys("ServiceExport", keys=_exports),
     GRANTS: index_keys("ReferenceGrant", keys=_grants),
     PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),

@@ -12,7 +12,10 @@ from engine.ref import Ref
 GATEWAY_API = "gateway.networking.k8s.io"
 KGATEWAY = "gateway.kgateway.dev"
 DISCOVERY = "discovery.k8s.io"
+MULTICLUSTER = "multicluster.x-k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
+IMPORT_NAME = "multicluster.kubernetes.io/service-name"
+"""The label of EndpointSlices that a controller of the Multi-Cluster Services API wrote for an import."""
 
 _EMPTY: Json = {}
 _SORTS = len("2026-11-24T12:00:00.000Z")

@@ -36,6 +36,8 @@ LOG_FILE = "/tmp/golden-log"
 """Stands in inputs for a file that every run has for itself."""
 NOW = "2026-11-24T12:00:00.000Z"
 STEPS = ("before.yaml", "input.yaml")
+OTHER = ".cluster.yaml"
+"""How the name of a file ends that has the input of another cluster."""
 OBSERVED = "observed.yaml"
 """What issuers say of themselves, by their URI: it is found out after all that is written was read."""
 FILES = {*STEPS, OBSERVED, "settings.yaml", "requests.yaml", "envoy.yaml", "status.yaml"}
@@ -156,17 +158,36 @@ class Read:
 def read(folder: Path) -> Read:
     """Read a folder's manifests as the file source does: `before.yaml`, where there is one, then `input.yaml`."""
     sealer = Sealer(_KEY)
-    logged: dict[Ref, Any] = {}
-    change_sets = []
-    told: set[str] = set()
     chosen = folder / "settings.yaml"
     said = yaml.safe_load(chosen.read_text()) if chosen.exists() else {}
     # As if another source had read the same: of "kubernetes" a Secret that is not there was not looked for.
     source = said.pop("source", "files")
+    own = [folder / one for one in STEPS if (folder / one).exists()]
+    change_sets, refused = _told(own, "local", source, sealer)
+    for file in others(folder):
+        more, _ = _told([file], file.name.removesuffix(OTHER), source, sealer)
+        change_sets += more
+    if (found := folder / OBSERVED).exists():
+        puts = tuple(_observed(*one) for one in sorted(yaml.safe_load(found.read_text()).items()))
+        change_sets.append(ChangeSet("default", "local", source, "golden-found", NOW, "issuers", puts))
+    return Read(tuple(change_sets), {one.location: one.message for one in refused}, EngineSettings(**said))
+
+
+def others(folder: Path) -> list[Path]:
+    """The inputs of other clusters than `local`, each by its name."""
+    return sorted(folder.glob(f"*{OTHER}"))
+
+
+def _told(files: list[Path], cluster: str, source: str, sealer: Sealer) -> tuple[list[ChangeSet], list[Refused]]:
+    """What the source of a cluster says as its directory becomes one file after the other, and what it refuses last."""
+    logged: dict[Ref, Any] = {}
+    change_sets = []
+    told: set[str] = set()
+    refused: list[Refused] = []
     with tempfile.TemporaryDirectory(prefix="golden-") as alone:
-        directory = Directory(Path(alone), "local")
-        for number, name in enumerate(one for one in STEPS if (folder / one).exists()):
-            shutil.copy(folder / name, Path(alone) / "new")
+        directory = Directory(Path(alone), cluster)
+        for number, file in enumerate(files):
+            shutil.copy(file, Path(alone) / "new")
             (Path(alone) / "new").rename(Path(alone) / "input.yaml")
             touched = directory.look() | logged.keys()
             changes = [one for ref in sorted(touched) if (one := _change(ref, directory, logged, sealer)) is not None]
@@ -176,11 +197,8 @@ def read(folder: Path) -> Read:
             changes += [Refused(one.location, one.ref, one.message) for one in refused]
             told = {one.location for one in refused}
             time = f"{NOW[:-8]}{number}0.000Z"
-            change_sets.append(ChangeSet("default", "local", source, f"golden-{number}", time, "files", tuple(changes)))
-    if (found := folder / OBSERVED).exists():
-        puts = tuple(_observed(*one) for one in sorted(yaml.safe_load(found.read_text()).items()))
-        change_sets.append(ChangeSet("default", "local", source, "golden-found", NOW, "issuers", puts))
-    return Read(tuple(change_sets), {one.location: one.message for one in refused}, EngineSettings(**said))
+            change_sets.append(ChangeSet("default", cluster, source, f"golden-{number}", time, "files", tuple(changes)))
+    return change_sets, refused
 
 
 def _observed(issuer: str, said: dict[str, str]) -> Put:

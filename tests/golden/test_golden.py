@@ -25,12 +25,14 @@ from tests.golden.case import (
     FILES,
     LOG_FILE,
     OBSERVED,
+    OTHER,
     PLACEHOLDER,
     STEPS,
     Request,
     as_yaml,
     envoy_of,
     names,
+    others,
     requests_of,
     resolve,
     standing,
@@ -74,11 +76,15 @@ def test_standing() -> None:
 
 def test_nothing_else_lies_in_the_cases() -> None:
     """Orphans go on update, and are refused otherwise."""
-    orphans = [file for case in CASES.iterdir() for file in case.iterdir() if file.name not in FILES]
+    orphans = [file for case in CASES.iterdir() for file in case.iterdir() if not _belongs(file.name)]
     for orphan in orphans if UPDATE else ():
         orphan.unlink()
     assert UPDATE or not orphans
     assert len(names()) >= 80  # noqa: PLR2004  the number that was promised
+
+
+def _belongs(name: str) -> bool:
+    return name in FILES or name.endswith(OTHER)
 
 
 @pytest.mark.parametrize("name", names())
@@ -86,7 +92,7 @@ def test_played(name: str, tmp_path: Path) -> None:
     """The real Envoy answers what the case expects."""
     random_ = random.SystemRandom()
     prefix = f"127.{random_.randrange(2, 250)}.{random_.randrange(1, 250)}."
-    for step in (*STEPS, OBSERVED, "settings.yaml"):
+    for step in (*STEPS, OBSERVED, "settings.yaml", *(one.name for one in others(CASES / name))):
         if (CASES / name / step).exists():
             text = (CASES / name / step).read_text().replace(PLACEHOLDER, prefix)
             (tmp_path / step).write_text(text.replace(LOG_FILE, str(tmp_path / "log")))
@@ -124,7 +130,7 @@ def _lines(file: Path) -> list[str]:
 def _places(folder: Path, prefix: str, transport: str) -> dict[tuple[str, int], str]:
     """Where backends must stand: every loopback endpoint of the inputs, under its last number."""
     places = {}
-    texts = [(folder / one).read_text() for one in STEPS if (folder / one).exists()]
+    texts = [one.read_text() for one in (*(folder / step for step in STEPS), *others(folder)) if one.exists()]
     for document in (one for text in texts for one in _documents(text)):
         kind = document.get("kind") if isinstance(document, dict) else None
         pairs = []

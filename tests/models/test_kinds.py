@@ -33,6 +33,8 @@ def test_the_kinds_are_found_in_order() -> None:
         ("gateway.networking.k8s.io", "TCPRoute"),
         ("gateway.networking.k8s.io", "TLSRoute"),
         ("gateway.networking.k8s.io", "UDPRoute"),
+        ("multicluster.x-k8s.io", "ServiceExport"),
+        ("multicluster.x-k8s.io", "ServiceImport"),
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from engine.models.kgateway import GROUP
 from engine.ref import Ref
 from streams.kubernetes.cluster import is_older
 from streams.sinks.status.agenda import Agenda
@@ -145,21 +146,22 @@ class StatusWriter:
         if there is None or (wanted is None and not (self._is_known and self._has_ours(there))):
             return None
         is_unnamed = (ref.group, ref.kind) in UNNAMED
-        if is_unnamed and self._is_anothers(there, wanted or {}):
+        if is_unnamed and self._is_anothers(ref, there, wanted or {}):
             return None
         status = merged(there.status, wanted or {}, self._controllers, self._now())
         if not changes(there.status, status, there.owned):
             return None
         return Write(ref, status, there.version if is_unnamed or SHARED.keys() & status.keys() else "")
 
-    def _is_anothers(self, there: Current, wanted: Json) -> bool:
+    def _is_anothers(self, ref: Ref, there: Current, wanted: Json) -> bool:
         """Whether somebody else says what we would: of a condition that names no controller the last word is his.
 
         Two that answer each other would never end, and half a condition cannot be taken away.
         """
         said = {str(one["type"]) for one in wanted.get("conditions") or ()}
         said |= condition_types(there.owned.get("f:conditions") or {})
-        return _KGATEWAY not in self._controllers and not said.isdisjoint(there.others)
+        is_ours = ref.group == GROUP and _KGATEWAY in self._controllers
+        return not is_ours and not said.isdisjoint(there.others)
 
     def _has_ours(self, there: Current) -> bool:
         return bool(there.owned) or any(self._ours(there.status.get(name) or ()) for name in SHARED)

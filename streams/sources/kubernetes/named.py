@@ -23,7 +23,8 @@ def backends(ref: Ref, route: Mapping[str, Any]) -> frozenset[Ref]:
     for rule in _items(_mapping(route.get("spec")).get("rules")):
         for one in _backend_refs(rule):
             name = one.get("name")
-            if isinstance(name, str):
+            # What a ServiceImport names may be of other clusters only: no source of one can wait for it.
+            if isinstance(name, str) and one.get("kind") != "ServiceImport":
                 namespace = str(one.get("namespace") or ref.namespace)
                 group, kind = str(one.get("group") or ""), str(one.get("kind") or "Service")
                 found.add(Ref(ref.cluster, group, kind, namespace, name))

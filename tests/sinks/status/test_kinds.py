@@ -13,4 +13,5 @@ def test_every_kind_that_the_engine_tells_of_is_written() -> None:
 
 
 def test_where_conditions_name_no_controller() -> None:
-    assert {(_KGATEWAY, "Backend"), (_KGATEWAY, "GatewayExtension")} == UNNAMED
+    exports = ("multicluster.x-k8s.io", "ServiceExport")
+    assert {(_KGATEWAY, "Backend"), (_KGATEWAY, "GatewayExtension"), exports} == UNNAMED

@@ -1,0 +1,125 @@
+"""ServiceImports: a Service of several clusters as one backend, the nearest endpoints first (KEP-1645, GEP-1748).
+
+What clusters of the domain export counts, whether or not an object of the kind stands there. Of what none exports the
+object counts that a controller of the Multi-Cluster Services API wrote, with the EndpointSlices that it wrote beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from engine.graph.reader import Json, Reader
+from engine.ref import Ref
+from engine.resolve.app_protocol import protocol_of
+from engine.resolve.cluster import distance
+from engine.resolve.endpoint_slice import Found, found, once
+from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, SLICES
+from engine.resolve.manifest import items, object_of, spec_of
+from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, united
+from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
+
+IMPORT: Final = "ServiceImport"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What can be used: its ports, and the exports that it is made of; none where it is another controller's."""
+
+    ports: tuple[ExportedPort, ...]
+    exports: tuple[Export, ...] = ()
+
+
+def imported(graph: Reader, ref: Ref) -> Import | None:
+    """What a ServiceImport means in its cluster; None where there is none."""
+    some = graph.get(exports, Shared(ref.namespace, ref.name))
+    if some:
+        return Import(united(some), some)
+    object_ = object_of(graph, ref)
+    return None if object_ is None else Import(tuple(_port(one) for one in items(spec_of(object_).get("ports"))))
+
+
+def _port(one: Json) -> ExportedPort:
+    name, protocol = str(one.get("name") or ""), str(one.get("protocol") or "TCP")
+    return ExportedPort(name, int(one.get("port") or 0), protocol, str(one.get("appProtocol") or ""))
+
+
+def imported_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
+    """How an import is spoken to, or why it cannot be reached."""
+    name, whole = f"ServiceImport {key.ref.namespace}/{key.ref.name}", graph.get(imported, key.ref)
+    if whole is None:
+        return Problem("BackendNotFound", f"{name}: {_unexported(graph, key.ref)}")
+    port = _chosen(whole, key)
+    if port is None:
+        ports = ", ".join(str(one.port) for one in whole.ports)
+        asked = f"has no port {key.port}" if key.port else "is named without a port"
+        return Problem("BackendNotFound", f"{name} {asked}; it has: {ports or 'none'}")
+    if port.protocol != _transport(key):
+        return Problem("UnsupportedProtocol", f"port {key.port} of {name} is not {_transport(key)}")
+    return protocol_of(port.app_protocol, name)
+
+
+def _unexported(graph: Reader, ref: Ref) -> str:
+    found_ = (graph.get(exported, one) for one in graph.find(EXPORTS, (ref.namespace, ref.name)))
+    told = [one.message for one in found_ if isinstance(one, Problem)]
+    return "; ".join(told) or "no cluster exports such a Service: write a ServiceExport beside it"
+
+
+def _transport(key: BackendKey) -> str:
+    return "UDP" if key.over is Over.UDP else "TCP"
+
+
+def _chosen(whole: Import, key: BackendKey) -> ExportedPort | None:
+    """The port of that number, of that transport if there is one."""
+    some = [one for one in whole.ports if one.port == key.port]
+    return next((one for one in some if one.protocol == _transport(key)), some[0] if some else None)
+
+
+def imported_port_name(graph: Reader, key: BackendKey) -> str:
+    """The name of the port; "" where it has none."""
+    whole = graph.get(imported, key.ref)
+    port = _chosen(whole, key) if whole is not None else None
+    return port.name if port is not None else ""
+
+
+def import_parts(graph: Reader, ref: Ref) -> tuple[Ref, ...]:
+    """The objects of which an import is made, of all clusters."""
+    whole = graph.get(imported, ref)
+    return tuple(part for one in whole.exports for part in (one.export, one.service)) if whole is not None else ()
+
+
+def imported_slices(graph: Reader, ref: Ref) -> tuple[Ref, ...]:
+    """The EndpointSlices of all exporting Services, or those of another controller."""
+    whole = graph.get(imported, ref)
+    if whole is None:
+        return ()
+    if not whole.exports:
+        return graph.find(IMPORTED_SLICES, (ref.cluster, ref.namespace, ref.name))
+    return tuple(one for export in whole.exports for one in _slices(graph, export))
+
+
+def _slices(graph: Reader, export: Export) -> tuple[Ref, ...]:
+    service = export.service
+    return graph.find(SLICES, (service.cluster, service.namespace, service.name))
+
+
+def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
+    """Those of the own cluster first, then those of its region, then the rest: as priorities that leave none out.
+
+    Where any cluster has some that are ready, those that end are of no other use.
+    """
+    whole = graph.get(imported, key.ref)
+    port = _chosen(whole, key) if whole is not None else None
+    if whole is None or port is None:
+        return ()
+    if not whole.exports:
+        members = found(graph, imported_slices(graph, key.ref), port.name, held)
+        return once(members.ready or members.ending)
+    some: list[tuple[int, Found]] = []
+    for export in whole.exports:
+        if answering(export, port) is not None:
+            rank = distance(graph, key.ref.cluster, export.cluster)
+            some.append((rank, found(graph, _slices(graph, export), port.name, held)))
+    chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
+    ranks = {rank: number for number, rank in enumerate(sorted({rank for rank, ends in chosen if ends}))}
+    return once(replace(end, priority=ranks[rank]) for rank, ends in chosen for end in ends)

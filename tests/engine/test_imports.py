@@ -1,0 +1,124 @@
+"""Services of several clusters: what an update of one costs, and what no cluster can say of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.engine import Engine
+from engine.events import Admitted, ChangeSet, Delete, Put, Refused, SyncBegin, SyncEnd
+from engine.seal import KEY_BYTES, Sealer
+from engine.update import FragmentKind, Update
+from tests.property.test_imports import export, in_cluster, told
+from tests.support.manifests import TIME, endpoints, gateway, put, route, service
+
+_GROUP = "multicluster.x-k8s.io"
+_IMPORT = {"group": _GROUP, "kind": "ServiceImport", "name": "s", "port": 80}
+
+
+def _engine() -> Engine:
+    engine = Engine(Sealer(bytes(KEY_BYTES)))
+    own = [gateway(), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+    of_east = [in_cluster(one, "east") for one in (service(), export(), endpoints("s", "127.0.0.2"))]
+    for number, change in enumerate([*own, *of_east]):
+        told(engine, number, change)
+    return engine
+
+
+def _kinds(update: Update) -> list[FragmentKind]:
+    return [one.key.kind for one in update.fragments.set.values()]
+
+
+def test_endpoints_of_another_cluster_change_one_assignment() -> None:
+    engine = _engine()
+    update = told(engine, 9, in_cluster(endpoints("s", "127.0.0.3"), "east"))
+    assert _kinds(update) == [FragmentKind.ENDPOINTS]
+    assert not update.fragments.removed
+
+
+def test_an_export_more_leaves_the_routes_alone() -> None:
+    engine = _engine()
+    for number, change in enumerate((service(), export(), endpoints("s", "127.0.0.1")), 9):
+        update = told(engine, number, change)
+        assert set(_kinds(update)) <= {FragmentKind.ENDPOINTS, FragmentKind.CLUSTER}
+    node = engine.everything().nodes.set["import/default/s"]
+    assert node["clusters"] == ["east", "local"]
+
+
+def test_endpoints_of_the_own_cluster_go_first() -> None:
+    engine = _engine()
+    for number, change in enumerate((service(), export(), endpoints("s", "127.0.0.9")), 9):
+        told(engine, number, change)
+    nodes = engine.everything().nodes.set
+    shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
+    assert [(one["address"], one.get("priority", 0)) for one in shown] == [("127.0.0.9", 0), ("127.0.0.2", 1)]
+
+
+def test_an_address_of_two_clusters_is_the_nearer_ones() -> None:
+    engine = _engine()
+    for number, change in enumerate((service(), export(), endpoints("s", "127.0.0.2")), 9):
+        told(engine, number, change)
+    nodes = engine.everything().nodes.set
+    shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
+    assert [(one["address"], one.get("priority", 0)) for one in shown] == [("127.0.0.2", 0)]
+
+
+def test_an_export_that_was_never_right_says_so() -> None:
+    engine = _engine()
+    told(engine, 9, put(_GROUP, "v1beta1", "ServiceExport", "s", {"spec": {"exportedLabels": 5}}))
+    told_ = engine.everything().statuses.set[f"local/{_GROUP}/ServiceExport/default/s"]["status"]["conditions"]
+    assert [(one["type"], one["status"], one["reason"]) for one in told_] == [
+        ("Valid", "False", "Invalid"),
+        ("Ready", "False", "Invalid"),
+    ]
+
+
+_EXPORT = in_cluster(export(), "east")
+
+
+@pytest.mark.parametrize("change", [Delete(_EXPORT.ref), Delete(_EXPORT.ref, was_read=True), in_cluster(service("s", 2, port=81), "east"), in_cluster(gateway("new"), "east")])  # fmt: skip
+@pytest.mark.parametrize("syncing", [False, True])
+def test_no_cluster_says_anything_of_anothers_objects(change: Put | Delete, syncing: bool) -> None:  # noqa: FBT001
+    """It is ignored, and said aloud, whether it lists or watches."""
+    engine = _engine()
+    before = engine.everything()
+    number = 9
+    if syncing:
+        engine.apply(_said("west", SyncBegin(), number=number), number)
+    update = told(engine, number + 1, change, cluster="west")
+    assert update.warnings == (f"cluster west cannot say anything of {change.ref}: ignored",)
+    if syncing:
+        engine.apply(_said("west", SyncEnd(), number=number + 2), number + 2)
+    _same(engine.everything(), before)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (SyncBegin(),),
+        (SyncBegin(), SyncEnd()),
+        (Admitted("all.yaml"),),
+        (Refused("all.yaml", None, "no"), Admitted("all.yaml")),
+    ],
+)
+def test_no_cluster_says_anything_of_anothers_source(changes: tuple[Any, ...]) -> None:
+    """A listing, and what a source could not read, are its own cluster's: another's stays as it was."""
+    engine = _engine()
+    engine.apply(_said("east", Refused("all.yaml", _EXPORT.ref, "cannot be read"), number=9), 9)
+    before = engine.everything()
+    for number, change in enumerate(changes, 10):
+        engine.apply(_said("west", change, number=number), number)
+    _same(engine.everything(), before)
+
+
+def _said(cluster: str, change: Any, *, number: int) -> ChangeSet:
+    return ChangeSet("default", cluster, "files", str(number), TIME, "test", (change,))
+
+
+def _same(one: Update, other: Update) -> None:
+    assert one.fragments == other.fragments
+    assert one.nodes == other.nodes
+    assert {key: one.statuses.set[key]["status"] for key in one.statuses.set} == {
+        key: other.statuses.set[key]["status"] for key in other.statuses.set
+    }

@@ -1,0 +1,98 @@
+"""What clusters export means the same in whatever order they say it, and leaves no trace when it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.engine import Engine
+from engine.events import ChangeSet, Delete, Put
+from engine.seal import KEY_BYTES, Sealer
+from engine.update import Update
+from tests.property.ages import AGES
+from tests.support.manifests import TIME, endpoints, gateway, put, route
+
+_GROUP = "multicluster.x-k8s.io"
+_CLUSTERS = ("local", "east", "west")
+_PORTS: tuple[dict[str, Any], ...] = ({}, {"port": 81}, {"name": "other"}, {"appProtocol": "kubernetes.io/h2c"})
+_IMPORT = {"group": _GROUP, "kind": "ServiceImport", "name": "s", "port": 80}
+
+
+def in_cluster(of: Put, cluster: str) -> Put:
+    """The same in another cluster."""
+    return Put(of.ref._replace(cluster=cluster), of.object)
+
+
+def export(created: str = AGES[0], **spec: Any) -> Put:
+    """A ServiceExport of the Service s."""
+    body = {"metadata": {"creationTimestamp": created}, "spec": spec}
+    return put(_GROUP, "v1beta1", "ServiceExport", "s", body)
+
+
+def told(engine: Engine, number: int, change: Put | Delete, cluster: str = "") -> Update:
+    """One change, said by the cluster whose it is, or by another."""
+    one = ChangeSet("default", cluster or change.ref.cluster, "files", str(number), TIME, "test", (change,))
+    return engine.apply(one, number)
+
+
+def _own() -> list[Put]:
+    return [gateway(), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+
+
+@st.composite
+def _puts(draw: Any) -> Put:
+    cluster = draw(st.sampled_from(_CLUSTERS))
+    kind = draw(st.sampled_from(["export", "export", "service", "endpoints"]))
+    if kind == "export":
+        made = export(draw(st.sampled_from(AGES)), **draw(st.sampled_from([{}, {"exportedLabels": {"a": "b"}}])))
+    elif kind == "service":
+        spec = {"ports": [{"name": "http", "port": 80, **draw(st.sampled_from(_PORTS))}]}
+        made = put("", "v1", "Service", "s", {"spec": spec})
+    else:
+        made = endpoints("s", *draw(st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2"]), min_size=1, max_size=2)))
+    return in_cluster(made, cluster)
+
+
+def _picture(engine: Engine) -> dict[str, Any]:
+    update = engine.everything()
+    statuses = {key: {**value, "programmed": sorted(value["programmed"])} for key, value in update.statuses.set.items()}
+    fragments = {key: (one.payload, one.version, one.parent) for key, one in update.fragments.set.items()}
+    return {"fragments": fragments, "statuses": statuses, "nodes": update.nodes.set, "infra": update.infra.set}
+
+
+def _engine(changes: list[Put]) -> Engine:
+    engine = Engine(Sealer(bytes(KEY_BYTES)))
+    for number, change in enumerate(changes):
+        assert not told(engine, number, change).warnings
+    return engine
+
+
+_EACH_ONCE = st.lists(_puts(), max_size=9, unique_by=lambda one: one.ref)
+
+
+@settings(max_examples=60)
+@given(_EACH_ONCE, st.data())
+def test_the_order_of_clusters_does_not_matter(puts: list[Put], data: Any) -> None:
+    """Conflicts, ports and endpoints: all are of what there is, not of who said it first."""
+    one = _engine([*_own(), *puts])
+    other = _engine(data.draw(st.permutations([*_own(), *puts])))
+    assert _picture(one) == _picture(other)
+    loaded = Engine(Sealer(bytes(KEY_BYTES)))
+    loaded.load(one.state().items())
+    assert _picture(loaded) == _picture(one)
+
+
+@settings(max_examples=60)
+@given(_EACH_ONCE, _EACH_ONCE)
+def test_what_comes_and_goes_leaves_no_trace(puts: list[Put], more: list[Put]) -> None:
+    """A cluster that exported something and does no longer."""
+    known = {one.ref for one in puts}
+    fresh = [one for one in more if one.ref not in known]
+    engine = _engine([*_own(), *puts])
+    wanted = _picture(engine)
+    changes: list[Put | Delete] = [*fresh, *(Delete(one.ref) for one in fresh)]
+    for number, change in enumerate(changes, 100):
+        told(engine, number, change)
+    assert _picture(engine) == wanted
