@@ -48,7 +48,9 @@ class Objects:
     def take(self, change: Change, said: Said) -> list[str]:
         """Fold a change; answers the warnings."""
         match change:
-            case Put(ref=ref) | Delete(ref=ref) if ref.cluster != said.cluster:
+            case Put(ref=Ref() as ref) | Delete(ref=Ref() as ref) | Refused(ref=Ref() as ref) if (
+                ref.cluster != said.cluster
+            ):
                 return [f"cluster {said.cluster} cannot say anything of {ref}: ignored"]
             case Put(ref=ref) | Delete(ref=ref) if self._fold.is_syncing(ref.cluster):
                 waiting = {"change": to_json(change), "time": said.time, "actor": said.actor}

@@ -112,6 +112,15 @@ def test_no_cluster_says_anything_of_anothers_source(changes: tuple[Any, ...]) -
     _same(engine.everything(), before)
 
 
+def test_no_cluster_refuses_anothers_object() -> None:
+    """A refusal names an object: of another cluster it must not stand against it."""
+    engine = _engine()
+    before = engine.everything()
+    update = engine.apply(_said("west", Refused("all.yaml", _EXPORT.ref, "cannot be read"), number=9), 9)
+    assert update.warnings == (f"cluster west cannot say anything of {_EXPORT.ref}: ignored",)
+    _same(engine.everything(), before)
+
+
 def _said(cluster: str, change: Any, *, number: int) -> ChangeSet:
     return ChangeSet("default", cluster, "files", str(number), TIME, "test", (change,))
 
