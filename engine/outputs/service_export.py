@@ -9,7 +9,7 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import NODE, SHARED, STATUS
 from engine.ref import Ref
 from engine.resolve.manifest import mapping, object_of, spec_of
-from engine.resolve.service_export import Conflict, Export, Shared, exported, exports, united
+from engine.resolve.service_export import Export, Reason, Shared, exported, exports, united
 from engine.status.service_export import export_status, never_taken
 
 
@@ -33,8 +33,8 @@ def shared_outputs(graph: Reader, key: Shared) -> Outputs:
     first, said = some[0], dict(some[0].said)
     spec = spec_of(object_of(graph, first.export))
     node: dict[str, Any] = {
-        "type": said[Conflict.TYPE],
-        "sessionAffinity": said[Conflict.AFFINITY],
+        "type": said[Reason.TYPE],
+        "sessionAffinity": said[Reason.AFFINITY],
         "ports": [_port(*one) for one in united(some)],
         "labels": dict(mapping(spec.get("exportedLabels"))),
         "annotations": dict(mapping(spec.get("exportedAnnotations"))),

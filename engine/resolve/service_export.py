@@ -31,7 +31,7 @@ class ExportedPort(NamedTuple):
     app_protocol: str
 
 
-class Conflict(StrEnum):
+class Reason(StrEnum):
     """Reasons of the condition Conflict (ServiceExportConditionReason of v1beta1), in its order."""
 
     PORT = "PortConflict"
@@ -52,7 +52,7 @@ class Export:
     service: Ref
     created: str
     ports: tuple[ExportedPort, ...]
-    said: tuple[tuple[Conflict, str], ...]
+    said: tuple[tuple[Reason, str], ...]
 
     @property
     def cluster(self) -> str:
@@ -79,15 +79,15 @@ def _port(one: Json) -> ExportedPort:
     return ExportedPort(name, int(one.get("port") or 0), protocol, str(one.get("appProtocol") or ""))
 
 
-def _said(spec: Json, own: Json) -> Iterator[tuple[Conflict, str]]:
-    yield Conflict.TYPE, "Headless" if spec.get("clusterIP") == "None" else "ClusterSetIP"
+def _said(spec: Json, own: Json) -> Iterator[tuple[Reason, str]]:
+    yield Reason.TYPE, "Headless" if spec.get("clusterIP") == "None" else "ClusterSetIP"
     affinity = str(spec.get("sessionAffinity") or "None")
-    yield Conflict.AFFINITY, affinity
-    yield Conflict.AFFINITY_CONFIG, _text(spec.get("sessionAffinityConfig")) if affinity != "None" else ""
-    yield Conflict.ANNOTATIONS, _text(own.get("exportedAnnotations"))
-    yield Conflict.LABELS, _text(own.get("exportedLabels"))
-    yield Conflict.INTERNAL, str(spec.get("internalTrafficPolicy") or "Cluster")
-    yield Conflict.DISTRIBUTION, str(spec.get("trafficDistribution") or "")
+    yield Reason.AFFINITY, affinity
+    yield Reason.AFFINITY_CONFIG, _text(spec.get("sessionAffinityConfig")) if affinity != "None" else ""
+    yield Reason.ANNOTATIONS, _text(own.get("exportedAnnotations"))
+    yield Reason.LABELS, _text(own.get("exportedLabels"))
+    yield Reason.INTERNAL, str(spec.get("internalTrafficPolicy") or "Cluster")
+    yield Reason.DISTRIBUTION, str(spec.get("trafficDistribution") or "")
 
 
 def _text(value: Any) -> str:
@@ -118,7 +118,7 @@ def answering(export: Export, port: ExportedPort) -> ExportedPort | None:
     return next((one for one in export.ports if (one.name, one.protocol) == (port.name, port.protocol)), None)
 
 
-def conflicts(some: tuple[Export, ...], export: Export) -> tuple[tuple[Conflict, str], ...]:
+def conflicts(some: tuple[Export, ...], export: Export) -> tuple[tuple[Reason, str], ...]:
     """In what an export differs from the one whose word counts, in words."""
     first = some[0]
     if first is export:
@@ -128,7 +128,7 @@ def conflicts(some: tuple[Export, ...], export: Export) -> tuple[tuple[Conflict,
     if set(export.ports) != set(first.ports):
         here, there = (", ".join(map(_shown, one.ports)) or "none" for one in (export, first))
         text = f"ports are {here} here and {there} in the export of cluster {first.cluster}, which is older"
-        found.append((Conflict.PORT, f"{text}: they are united, and of two that clash its own counts"))
+        found.append((Reason.PORT, f"{text}: they are united, and of two that clash its own counts"))
     for (reason, ours), (_, theirs) in zip(export.said, first.said, strict=True):
         if ours != theirs:
             word = reason.removesuffix("Conflict")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.service_export import Conflict, Export, Shared, conflicts, exported, exports
+from engine.resolve.service_export import Export, Reason, Shared, conflicts, exported, exports
 from engine.status.condition import condition, not_taken, present
 
 VALID: Final = "Valid"
@@ -45,7 +45,7 @@ def _conflict(some: tuple[Export, ...], export: Export, at: int) -> dict[str, An
     found = conflicts(some, export)
     if not found:
         return condition(CONFLICT, False, "NoConflicts", "it agrees with what counts", at)
-    order = list(Conflict)
+    order = list(Reason)
     reasons = sorted((reason for reason, _ in found), key=order.index)
     return condition(CONFLICT, True, ",".join(reasons), "; ".join(text for _, text in found), at)
 

@@ -159,7 +159,7 @@ def line(condition: dict[str, Any]) -> str:
     return f"{of}{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
 
 
-_BAD_WHEN_TRUE = {"Conflicted", "Overridden", "PartiallyInvalid"}
+_BAD_WHEN_TRUE = {"Conflict", "Conflicted", "Overridden", "PartiallyInvalid"}
 
 
 def is_good(condition: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.cli.get import is_good
 from tests.support.syntax import parsed
 
 _ROOT = Path(__file__).parents[2]
@@ -29,13 +30,14 @@ _OWNERS = {
     "GatewayExtensions": "GatewayExtension",
     "BackendConfigPolicies": "BackendConfigPolicy",
     "kgateway's DirectResponses": "DirectResponse",
+    "ServiceExports": "ServiceExport",
 }
 """Headings of the page's tables, and whose conditions they are."""
 _ARGUMENT = {"Problem": 0, "condition": 2, "not_taken": 2}
 """Which argument is the reason."""
 _NAMED = {"PENDING", "_REASONS"}
 _REASON = re.compile("[A-Z][A-Za-z]+")
-_FINE = {"Accepted", "Attached", "NoConflicts", "Programmed", "ResolvedRefs", "Valid"}
+_FINE = {"Accepted", "Attached", "Exported", "NoConflicts", "Programmed", "ResolvedRefs", "Valid"}
 
 Row = tuple[str, str, str]
 """Owner, `Type=Status` and reason."""
@@ -89,7 +91,8 @@ def _conditions(kind: str, status: Mapping[str, Any]) -> Iterator[Row]:
         parts += [(owner, one) for one in status.get(name) or ()]
     for owner, part in parts:
         for one in part.get("conditions") or ():
-            yield owner, f"{one['type']}={one['status']}", one["reason"]
+            # A ServiceExport's conflicts are told together (ServiceExportConditionConflict of v1beta1).
+            yield from ((owner, f"{one['type']}={one['status']}", reason) for reason in one["reason"].split(","))
 
 
 def in_goldens() -> set[Row]:
@@ -119,3 +122,10 @@ def test_no_reason_escapes_the_collection() -> None:
 @pytest.mark.parametrize("owner", _OWNERS.values())
 def test_every_kind_has_its_table(owner: str) -> None:
     assert [row for row in in_page() if row[0] == owner]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("Conflict", "False"), ("Conflict", "True"), ("Conflicted", "False")])
+def test_a_conflict_is_bad_only_when_there_is_one(kind: str, status: str) -> None:
+    """A ServiceExport without conflicts is fine."""
+    one = {"type": kind, "status": status, "reason": "R", "message": "text"}
+    assert is_good(one) == (status == "False")
