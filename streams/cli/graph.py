@@ -56,6 +56,8 @@ def graph(
         emit(nodes, output)
         return
     heads = [one for one in dict.fromkeys(name for node in nodes for name in node) if named or one != "cluster"]
+    # What a node is comes before what is told of it.
+    heads.sort(key=lambda one: one not in ("cluster", what.value.removesuffix("s")))
     table(heads, [[_cell(node.get(head)) for head in heads] for node in nodes])
 
 
