@@ -79,10 +79,16 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """A quarantine is lifted by hand or because Envoy changed; `fragment` as in `Quarantine`."""
+    """A quarantine is lifted by hand or because Envoy changed; `fragment` as in `Quarantine`.
+
+    With `envoy` only one that names that version: who lifts it may not have seen yet that the next one rejects the
+    same. `reason` is a person's, who stands as the actor.
+    """
 
     gateway: Ref
     fragment: str
+    envoy: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from engine.events import Change, Lift, Quarantine
 from engine.fold import PIN, QUARANTINE, RESOURCE, Fold, Said
 from engine.layers import is_configuration
 from engine.outputs.channels import FRAGMENT
-from engine.quarantine import concerned, held, suspected, told
+from engine.quarantine import concerned, ends, held, suspected, told
 from engine.readings import Readings
 from engine.ref import Ref
 
@@ -37,7 +37,7 @@ class Holds:
         match change:
             case Quarantine():
                 self._quarantine(change, said.offset)
-            case Lift():
+            case Lift() if ends(change, self._fold.rows.get(f"{QUARANTINE}{change.fragment}")):
                 self._lift(f"{QUARANTINE}{change.fragment}")
         return []
 

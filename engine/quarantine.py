@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from engine.events import Lift
 from engine.ref import Ref, parse_ref
 from engine.resolve.extension import KIND as EXTENSION
 from engine.resolve.manifest import held_fact, holders_fact, withheld_fact
@@ -73,6 +74,11 @@ def told(rows: Iterable[Row]) -> dict[str, Any]:
             if held_fact(gateway, ref) in facts:
                 holders[holders_fact(ref)].add(gateway)
     return found | {fact: tuple(sorted(gateways)) for fact, gateways in holders.items()}
+
+
+def ends(lift: Lift, row: Row | None) -> bool:
+    """Whether a lift is of the quarantine that is there."""
+    return row is not None and lift.envoy in ("", row["envoy"])
 
 
 def concerned(row: Row) -> list[str]:

@@ -274,6 +274,8 @@ def _summary(change: Change) -> dict[str, Any]:
         answer["location"] = change.location
     elif isinstance(change, Quarantine | Lift):
         answer |= {"gateway": str(change.gateway), "fragment": change.fragment}
+        if isinstance(change, Lift) and change.reason:
+            answer["reason"] = change.reason
     elif isinstance(change, Pin):
         gateway = str(change.gateway) if change.gateway is not None else None
         answer |= {"pin": change.id, "gateway": gateway, "to": change.to, "reason": change.reason}

@@ -22,7 +22,7 @@ from streams.reminder import Reminder
 from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
 from streams.xds.address import remedy, taken
 from streams.xds.court import Court, Table
-from streams.xds.lift import lifts
+from streams.xds.lift import Quarantines, lifts, quarantines
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node
 from streams.xds.session import Rejection
 from streams.xds.stream import Publication, Stream
@@ -62,8 +62,8 @@ class Judge:
     _cases: asyncio.Queue[tuple[Stream, Rejection] | None] = field(default_factory=asyncio.Queue)
     _moved: set[str] = field(default_factory=set)
     """Gateways whose proxies came or went since the last look."""
-    _judged: dict[FragmentKey, tuple[Fragment, str]] = field(default_factory=dict)
-    """What was told to the log, and of which Envoy: a fragment as it is, not what is equal and came later."""
+    _judged: dict[FragmentKey, tuple[Fragment, str, int]] = field(default_factory=dict)
+    """What was told to the log, of which Envoy, and at which offset: a fragment as it is, not an equal one of later."""
     _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     _backoff: Backoff = field(default_factory=Backoff)
     _pauses: dict[Stream, Backoff] = field(default_factory=dict)
@@ -141,8 +141,8 @@ class Judge:
         if fresh:
             fragments = self.publication.assembly(stream.node.gateway).fragments.values()
             found = [_quarantine(one, fragments, stream, rejection) for one in fresh]
-            await self._append([replace(one, address=self.bench.bind) for one in found])
-            self._judged |= {one.key: (one, stream.node.version) for one in fresh}
+            offset = await self._append([replace(one, address=self.bench.bind) for one in found])
+            self._judged |= {one.key: (one, stream.node.version, offset) for one in fresh}
 
     def _is_told(self, guilty: Fragment, version: str) -> bool:
         told = self._judged.get(guilty.key)
@@ -198,13 +198,15 @@ class Judge:
         gateways, self._moved = self._moved, set()
         running = {one: self.publication.versions(one) for one in gateways}
         try:
-            found = await lifts(self.bench.log, self.bench.partition, running, self.bench.bind)
+            there = await quarantines(self.bench.log, self.bench.partition)
         except LogError as error:
             _LOG.debug("a look at quarantines waits for the log", reason=str(error))
             self._moved |= gateways
             asyncio.get_running_loop().call_later(self._backoff.pause(), self._cases.put_nowait, None)
             return
         self._backoff.reset()
+        self._forget(there)
+        found = lifts(there.rows.values(), running, self.bench.bind)
         for one in found:
             _LOG.info("a quarantine is lifted: its proxies run another Envoy or address now", fragment=one.fragment)
         if found:
@@ -214,7 +216,14 @@ class Judge:
             self._judged.pop(key, None)
             self.publication.release(key)
 
-    async def _append(self, changes: Sequence[Change]) -> None:
+    def _forget(self, there: Quarantines) -> None:
+        """What somebody else lifted is judged again when it is rejected again, though it is the same."""
+        for key, (_, _, offset) in list(self._judged.items()):
+            if offset <= there.offset and str(key) not in there.rows:
+                del self._judged[key]
+
+    async def _append(self, changes: Sequence[Change]) -> int:
+        """Answers the offset."""
         bench, time = self.bench, self.bench.now()
         cluster = changes[0].gateway.cluster  # type: ignore[union-attr]
         verb = "quarantine" if isinstance(changes[0], Quarantine) else "lift"
@@ -223,14 +232,14 @@ class Judge:
         while True:
             try:
                 async with bench.log.writer(f"publisher-{bench.domain}") as writer:
-                    await writer.write(encode_change_set(change_set, bench.partition))
+                    offset = (await writer.write(encode_change_set(change_set, bench.partition)))[-1]
             except LogError as error:
                 if reminder.is_due(str(error)):
                     _LOG.warning("a verdict waits for the log", reason=str(error))
                 await backoff.wait()
                 continue
             bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
-            return
+            return offset
 
 
 def _quarantine(guilty: Fragment, fragments: Iterable[Fragment], stream: Stream, rejection: Rejection) -> Quarantine:
