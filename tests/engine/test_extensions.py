@@ -93,7 +93,7 @@ def test_a_rejected_extension_is_served_as_it_was_before() -> None:
     held = [row["held"] for key, row in story.engine.state().items() if key.startswith("quarantine/")]
     assert held == [[str(_extension().ref)]]
     assert story.versions() == good
-    told = "Gateway default/gw serves the last good revision, because a proxy rejected this one (no such thing): mend it"
+    told = "Gateway default/gw serves the last good revision (generation 1), because a proxy rejected this one (no such thing): mend it"
     assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(_extension())
     story.tell(_extension(generation=3, statPrefix="mended"))
     assert not story.quarantines()
@@ -117,5 +117,5 @@ def test_each_gateway_that_goes_on_with_an_earlier_revision_is_named() -> None:
     story.reject(FragmentKind.ROUTE_CONFIG, "8080", words="one")
     story.reject(FragmentKind.ROUTE_CONFIG, "9090", words="two")
     said = story.says(_extension())
-    assert "Gateway default/gw serves the last good revision, because a proxy rejected this one (one)" in said
-    assert "Gateway default/more serves the last good revision, because a proxy rejected this one (two)" in said
+    assert "Gateway default/gw serves the last good revision (generation 1), because a proxy rejected this one (one)" in said
+    assert "Gateway default/more serves the last good revision (generation 1), because a proxy rejected this one (two)" in said

@@ -42,7 +42,7 @@ def test_a_parent_that_the_served_revision_does_not_name_is_not_told_as_accepted
     told = _told(story, route("m"))
     assert told["http"][0] == "True"
     assert told["tls"][0] == "False"
-    assert "the last good revision, which does not name this parent" in told["tls"][1]
+    assert "the last good revision (generation 1), which does not name this parent" in told["tls"][1]
     assert len(_hosts(story)) == 1
 
 

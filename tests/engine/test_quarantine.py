@@ -40,7 +40,7 @@ def test_a_rejected_backend_is_served_as_it_was_before() -> None:
     assert story.one(FragmentKind.CLUSTER, "_b_").version != good.version  # type: ignore[union-attr]
     story.reject(FragmentKind.CLUSTER, "_b_")
     assert story.one(FragmentKind.CLUSTER, "_b_").version == good.version  # type: ignore[union-attr]
-    told = "Gateway default/gw serves the last good revision, because a proxy rejected this one (no such thing): mend it"
+    told = "Gateway default/gw serves the last good revision (generation 1), because a proxy rejected this one (no such thing): mend it"
     assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(backend(""))
     story.tell(backend("third.invalid", 3))
     assert not story.quarantines()
