@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -75,6 +75,15 @@ async def change_sets(
                 return
             if record.offset not in rejected and (found := _change_set(record)) is not None:
                 yield found, record.offset
+
+
+async def times(log: Log, partition: int, offsets: Iterable[int]) -> dict[int, str]:
+    """When change sets were said, by their offsets; those that the log has no more are left out. Raises LogError."""
+    found = {}
+    for offset in sorted(set(offsets)):
+        async for change_set, at in change_sets(log, partition, offset, offset):
+            found[at] = change_set.time
+    return found
 
 
 def _change_set(record: Record) -> ChangeSet | None:

@@ -26,6 +26,7 @@ _WIDE = {
     "streams/cli/history.py:history",
     "streams/cli/log.py:show_log",
     "streams/cli/pin.py:pin",
+    "streams/cli/quarantine.py:quarantine",
     "streams/cli/replay.py:replay",
     "streams/cli/rollback.py:rollback",
     "streams/cli/run.py:run",

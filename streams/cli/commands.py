@@ -35,6 +35,7 @@ _OWN = (
     "explain",
     "replay",
     "forget",
+    "quarantine",
     "pin",
     "rollback",
     "confirm",
