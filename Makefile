@@ -45,6 +45,9 @@ test-kubernetes: kubernetes-bed ## the tests of tests/kubernetes, the real API s
 own-kafka: setup ## a Kafka with TLS and SASL, two resolvers: killed, and Kafka away; KAFKA_HAND_OVERS and KAFKA_AWAY_SECONDS set how often and how long
 	$(BIN)/pytest -q -s tests/e2e/test_own_kafka.py
 
+poison: setup ## one route that no Envoy takes among POISON_ROUTES (5000) others: nobody else notices
+	POISON_ROUTES=$${POISON_ROUTES:-5000} $(BIN)/pytest -q -s tests/e2e/test_poison.py
+
 conformance: setup ## the Gateway API's conformance suite, all features; REPORT is where its report goes; needs root, ip, go
 	$(BIN)/python -m tests.conformance --report $${REPORT:-docs/conformance/report.yaml}
 
