@@ -62,7 +62,7 @@ def test_an_address_comes_and_goes_and_moves_nothing_else() -> None:
     assert site.condition("Programmed") == ("True", "Programmed")
     assert set(update.statuses.set) == {_KEY}
     assert update.statuses.set[_KEY]["status"]["addresses"] == [{"type": "IPAddress", "value": "10.0.0.1"}]
-    assert not (update.fragments or update.infra or update.nodes)
+    assert not (update.fragments or update.infra)
     assert not site.apply(_service("10.0.0.1")).statuses
     site.apply(delete(_service()))
     assert site.condition("Programmed") == ("False", "AddressNotAssigned")
