@@ -178,8 +178,8 @@ async def follow_table(log: Log, topic: Topic, partition: int, since: Place | No
             if sequence.following < end:
                 sequence = _Sequence(end)
                 place = Place(end, fold.closed) if not fold.waiting else place
-            found: dict[str, Record | None] = {key: row for key, row in _taken(rows).items() if row is not None}
-            yield Batch(found, fold.closed[0], snapshot=True, place=place)
+            # Handed over at once: a name for the rows would hold them until the next change.
+            yield Batch(_there(_taken(rows)), fold.closed[0], snapshot=True, place=place)
         followed = cast("AsyncGenerator[list[Record]]", log.follow(topic, partition, sequence.following))
         async with aclosing(followed):
             async for records in followed:
@@ -192,6 +192,10 @@ async def follow_table(log: Log, topic: Topic, partition: int, since: Place | No
 
 def _after(closings: Sequence[Record], fold: _Fold, before: Place) -> Place:
     return Place(closings[-1].offset + 1, fold.closed) if closings else before
+
+
+def _there(rows: dict[str, Record | None]) -> dict[str, Record | None]:
+    return {key: row for key, row in rows.items() if row is not None}
 
 
 def _taken(rows: dict[str, Record | None]) -> dict[str, Record | None]:
