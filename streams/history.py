@@ -5,6 +5,7 @@ Read is what the index names, and what is too new for it; never all of the log, 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from streams.ports import Log, Record
 from streams.topics import Topic
 from streams.updates import Whole, decode_update
 
+_POSITIONS_AN_UPDATE: Final = 4
+"""That an update of one part takes at most, in a transaction of its own: itself, its progress, the marker."""
 _PIECE: Final = 8_192
 """Positions that are read at once of what no block is of, from the end back."""
 
@@ -99,6 +102,27 @@ async def history(
                 return
     async for one in looking.all_of(first, before):
         yield one
+
+
+async def latest(
+    log: Log, partition: int, limit: int, takes: Callable[[Value], bool] = lambda _: True
+) -> tuple[list[Value], int]:
+    """The last `limit` updates that it `takes`, oldest first, and the position behind all of them. Raises LogError.
+
+    Only the end of the topic is read where that is enough.
+    """
+    first, end = await log.ends(Topic.UPDATES, partition)
+    limit = min(limit, end)
+    span = _POSITIONS_AN_UPDATE * limit
+    while True:
+        start = max(first, end - span)
+        found: deque[Value] = deque(maxlen=limit)
+        whole = Whole()
+        async for records in log.read(Topic.UPDATES, partition, start):
+            found.extend(one for one in whole.take(one for one in records if one.offset < end) if takes(one))
+        if len(found) == limit or start <= first:
+            return list(found), end
+        span *= 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from engine.update import parse_fragment_key
+from streams.history import latest
 from streams.ports import Log
-from streams.topics import Topic
-from streams.updates import Whole
 
-_OFFSETS_AN_UPDATE: Final = 4
-"""Offsets of penstock.updates that an update of one part takes at most: itself, its progress, the marker."""
 _FIRST: Final = 64
 _MOST: Final = 16_384
 """Updates that are looked through: a proxy that lags by more lags by "more than" what was seen."""
@@ -47,19 +43,14 @@ class Lag:
 
 async def recent(log: Log, partition: int, above: int) -> Recent:
     """The updates above an offset of the log, as far back as is looked. Raises LogError."""
-    first, end = await log.ends(Topic.UPDATES, partition)
     many = _FIRST
     while True:
-        start = max(first, end - _OFFSETS_AN_UPDATE * many)
-        found: deque[dict[str, Any]] = deque(maxlen=_MOST)
-        whole = Whole()
-        async for records in log.read(Topic.UPDATES, partition, start):
-            found.extend(whole.take(records))
-        is_whole = start <= first or bool(found and found[0]["offset"] <= above)
+        found, _ = await latest(log, partition, many)
+        is_whole = len(found) < many or found[0]["offset"] <= above
         if is_whole or many >= _MOST:
             touches = tuple(_touch(one) for one in found if one["offset"] > above)
-            return Recent(touches, found[-1]["offset"] if found else -1, is_whole and len(found) < _MOST)
-        many *= 8
+            return Recent(touches, found[-1]["offset"] if found else -1, is_whole)
+        many *= 4
 
 
 def _touch(update: Mapping[str, Any]) -> Touch:

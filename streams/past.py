@@ -32,6 +32,8 @@ class Folding(Protocol):
 E = TypeVar("E", bound=Folding)
 _LOOK_BACK = 8
 """Offsets before what came later: the last record stands below markers."""
+_MARKERS = 64
+"""Offsets at the end of which one at least is most likely a record's."""
 _MARKER = 1
 """Offsets that a transaction's marker takes."""
 
@@ -91,6 +93,21 @@ def _change_set(record: Record) -> ChangeSet | None:
         return decode_change_set(record)
     except Garbage:
         return None
+
+
+async def last_offset(log: Log, partition: int) -> int:
+    """The last change set's offset, -1 where there is none. Raises LogError.
+
+    Markers of transactions take offsets too, so it stands somewhat below the end.
+    """
+    first, end = await log.ends(Topic.CHANGES, partition)
+    last = -1
+    for start in (max(first, end - _MARKERS), first):
+        async for records in log.read(Topic.CHANGES, partition, start):
+            last = records[-1].offset
+        if last >= 0:
+            break
+    return last
 
 
 async def offset_at(log: Log, partition: int, millis: int) -> int:

@@ -70,11 +70,12 @@ def exported(graph: Reader, ref: Ref) -> Export | Problem:
     spec = spec_of(found)
     if spec.get("type") == "ExternalName":
         return Problem("InvalidServiceType", f"{name} is of type ExternalName, which cannot be exported")
-    ports = tuple(sorted(_port(one) for one in items(spec.get("ports"))))
+    ports = tuple(sorted(port_of(one) for one in items(spec.get("ports"))))
     return Export(ref, service, created(object_), ports, tuple(_said(spec, spec_of(object_))))
 
 
-def _port(one: Json) -> ExportedPort:
+def port_of(one: Json) -> ExportedPort:
+    """A port of a Service, or of a ServiceImport, as it is written."""
     name, protocol = str(one.get("name") or ""), str(one.get("protocol") or "TCP")
     return ExportedPort(name, int(one.get("port") or 0), protocol, str(one.get("appProtocol") or ""))
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.graph.reader import Json, Reader
+from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
-from engine.resolve.cluster import distance
 from engine.resolve.endpoint_slice import Found, found, once
 from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, SLICES
 from engine.resolve.manifest import items, object_of, spec_of
-from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, united
+from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, port_of, united
 from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
 
 IMPORT: Final = "ServiceImport"
@@ -36,12 +35,7 @@ def imported(graph: Reader, ref: Ref) -> Import | None:
     if some:
         return Import(united(some), some)
     object_ = object_of(graph, ref)
-    return None if object_ is None else Import(tuple(_port(one) for one in items(spec_of(object_).get("ports"))))
-
-
-def _port(one: Json) -> ExportedPort:
-    name, protocol = str(one.get("name") or ""), str(one.get("protocol") or "TCP")
-    return ExportedPort(name, int(one.get("port") or 0), protocol, str(one.get("appProtocol") or ""))
+    return None if object_ is None else Import(tuple(port_of(one) for one in items(spec_of(object_).get("ports"))))
 
 
 def imported_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
@@ -104,7 +98,7 @@ def _slices(graph: Reader, export: Export) -> tuple[Ref, ...]:
 
 
 def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
-    """Those of the own cluster first, then those of its region, then the rest: as priorities that leave none out.
+    """Those of the own cluster first, then the rest: as priorities that leave none out.
 
     Where any cluster has some that are ready, those that end are of no other use.
     """
@@ -118,7 +112,7 @@ def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> 
     some: list[tuple[int, Found]] = []
     for export in whole.exports:
         if answering(export, port) is not None:
-            rank = distance(graph, key.ref.cluster, export.cluster)
+            rank = int(export.cluster != key.ref.cluster)
             some.append((rank, found(graph, _slices(graph, export), port.name, held)))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
     ranks = {rank: number for number, rank in enumerate(sorted({rank for rank, ends in chosen if ends}))}

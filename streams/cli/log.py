@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
@@ -13,12 +12,10 @@ import yaml
 from streams.cli.following import follow as going_on
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
+from streams.history import latest
 from streams.ports import Log
 from streams.topics import Topic
 from streams.updates import Whole
-
-_OFFSETS_AN_UPDATE = 4
-"""Offsets that an update of one part takes at most, in a transaction of its own: itself, its progress, the marker."""
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +41,7 @@ def show_log(
     wanted = settings.cluster
 
     async def work(log: Log, partition: int) -> None:
-        found, end = await latest(log, partition, limit, wanted)
+        found, end = await latest(log, partition, limit, lambda one: wanted in ("", one.get("cluster")))
         if not follow:
             _print(found, output)
             return
@@ -53,24 +50,6 @@ def show_log(
         await going_on(settings, Topic.UPDATES, end, lambda records: _show(_of(whole.take(records), wanted), output))
 
     with_log(settings, work)
-
-
-async def latest(log: Log, partition: int, limit: int, cluster: str = "") -> tuple[list[dict[str, Any]], int]:
-    """The last `limit` updates of a cluster, or of all, and the offset behind them.
-
-    Only the end of the topic is read where that is enough.
-    """
-    first, end = await log.ends(Topic.UPDATES, partition)
-    limit = min(limit, end)
-    start = max(first, end - _OFFSETS_AN_UPDATE * limit)
-    while True:
-        found: deque[dict[str, Any]] = deque(maxlen=limit)
-        whole = Whole()
-        async for records in log.read(Topic.UPDATES, partition, start):
-            found.extend(_of(whole.take(one for one in records if one.offset < end), cluster))
-        if len(found) == limit or start <= first:
-            return list(found), end
-        start = first
 
 
 def _of(updates: Iterable[dict[str, Any]], cluster: str) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.cli.convergence import is_meant
 from streams.cli.naming import wanted
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, rows, with_log
@@ -84,8 +85,7 @@ def _found(settings: Settings, what: str | None, gateway: str | None) -> list[Ro
         await resolved(settings, log)
         state = await rows(log, Topic.STATE, partition)
         there = [row for key, row in state.items() if key.startswith(_QUARANTINE)]
-        mine = [row for row in there if settings.cluster in ("", row["gateway"].split("/")[0])]
-        meant = [row for row in _named(mine, what) if _is_of(row["gateway"], gateway)]
+        meant = [row for row in _named(there, what) if is_meant(row["gateway"], gateway, settings.cluster)]
         told = await times(log, partition, (row["offset"] for row in meant))
         return [_told(row, state, told) for row in meant]
 
@@ -108,10 +108,6 @@ def _named(there: Iterable[Row], what: str | None) -> list[Row]:
         return exact
     meant = wanted(what)
     return [row for row in found if any(meant.takes(parse_ref(text)) for text, _ in row["objects"])]
-
-
-def _is_of(gateway: str, named: str | None) -> bool:
-    return named is None or f"/{gateway}".endswith(f"/{named.removeprefix('Gateway/')}")
 
 
 def _told(row: Row, state: Row, times: dict[int, str]) -> Row:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -123,7 +121,7 @@ def _commands() -> str:
         "Exit codes: 0 done, 1 not accepted or not found, 2 wrong words, 3 something is not there, 4 another watcher "
         "of the cluster took over, 6 not in time, 130 Ctrl-C, 141 nobody reads what is printed any more."
     )
-    for name, command in sorted(_flat(commands).items()):
+    for name, command in sorted(commands.items()):
         context = typer.Context(command, info_name=f"penstock {name}")
         lines += ["", f"## penstock {name}", "", (command.help or "").strip(), ""]
         for parameter in command.get_params(context):
@@ -132,15 +130,6 @@ def _commands() -> str:
             if "--help" not in parameter.opts:
                 lines.append(f"- {shown}: {help_}")
     return "\n".join(lines) + "\n"
-
-
-def _flat(commands: Mapping[str, Any], under: str = "") -> dict[str, Any]:
-    """Commands by their words, those of a group by its word and theirs."""
-    found: dict[str, Any] = {}
-    for name, command in commands.items():
-        below = getattr(command, "commands", None)
-        found |= {f"{under}{name}": command} if below is None else _flat(below, f"{under}{name} ")
-    return found
 
 
 def write() -> None:

@@ -27,6 +27,7 @@ from streams.cli.reading import (
     with_log,
 )
 from streams.diagnosis import missing_topics
+from streams.past import last_offset
 from streams.ports import Log, TopicMissing
 from streams.sources.absent import noted, words
 from streams.topics import Topic
@@ -36,7 +37,6 @@ from streams.xds.address import remedy, taken
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-_LOOK_BACK = 64
 _ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
 """What the answer lists, each with its cluster."""
 _NAMED = 5
@@ -149,11 +149,7 @@ def _object(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:
 
 async def _progress(log: Log, partition: int) -> dict[str, Any]:
     """The last change set of the log, and the last one that was resolved."""
-    last = -1
-    _, end = await log.ends(Topic.CHANGES, partition)
-    # Markers of transactions take offsets too, so the last record stands somewhat below the end.
-    async for records in log.read(Topic.CHANGES, partition, max(0, end - _LOOK_BACK)):
-        last = records[-1].offset
+    last = await last_offset(log, partition)
     resolved = (await read_table(log, Topic.STATUS, partition)).progress
     return {"last": last, "resolved": resolved, "behind": last > resolved}
 

@@ -11,20 +11,20 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from engine.fold import QUARANTINE, RESOURCE
 from engine.models.duration import milliseconds
 from engine.ref import parse_ref
 from streams.cli.convergence import is_meant
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
 from streams.lag import Behind, behind, lowest, recent
+from streams.past import last_offset
 from streams.ports import Log
 from streams.topics import Topic
 from streams.view import read_convergence, read_table
 
 _LOOK_SECONDS = 0.1
 _QUIET_SECONDS = 2.0
-_LOOK_BACK = 64
-"""Offsets: the last change set stands somewhat below the end, which markers of transactions move on."""
 
 
 def register(app: typer.Typer) -> None:
@@ -111,14 +111,8 @@ async def _waited(log: Log, partition: int, wish: _Wish) -> dict[str, Any]:
 
 async def _last(log: Log, partition: int) -> int:
     """The last change set's offset. A log that has none ends the command with 3."""
-    first, end = await log.ends(Topic.CHANGES, partition)
-    last = -1
-    for start in (max(first, end - _LOOK_BACK), first):
-        async for records in log.read(Topic.CHANGES, partition, start):
-            last = records[-1].offset
-        if last >= 0:
-            break
-    else:
+    last = await last_offset(log, partition)
+    if last < 0:
         fail("the log holds no change set yet: start `penstock run`, or name the right --data or --brokers", 3)
     return last
 
@@ -146,7 +140,7 @@ async def _late(log: Log, partition: int, wish: _Wish, offset: int) -> tuple[lis
 
 async def _held(log: Log, partition: int, wish: _Wish, offset: int) -> list[dict[str, Any]]:
     """Objects that this offset changed and a quarantine holds."""
-    held = (await read_table(log, Topic.STATE, partition, under="quarantine/")).rows
+    held = (await read_table(log, Topic.STATE, partition, under=QUARANTINE)).rows
     quarantines = [orjson.loads(record.value or b"{}") for _, record in sorted(held.items())]
     objects = {
         text: one["error"] for one in quarantines for text in one.get("held") or [text for text, _ in one["objects"]]
@@ -158,7 +152,7 @@ async def _held(log: Log, partition: int, wish: _Wish, offset: int) -> list[dict
         {"object": text, "error": error}
         for text, error in objects.items()
         if wish.cluster in ("", parse_ref(text).cluster)
-        and (state.get(f"resource/{text}") or {}).get("offset") == offset
+        and (state.get(f"{RESOURCE}{text}") or {}).get("offset") == offset
     ]
 
 

@@ -113,11 +113,11 @@ class Site:
         """Wait until the run prints that."""
         until(lambda: words in self.printed, seconds, lambda: f"never said {words!r}:\n{self.printed}")
 
-    def ask(self, path: str = "/", port: int | None = None) -> tuple[int, str]:
+    def ask(self, path: str = "/", port: int | None = None, host: str | None = None) -> tuple[int, str]:
         """Status and x-route of an answer on a new connection; (0, "") when there is none."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"host": host} if host is not None else {})
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):

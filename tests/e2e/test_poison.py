@@ -156,7 +156,7 @@ def test_one_bad_route_among_many_harms_nobody_and_is_told(site: Site) -> None:
     print(f"all killed and started again: {dict(traffic.counted)}, 0 wrong")  # noqa: T201  the numbers
 
     _poison(site, "/poison/[x]", "mended")
-    until(lambda: _answer(site, _POISON) == (200, "mended"), 120, lambda: site.printed)
+    until(lambda: site.ask(_POISON[1], host=_POISON[0]) == (200, "mended"), 120, lambda: site.printed)
     assert site.call("quarantine", "list").stdout == "nothing is in quarantine\n"
     site.ends()
 
@@ -165,7 +165,7 @@ def _start(site: Site, expected: dict[Place, str]) -> None:
     lenience = os.pathsep.join([str(Path(lenient.__path__[0])), os.environ.get("PYTHONPATH", "")])
     site.start(env={"PYTHONPATH": lenience})
     last = list(expected)[-2]
-    until(lambda: _answer(site, last) == (200, expected[last]), 600, lambda: site.printed)
+    until(lambda: site.ask(last[1], host=last[0]) == (200, expected[last]), 600, lambda: site.printed)
     # Its broker may be starting yet.
     until(lambda: site.call("wait", "now", "--gateway", "gw").returncode == 0, 600, lambda: site.printed)
 
@@ -183,19 +183,6 @@ def _is_held(site: Site) -> None:
     # The change was never run as it was written: who waits for it is told so.
     waited = site.call("wait", str(guilty["offset"]))
     assert (waited.returncode, "HTTPRoute/default/poison is held" in waited.stderr) == (1, True), waited
-
-
-def _answer(site: Site, place: Place) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
-    try:
-        connection.request("GET", place[1], headers={"host": place[0]})
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException):
-        return 0, ""
-    finally:
-        connection.close()
-    return answer.status, answer.getheader("x-route", "")
 
 
 def _fell_back(site: Site) -> float:

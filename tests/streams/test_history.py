@@ -188,7 +188,10 @@ def test_a_block_is_the_same_bytes_everywhere_and_read_back() -> None:
 
 
 async def test_the_log_of_the_benchmark_tells_what_a_resolver_tells() -> None:
-    """A million change sets are not derived there: what is written in place of it must be the same."""
+    """A million change sets are not derived there: what is written in place of it must be the same, but for `routing`.
+
+    That has nodes with what they say, which nothing is found by: it makes a record of a resolver's some bytes longer.
+    """
     sets = list(change_sets(200, 20))
     written, log = MemoryLog(), MemoryLog()
     assert [done async for done in write(written, sets)] == [len(sets)]
@@ -200,7 +203,8 @@ async def test_the_log_of_the_benchmark_tells_what_a_resolver_tells() -> None:
     wanted = {one["offset"]: one for one in await everything(log)}
     for one in await everything(written):
         if one["offset"] > 0:
-            assert one == wanted[one["offset"]]
+            said, known = ({**value, "routing": []} for value in (one, wanted[one["offset"]]))
+            assert said == known
 
 
 async def test_a_broker_that_is_away_is_told() -> None:

@@ -6,27 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from betterproto2 import Message
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
-from envoy_data_plane.envoy.config.route.v3 import Route, RouteConfiguration, VirtualHost
+from envoy_data_plane.envoy.config.route.v3 import Route
 
+from engine.history.resource import MESSAGES
 from engine.ref import Ref
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKind
-
-_MESSAGES: Final[dict[FragmentKind, type[Message]]] = {
-    FragmentKind.CLUSTER: Cluster,
-    FragmentKind.ENDPOINTS: ClusterLoadAssignment,
-    FragmentKind.LISTENER: Listener,
-    FragmentKind.FILTER_CHAIN: FilterChain,
-    FragmentKind.ROUTE_CONFIG: RouteConfiguration,
-    FragmentKind.VIRTUAL_HOST: VirtualHost,
-    FragmentKind.ROUTE: Route,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +78,7 @@ class Config:
         """Envoy's message of a fragment; None when there is none."""
         if (kind, name) not in self._read:
             found = self._by_name.get((kind, name))
-            self._read[kind, name] = None if found is None else _MESSAGES[kind].parse(self._clear(found))
+            self._read[kind, name] = None if found is None else MESSAGES[kind].parse(self._clear(found))
         return self._read[kind, name]
 
     def _clear(self, one: Fragment) -> bytes:
