@@ -61,8 +61,8 @@ docs: setup ## write the generated reference pages
 	$(BIN)/python -m streams.cli.reference
 
 lint: setup ## ruff, mypy --strict, import contracts
-	$(BIN)/ruff check engine streams tests deploy
-	$(BIN)/ruff format --check engine streams deploy
+	$(BIN)/ruff check engine streams tests deploy docs/examples
+	$(BIN)/ruff format --check engine streams deploy docs/examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -23,7 +23,13 @@ def _read_committed(self: AIOKafkaConsumerThread, transport: Any) -> Any:
 
 AIOKafkaConsumerThread._create_worker_consumer = _read_committed
 _BROKERS, _, _PREFIX = os.environ["BROKERS"].partition("/")
-app = faust.App("changes-by-actor", broker=f"kafka://{_BROKERS}", value_serializer="raw", web_enabled=False, topic_disable_leader=True)
+app = faust.App(
+    "changes-by-actor",
+    broker=f"kafka://{_BROKERS}",
+    value_serializer="raw",
+    web_enabled=False,
+    topic_disable_leader=True,
+)
 updates = app.topic(f"{_PREFIX or 'penstock'}.updates", value_serializer="raw")
 counts: dict[str, int] = {}
 

@@ -47,7 +47,9 @@ def _data(value: str) -> str:
 
 def text_of(lines: set[str], zone: str, old: str) -> str:
     """The zone's file; the old one when it says the same. Raises dns.exception.DNSException for what is no zone."""
-    head = f"{zone}. {_TTL} IN SOA ns.{zone}. hostmaster.{zone}. SERIAL 3600 600 86400 {_TTL}\n{zone}. IN NS ns.{zone}.\n"
+    head = (
+        f"{zone}. {_TTL} IN SOA ns.{zone}. hostmaster.{zone}. SERIAL 3600 600 86400 {_TTL}\n{zone}. IN NS ns.{zone}.\n"
+    )
     new = head + "".join(f"{line}\n" for line in sorted(lines))
     serial = _SERIAL.search(old)
     if serial is not None and _SERIAL.sub(r"\1SERIAL", old) == new:

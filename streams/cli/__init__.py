@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streams.cli.commands import app
+    from streams.cli.application import app
 
 __all__ = ["app", "main"]
 
@@ -20,7 +20,7 @@ def main() -> None:
     # A shell lets what it starts in the background ignore it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from streams.cli.commands import run_command  # noqa: PLC0415  takes a fifth of a second
+    from streams.cli.application import run_command  # noqa: PLC0415  takes a fifth of a second
 
     run_command()
 
@@ -30,6 +30,6 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    from streams.cli import commands  # noqa: PLC0415
+    from streams.cli import application  # noqa: PLC0415
 
-    return commands.app
+    return application.app

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from streams.cli.commands import app
+from streams.cli.application import app
 from streams.cli.compatibility import page
 from streams.cli.schemas import asyncapi, schema_pages
 from streams.settings import Settings

@@ -34,16 +34,6 @@ Kubeconfig = Annotated[
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; empty: its current one.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(help="Append what a directory of manifests, or a Kubernetes cluster, says to the log.")(watch)
-    app.command(help="Resolve the log into config: one at a time is active.")(resolve)
-    app.command(help="Keep convergence, which proxy runs which offset, and checkpoints of the log.")(project)
-    app.command(help="Serve config to proxies.")(publish)
-    app.command(help="Run proxies for each Gateway: a local Envoy, or pods of a Kubernetes cluster.")(deploy)
-    app.command("write-status", help="Write statuses to a Kubernetes cluster.")(write_status)
-
-
 def watch(
     source: Annotated[
         str | None, typer.Argument(help="CLUSTER=DIR, or DIR for cluster local; none for a Kubernetes cluster.")

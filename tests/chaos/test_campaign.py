@@ -20,8 +20,8 @@ import pytest
 from engine.engine import Engine
 from engine.seal import Sealer
 from streams.broker import Broker
-from streams.cli.get import is_good
-from streams.cli.replay import digest_of
+from streams.cli.commands.get import is_good
+from streams.cli.commands.replay import digest_of
 from streams.codec import decode_fragment
 from streams.kafka import KafkaLog
 from streams.main import engine_settings

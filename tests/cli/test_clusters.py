@@ -19,7 +19,7 @@ from engine.events import ChangeSet, Put, Refused, SyncBegin, SyncEnd
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli import app
-from streams.cli.check import judge
+from streams.cli.commands.check import judge
 from streams.codec import dumps, encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.identity import lock, sealing_key

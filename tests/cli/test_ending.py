@@ -35,8 +35,8 @@ main()
     ("module", "words"),
     [
         ("typer", "log"),
-        ("streams.cli.commands", "check x"),
-        ("streams.cli.log", "log"),
+        ("streams.cli.application", "check x"),
+        ("streams.cli.commands.log", "log"),
         ("pydantic_settings", "status"),
         ("aiokafka", "get gateways"),
         ("streams.standalone", "run ."),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.ref import Ref
-from streams.cli.show import _served, _text
+from streams.cli.commands.show import _served, _text
 from tests.cli.log import CANARY, TIME, Place, resolved
 
 _POLICY = Ref("local", "g", "K", "default", "p")

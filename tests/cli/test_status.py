@@ -15,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.cli.status import _print_proxy
+from streams.cli.commands.status import _print_proxy
 from streams.codec import dumps
 from streams.identity import holder, lock
 from streams.kafka import KafkaLog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from streams.cli.wait import _held, _Wish
+from streams.cli.commands.wait import _held, _Wish
 from streams.codec import dumps, progress_records
 from streams.memory import MemoryLog
 from streams.ports import Outgoing

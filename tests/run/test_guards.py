@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.config.route.v3 import Route
 from engine.events import Admitted, Change, Delete, Put, Refused
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import FragmentKind
-from streams.cli.check import judge
+from streams.cli.commands.check import judge
 from streams.codec import decode_change_set
 from streams.memory import MemoryLog
 from streams.sources.directory import Directory

@@ -1,4 +1,4 @@
-"""The application: which commands there are, how errors end, what the exit codes say.
+"""The application: the commands that are there, how errors end, what the exit codes say.
 
 0: done; 1: something was not accepted, or not found; 2: the call's words are off; 3: something needed is not there.
 3 too: what is printed cannot be written. 4: another watcher of the cluster took over; 6: not in time; 130: Ctrl-C;
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version as package_version
@@ -15,40 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.cli import commands
 from streams.cli.output import fail
 from streams.cli.pipe import end_with_the_reader, flush
 
-_OWN = (
-    "run",
-    "controller",
-    "check",
-    "get",
-    "graph",
-    "status",
-    "dump",
-    "log",
-    "convergence",
-    "wait",
-    "history",
-    "show",
-    "diff",
-    "explain",
-    "replay",
-    "forget",
-    "quarantine",
-    "pin",
-    "rollback",
-    "confirm",
-    "unpin",
-    "pins",
-    "topics",
-    "stream",
-    "crds",
-    "rbac",
-)
-_COMMANDS = {name: name for name in _OWN}
-_COMMANDS |= dict.fromkeys(("confirm", "unpin"), "unpin")
-_COMMANDS |= dict.fromkeys(("watch", "resolve", "project", "publish", "deploy", "write-status"), "roles")
+_COMMANDS = {name.replace("_", "-"): name for _, name, _ in pkgutil.iter_modules(commands.__path__)}
 """Command -> its module."""
 
 
@@ -57,7 +29,7 @@ class _Commands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         only = typer.Typer(rich_markup_mode=None)
-        importlib.import_module(f"streams.cli.{_COMMANDS[name]}").register(only)
+        importlib.import_module(f"{commands.__name__}.{_COMMANDS[name]}").register(only)
         return typer.main.get_group(only).commands[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`penstock unpin` and `penstock confirm`: end what is served from the past, or keep it."""
+"""`penstock unpin`: end what is served from the past."""
 
 from __future__ import annotations
 
@@ -17,39 +17,8 @@ _PIN = "pin/"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(help=confirm.__doc__)(confirm)
+    """Add the command."""
     app.command(help=unpin.__doc__)(unpin)
-
-
-def confirm(
-    pin: Annotated[str, typer.Argument(help="What `penstock pins` calls it.")],
-    *,
-    output: Output = Format.TABLE,
-    data: Data = None,
-    brokers: Brokers = None,
-) -> None:
-    """Keep a pin or rollback that would end unless confirmed. Exit code 1: there is none, or it is not on trial."""
-    from engine.events import Confirm  # noqa: PLC0415  slow to import
-
-    settings = chosen(data, brokers)
-
-    async def work(log: Log, partition: int) -> int:
-        row = (await rows(log, Topic.STATE, partition)).get(f"{_PIN}{pin}")
-        if row is None:
-            fail(f"there is no pin {pin}, or it has ended: see `penstock pins`", 1)
-        if not row["on_trial"]:
-            fail(f"pin {pin} does not wait for a confirmation", 1)
-        teller = said(settings, log, partition, "")
-        offset = await teller.say(f"confirm-{pin}", [Confirm(pin)])
-        await teller.applied(offset)
-        return offset
-
-    offset = with_log(settings, work)
-    if output is Format.TABLE:
-        typer.echo(f"{pin} stays, from offset {offset} on: `penstock unpin {pin}` ends it")
-    else:
-        emit({"pin": pin, "offset": offset}, output)
 
 
 def unpin(

@@ -12,11 +12,11 @@ import typer
 
 from engine.ref import Ref, parse_ref
 from streams.cli.clusters import several
-from streams.cli.get import conditions, is_good, line, objects_of
+from streams.cli.commands.get import conditions, is_good, line, objects_of
+from streams.cli.commands.pins import pinned, until, what
 from streams.cli.moment import At, tables
 from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, emit, fail
-from streams.cli.pins import pinned, until, what
 from streams.cli.reading import (
     Brokers,
     Cluster,

@@ -14,7 +14,7 @@ import typer
 from engine.fold import QUARANTINE, RESOURCE
 from engine.models.duration import milliseconds
 from engine.ref import parse_ref
-from streams.cli.convergence import is_meant
+from streams.cli.commands.convergence import is_meant
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
 from streams.lag import Behind, behind, lowest, recent

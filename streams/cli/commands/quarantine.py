@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.convergence import is_meant
+from streams.cli.commands.convergence import is_meant
 from streams.cli.naming import wanted
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, rows, with_log
