@@ -10,6 +10,7 @@ from engine.deadlines import Deadlines
 from engine.graph.cell import AnyQuery
 from engine.graph.graph import Graph
 from engine.graph.reader import Outputs, QueryFailed
+from engine.models.cluster import GROUP as PENSTOCK
 from engine.outputs.backend import backend_status, cluster_outputs, companion_outputs, endpoint_outputs
 from engine.outputs.backend_config_policy import config_policy_outputs
 from engine.outputs.backend_tls_policy import policy_outputs
@@ -33,6 +34,7 @@ from engine.outputs.channels import (
     SHARED,
     STANDING,
 )
+from engine.outputs.cluster import described_outputs
 from engine.outputs.credential import credential_outputs
 from engine.outputs.delegation import delegatee_outputs, leg_outputs
 from engine.outputs.direct_response import direct_response_outputs, named_outputs
@@ -77,6 +79,7 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     (KGATEWAY, "ListenerPolicy"): (listener_policy_outputs,),
     (KGATEWAY, "DirectResponse"): (direct_response_outputs,),
     (MULTICLUSTER, "ServiceExport"): (export_outputs,),
+    (PENSTOCK, "Cluster"): (described_outputs,),
 }
 """The outputs of an object, by its kind."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.graph.reader import Resource
 from engine.models.admission import Refusal, admit
-from engine.observed import GROUP as OBSERVED
+from engine.observed import is_observed
 from engine.ref import Ref
 
 
@@ -14,7 +14,7 @@ def judged(ref: Ref, row: dict[str, Any], version: str) -> dict[str, Any]:
     """The row with its refusal ("" for none): kept, so that a boot with the same engine need not judge all again."""
     if row.get("judged") == version:
         return row
-    if ref.group == OBSERVED:
+    if is_observed(ref):
         return {**row, "refusal": "", "judged": version}
     found = admit(ref, row["object"])
     previous = row.get("previous")

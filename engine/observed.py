@@ -24,6 +24,11 @@ def selection_ref(cluster: str, namespace: str, labels: Mapping[str, str]) -> Re
     return Ref(cluster, GROUP, SELECTION, namespace, name)
 
 
+def is_observed(ref: Ref) -> bool:
+    """Whether it is of a kind that nobody writes."""
+    return ref.group == GROUP and ref.kind in (SELECTION, CONFIGURATION)
+
+
 def is_selection(ref: Ref) -> bool:
     """Whether it is a `selection_ref`."""
     return (ref.group, ref.kind) == (GROUP, SELECTION)

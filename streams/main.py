@@ -120,6 +120,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         weighted_route_precedence=settings.weighted_route_precedence,
         deep_merges=deep_merges(settings.policy_merge),
         may_be_disabled=tuple(filter(None, settings.may_be_disabled.split(","))),
+        configuration_cluster=settings.configuration_cluster,
     )
     if settings.proxies == "local":
         return given

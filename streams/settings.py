@@ -33,6 +33,7 @@ ALLOWED: Final = {
     "domain": "at most 63 of a-z, A-Z, 0-9, ., _ and -, the first a letter or a digit",
     "partition": "a whole number from 0 to 9999",
     "cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
+    "configuration_cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
     "bind": "an IP address, such as 127.0.0.1 or 0.0.0.0",
     "envoy_concurrency": "a whole number from 1 to 1024",
     "host": "faust or group",
@@ -185,6 +186,11 @@ class Settings(BaseSettings):
         pattern=r"^(\*|[a-zA-Z0-9]+(,[a-zA-Z0-9]+)*)?$",
         description="Fields of TrafficPolicy that routes may disable though they guard above, such as extAuth,jwtAuth; "
         "*: all; empty: none but those that the guarding policy says so of (penstock.dev/may-be-disabled).",
+    )
+    configuration_cluster: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        description="Cluster whose Cluster objects describe the clusters of the domain; empty: none.",
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."

@@ -22,6 +22,7 @@ class EngineSettings:
     delegates may switch off though they guard it there.
     `dns_lookup_family`: which addresses of Backends' host names are asked (kgateway's): AUTO, V4_ONLY, V6_ONLY,
     V4_PREFERRED or ALL.
+    `configuration_cluster`: whose Cluster objects describe the clusters of the domain ("" for none).
     `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
     """
 
@@ -37,6 +38,7 @@ class EngineSettings:
     weighted_route_precedence: bool = False
     deep_merges: tuple[str, ...] = ("acl",)
     may_be_disabled: tuple[str, ...] = ()
+    configuration_cluster: str = ""
 
 
 FACT = "settings"

@@ -31,6 +31,7 @@ _OWNERS = {
     "BackendConfigPolicies": "BackendConfigPolicy",
     "kgateway's DirectResponses": "DirectResponse",
     "ServiceExports": "ServiceExport",
+    "Clusters": "Cluster",
 }
 """Headings of the page's tables, and whose conditions they are."""
 _ARGUMENT = {"Problem": 0, "condition": 2, "not_taken": 2}

@@ -35,6 +35,7 @@ def test_the_kinds_are_found_in_order() -> None:
         ("gateway.networking.k8s.io", "UDPRoute"),
         ("multicluster.x-k8s.io", "ServiceExport"),
         ("multicluster.x-k8s.io", "ServiceImport"),
+        ("penstock.dev", "Cluster"),
     ]
 
 
@@ -70,6 +71,7 @@ def test_kinds_without_namespace() -> None:
     assert {names for names, namespaced in NAMESPACED.items() if not namespaced} == {
         ("", "Namespace"),
         ("gateway.networking.k8s.io", "GatewayClass"),
+        ("penstock.dev", "Cluster"),
     }
     assert BY_NAME["", "Service"].status_read == ("loadBalancer",)
 

@@ -1,0 +1,73 @@
+"""What a domain knows of its clusters: their `Cluster` objects, of which only the configuration cluster's count."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from engine.graph.reader import Reader
+from engine.models.cluster import GROUP
+from engine.models.duration import milliseconds
+from engine.ref import Ref
+from engine.resolve.manifest import mapping, object_of, spec_of, texts
+from engine.resolve.settings import settings
+
+KIND: Final = "Cluster"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class Action(StrEnum):
+    """What becomes of what an unreachable cluster exports."""
+
+    KEEP = "Keep"
+    DRAIN = "Drain"
+    DROP = "Drop"
+
+
+class RemoteGateway(NamedTuple):
+    """Where requests from other networks enter a cluster."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster; one that no object describes has the defaults. `after_ms`: how long it is unreachable first."""
+
+    name: str
+    region: str = ""
+    network: str = ""
+    gateway: RemoteGateway | None = None
+    action: Action = Action.KEEP
+    after_ms: int = 0
+    keys: tuple[str, ...] = ()
+
+
+def is_name(text: str) -> bool:
+    """Whether refs can have it as their cluster."""
+    return _NAME.fullmatch(text) is not None
+
+
+def cluster_ref(graph: Reader, name: str) -> Ref | None:
+    """The object that describes a cluster; None where there is no configuration cluster."""
+    configuration = settings(graph).configuration_cluster
+    return Ref(configuration, GROUP, KIND, "", name) if configuration else None
+
+
+def cluster(graph: Reader, name: str) -> Cluster:
+    """What is known of a cluster."""
+    ref = cluster_ref(graph, name)
+    spec = spec_of(object_of(graph, ref)) if ref is not None else {}
+    entry, unreachable = mapping(spec.get("remoteGateway")), mapping(spec.get("whenUnreachable"))
+    return Cluster(
+        name,
+        str(spec.get("region") or ""),
+        str(spec.get("network") or ""),
+        RemoteGateway(str(entry["address"]), int(entry["port"])) if entry else None,
+        Action(unreachable.get("action") or Action.KEEP),
+        milliseconds(unreachable.get("after")) or 0,
+        texts(spec.get("publicKeys")),
+    )
