@@ -21,11 +21,13 @@ from engine.events import (
     Pin,
     Put,
     Quarantine,
+    Reachable,
     Refused,
     SyncBegin,
     SyncEnd,
     Tick,
     Unpin,
+    Unreachable,
 )
 from engine.ref import Ref, parse_ref
 
@@ -44,6 +46,8 @@ _WORDS: Final[dict[str, type[Change]]] = {
     "override": Override,
     "confirm": Confirm,
     "unpin": Unpin,
+    "unreachable": Unreachable,
+    "reachable": Reachable,
 }
 _OPTIONAL: Final = frozenset({("refused", "ref"), ("pin", "gateway"), ("override", "object"), ("override", "previous")})
 _DEEPEST: Final = 200

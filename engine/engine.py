@@ -19,6 +19,7 @@ from engine.holds import Holds
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.pins import Pins
+from engine.reach import Reach
 from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
@@ -50,9 +51,9 @@ class Engine:
         self._holds = Holds(self._fold, self._readings)
         self._objects = Objects(self._fold, self._readings, self._holds, VERSION)
         self._pins = Pins(self._fold, self._objects, self._holds, VERSION)
-        self._rooms: dict[type[Change], _Room] = {
-            kind: room for room in (self._objects, self._holds, self._pins, self._clock) for kind in room.TAKES
-        }
+        self._reach = Reach(self._fold, self._readings)
+        rooms = (self._objects, self._holds, self._pins, self._reach, self._clock)
+        self._rooms: dict[type[Change], _Room] = {kind: room for room in rooms for kind in room.TAKES}
 
     @property
     def graph(self) -> Graph:
@@ -71,6 +72,7 @@ class Engine:
         self.offset = self._clock.offset
         self._objects.load()
         self._holds.load()
+        self._reach.load()
         if settle:
             self._settle()
         return self._readings.clear()

@@ -154,6 +154,18 @@ class Unpin:
     pin: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The API server of the source's own cluster has not answered since a time (RFC 3339); its objects stay."""
+
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """The API server of the source's own cluster answers again, and all that changed meanwhile was said."""
+
+
 CONTROL = "control"
 """The source of what people say of the control plane itself."""
 WATCHERS = frozenset({"files", "kubernetes"})
@@ -163,7 +175,7 @@ ASKING = frozenset({"kubernetes"})
 
 Change = (
     Put | Delete | Refused | Admitted | Quarantine | Lift | Tick | SyncBegin | SyncEnd | EngineChanged
-    | Pin | Override | Confirm | Unpin
+    | Pin | Override | Confirm | Unpin | Unreachable | Reachable
 )  # fmt: skip
 
 

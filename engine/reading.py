@@ -9,8 +9,9 @@ from engine.graph.graph import Graph
 from engine.graph.reader import Resource
 from engine.outputs.channels import ON_REQUEST
 from engine.ref import Ref
-from engine.resolve.certificate import SEALER, passed_fact
+from engine.resolve.certificate import SEALER
 from engine.resolve.indexes import INDEXES
+from engine.resolve.manifest import passed_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
 

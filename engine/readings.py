@@ -14,7 +14,7 @@ from engine.layers import is_configuration
 from engine.outputs.channels import INFRA, LOOKUP, NODE, STATUS
 from engine.reading import Reading
 from engine.ref import Ref
-from engine.resolve.certificate import PASSED
+from engine.resolve.manifest import PASSED
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from engine.update import Delta

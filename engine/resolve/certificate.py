@@ -9,7 +9,7 @@ from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.grant import reference_problem
 from engine.resolve.key_pair import read
-from engine.resolve.manifest import held_fact, is_unread, items, mapping, object_of
+from engine.resolve.manifest import held_fact, is_unread, items, mapping, object_of, passed_fact
 from engine.resolve.values import PENDING, Problem
 from engine.seal import Sealer, UnsealError
 
@@ -48,14 +48,6 @@ class Checked:
     certificate: Certificate
     expires: str
     names: tuple[str, ...] = ()
-
-
-PASSED = "passed/"
-
-
-def passed_fact(time: str) -> str:
-    """The fact that says that a deadline has passed."""
-    return f"{PASSED}{time}"
 
 
 def certificate_refs(source: Ref, tls: Json) -> tuple[Ref | Problem, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from engine.graph.reader import Reader
 from engine.models.cluster import GROUP
 from engine.models.duration import milliseconds
 from engine.ref import Ref
-from engine.resolve.manifest import mapping, object_of, spec_of, texts
+from engine.resolve.manifest import mapping, object_of, passed_fact, spec_of, stale_fact, texts
 from engine.resolve.settings import settings
 
 KIND: Final = "Cluster"
@@ -71,3 +72,23 @@ def cluster(graph: Reader, name: str) -> Cluster:
         milliseconds(unreachable.get("after")) or 0,
         texts(spec.get("publicKeys")),
     )
+
+
+def stale_since(graph: Reader, name: str) -> str:
+    """Since when a cluster cannot be reached; "" while it can."""
+    return str(graph.fact(stale_fact(name)) or "")
+
+
+def due(graph: Reader, name: str) -> str | None:
+    """When something becomes of what an unreachable cluster exports; None for never. It may have passed."""
+    since, known = stale_since(graph, name), graph.get(cluster, name)
+    if not since or known.action is Action.KEEP:
+        return None
+    at = datetime.fromisoformat(since).astimezone(UTC) + timedelta(milliseconds=known.after_ms)
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def in_force(graph: Reader, name: str) -> Action:
+    """What is done now with what a cluster exports to others: kept, unless it cannot be reached for long enough."""
+    at, known = graph.get(due, name), graph.get(cluster, name)
+    return known.action if at is not None and (not known.after_ms or graph.fact(passed_fact(at))) else Action.KEEP

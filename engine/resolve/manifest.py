@@ -106,6 +106,19 @@ def asked_fact(cluster: str) -> str:
     return f"asked/{cluster}"
 
 
+PASSED = "passed/"
+
+
+def passed_fact(time: str) -> str:
+    """The fact that says that a deadline (RFC 3339, UTC, milliseconds) has passed."""
+    return f"{PASSED}{time}"
+
+
+def stale_fact(cluster: str) -> str:
+    """The fact that says since when (RFC 3339) a cluster cannot be reached."""
+    return f"stale/{cluster}"
+
+
 def is_unread(graph: Reader, secret: Ref) -> bool:
     """Whether a Secret that is absent may be there all the same, since nobody has looked yet."""
     return bool(graph.fact(asked_fact(secret.cluster))) and not graph.fact(absent_fact(secret))

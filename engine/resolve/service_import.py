@@ -12,6 +12,7 @@ from typing import Final
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
+from engine.resolve.cluster import Action, in_force
 from engine.resolve.endpoint_slice import Found, found, once
 from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, SLICES
 from engine.resolve.manifest import items, object_of, spec_of
@@ -19,6 +20,7 @@ from engine.resolve.service_export import Export, ExportedPort, Shared, answerin
 from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
 
 IMPORT: Final = "ServiceImport"
+_OWN, _OTHER, _DRAINED = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _slices(graph: Reader, export: Export) -> tuple[Ref, ...]:
 
 
 def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
-    """Those of the own cluster first, then the rest: as priorities that leave none out.
+    """Those of the own cluster first, then the rest, then of drained clusters: as priorities that leave none out.
 
     Where any cluster has some that are ready, those that end are of no other use.
     """
@@ -111,9 +113,17 @@ def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> 
         return once(members.ready or members.ending)
     some: list[tuple[int, Found]] = []
     for export in whole.exports:
-        if answering(export, port) is not None:
-            rank = int(export.cluster != key.ref.cluster)
+        rank = _rank(graph, key.ref.cluster, export.cluster)
+        if rank is not None and answering(export, port) is not None:
             some.append((rank, found(graph, _slices(graph, export), port.name, held)))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
     ranks = {rank: number for number, rank in enumerate(sorted({rank for rank, ends in chosen if ends}))}
     return once(replace(end, priority=ranks[rank]) for rank, ends in chosen for end in ends)
+
+
+def _rank(graph: Reader, own: str, exporting: str) -> int | None:
+    """How far away a cluster is; None for one of which nothing is used. The own cluster's proxies reach its pods."""
+    if own == exporting:
+        return _OWN
+    action = graph.get(in_force, exporting)
+    return None if action is Action.DROP else _DRAINED if action is Action.DRAIN else _OTHER

@@ -6,12 +6,18 @@ from typing import Any, Final
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.cluster import is_name
+from engine.resolve.cluster import Action, cluster_ref, due, in_force, is_name, stale_since
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
 from engine.status.condition import condition, not_taken, present
 
 ACCEPTED: Final = "Accepted"
+REACHABLE: Final = "Reachable"
+_WORDS: Final = {
+    Action.KEEP: "its last state is served",
+    Action.DRAIN: "what it exports is used where no other cluster has any",
+    Action.DROP: "what it exports is not used",
+}
 
 
 def cluster_status(graph: Reader, ref: Ref) -> dict[str, Any] | None:
@@ -27,7 +33,20 @@ def cluster_status(graph: Reader, ref: Ref) -> dict[str, Any] | None:
         problem = Problem("Invalid", f"{refusal}; until it is mended, the last good revision counts")
     reason, message = (problem.reason, problem.message) if problem is not None else (ACCEPTED, "it counts")
     conditions = [condition(ACCEPTED, problem is None, reason, message, at)]
+    if ref == cluster_ref(graph, ref.name):
+        conditions.append(_reachable(graph, ref.name, at))
     return {"generation": at, "status": {"conditions": conditions}, "programmed": {}}
+
+
+def _reachable(graph: Reader, name: str, at: int) -> dict[str, Any]:
+    since = stale_since(graph, name)
+    if not since:
+        return condition(REACHABLE, True, "Reachable", "nobody says otherwise", at)
+    text = f"stale since {since}: its API server does not answer; {_WORDS[graph.get(in_force, name)]}"
+    when = graph.get(due, name)
+    if when is not None and graph.get(in_force, name) is Action.KEEP:
+        text += f" until {when}"
+    return condition(REACHABLE, False, "Unreachable", text, at)
 
 
 def _problem(graph: Reader, ref: Ref) -> Problem | None:

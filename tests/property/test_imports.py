@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.engine import Engine
-from engine.events import ChangeSet, Delete, Put
+from engine.engine import Engine, EngineSettings
+from engine.events import Change, ChangeSet, Delete, Put, Reachable, Tick, Unreachable
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from tests.property.ages import AGES
@@ -82,6 +82,38 @@ def test_the_order_of_clusters_does_not_matter(puts: list[Put], data: Any) -> No
     loaded = Engine(Sealer(bytes(KEY_BYTES)))
     loaded.load(one.state().items())
     assert _picture(loaded) == _picture(one)
+
+
+_DESCRIBED = EngineSettings(configuration_cluster="local")
+_UNREACHABLE: tuple[dict[str, str], ...] = ({"action": "Drain"}, {"action": "Drop"}, {"action": "Drop", "after": "5m"})
+
+
+@st.composite
+def _reached(draw: Any) -> tuple[str, str, Change]:
+    """A cluster that can be reached no longer, or again, or is described, or time that passes: (cluster, source, change)."""
+    cluster = draw(st.sampled_from(_CLUSTERS))
+    kind = draw(st.sampled_from(["unreachable", "unreachable", "reachable", "described", "tick"]))
+    if kind == "described":
+        one = put("penstock.dev", "v1alpha1", "Cluster", cluster, {"spec": {"whenUnreachable": draw(st.sampled_from(_UNREACHABLE))}})
+        return "local", "files", Put(one.ref._replace(namespace=""), one.object)
+    if kind == "tick":
+        return "", "clock", Tick()
+    return cluster, "files", Unreachable(TIME) if kind == "unreachable" else Reachable()
+
+
+@settings(max_examples=60)
+@given(_EACH_ONCE, st.lists(_reached(), max_size=8), st.integers(0, 9))
+def test_what_became_of_unreachable_clusters_is_built_anew(puts: list[Put], reached: list[Any], minutes: int) -> None:
+    """Whatever is kept, drained or dropped by now: an engine that loads the state says the same."""
+    engine = Engine(Sealer(bytes(KEY_BYTES)), _DESCRIBED)
+    for number, change in enumerate([*_own(), *puts]):
+        told(engine, number, change)
+    for number, (cluster, source, change) in enumerate(reached, 100):
+        time = TIME.replace("10:00", f"10:0{minutes}") if isinstance(change, Tick) else TIME
+        engine.apply(ChangeSet("default", cluster, source, str(number), time, "test", (change,)), number)
+        loaded = Engine(Sealer(bytes(KEY_BYTES)), _DESCRIBED)
+        loaded.load(engine.state().items())
+        assert _picture(loaded) == _picture(engine)
 
 
 @settings(max_examples=60)

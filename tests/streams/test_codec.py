@@ -22,11 +22,13 @@ from engine.events import (
     Pin,
     Put,
     Quarantine,
+    Reachable,
     Refused,
     SyncBegin,
     SyncEnd,
     Tick,
     Unpin,
+    Unreachable,
 )
 from engine.ref import Ref
 from engine.update import Delta, Fragment, FragmentKey, FragmentKind, Update
@@ -83,6 +85,8 @@ _changes = st.one_of(
     st.builds(Override, _words, _refs, st.none() | _objects, st.none() | _objects),
     st.builds(Confirm, _words),
     st.builds(Unpin, _words),
+    st.builds(Unreachable, _words),
+    st.just(Reachable()),
 )
 _sets = st.builds(
     ChangeSet, _words, _words, _words, _words, st.just(TIME), _words, st.lists(_changes, max_size=5).map(tuple)
@@ -108,7 +112,7 @@ def test_every_change_has_a_strategy() -> None:
     from engine.events import Change
 
     kinds = {Put, Delete, Refused, Admitted, Quarantine, Lift, Tick, SyncBegin, SyncEnd, EngineChanged}
-    kinds |= {Pin, Override, Confirm, Unpin}
+    kinds |= {Pin, Override, Confirm, Unpin, Unreachable, Reachable}
     assert set(Change.__args__) == kinds
 
 
