@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import Counter
+from collections.abc import MutableMapping
+
+from engine.table import Trunk
 
 
 class Deadlines:
     """Times (RFC 3339, UTC, milliseconds: text that sorts by time), each with how many things have it."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: MutableMapping[str, int] = {}
         self._times: list[str] = []
-        self._passed: set[str] = set()
+        self._passed: MutableMapping[str, bool] = {}
         self._moved: set[str] = set()
         self._now = ""
+        self._shares = False
+        """Whether the list of times is that of another, too."""
+
+    def fork(self, trunk: Trunk) -> Deadlines:
+        """Deadlines that begin as these, of which `passed` was asked."""
+        fork = Deadlines()
+        fork._counts, fork._passed = trunk.over(self._counts), trunk.over(self._passed)
+        fork._times, fork._now, fork._shares = self._times, self._now, True
+        return fork
 
     def move(self, old: str | None, new: str | None) -> None:
         """Something had one deadline and has another; None for none."""
         if old == new:
             return
+        if self._shares:
+            self._times, self._shares = list(self._times), False
         if new is not None:
-            self._counts[new] += 1
+            self._counts[new] = self._counts.get(new, 0) + 1
             if self._counts[new] == 1:
                 insort(self._times, new)
                 self._moved.add(new)
@@ -39,7 +52,10 @@ class Deadlines:
         changed = [(time, time in self._counts and time <= now) for time in sorted(looked)]
         told = [(time, there) for time, there in changed if there != (time in self._passed)]
         for time, there in told:
-            (self._passed.add if there else self._passed.discard)(time)
+            if there:
+                self._passed[time] = True
+            else:
+                del self._passed[time]
         return told
 
     def next(self, now: str) -> str | None:

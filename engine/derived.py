@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, MutableMapping
 from typing import Any
 
 from engine.deadlines import Deadlines
@@ -60,6 +60,7 @@ from engine.ref import Ref
 from engine.resolve.manifest import GATEWAY_API, KGATEWAY, MULTICLUSTER
 from engine.resolve.route_kinds import ROUTE_KINDS
 from engine.status.gateway_class import gateway_class_status
+from engine.table import Trunk
 from engine.update import Delta
 
 ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
@@ -106,12 +107,21 @@ class Derived:
     """The items of all outputs, by channel and key."""
 
     def __init__(self, graph: Graph) -> None:
-        self.items: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.items: defaultdict[str, MutableMapping[str, Any]] = defaultdict(dict)
         self.warnings: list[str] = []
         self.deadlines = Deadlines()
         self._graph = graph
-        self._outputs: dict[tuple[AnyQuery, Hashable], Outputs] = {}
+        self._outputs: MutableMapping[tuple[AnyQuery, Hashable], Outputs] = {}
         self._before: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+
+    def fork(self, graph: Graph, trunk: Trunk) -> Derived:
+        """What begins as this, of a fork of its graph; nothing of it has changed yet."""
+        fork = Derived(graph)
+        for channel, items in self.items.items():
+            fork.items[channel] = trunk.over(items)
+        fork.deadlines = self.deadlines.fork(trunk)
+        fork._outputs = trunk.over(self._outputs)
+        return fork
 
     def watch(self, ref: Ref, *, present: bool) -> None:
         """An object of some kind is there, or no longer."""

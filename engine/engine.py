@@ -7,6 +7,7 @@ does to the fold and to what queries see is its room's affair, found by its kind
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from engine.reach import Reach
 from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
+from engine.table import Trunk
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
@@ -45,29 +47,52 @@ class Engine:
 
     def __init__(self, sealer: Sealer, settings: EngineSettings | None = None) -> None:
         self.offset = -1
-        self._readings = Readings(sealer, settings or EngineSettings())
+        self._trunk = Trunk()
         self._fold = Fold()
-        self._clock = Clock(self._fold)
+        self._readings = Readings(sealer, settings or EngineSettings())
         self._holds = Holds(self._fold, self._readings)
         self._objects = Objects(self._fold, self._readings, self._holds, VERSION)
+        self._open()
+
+    def _open(self) -> None:
+        self._clock = Clock(self._fold)
         self._pins = Pins(self._fold, self._objects, self._holds, VERSION)
         self._reach = Reach(self._fold, self._readings)
         rooms = (self._objects, self._holds, self._pins, self._reach, self._clock)
         self._rooms: dict[type[Change], _Room] = {kind: room for room in rooms for kind in room.TAKES}
 
+    def fork(self) -> Engine:
+        """An engine that begins as this one and goes its own way, at the cost of what it is told.
+
+        While it is used nothing may be told to this one: whatever it is asked then raises StaleFork. It tells as
+        changed what has changed since it was forked, and can be forked itself.
+        """
+        self._settle()
+        fork: Engine = copy(self)
+        fork._trunk = trunk = Trunk(self._trunk)
+        fork._fold = fold = self._fold.fork(trunk)
+        fork._readings = readings = self._readings.fork(trunk)
+        fork._holds = holds = self._holds.fork(fold, readings)
+        fork._objects = self._objects.fork(fold, readings, holds, trunk)
+        fork._open()
+        trunk.check()
+        return fork
+
     @property
     def graph(self) -> Graph:
-        """What queries see and answered."""
+        """What queries see and answered. It is asked no query while a fork is used."""
         return self._readings.main.graph
 
     # -- the whole --------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """The whole fold state: an engine that loads it is equal to this one."""
+        self._trunk.check()
         return dict(self._fold.rows)
 
     def load(self, state: Iterable[tuple[str, Any]], *, settle: bool = True) -> list[str]:
         """Take a fold state into an engine that is still empty; answers the warnings. `settle`: derive all now."""
+        self._trunk.move()
         self._fold.load(state)
         self.offset = self._clock.offset
         self._objects.load()
@@ -81,7 +106,7 @@ class Engine:
         """All that is wanted now, as one update with nothing removed."""
         self._settle()
         items = self._readings.items
-        return Update(
+        update = Update(
             self.offset,
             self._clock.time,
             fragments=Delta(items(FRAGMENT)),
@@ -91,6 +116,8 @@ class Engine:
             state=Delta(dict(self._fold.rows)),
             wake_at=self._wake_at(),
         )
+        self._trunk.check()
+        return update
 
     # -- one change set ---------------------------------------------------------------------------------------------
 
@@ -107,7 +134,7 @@ class Engine:
             self._fold.remove(CHANGED + key)
         again = ((one, readings.item(STATUS, one)) for one in (*moved, *self._pins.moved()))
         shown = dict(statuses.set) | {one: value for one, value in again if value is not None}
-        return Update(
+        update = Update(
             offset,
             self._clock.time,
             fragments=fragments,
@@ -118,12 +145,15 @@ class Engine:
             wake_at=self._wake_at(),
             warnings=(*warnings, *readings.clear()),
         )
+        self._trunk.check()  # A query that met a stale base took that for a failure of its own.
+        return update
 
     def fold(self, change_set: ChangeSet, offset: int) -> list[str]:
         """Fold a change set and derive nothing yet: whoever asks next pays for all at once. Answers the warnings.
 
         The rows of when a Gateway's own config changed last (`CHANGED`) are not kept up: only `apply` knows.
         """
+        self._trunk.move()
         self.offset = offset
         whole = self._whole(change_set)
         changes = whole.changes if whole is not None else ()

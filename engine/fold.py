@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, NamedTuple
 
 from engine.document import document
 from engine.ref import Ref, parse_ref
+from engine.table import Trunk
 from engine.update import Delta
 
 RESOURCE = "resource/"
@@ -47,10 +48,18 @@ class Fold:
     """Rows by key, with a note of what was touched since the last `delta`."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Json] = {}
-        self._rooms: defaultdict[str, dict[str, Json]] = defaultdict(dict)
+        self.rows: MutableMapping[str, Json] = {}
+        self._rooms: defaultdict[str, MutableMapping[str, Json]] = defaultdict(dict)
         """The rows by the first word of their keys: who looks through one room pays for no other."""
         self._before: dict[str, Json | None] = {}
+
+    def fork(self, trunk: Trunk) -> Fold:
+        """A state that begins as this one; nothing of it was touched yet."""
+        fork = Fold()
+        fork.rows = trunk.over(self.rows)
+        for room, rows in self._rooms.items():
+            fork._rooms[room] = trunk.over(rows)
+        return fork
 
     def load(self, rows: Iterable[tuple[str, Json]]) -> None:
         """Replace everything."""

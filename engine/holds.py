@@ -24,6 +24,12 @@ class Holds:
         self._held: dict[str, Any] = {}
         """What holds something back, by fact."""
 
+    def fork(self, fold: Fold, readings: Readings) -> Holds:
+        """The room of a fork."""
+        fork = Holds(fold, readings)
+        fork._held = self._held  # `load` makes another, and changes none.
+        return fork
+
     def load(self) -> None:
         """Let queries see what is held back."""
         found = told(row for _, row in self._fold.under(QUARANTINE))

@@ -17,6 +17,7 @@ from engine.readings import Readings
 from engine.ref import Ref, parse_ref
 from engine.refusals import Refusals
 from engine.resolve.manifest import absent_fact, asked_fact
+from engine.table import Trunk
 
 
 class Objects:
@@ -32,6 +33,12 @@ class Objects:
         self._holds = holds
         self._version = version
         self._refusals = Refusals()
+
+    def fork(self, fold: Fold, readings: Readings, holds: Holds, trunk: Trunk) -> Objects:
+        """The room of a fork."""
+        fork = Objects(fold, readings, holds, self._version)
+        fork._refusals = self._refusals.fork(trunk)
+        return fork
 
     def load(self) -> None:
         """Let queries see what the fold holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from engine.derived import Derived
@@ -14,6 +15,7 @@ from engine.resolve.indexes import INDEXES
 from engine.resolve.manifest import passed_fact
 from engine.resolve.settings import FACT, EngineSettings
 from engine.seal import Sealer
+from engine.table import Trunk
 
 
 class Reading:
@@ -24,6 +26,13 @@ class Reading:
         self.derived = Derived(self.graph)
         self.state(FACT, settings)
         self.state(SEALER, sealer)
+
+    def fork(self, trunk: Trunk) -> Reading:
+        """A reading that begins as this one, which must be settled."""
+        fork = copy(self)
+        fork.graph = self.graph.fork(trunk)
+        fork.derived = self.derived.fork(fork.graph, trunk)
+        return fork
 
     def state(self, fact: str, value: Any) -> None:
         """Let queries see a fact; None for one that is true no longer."""

@@ -6,6 +6,7 @@ It keeps no rows. Of a pinned gateway's reading only what is that gateway's own 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from operator import itemgetter
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.ref import Ref
 from engine.resolve.manifest import PASSED
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
+from engine.table import Trunk
 from engine.update import Delta
 
 Frozen = Callable[[str], Mapping[Ref, Resource | None]]
@@ -33,6 +35,14 @@ class Readings:
         """By pin: the Gateway, and its reading."""
         self._were: dict[str, Reading] = {}
         """By Gateway, as of the last `clear`."""
+
+    def fork(self, trunk: Trunk) -> Readings:
+        """Readings that begin as these, which must be settled; nothing has changed yet since a `clear`."""
+        fork: Readings = copy(self)
+        fork.main = self.main.fork(trunk)
+        fork._pinned = {pin: (gateway, reading.fork(trunk)) for pin, (gateway, reading) in self._pinned.items()}
+        fork._were = fork._now()
+        return fork
 
     # -- what queries see -------------------------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from engine.ref import Ref, parse_ref
+from engine.table import Trunk
 
 Json = Mapping[str, Any]
 
@@ -14,10 +15,16 @@ class Refusals:
     """Found by object, since there may be as many refusals as there are documents."""
 
     def __init__(self, rows: Iterable[tuple[str, Json]] = ()) -> None:
-        self._texts: dict[Ref, dict[str, str]] = {}
-        self._refs: dict[str, Ref] = {}
+        self._texts: MutableMapping[Ref, MutableMapping[str, str]] = {}
+        self._refs: MutableMapping[str, Ref] = {}
         for key, row in rows:
             self.put(key, row)
+
+    def fork(self, trunk: Trunk) -> Refusals:
+        """What begins as this."""
+        fork = Refusals()
+        fork._texts, fork._refs = trunk.over(self._texts, trunk.over), trunk.over(self._refs)
+        return fork
 
     def put(self, key: str, row: Json) -> set[Ref]:
         """Take the row of a refusal; answers the objects of which now other things are said."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 AnyQuery = Callable[[Any, Any], Any]
@@ -39,7 +39,7 @@ class Cell:
         self.identity = identity
         self.query = query
         self.value = value
-        self.readers: tuple[Cell, ...] | dict[Cell, None] = ()
+        self.readers: Collection[Cell] = ()
         self.reads: tuple[Cell, ...] = ()
         self.height = 0
         self.stale = False

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.graph.cell import AnyQuery, Cell, Failure
 from engine.graph.reader import IndexKeys, K, QueryFailed, Reader, Resource, V
+from engine.graph.twig import Twig
 from engine.ref import Ref
+from engine.table import Trunk
 
 
 @dataclass(slots=True)
@@ -25,6 +27,8 @@ class Work:
     reruns: int = 0
     items: int = 0
     """Things read by reruns: one a read, and one for every ref that a find answered."""
+    copies: int = 0
+    """Cells that a fork has made of its base's."""
 
 
 _OBJECTS = ("read", "look")
@@ -40,17 +44,30 @@ class Graph:
         self._indexes = indexes
         self._on_request = on_request
         self._asked: dict[Ref, bool] = {}
-        self._resources: dict[Ref, Resource] = {}
-        self._facts: dict[str, Any] = {}
-        self._members: dict[tuple[str, Hashable], dict[Ref, None]] = {}
-        self._counts: dict[tuple[str, Hashable], int] = {}
-        self._claims: dict[tuple[str, Hashable], list[Any]] = {}
-        self._cells: dict[tuple[Any, Any], Cell] = {}
+        self._resources: MutableMapping[Ref, Resource] = {}
+        self._facts: MutableMapping[str, Any] = {}
+        self._members: MutableMapping[tuple[str, Hashable], MutableMapping[Ref, None]] = {}
+        self._counts: MutableMapping[tuple[str, Hashable], int] = {}
+        self._claims: MutableMapping[tuple[str, Hashable], list[Any]] = {}
+        self._cells: MutableMapping[tuple[Any, Any], Cell] = {}
         self._current: dict[Cell, None] = {}
         self._queue: list[tuple[int, int, Cell]] = []
         self._serial = 0
         self._orphans: dict[Cell, None] = {}
         self._changed: dict[Cell, None] = {}
+
+    def fork(self, trunk: Trunk) -> Graph:
+        """A graph that begins as this one, which must be settled."""
+        fork = Graph(self._indexes, self._on_request)
+        fork._resources, fork._facts = trunk.over(self._resources), trunk.over(self._facts)
+        fork._members = trunk.over(self._members, trunk.over)
+        fork._counts, fork._claims = trunk.over(self._counts), trunk.over(self._claims, list)
+        fork._cells = trunk.over(self._cells, fork._copied)
+        return fork
+
+    def _copied(self, cell: Cell) -> Cell:
+        self.work.copies += 1
+        return Twig(cell, self._cells)
 
     # -- inputs ---------------------------------------------------------------------------------------------------
 
