@@ -19,8 +19,8 @@ import pytest
 
 from engine.engine import Engine
 from engine.seal import Sealer
+from engine.status.condition import is_good
 from streams.broker import Broker
-from streams.cli.commands.get import is_good
 from streams.cli.commands.replay import digest_of
 from streams.codec import decode_fragment
 from streams.kafka import KafkaLog

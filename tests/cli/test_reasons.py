@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.cli.commands.get import is_good
+from engine.status.condition import is_good
 from tests.support.syntax import parsed
 
 _ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ from engine.ref import Ref, parse_ref
 from engine.resolve.manifest import GATEWAY_API, spec_of
 from engine.resolve.values import PENDING
 from engine.seal import KEY_BYTES, Sealer
-from streams.cli.commands.get import conditions, is_good, line
+from engine.status.condition import conditions, is_good
+from streams.cli.commands.get import line
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Output
 from streams.cli.roles import load_settings, named

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.ref import Ref, parse_ref
+from engine.status.condition import conditions, is_good
 from engine.status.programmed import programmed
 from streams.cli.clusters import one_of, several
 from streams.cli.moment import At, Tables, tables
@@ -132,37 +133,7 @@ def state_of(object_: dict[str, Any]) -> str:
     return "ok" if object_.get("status") else ""
 
 
-def conditions(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """All conditions of a status; those of a listener, a parent or an ancestor name it."""
-    found = list(status.get("conditions") or ())
-    for one in status.get("listeners") or ():
-        found += [{"listener": one["name"], **condition} for condition in one.get("conditions") or ()]
-    for one in status.get("parents") or ():
-        found += [{"parent": _parent(one["parentRef"]), **condition} for condition in one.get("conditions") or ()]
-    for one in status.get("ancestors") or ():
-        found += [{"ancestor": _parent(one["ancestorRef"]), **condition} for condition in one.get("conditions") or ()]
-    return found
-
-
-def _parent(ref: dict[str, Any]) -> str:
-    """A parentRef or ancestorRef in words: two of a route may differ in any of these."""
-    name = "/".join(str(ref[part]) for part in ("namespace", "name") if ref.get(part))
-    section = f" listener {ref['sectionName']}" if ref.get("sectionName") else ""
-    if ref.get("kind") == "HTTPRoute":
-        name = f"HTTPRoute {name}"
-    return name + section + (f" port {ref['port']}" if ref.get("port") else "")
-
-
 def line(condition: dict[str, Any]) -> str:
     """A condition as a person reads it."""
     of = "".join(f"{word} {condition[word]}: " for word in ("listener", "parent", "ancestor") if word in condition)
     return f"{of}{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"
-
-
-_BAD_WHEN_TRUE = {"Conflict", "Conflicted", "Overridden", "PartiallyInvalid"}
-
-
-def is_good(condition: dict[str, Any]) -> bool:
-    """Whether a condition says that all is well."""
-    bad = "True" if condition["type"] in _BAD_WHEN_TRUE else "False"
-    return bool(condition["status"] != bad)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.ref import Ref, parse_ref
+from engine.status.condition import conditions, is_good
 from streams.cli.clusters import several
-from streams.cli.commands.get import conditions, is_good, line, objects_of
+from streams.cli.commands.get import line, objects_of
 from streams.cli.commands.pins import pinned, until, what
 from streams.cli.moment import At, tables
 from streams.cli.naming import Wanted, wanted
