@@ -50,7 +50,7 @@ class Diff:
 
 def diff(before: Moment, after: Moment) -> Diff:
     """What is otherwise `after`."""
-    gone, come = _others(before.fragments, after.fragments), _others(after.fragments, before.fragments)
+    gone, come = others(before.fragments, after.fragments), others(after.fragments, before.fragments)
     old, new = ({key: resource(one) for key, one in some.items()} for some in (gone, come))
     return Diff(
         before.offset,
@@ -66,7 +66,7 @@ def diff(before: Moment, after: Moment) -> Diff:
     )
 
 
-def _others(some: Mapping[str, Fragment], other: Mapping[str, Fragment]) -> dict[str, Fragment]:
+def others(some: Mapping[str, Fragment], other: Mapping[str, Fragment]) -> dict[str, Fragment]:
     """Those that the other moment has not, or not with this content in this place."""
     return {key: one for key, one in some.items() if not _is_same(one, other.get(key))}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.history.paths import ABSENT, differences
+from engine.ref import Ref
 from engine.update import Fragment, FragmentKind
 
 Read = Mapping[str, tuple[Fragment, Any]]
@@ -51,7 +52,7 @@ _SILENT: Final = {"name", "match", "metadata", "route", "redirect", "directRespo
 _ROUTED_SILENT: Final = {*_TARGETS, "clusterNotFoundResponseCode"}
 
 
-class _Facts(NamedTuple):
+class Facts(NamedTuple):
     """What becomes of a request: where it goes, and each feature that it meets."""
 
     target: str
@@ -76,34 +77,34 @@ def _hosts(old: Read, new: Read) -> Iterator[str]:
             yield f"{subject} {said}"
 
 
-def _placed(some: Read) -> dict[tuple[str, str], _Facts]:
+def _placed(some: Read) -> dict[tuple[str, str], Facts]:
     found = {}
     for fragment, value in some.values():
         if fragment.key.kind is FragmentKind.ROUTE:
-            found[_host(fragment, fragment.parent), _match(value.get("match") or {})] = _facts(value)
+            found[host(fragment.key.gateway, fragment.parent), match(value)] = facts(value)
         elif fragment.key.kind is FragmentKind.VIRTUAL_HOST:
-            found[_host(fragment, fragment.key.name), ""] = _facts(value)
+            found[host(fragment.key.gateway, fragment.key.name), ""] = facts(value)
     return found
 
 
-def _host(fragment: Fragment, virtual_host: str) -> str:
-    """`listener~80~shop.example.com` of a Gateway."""
-    gateway = fragment.key.gateway
-    _, port, host = (*virtual_host.split("~", 2), "", "")[:3]
-    shown = host.replace("_", ".") or virtual_host  # a hostname has no underscore, and a virtual host's name no dot
+def host(gateway: Ref, virtual_host: str) -> str:
+    """`listener~80~shop_example_com` of a Gateway as a person says it."""
+    _, port, name = (*virtual_host.split("~", 2), "", "")[:3]
+    shown = name.replace("_", ".") or virtual_host  # a hostname has no underscore, and a virtual host's name no dot
     return f"Gateway {gateway.namespace}/{gateway.name} port {port} host {shown}"
 
 
-def _match(match: Mapping[str, Any]) -> str:
-    """Path, then whatever else must hold."""
-    words = [shape.format(_text(match[field])) for field, shape in _PATHS.items() if field in match]
+def match(route: Mapping[str, Any]) -> str:
+    """What a route takes: the path, then whatever else must hold."""
+    wanted = route.get("match") or {}
+    words = [shape.format(_text(wanted[field])) for field, shape in _PATHS.items() if field in wanted]
     for kind, of in (("headers", "header"), ("queryParameters", "query")):
-        for one in match.get(kind) or ():
+        for one in wanted.get(kind) or ():
             rest = {name: value for name, value in one.items() if name != "name"}
             method = (rest.get("stringMatch") or {}).get("exact") if one.get("name") == ":method" else None
             words.append(str(method) if method else f"{of} {one.get('name')} {_plain(rest)}")
     known = {*_PATHS, "headers", "queryParameters"}
-    words += [f"{name} {_plain(value)}" for name, value in sorted(match.items()) if name not in known]
+    words += [f"{name} {_plain(value)}" for name, value in sorted(wanted.items()) if name not in known]
     return " ".join(words) or "*"
 
 
@@ -118,9 +119,10 @@ def _plain(value: Any) -> str:
     return ",".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 
-def _facts(value: Mapping[str, Any]) -> _Facts:
+def facts(value: Mapping[str, Any]) -> Facts:
+    """What becomes of requests that a route or virtual host takes, whoever says so."""
     filters = value.get("typedPerFilterConfig") or {}
-    return _Facts(_target(value, value.get("route") or {}), {**features(value), **filters})
+    return Facts(_target(value, value.get("route") or {}), {**features(value), **filters})
 
 
 def features(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def backend(cluster: str) -> str:
     return f"{what}{found['namespace']}/{found['name']}:{found['port']}" if found else cluster
 
 
-def _differs(before: _Facts, after: _Facts) -> Iterator[str]:
+def _differs(before: Facts, after: Facts) -> Iterator[str]:
     if before.target != after.target:
         yield f"moved from {before.target} to {after.target}"
     for name in sorted(before.features.keys() | after.features.keys()):
