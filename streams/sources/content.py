@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-_FILE_BYTES = 64 << 20
+FILE_BYTES = 64 << 20
 _PLACE = "put the manifest in its place, or remove it"
 EMPTY_FOLDER = f"is an empty folder, not a file: {_PLACE}"
 """Where a file was to be mounted that is not there, container runtimes make one."""
@@ -40,13 +40,13 @@ def text_of(path: Path) -> str:
         # A pipe that has taken its place since would wait for a writer.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as file:
             _check(os.fstat(file.fileno()).st_mode)
-            content = file.read(_FILE_BYTES + 1) or b""
+            content = file.read(FILE_BYTES + 1) or b""
     except OSError as error:
         _check_link(path, error)
         words = f"{error.strerror or error}{_REMEDIES.get(error.errno or 0, '')}"
         raise NoText(0, f"cannot be read: {words}") from None
-    if len(content) > _FILE_BYTES:
-        raise NoText(1, f"is larger than {_FILE_BYTES >> 20} MiB: split it")
+    if len(content) > FILE_BYTES:
+        raise NoText(1, f"is larger than {FILE_BYTES >> 20} MiB: split it")
     try:
         return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
     except UnicodeDecodeError as error:

@@ -81,11 +81,11 @@ class Place:
     prefix: str
     data: Path
 
-    def run(self, *words: str) -> Result:
-        """A command on it; what went wrong inside is raised."""
+    def run(self, *words: str, given: str | None = None) -> Result:
+        """A command on it, with standard input; what went wrong inside is raised."""
         environment = {"PENSTOCK_TOPIC_PREFIX": self.prefix, "PENSTOCK_DATA": str(self.data), "COLUMNS": "240"}
         runner = CliRunner(env=environment)
-        result = runner.invoke(app, [*words, "--brokers", self.brokers])
+        result = runner.invoke(app, [*words, "--brokers", self.brokers], input=given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

@@ -34,6 +34,11 @@ class Level(StrEnum):
     ENVOY = "envoy"
 
 
+Levels = Annotated[
+    list[Level] | None, typer.Option("--level", help="Only this: objects, routing or envoy; again for more.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(help=diff.__doc__)(diff)
@@ -45,9 +50,7 @@ def diff(
     ],
     after: Annotated[str | None, typer.Argument(help="Another; without one, the end of the log.")] = None,
     *,
-    level: Annotated[
-        list[Level] | None, typer.Option(help="Only this: objects, routing or envoy; again for more.")
-    ] = None,
+    level: Levels = None,
     output: Output = Format.TABLE,
     data: Data = None,
     brokers: Brokers = None,
@@ -67,9 +70,10 @@ def diff(
     found = with_log(settings, work)
     levels = frozenset(level or Level)
     if output is Format.TABLE:
-        _print(found, levels)
+        typer.echo(f"from offset {found.before} to {found.after}")
+        print_diff(found, levels)
     else:
-        emit(_told(found, levels), output)
+        emit(told_diff(found, levels), output)
 
 
 async def _moments(
@@ -88,7 +92,8 @@ def _moment(engine: Engine) -> Moment:
     return Moment(engine.offset, objects, engine.everything().fragments.set)
 
 
-def _told(found: Diff, levels: frozenset[Level]) -> dict[str, Any]:
+def told_diff(found: Diff, levels: frozenset[Level]) -> dict[str, Any]:
+    """A difference as JSON."""
     told: dict[str, Any] = {"before": found.before, "after": found.after}
     if Level.OBJECTS in levels:
         told["objects"] = [_change(one) for one in found.objects]
@@ -103,19 +108,20 @@ def _change(one: Change) -> dict[str, Any]:
     return {"key": one.key, "verb": one.verb, "places": [place._asdict() for place in one.places]}
 
 
-def _print(found: Diff, levels: frozenset[Level]) -> None:
-    typer.echo(f"from offset {found.before} to {found.after}")
+def print_diff(found: Diff, levels: frozenset[Level]) -> None:
+    """A difference for a person."""
     if not (found.objects or found.routing or found.resources):
         typer.echo("nothing differs")
     if Level.OBJECTS in levels:
-        _section("objects", [line for one in found.objects for line in _lines(one, "/".join(one.key.split("/")[2:]))])
+        section("objects", [line for one in found.objects for line in _lines(one, "/".join(one.key.split("/")[2:]))])
     if Level.ROUTING in levels:
-        _section("routing", [f"  {one}" for one in found.routing])
+        section("routing", [f"  {one}" for one in found.routing])
     if Level.ENVOY in levels:
-        _section("envoy", [line for one in found.resources for line in _lines(one, "/".join(one.key.split("/")[3:]))])
+        section("envoy", [line for one in found.resources for line in _lines(one, "/".join(one.key.split("/")[3:]))])
 
 
-def _section(name: str, lines: list[str]) -> None:
+def section(name: str, lines: list[str]) -> None:
+    """Lines with a head, where there are any."""
     if lines:
         typer.echo(f"\n{name}")
         typer.echo("\n".join(lines))
