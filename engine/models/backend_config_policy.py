@@ -1,6 +1,6 @@
 """BackendConfigPolicy (gateway.kgateway.dev/v1alpha1), field for field kgateway's, those of its newer sources too.
 
-How proxies reach a Service or a Backend: connections, load balancing, health, limits, TLS.
+How proxies reach a Service, a Backend or a ServiceImport: connections, load balancing, health, limits, TLS.
 """
 
 from __future__ import annotations
@@ -221,7 +221,10 @@ class UpstreamProxyProtocol(Model):
     version: Literal["V1", "V2"] = "V1"
 
 
-_TARGETS = named_kinds(("", "Service"), (GROUP, "Backend"), ("networking.istio.io", "Hostname"))
+_OWN: Final = (("", "Service"), (GROUP, "Backend"), ("networking.istio.io", "Hostname"))
+_CHOSEN = named_kinds(*_OWN)
+# Not kgateway's. By name alone: what clusters export need not stand anywhere as an object that has labels.
+_NAMED = named_kinds(*_OWN, ("multicluster.x-k8s.io", "ServiceImport"))
 
 
 class BackendConfigPolicySpec(Ruled):
@@ -233,8 +236,8 @@ class BackendConfigPolicySpec(Ruled):
         ),
     )
 
-    target_refs: Annotated[tuple[TargetReference, ...], Field(min_length=1, max_length=16), _TARGETS] | None = None
-    target_selectors: Annotated[tuple[TargetSelector, ...], _TARGETS] | None = None
+    target_refs: Annotated[tuple[TargetReference, ...], Field(min_length=1, max_length=16), _NAMED] | None = None
+    target_selectors: Annotated[tuple[TargetSelector, ...], _CHOSEN] | None = None
     connect_timeout: Annotated[Span, Field(description="5s when absent.")] | None = None
     dns: Dns | None = None
     per_connection_buffer_limit_bytes: _Int32 | None = None

@@ -14,6 +14,7 @@ from engine.resolve.backend_config import At, in_force
 from engine.resolve.held import rejected
 from engine.resolve.manifest import held_fact, items, spec_of
 from engine.resolve.policy import blocks_of, served
+from engine.resolve.service_import import IMPORT, imported
 from engine.resolve.targets import target
 from engine.resolve.values import BackendKey, Problem
 from engine.status.policy import MOST, Reason, Standing, policy_status
@@ -33,8 +34,8 @@ def config_policy_outputs(graph: Reader, policy: Ref) -> Outputs:
 
 
 def is_there(graph: Reader, ref: Ref) -> bool:
-    """Whether an object is there, good or not; whatever else changes in it stops here."""
-    return graph.read(ref) is not None
+    """Whether an object is there, good or not, or an import of what is exported; whatever else changes stops here."""
+    return graph.get(imported, ref) is not None if ref.kind == IMPORT else graph.read(ref) is not None
 
 
 def _standing(graph: Reader, policy: Ref, one: Ref, used: Iterable[Used]) -> Standing:
@@ -62,8 +63,10 @@ def _missing(graph: Reader, policy: Ref, one: Ref) -> str:
     """Why a target is none; "" where it is one."""
     name = f"{one.kind} {one.namespace}/{one.name}"
     if not is_supported(one.group, one.kind):
-        return f"{name} of {one.group or 'v1'} is not served: name a Service or a Backend"
+        return f"{name} of {one.group or 'v1'} is not served: name a Service, a Backend or a ServiceImport"
     if not graph.get(is_there, one):
+        if one.kind == IMPORT:
+            return f"{name} does not exist: no cluster exports such a Service"
         return f"{name} does not exist: a targetRef names objects of the policy's own namespace, {policy.namespace}"
     return ""
 
