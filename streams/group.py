@@ -17,6 +17,8 @@ from streams.host import Host
 from streams.ports import Record, Unavailable
 from streams.topics import Topic, topic_name
 
+_FOR_EVER = 10**12
+
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, host: Host, consumer: AIOKafkaConsumer) -> None:
@@ -57,6 +59,8 @@ async def group_host(membership: Membership, host: Host) -> AsyncIterator[Callab
         session_timeout_ms=6000,
         heartbeat_interval_ms=1000,
         rebalance_timeout_ms=10_000,
+        # As in streams.app: only the group's word takes partitions away.
+        max_poll_interval_ms=_FOR_EVER,
         retry_backoff_ms=20,
         max_partition_fetch_bytes=8 << 20,
         **membership.security,

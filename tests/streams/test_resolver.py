@@ -14,6 +14,9 @@ from typing import Any
 
 import orjson
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from engine.engine import VERSION, Engine
 from engine.events import ChangeSet, Delete, Put
@@ -24,7 +27,7 @@ from streams.kafka import KafkaLog
 from streams.topics import Topic
 from streams.view import read_table
 from tests.streams.resolver_process import SEALER
-from tests.streams.toy import kafka_log, records, until
+from tests.streams.toy import append, kafka_log, records, until
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
@@ -96,12 +99,14 @@ async def load(log: KafkaLog) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def resolver(log: KafkaLog, host: str, member: str, directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def resolver(
+    log: KafkaLog, host: str, member: str, directory: Path, *more: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.streams.resolver_process",
-        *(log.brokers, log.prefix, host, member, str(directory)),
+        *(log.brokers, log.prefix, host, member, str(directory), *more),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -208,6 +213,54 @@ async def test_a_domain_moves_between_two_and_the_zombie_is_fenced(broker: str, 
     async with asyncio.TaskGroup() as tasks:
         for host in ("faust", "group"):
             tasks.create_task(_two_owners(broker, tmp_path / host, host))
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> dict[str, bool]:
+    """Who is in a group, and whether it has the partition; nobody while it is not settled."""
+    await asyncio.sleep(0.2)
+    try:
+        (answer,) = await admin.describe_consumer_groups([group])
+    except GroupCoordinatorNotAvailableError:
+        # Until the broker has made the topic of its groups.
+        return {}
+    (_, _, state, _, _, members, *_) = answer.groups[0]
+    if state != "Stable":
+        return {}
+    assigned = {member: ConsumerProtocol.ASSIGNMENT.decode(words).partitions() for member, _, _, _, words in members}
+    # A static member's id begins with its name.
+    return {member[0]: bool(partitions) for member, partitions in assigned.items()}
+
+
+async def _owner(log: KafkaLog) -> str:
+    """Who of two has the partition, once both are in the group."""
+    group, admin = f"{log.prefix}-resolver-default", AIOKafkaAdminClient(bootstrap_servers=log.brokers)
+    await admin.start()
+    try:
+        async with asyncio.timeout(240):
+            while sorted((found := await _members(admin, group)).values()) != [False, True]:
+                pass
+    finally:
+        await admin.close()
+    return next(name for name, owns in found.items() if owns)
+
+
+async def _of_two(broker: str, directory: Path, host: str) -> None:
+    async with kafka_log(broker) as log:
+        await append(log, ChangeSet("default", "local", "test", "1", now(), "me", (gateway(),)))
+        async with resolver(log, host, "a", directory, "idle") as a, resolver(log, host, "b", directory, "idle") as b:
+            owner = {"a": a, "b": b}[await _owner(log)]
+            await moves(log)
+            owner.kill()
+            await owner.wait()
+            await append(log, ChangeSet("default", "local", "test", "2", now(), "me", (route("r", 1),)))
+            await moves(log)
+
+
+async def test_who_has_stood_by_for_long_takes_over(broker: str, tmp_path: Path) -> None:
+    """A client that fetches nothing, as nothing is its own, left its group after a minute: nobody took over."""
+    async with asyncio.TaskGroup() as tasks:
+        for host in ("faust", "group"):
+            tasks.create_task(_of_two(broker, tmp_path / host, host))
 
 
 @HOSTS
