@@ -97,6 +97,13 @@ class _Held:
     rejected: frozenset[int]
     told: int
     """The last offset that penstock.updates tells of; -1 where the state says what was applied."""
+    marker: int = 1
+    """How many offsets from there on are known to be a marker at most: 0 when the log was read to its end."""
+
+    def read(self, following: int, marker: int) -> None:
+        """What is below an offset was read."""
+        if following >= self.following:
+            self.following, self.marker = following, marker
 
 
 class Domain:
@@ -114,6 +121,11 @@ class Domain:
     def offset(self) -> int:
         """The last offset applied, -1 when none or not acquired."""
         return self._held.engine.offset if self._held is not None else -1
+
+    @property
+    def following(self) -> int:
+        """The next offset of penstock.changes that was not read, -1 when not acquired."""
+        return self._held.following if self._held is not None else -1
 
     async def acquire(self) -> None:
         """Take the domain, catch up with the log, and emit only what differs: the three steps below in turn.
@@ -175,12 +187,37 @@ class Domain:
             )
             raise DomainStopped(msg)
 
+    async def end(self) -> int:
+        """The offset after the last record of penstock.changes. Raises LogError."""
+        return (await self._log.ends(Topic.CHANGES, self._options.partition))[1]
+
     async def missing(self) -> AsyncIterator[list[Record]]:
         """What the log holds above what was read, to its end as it is now, in batches for `apply`."""
-        held = self._ours()
+        held, end = self._ours(), await self.end()
         async for records in self._log.read(Topic.CHANGES, self._options.partition, held.following):
             for first in range(0, len(records), _BATCH):
                 yield records[first : first + _BATCH]
+        held.read(end, 0)
+
+    def lacks(self, end: int) -> bool:
+        """Whether what was read is not all that lies below an offset: one that is left may be a commit's marker."""
+        held = self._ours()
+        return end > held.following + held.marker
+
+    def adjoins(self, records: Iterable[Record]) -> bool:
+        """Whether nothing was left out before or between these but what may be the marker of a commit.
+
+        Where a transaction was aborted, or two ended together, more is left out of what is delivered: that is no hole,
+        but only the log can say so.
+        """
+        held = self._ours()
+        following, marker = held.following, held.marker
+        for record in records:
+            if record.offset > following + marker:
+                return False
+            if record.offset >= following:
+                following, marker = record.offset + 1, 1
+        return True
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Fold records of penstock.changes that are above what was applied, in one transaction.
@@ -197,7 +234,7 @@ class Domain:
         for record in records:
             if record.offset < held.following:
                 continue
-            held.following = record.offset + 1
+            held.read(record.offset + 1, 1)
             try:
                 outgoing.append(self._records(held, record, taken))
             except DomainStopped:

@@ -21,9 +21,12 @@ from streams.kafka import KafkaLog
 from streams.ports import Log, LogError
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import RESOLVED_OFFSET
+from streams.topics import Topic
 
 _LOG = structlog.get_logger()
 _POLL_SECONDS = 1.0
+_PAUSE_SECONDS = 60.0
+"""Ten sessions: within one who is gone is found, and within ten seconds more a group has shared out what was theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
     from streams.app import Membership, resolver_host  # noqa: PLC0415  one host of two, each slow to import
     from streams.group import group_host  # noqa: PLC0415
 
-    host = Host(lambda partition: _domain(options, partition), {options.partition})
+    meters = options.telemetry.meters
+    host = Host(lambda partition: _domain(options, partition), {options.partition}, meters=meters)
     membership = Membership(
         options.log.brokers,
         f"{options.log.prefix}-resolver-{options.domain}",
@@ -66,7 +70,7 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
     adapter = resolver_host if options.host == "faust" else group_host
     health = options.telemetry.health
     health.activity = host.is_active
-    options.telemetry.meters.ask(RESOLVED_OFFSET, lambda: max(host.offsets().values(), default=-1))
+    meters.ask(RESOLVED_OFFSET, lambda: max(host.offsets().values(), default=-1))
     with health.part("domain", host.waiting):
         await _hosted(options, host, adapter(membership, host), ready)
 
@@ -79,14 +83,36 @@ async def _hosted(
 ) -> None:
     async with adapter as crashed, asyncio.TaskGroup() as tasks:
         tasks.create_task(_ticks(options, host), name="resolver-ticks")
+        tasks.create_task(_assigned(options, host), name="resolver-assigned")
         announced = False
-        while not crashed():
+        while not crashed() and not host.is_silent():
             if not announced and host.offsets():
                 announced = True
                 ready()
             await asyncio.sleep(0.1)
-        msg = "the resolver's host ended"
+        msg = "the resolver's host delivers nothing any more" if host.is_silent() else "the resolver's host ended"
         raise Crashed(msg)
+
+
+async def _assigned(options: ResolveOptions, host: Host) -> None:
+    """Raises Crashed when for long no word comes of what is ours, though Kafka answers all the while.
+
+    The client has states in which it waits for nobody and tells nobody: only a new one helps then.
+    """
+    clock = asyncio.get_running_loop().time
+    since = clock()
+    while True:
+        await asyncio.sleep(_POLL_SECONDS)
+        if not host.is_paused():
+            since = clock()
+        elif clock() - since > _PAUSE_SECONDS:
+            try:
+                await options.log.ends(Topic.CHANGES, options.partition)
+            except LogError:
+                since = clock()
+            else:
+                msg = f"the resolver's host gave no assignment for {_PAUSE_SECONDS:.0f} s"
+                raise Crashed(msg)
 
 
 def _domain(options: ResolveOptions, partition: int) -> Domain:

@@ -67,6 +67,13 @@ RESOLVED = Metric(
 REJECTED = Metric(
     "penstock_records_rejected_total", Kind.COUNTER, "Records of the log that are no change sets.", ("resolve",)
 )
+UNDELIVERED = Metric(
+    "penstock_undelivered_total",
+    Kind.COUNTER,
+    "Times that the log had to be read since its host (the consumer group) had not delivered all of it: nothing is "
+    "lost, but it came some seconds late. After an aborted transaction it may count where nothing was missing.",
+    ("resolve",),
+)
 RESOLVED_OFFSET = Metric(
     "penstock_resolved_offset",
     Kind.GAUGE,
@@ -123,7 +130,8 @@ ANSWERS = Metric(
 )
 
 METRICS = (
-    READY, ACTIVE, TAKEOVERS, STAGE, APPENDED, RESOLVED, REJECTED, RESOLVED_OFFSET, PUBLISHED_OFFSET, CONNECTED, BEHIND,
+    READY, ACTIVE, TAKEOVERS, STAGE, APPENDED, RESOLVED, REJECTED, UNDELIVERED, RESOLVED_OFFSET, PUBLISHED_OFFSET,
+    CONNECTED, BEHIND,
     NACKS, QUARANTINES, LIFTED, RELISTS, STATUS_WRITES, STATUS_FAILURES, ANSWERS,
 )  # fmt: skip
 

@@ -54,6 +54,10 @@ class Late(MemoryLog):
             self.unmarked = offsets[0]
         return offsets
 
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        first, end = await super().ends(topic, partition)
+        return first, end if topic is not Topic.CHANGES or self.unmarked is None else self.unmarked
+
     async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         unmarked = None
         if topic is Topic.CHANGES:
