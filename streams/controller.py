@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,12 @@ from engine.seal import Sealer
 from streams.clock import now
 from streams.identity import IdentityError, proxy_token
 from streams.kubernetes.client import ApiServer, connect
+from streams.kubernetes.cluster import Cluster
 from streams.kubernetes.leading import Candidate, lead
+from streams.kubernetes.member import Member, Places, Work
+from streams.kubernetes.members import Members
 from streams.main import continued, discovery, kafka_log, key, log_to_come
+from streams.sources.journal import together
 from streams.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -28,11 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A cluster by its name, and how it is reached: without a kubeconfig as the service account of this pod."""
+    """A cluster by its name, and how it is reached: without a kubeconfig as the service account of this pod.
+
+    `members`: the clusters, too, that its Cluster objects give access to.
+    """
 
     cluster: str
     kubeconfig: Path | None = None
     context: str = ""
+    members: bool = False
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[ApiServer]:
@@ -42,49 +50,62 @@ class Access:
 
 
 async def run_watch_cluster(settings: Settings, access: Access, telemetry: Telemetry) -> None:
-    """The Kubernetes source role, for one cluster. Raises KubeconfigError."""
+    """The Kubernetes source role, for one cluster, and for its members. Raises KubeconfigError."""
     from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster  # noqa: PLC0415
     from streams.sources.lookups import lookups  # noqa: PLC0415  roles import what is theirs
 
     log, sealer = continued(settings, kafka_log(settings)), Sealer(key(settings))
-    wanted = partial(lookups, log, settings.partition)
-    options = KubernetesOptions(
-        access.cluster,
-        now,
-        settings.domain,
-        settings.partition,
-        wanted=wanted,
-        discovery=discovery(settings, log),
-        telemetry=telemetry,
-    )
+
+    async def watch(cluster: Cluster, name: str, told: Telemetry) -> None:
+        options = KubernetesOptions(
+            name,
+            now,
+            settings.domain,
+            settings.partition,
+            wanted=partial(lookups, log, settings.partition),
+            discovery=discovery(settings, log),
+            telemetry=replace(told, traces=telemetry.traces),
+        )
+        await watch_cluster(log, sealer, cluster, options)
+
+    async def watch_member(member: Member) -> None:
+        await watch(member.heard, member.name, member.telemetry)
+
+    led = _Led(settings, access, "watch", telemetry)
     async with access.server() as server:
-        led = _Led(settings, access, "watch", telemetry)
-        await led.work(server, partial(watch_cluster, log, sealer, server, options))
+        own = partial(watch, server, access.cluster, telemetry)
+        await led.work(server, own, watch_member)
 
 
 async def run_write_status(settings: Settings, access: Access, telemetry: Telemetry) -> None:
-    """The status writer role, for one cluster. Raises KubeconfigError."""
+    """The status writer role, for one cluster, and for its members. Raises KubeconfigError."""
     from streams.sinks.status.classes import keep_class  # noqa: PLC0415
     from streams.sinks.status.role import StatusOptions, write_statuses  # noqa: PLC0415
 
     log = continued(settings, log_to_come(settings))
-    options = StatusOptions(
-        access.cluster, frozenset({settings.controller_name}), _seconds, settings.partition, telemetry=telemetry
-    )
+    controller = settings.controller_name
+
+    async def write(server: ApiServer, name: str, told: Telemetry) -> None:
+        options = StatusOptions(name, frozenset({controller}), _seconds, settings.partition, telemetry=told)
+        async with asyncio.TaskGroup() as tasks:
+            # No status waits for the class: somebody may have made one of his own, and let us make none.
+            tasks.create_task(keep_class(server, settings.gateway_class, controller, told.health))
+            tasks.create_task(write_statuses(log, server, options))
+
+    async def write_member(member: Member) -> None:
+        await write(member.server, member.name, member.telemetry)
+
+    led = _Led(settings, access, "write-status", telemetry)
     async with access.server() as server:
-
-        async def work() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                # No status waits for the class: somebody may have made one of his own, and let us make none.
-                name, controller = settings.gateway_class, settings.controller_name
-                tasks.create_task(keep_class(server, name, controller, telemetry.health))
-                tasks.create_task(write_statuses(log, server, options))
-
-        await _Led(settings, access, "write-status", telemetry).work(server, work)
+        own = partial(write, server, access.cluster, telemetry)
+        await led.work(server, own, write_member)
 
 
 async def run_deploy_cluster(settings: Settings, access: Access, telemetry: Telemetry) -> None:
-    """The role that deploys proxies to one cluster. Raises KubeconfigError, IdentityError or OSError."""
+    """The role that deploys proxies to one cluster, and to its members.
+
+    Raises KubeconfigError, IdentityError or OSError.
+    """
     from streams.sinks.kubernetes.client import ApiServerObjects  # noqa: PLC0415
     from streams.sinks.kubernetes.deployer import Deployer, DeployOptions  # noqa: PLC0415
     from streams.sinks.kubernetes.proxy import IMAGE, Template  # noqa: PLC0415
@@ -93,10 +114,18 @@ async def run_deploy_cluster(settings: Settings, access: Access, telemetry: Tele
     image, names = settings.proxy_image or IMAGE, (settings.domain, settings.controller_name)
     template = Template(publisher, identity, image, *names)
     log = continued(settings, log_to_come(settings))
-    options = DeployOptions(access.cluster, template, settings.partition, telemetry)
+
+    async def deploy(server: ApiServer, name: str, told: Telemetry) -> None:
+        options = DeployOptions(name, template, settings.partition, told)
+        await Deployer(ApiServerObjects(server), options).follow(log)
+
+    async def deploy_member(member: Member) -> None:
+        await deploy(member.server, member.name, member.telemetry)
+
+    led = _Led(settings, access, "deploy", telemetry)
     async with access.server() as server:
-        deployer = Deployer(ApiServerObjects(server), options)
-        await _Led(settings, access, "deploy", telemetry).work(server, partial(deployer.follow, log))
+        own = partial(deploy, server, access.cluster, telemetry)
+        await led.work(server, own, deploy_member)
 
 
 def _publisher(settings: Settings, secret: bytes) -> tuple[Publisher, Callable[[str], Mapping[str, bytes]]]:
@@ -151,9 +180,25 @@ class _Led:
     role: str
     telemetry: Telemetry
 
-    async def work(self, server: ApiServer, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work; where replicas share a Lease, while this one is active."""
-        namespace = self.settings.lease_namespace
+    def __post_init__(self) -> None:
+        if self._has_members and self.settings.configuration_cluster != self.access.cluster:
+            msg = (
+                f"members are those of the configuration cluster: set PENSTOCK_CONFIGURATION_CLUSTER to "
+                f"{self.access.cluster}, for the resolver, too, or leave --members away"
+            )
+            raise ValueError(msg)
+
+    @property
+    def _has_members(self) -> bool:
+        return self.access.members or self.settings.members
+
+    async def work(self, server: ApiServer, own: Callable[[], Awaitable[None]], of_member: Work) -> None:
+        """Do the work, and that of members; where replicas share a Lease, while this one is active."""
+        namespace, work = self.settings.lease_namespace, own
+        if self._has_members:
+            places = Places(self.access.cluster, server, self.settings.members_kubeconfig or self.access.kubeconfig)
+            members = Members(places, connect, of_member, server if self.role == "watch" else None)
+            work = partial(_both, own, partial(members.run, self.telemetry.health))
         if not namespace:
             await work()
             return
@@ -161,6 +206,15 @@ class _Led:
         identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
         candidate = Candidate(namespace, name.lower().replace("_", "-")[:253].rstrip("-."), identity)
         await lead(server, candidate, work, self.telemetry)
+
+
+async def _both(one: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[None]]) -> None:
+    """Until one fails: raises what it did."""
+
+    async def wait(work: Callable[[], Awaitable[None]]) -> None:
+        await work()
+
+    await together(wait(one), wait(other))
 
 
 def _seconds() -> str:

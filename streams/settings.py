@@ -39,6 +39,7 @@ ALLOWED: Final = {
     "host": "faust or group",
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
+    "members": "true or false",
     "allow_empty": "true or false",
     "reference_grant_mode": "STRICT, PERMISSIVE or OFF",
     "dns_lookup_family": "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL",
@@ -194,6 +195,12 @@ class Settings(BaseSettings):
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."
+    )
+    members: bool = Field(
+        default=False, description="Serve the clusters, too, to which Cluster objects of the watched one give access."
+    )
+    members_kubeconfig: Path | None = Field(
+        None, description="Kubeconfig whose contexts Cluster objects may name; empty: the one of --kubeconfig."
     )
     proxies: Literal["local", "kubernetes"] = Field(
         "local", description="Where proxies run, for the resolver: local or kubernetes."

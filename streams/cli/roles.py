@@ -32,6 +32,9 @@ Kubeconfig = Annotated[
     Path | None, typer.Option("--kubeconfig", help="How to reach it; without one, as the service account of this pod.")
 ]
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; empty: its current one.")]
+Members = Annotated[
+    bool, typer.Option("--members", help="The clusters, too, that Cluster objects of this one give access to.")
+]
 
 
 def watch(
@@ -41,13 +44,15 @@ def watch(
     cluster: Annotated[str | None, typer.Option(help="Watch a Kubernetes cluster, under this name.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    *,
+    members: Members = False,
 ) -> None:
     """The file source, or the Kubernetes source."""
     from streams.controller import Access, run_watch_cluster  # noqa: PLC0415
     from streams.main import run_watch  # noqa: PLC0415
 
     if source is not None:
-        if cluster is not None or kubeconfig is not None:
+        if cluster is not None or kubeconfig is not None or members:
             fail("a directory and a Kubernetes cluster are two sources: run one `penstock watch` for each", 2)
         name, directory = named(source)
         _run(_Name("watch", name), lambda settings, telemetry: run_watch(settings, name, directory, telemetry))
@@ -55,7 +60,7 @@ def watch(
     if cluster is None:
         fail("name a directory, or a Kubernetes cluster with --cluster NAME (and --kubeconfig PATH outside of it)", 2)
     check_cluster(cluster)
-    access = Access(cluster, kubeconfig, context)
+    access = Access(cluster, kubeconfig, context, members)
     _run(_Name("watch", cluster), lambda settings, telemetry: run_watch_cluster(settings, access, telemetry))
 
 
@@ -86,19 +91,21 @@ def deploy(
     cluster: Annotated[str | None, typer.Option(help="Deploy in the Kubernetes cluster of this name.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    *,
+    members: Members = False,
 ) -> None:
     """The local deployer, or the Kubernetes deployer."""
     if cluster is None:
         from streams.main import run_deploy  # noqa: PLC0415
 
-        if kubeconfig is not None or context:
+        if kubeconfig is not None or context or members:
             fail("name the cluster with --cluster NAME, as its `penstock watch` does", 2)
         _run(_Name("deploy"), run_deploy, is_alone=True)
         return
     from streams.controller import Access, run_deploy_cluster  # noqa: PLC0415
 
     check_cluster(cluster)
-    access = Access(cluster, kubeconfig, context)
+    access = Access(cluster, kubeconfig, context, members)
     _run(
         _Name("deploy", cluster),
         lambda settings, telemetry: run_deploy_cluster(settings, access, telemetry),
@@ -110,12 +117,14 @@ def write_status(
     cluster: Annotated[str, typer.Option(help="The Kubernetes cluster's name, as its `penstock watch` has it.")],
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    *,
+    members: Members = False,
 ) -> None:
     """The status writer."""
     from streams.controller import Access, run_write_status  # noqa: PLC0415
 
     check_cluster(cluster)
-    access = Access(cluster, kubeconfig, context)
+    access = Access(cluster, kubeconfig, context, members)
     _run(
         _Name("write-status", cluster),
         lambda settings, telemetry: run_write_status(settings, access, telemetry),

@@ -17,7 +17,9 @@ from kubernetes_asyncio import config
 from kubernetes_asyncio.client.api_client import ApiClient
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
+from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 
+from streams.kubernetes.access import AccessError
 from streams.kubernetes.answer import event_of, lines, page_of, parsed
 from streams.kubernetes.cluster import (
     Away,
@@ -45,7 +47,7 @@ _JSON: Final = {"Content-Type": "application/json"}
 _APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 
 
-class KubeconfigError(ValueError):
+class KubeconfigError(AccessError):
     """The kubeconfig, or the service account of the pod, cannot be used; the message says why."""
 
 
@@ -177,30 +179,42 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def connect(kubeconfig: Path | None, context: str = "") -> AsyncIterator[ApiServer]:
-    """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError."""
+async def connect(kubeconfig: Path | Json | None, context: str = "") -> AsyncIterator[ApiServer]:
+    """The cluster of a kubeconfig's context, or without one that of the pod we run in. Raises KubeconfigError.
+
+    A kubeconfig is a file, or what one says.
+    """
     configuration = Configuration()
     renew: Callable[[], Awaitable[None]] | None = None
-    _check_file(kubeconfig)
+    if isinstance(kubeconfig, Path):
+        _check_file(kubeconfig)
     try:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            loader = await config.load_kube_config(
-                str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
-            )
+            loader = await _loaded(kubeconfig, context, configuration)
             renew = partial(loader.load_and_set, configuration)
         # Each watch keeps a connection.
         configuration.connection_pool_maxsize = 0
         opened = ApiClient(configuration)
     except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
-        what = kubeconfig or "no --kubeconfig is given, and the service account of a pod"
+        what = kubeconfig if isinstance(kubeconfig, Path) else "the kubeconfig"
+        if kubeconfig is None:
+            what = "no --kubeconfig is given, and the service account of a pod"
         why = str(error) if isinstance(error, ConfigException | OSError) else "it is no kubeconfig"
         msg = f"{what} cannot be used: {why}"
         raise KubeconfigError(msg) from None
     async with opened as client:
         client.user_agent = _AGENT
         yield ApiServer(client, renew)
+
+
+async def _loaded(kubeconfig: Path | Json, context: str, configuration: Configuration) -> KubeConfigLoader:
+    if isinstance(kubeconfig, Path):
+        return await config.load_kube_config(
+            str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
+        )
+    return await config.load_kube_config_from_dict(kubeconfig, context or None, client_configuration=configuration)
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -212,9 +226,9 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         return
 
 
-def _check_file(kubeconfig: Path | None) -> None:
+def _check_file(kubeconfig: Path) -> None:
     # Of one that is missing the library would print words of its own.
-    if kubeconfig is not None and not kubeconfig.is_file():
+    if not kubeconfig.is_file():
         msg = f"{kubeconfig} is not there: name the kubeconfig of the cluster"
         raise KubeconfigError(msg)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams.cli.output import fail
-from streams.cli.roles import Context, Kubeconfig, check_cluster, load_settings
+from streams.cli.roles import Context, Kubeconfig, Members, check_cluster, load_settings
 from streams.cli.together import is_live, serve
 
 LISTEN: Final = "0.0.0.0:9977"
@@ -21,13 +21,15 @@ def register(app: typer.Typer) -> None:
     app.command(help=controller.__doc__)(controller)
 
 
-def controller(
+def controller(  # noqa: PLR0913  the options of the command
     cluster: Annotated[str, typer.Option(help="Name of the Kubernetes cluster in the log.")],
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    *,
+    members: Members = False,
     data: Annotated[Path | None, typer.Option(help="Directory of the log, keys and snapshots.")] = None,
     brokers: Annotated[str | None, typer.Option(help="A Kafka of yours, host:port; else the embedded one.")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Print lines, not a live view.")] = False,  # noqa: FBT002
+    plain: Annotated[bool, typer.Option("--plain", help="Print lines, not a live view.")] = False,
 ) -> None:
     """Serve a Kubernetes cluster: watch it, resolve it through the log, write statuses, and run proxies in it.
 
@@ -35,11 +37,15 @@ def controller(
     """
     check_cluster(cluster)
     given: dict[str, Any] = {"proxies": "kubernetes"}
-    given |= {name: value for name, value in (("data", data and data.resolve()), ("brokers", brokers)) if value}
+    options = (("data", data and data.resolve()), ("brokers", brokers), ("members", members))
+    given |= {name: value for name, value in options if value}
     settings = load_settings(given)
-    if not settings.xds_listen:
-        given["xds_listen"] = LISTEN
-        settings = load_settings(given)
+    given |= {} if settings.xds_listen else {"xds_listen": LISTEN}
+    if settings.members and not settings.configuration_cluster:
+        given["configuration_cluster"] = cluster
+    settings = load_settings(given)
+    if settings.members and settings.configuration_cluster != cluster:
+        fail("--members is for the cluster that PENSTOCK_CONFIGURATION_CLUSTER names: leave one of the two away", 2)
     if not settings.xds_address:
         fail("PENSTOCK_XDS_ADDRESS is not set: proxies must be told where they get their config, as host:port", 2)
     if (settings.xds_certificate is None) != (settings.xds_ca is None):
