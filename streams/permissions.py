@@ -13,6 +13,7 @@ import yaml
 from engine.models.kinds import KINDS
 from engine.outputs.channels import ON_REQUEST
 from streams.kubernetes.leading import LEASE
+from streams.kubernetes.members import KIND as CLUSTER
 from streams.sinks.kubernetes.objects import GATEWAY, SECRET, WATCHED
 from streams.sinks.status.classes import CLASS
 from streams.sinks.status.kinds import WRITTEN
@@ -30,7 +31,10 @@ _HEADER: Final = "# Generated from the kinds that are read and written (make gol
 
 
 def rules() -> dict[str, list[Rule]]:
-    """The rules of each role that knows an API server, and those of `leases`, which is of one namespace."""
+    """The rules of each role that knows an API server.
+
+    And those of `leases`, which is of one namespace, and of `members`, for roles that follow Cluster objects.
+    """
     statuses = [(kind.group, kind.plural) for kind in WRITTEN]
     asked = [(kind.group, kind.plural) for kind in KINDS if (kind.group, kind.name) in ON_REQUEST]
     read = [(kind.group, kind.plural) for kind in KINDS if (kind.group, kind.name) not in ON_REQUEST]
@@ -46,14 +50,20 @@ def rules() -> dict[str, list[Rule]]:
             *_rules([(kind.group, kind.plural) for kind in WATCHED], _KEPT),
             *_rules([(SECRET.group, SECRET.plural)], _KEPT_UNSEEN),
         ],
+        "members": [
+            *_rules([(CLUSTER.group, CLUSTER.plural), (SECRET.group, SECRET.plural)], _READ),
+            *_rules([(CLUSTER.group, f"{CLUSTER.plural}/status")], ("patch",)),
+        ],
         "leases": _rules([(LEASE.group, LEASE.plural)], _LED),
     }
 
 
-def manifests(namespace: str, account: str) -> list[dict[str, Any]]:
+def manifests(namespace: str, account: str, *, members: bool = False) -> list[dict[str, Any]]:
     """The roles, each bound to the service account; that of the Leases in the namespace, which is the account's."""
     found = []
     for role, granted in rules().items():
+        if role == "members" and not members:
+            continue
         within = {"namespace": namespace} if role == "leases" else {}
         kind, metadata = ("Role" if within else "ClusterRole"), {"name": f"{account}-{role}", **within}
         found += [

@@ -37,6 +37,8 @@ _EVERYTHING = (
     "extraEnv[0].name=PENSTOCK_LOG_JSON",
     "extraEnv[0].value=yes",
     "metrics.dashboard.enabled=true",
+    "members.enabled=true",
+    "members.kubeconfigSecretName=contexts",
 )
 _APART = (*_EVERYTHING, "roles.apart=true", "roles.resources.resolve.limits.memory=4Gi")
 _ROLES = {"watch", "resolve", "project", "publish", "write-status", "deploy"}
@@ -91,6 +93,11 @@ def test_the_address_is_that_of_the_service() -> None:
     assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_proxies_of_members_are_told_an_address_that_they_reach() -> None:
+    assert environment("xds.address=xds.example.com:443")["PENSTOCK_XDS_ADDRESS"] == "xds.example.com:443"
+    assert environment("members.enabled=true")["PENSTOCK_MEMBERS"] == "true"
+
+
 def test_no_secret_stands_in_the_deployment() -> None:
     found = environment(*_EVERYTHING)
     assert found["PENSTOCK_SASL_PASSWORD"] == {"secretKeyRef": {"name": "kafka-sasl", "key": "password"}}
@@ -98,7 +105,7 @@ def test_no_secret_stands_in_the_deployment() -> None:
     assert found["PENSTOCK_SSL_KEY"] == "/etc/penstock/kafka/tls.key"
     mounted = {one["name"]: one["mountPath"] for one in pod(*_EVERYTHING)["containers"][0]["volumeMounts"]}
     volumes = {one["name"] for one in pod(*_EVERYTHING)["volumes"]}
-    assert mounted.keys() == volumes == {"data", "tmp", "sealing-key", "kafka-tls", "xds-tls"}
+    assert mounted.keys() == volumes == {"data", "tmp", "sealing-key", "kafka-tls", "xds-tls", "members"}
 
 
 @_ALL
@@ -194,7 +201,7 @@ def test_metrics_are_found_by_an_operator_that_is_there() -> None:
 
 
 def test_the_account_has_the_rules_and_no_others() -> None:
-    found = rendered(release="edge", namespace="infra")
+    found = rendered("members.enabled=true", release="edge", namespace="infra")
     account = only("ServiceAccount", found)["metadata"]["name"]
     assert only("Deployment", found)["spec"]["template"]["spec"]["serviceAccountName"] == account
     roles = {one["metadata"]["name"]: one for one in found if one["kind"] in {"ClusterRole", "Role"}}
@@ -205,6 +212,7 @@ def test_the_account_has_the_rules_and_no_others() -> None:
     assert all(one["subjects"] == [subject] for one in bindings)
     assert only("Role", found)["metadata"]["namespace"] == "infra"
     assert not [one for one in rendered("rbac.create=false") if "rbac" in one["apiVersion"]]
+    assert not [one for one in rendered() if one["metadata"]["name"].endswith("-members")]
 
 
 def test_no_class_is_made_where_none_is_named() -> None:
@@ -229,6 +237,7 @@ def test_a_budget_is_for_several() -> None:
         (("serviceAccount.create=false",), "name the service account"),
         (("roles.resources.nobody.limits.memory=1Gi",), "nobody"),
         (("health.port=80",), "health"),
+        (("members.kubeconfigSecretName=contexts",), "is for members.enabled=true"),
     ],
 )
 def test_what_cannot_be_is_refused(values: tuple[str, ...], words: str) -> None:

@@ -51,6 +51,15 @@ def test_the_deployer_follows_no_secret() -> None:
     assert found["apps", "deployments"] == {"get", "list", "watch", "create", "patch", "delete"}
 
 
+def test_members_are_found_and_told_by_who_follows_them() -> None:
+    reads = {"get", "list", "watch"}
+    assert verbs("members") == {
+        ("penstock.dev", "clusters"): reads, ("", "secrets"): reads, ("penstock.dev", "clusters/status"): {"patch"},
+    }  # fmt: skip
+    names = [{one["metadata"]["name"] for one in manifests("a", "b", members=members)} for members in (False, True)]
+    assert names[1] - names[0] == {"b-members"}
+
+
 @pytest.mark.parametrize("role", sorted(rules()))
 def test_nothing_is_granted_by_a_wildcard(role: str) -> None:
     assert "*" not in {one for rule in rules()[role] for part in rule.values() for one in part}

@@ -17,6 +17,8 @@ def register(app: typer.Typer) -> None:
 def print_rbac(
     namespace: Annotated[str, typer.Option(help="Namespace of the service account, and of the Leases.")] = "penstock",
     account: Annotated[str, typer.Option(help="Service account of the roles; it begins their names.")] = "penstock",
+    *,
+    members: Annotated[bool, typer.Option("--members", help="For roles with --members, too.")] = False,
 ) -> None:
     """Print the ClusterRoles and the Role that the roles need in a cluster, bound to a service account, as YAML."""
-    typer.echo(text(manifests(namespace, account)), nl=False)
+    typer.echo(text(manifests(namespace, account, members=members)), nl=False)

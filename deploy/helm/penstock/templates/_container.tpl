@@ -23,6 +23,11 @@ volumeMounts:
   mountPath: /etc/penstock/kafka
   readOnly: true
 {{- end }}
+{{- if .Values.members.kubeconfigSecretName }}
+- name: members
+  mountPath: /etc/penstock/members
+  readOnly: true
+{{- end }}
 {{- if .Values.xds.tls.secretName }}
 - name: xds-tls
   mountPath: /etc/penstock/xds

@@ -25,6 +25,16 @@
   value: {{ .Values.controllerName | quote }}
 - name: PENSTOCK_LOG_LEVEL
   value: {{ .Values.logLevel | quote }}
+{{- if .Values.members.enabled }}
+- name: PENSTOCK_MEMBERS
+  value: "true"
+- name: PENSTOCK_CONFIGURATION_CLUSTER
+  value: {{ .Values.cluster | quote }}
+{{- end }}
+{{- if .Values.members.kubeconfigSecretName }}
+- name: PENSTOCK_MEMBERS_KUBECONFIG
+  value: /etc/penstock/members/kubeconfig
+{{- end }}
 {{- with .Values.proxyImage }}
 - name: PENSTOCK_PROXY_IMAGE
   value: {{ . | quote }}
@@ -32,7 +42,7 @@
 - name: PENSTOCK_XDS_LISTEN
   value: {{ printf "0.0.0.0:%v" .Values.xds.port | quote }}
 - name: PENSTOCK_XDS_ADDRESS
-  value: {{ printf "%s.%s.svc:%v" (include "penstock.name" .) .Release.Namespace .Values.xds.port | quote }}
+  value: {{ default (printf "%s.%s.svc:%v" (include "penstock.name" .) .Release.Namespace .Values.xds.port) .Values.xds.address | quote }}
 {{- if .Values.xds.tls.secretName }}
 - name: PENSTOCK_XDS_CERTIFICATE
   value: /etc/penstock/xds/tls.crt

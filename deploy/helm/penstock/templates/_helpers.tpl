@@ -59,6 +59,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and $kafka.sasl.secretName (not (contains "SASL" $kafka.securityProtocol)) }}
 {{- fail (printf "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
 {{- end }}
+{{- if and .Values.members.kubeconfigSecretName (not .Values.members.enabled) }}
+{{- fail "members.kubeconfigSecretName is for members.enabled=true" }}
+{{- end }}
 {{- if and $kafka.tls.secretName (not (contains "SSL" $kafka.securityProtocol)) }}
 {{- fail (printf "kafka.tls is for SSL and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
 {{- end }}
