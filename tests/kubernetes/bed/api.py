@@ -32,7 +32,7 @@ class Api:
 
     def __init__(self, server: ApiServerProcess) -> None:
         self._server = server
-        self._base = f"https://127.0.0.1:{server.port}"
+        self._base = f"https://{server.address}:{server.port}"
 
     async def __aenter__(self) -> Self:
         trusting = ssl.create_default_context()
@@ -142,11 +142,12 @@ class Api:
         await self._install(crds())
 
     async def _install(self, paths: Sequence[Path], plural: str = "") -> None:
-        for path in paths:
-            for one in yaml.safe_load_all(path.read_text()):
-                if one and one["kind"] == "CustomResourceDefinition" and plural in {"", one["spec"]["names"]["plural"]}:
-                    await self.apply(one, "bed")
-                    await self._established(one["metadata"]["name"])
+        found = [one for path in paths for one in yaml.safe_load_all(path.read_text()) if one]
+        crds_ = [one for one in found if one["kind"] == "CustomResourceDefinition" and plural in {"", one["spec"]["names"]["plural"]}]
+        for one in crds_:
+            await self.apply(one, "bed")
+        for one in crds_:
+            await self.established(one["metadata"]["name"])
 
     async def uninstall(self, name: str) -> None:
         """Remove a CRD, and wait until neither it nor what it served is there: the one goes before the other."""
@@ -155,7 +156,8 @@ class Api:
         for path in [f"{_CRDS}/{name}", *_resources(found)]:
             await self._answers(path, 404)
 
-    async def _established(self, name: str) -> None:
+    async def established(self, name: str) -> None:
+        """Wait until what a CRD defines is served."""
         for path in _resources(await self.call("GET", f"{_CRDS}/{name}")):
             await self._answers(path, 200)
 

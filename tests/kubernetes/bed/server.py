@@ -24,11 +24,14 @@ _STOP_SECONDS = 10.0
 class ApiServerProcess:
     """`start` may be called once; `restart` kills the API server and starts it again on the same port.
 
-    It authorizes by RBAC; who shows TOKEN is of system:masters, which may do all.
+    It authorizes by RBAC; who shows TOKEN is of system:masters, which may do all. It listens on `address`; `within` are
+    words before each command, such as those that enter a network namespace.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, address: str = "127.0.0.1", within: tuple[str, ...] = ()) -> None:
         self.root = root
+        self.address = address
+        self._within = within
         self.port = free_port()
         self._etcd_port, self._peer_port = free_port(), free_port()
         self._etcd: subprocess.Popen[bytes] | None = None
@@ -39,20 +42,20 @@ class ApiServerProcess:
         etcd, api = binary("etcd"), binary("kube-apiserver")
         await asyncio.to_thread(_write_keys, self.root)
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
-        self._etcd = self._spawn(
-            "etcd", str(etcd), "--data-dir", str(self.root / "etcd"), "--listen-client-urls", client,
+        self._etcd_words = [
+            str(etcd), "--data-dir", str(self.root / "etcd"), "--listen-client-urls", client,
             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", f"default={peer}", "--unsafe-no-fsync", "--log-level", "warn",
-        )  # fmt: skip
+        ]  # fmt: skip
         self._words = [
-            str(api), f"--etcd-servers={client}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+            str(api), f"--etcd-servers={client}", f"--bind-address={self.address}", f"--advertise-address={self.address}",
             f"--secure-port={self.port}", "--service-cluster-ip-range=10.96.0.0/16", f"--cert-dir={self.root}/certs",
             f"--service-account-key-file={self.root}/sa.pub", f"--service-account-signing-key-file={self.root}/sa.key",
             "--service-account-issuer=https://kubernetes.default.svc", f"--token-auth-file={self.root}/tokens.csv",
             "--authorization-mode=RBAC", "--anonymous-auth=false", "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none", "--profiling=false",
         ]  # fmt: skip
-        self._api = self._spawn("apiserver", *self._words)
+        self._begin()
 
     async def restart(self) -> None:
         """Kill -9, and start again."""
@@ -60,6 +63,17 @@ class ApiServerProcess:
         self._api.kill()
         await asyncio.to_thread(self._api.wait)
         self._api = self._spawn("apiserver", *self._words)
+
+    async def kill(self) -> None:
+        """Kill -9 both."""
+        for process in (self._api, self._etcd):
+            assert process is not None
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+    def again(self) -> None:
+        """Start both again, where they were, with all that they had."""
+        self._begin()
 
     async def stop(self) -> None:
         """End both."""
@@ -79,12 +93,12 @@ class ApiServerProcess:
         await self._ask_etcd("compaction", {"revision": found["header"]["revision"], "physical": True})
 
     def kubeconfig(self, port: int) -> Path:
-        """A kubeconfig that goes through a port of 127.0.0.1."""
+        """A kubeconfig that goes through a port of its address."""
         path = self.root / f"kubeconfig-{port}"
         path.write_text(
             json.dumps({
                 "apiVersion": "v1", "kind": "Config", "current-context": "bed",
-                "clusters": [{"name": "bed", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(self.authority)}}],
+                "clusters": [{"name": "bed", "cluster": {"server": f"https://{self.address}:{port}", "certificate-authority": str(self.authority)}}],
                 "users": [{"name": "bed", "user": {"token": TOKEN}}],
                 "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "bed"}}],
             })
@@ -104,8 +118,13 @@ class ApiServerProcess:
                 msg = f"{name} ended with {process.returncode}:\n{tail}"
                 raise RuntimeError(msg)
 
+    def _begin(self) -> None:
+        self._etcd = self._spawn("etcd", *self._etcd_words)
+        self._api = self._spawn("apiserver", *self._words)
+
     def _spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.root / f"{name}.log").open("ab") as log:
+            words = (*self._within, *words)
             return subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.root)
 
     async def _ask_etcd(self, call: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
