@@ -24,6 +24,7 @@ from engine.reach import Reach
 from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
+from engine.signers import Signers
 from engine.table import Trunk
 from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
 
@@ -47,9 +48,11 @@ class Engine:
 
     def __init__(self, sealer: Sealer, settings: EngineSettings | None = None) -> None:
         self.offset = -1
+        given = settings or EngineSettings()
         self._trunk = Trunk()
         self._fold = Fold()
-        self._readings = Readings(sealer, settings or EngineSettings())
+        self._readings = Readings(sealer, given)
+        self._signers = Signers(self._fold, given, VERSION)
         self._holds = Holds(self._fold, self._readings)
         self._objects = Objects(self._fold, self._readings, self._holds, VERSION)
         self._open()
@@ -72,6 +75,7 @@ class Engine:
         fork._trunk = trunk = Trunk(self._trunk)
         fork._fold = fold = self._fold.fork(trunk)
         fork._readings = readings = self._readings.fork(trunk)
+        fork._signers = self._signers.fork(fold)
         fork._holds = holds = self._holds.fork(fold, readings)
         fork._objects = self._objects.fork(fold, readings, holds, trunk)
         fork._open()
@@ -123,9 +127,13 @@ class Engine:
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
         """Fold a change set and answer what it changed. Parts wait for the last of them."""
+        if refusal := self._signers.refusal(change_set):
+            self._trunk.move()
+            self.offset = offset
+            return Update(offset, self._clock.time, wake_at=self._wake_at(), refusal=refusal)
         readings = self._readings
         readings.clear()
-        warnings = self.fold(change_set, offset)
+        warnings = self._take(change_set, offset)
         self._settle()
         fragments = readings.delta(FRAGMENT)
         moved = self._gateways_moved(fragments)
@@ -151,10 +159,19 @@ class Engine:
     def fold(self, change_set: ChangeSet, offset: int) -> list[str]:
         """Fold a change set and derive nothing yet: whoever asks next pays for all at once. Answers the warnings.
 
-        The rows of when a Gateway's own config changed last (`CHANGED`) are not kept up: only `apply` knows.
+        The rows of when a Gateway's own config changed last (`CHANGED`) are not kept up: only `apply` knows. What is
+        refused is passed over, as `apply` does.
         """
+        if self._signers.refusal(change_set):
+            self._trunk.move()
+            self.offset = offset
+            return []
+        return self._take(change_set, offset)
+
+    def _take(self, change_set: ChangeSet, offset: int) -> list[str]:
         self._trunk.move()
         self.offset = offset
+        self._signers.note(change_set)
         whole = self._whole(change_set)
         changes = whole.changes if whole is not None else ()
         if any(isinstance(one, Quarantine) for one in changes):

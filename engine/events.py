@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.ref import Ref
+from engine.signature import Signature
 
 Json = Mapping[str, Any]
 
@@ -197,3 +198,5 @@ class ChangeSet:
     changes: tuple[Change, ...]
     part: int = 0
     parts: int = 1
+    signature: Signature | None = field(default=None, compare=False, repr=False)
+    """Of the record that it stood in; of what is put together from parts, the last one's."""

@@ -102,6 +102,7 @@ class Update:
     `fragments`: str(FragmentKey) -> Fragment. `nodes`: "kind/name…" -> Node. `statuses`: str(Ref) -> Status.
     `infra`: str(Gateway Ref) -> the proxy wanted (JSON). `state`: fold state key -> JSON (see `Engine.state`).
     `wake_at` asks for a Tick at that time (RFC 3339), None for none. `warnings` are for the log only.
+    `refusal`: why the change set does not count, "" when it does; nothing has changed then.
     """
 
     offset: int
@@ -113,3 +114,4 @@ class Update:
     state: Delta = field(default_factory=Delta)
     wake_at: str | None = None
     warnings: tuple[str, ...] = ()
+    refusal: str = ""

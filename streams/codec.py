@@ -36,6 +36,7 @@ from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.cloud_events import change_set_event, output_event
 from streams.ports import Headers, Outgoing, Record
+from streams.signing import signature_of
 from streams.topics import OUTPUTS, PART_BYTES, PROGRESS, Topic, key, split_key
 from streams.updates import update_values
 
@@ -153,7 +154,8 @@ def decode_change_set(record: Record) -> ChangeSet:
     change_set = _change_set(data)
     # Written out anew some numbers are longer.
     _check_size(sum(len(document(one.object).text) for one in change_set.changes if isinstance(one, Put)))
-    return change_set
+    signature = signature_of(record)
+    return change_set if signature is None else replace(change_set, signature=signature)
 
 
 def _check_size(size: int) -> None:
@@ -184,7 +186,9 @@ def _change_set(data: Mapping[str, Any]) -> ChangeSet:
     if not isinstance(changes, list):
         msg = "changes is not a list"
         raise Garbage(msg)
-    return ChangeSet(**texts, changes=tuple(from_json(change) for change in changes), part=part, parts=parts)
+    read = tuple(from_json(change) for change in changes)
+    domain, cluster, source, name, time, actor = texts.values()
+    return ChangeSet(domain, cluster, source, name, time, actor, read, part, parts)
 
 
 def _is_time(text: str) -> bool:

@@ -36,6 +36,7 @@ from streams.codec import (
 from streams.continuity import BEGIN_ANEW, refuse
 from streams.ports import Log, LogBehind, LogError, Outgoing, Record, Writer
 from streams.rejected import rejected_offsets, rejection
+from streams.reminder import Reminder
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import REJECTED, RESOLVED, STAGE
 from streams.telemetry.traces import Span
@@ -115,6 +116,7 @@ class Domain:
         self._options = options or DomainOptions()
         self._stack = AsyncExitStack()
         self._held: _Held | None = None
+        self._reminder = Reminder()
         self.wake_at: str | None = None
 
     @property
@@ -268,14 +270,15 @@ class Domain:
         except NewerSchema as error:
             raise DomainStopped(str(error)) from error
         except Garbage as error:
-            _LOG.warning("a record was rejected", offset=record.offset, reason=str(error))
-            options.telemetry.meters.count(REJECTED)
-            return [rejection(record, str(error)), *self._skip(held, record)]
+            return self._reject(held, record, str(error))
         if change_set is None:
             return self._skip(held, record)
         offset, traces = {"penstock.offset": record.offset}, options.telemetry.traces
         span = traces.begin("resolve", trace_of(record), attributes=offset)
         update = held.engine.apply(change_set, record.offset)
+        if update.refusal:
+            span.end(update.refusal)
+            return self._reject(held, record, update.refusal)
         taken.append((record, span))
         for warning in update.warnings:
             _LOG.warning(warning, offset=record.offset)
@@ -285,6 +288,13 @@ class Domain:
         # One by one: of a whole domain's update all of them would take many times its own memory.
         marked = (traced(one, span.traceparent) for one in encoded)
         return (one for one in marked if one.topic is not Topic.UPDATES or record.offset > held.told)
+
+    def _reject(self, held: _Held, record: Record, reason: str) -> list[Outgoing]:
+        # Whoever forges one forges thousands: the same words are not said of each.
+        if self._reminder.is_due(reason):
+            _LOG.warning("a record was rejected", offset=record.offset, reason=reason)
+        self._options.telemetry.meters.count(REJECTED)
+        return [rejection(record, reason), *self._skip(held, record)]
 
     def _skip(self, held: _Held, record: Record) -> list[Outgoing]:
         held.engine.offset = record.offset

@@ -30,6 +30,7 @@ from streams.clients import end_task, stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
 from streams.creation import check, create
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
+from streams.signing import Signer
 from streams.topics import Topic, topic_name, topic_specs
 
 _LOG = structlog.get_logger()
@@ -61,6 +62,8 @@ class KafkaLog:
     prefix: str = "penstock"
     security: Mapping[str, Any] = field(default_factory=dict)
     patience: float = 20.0
+    signer: Signer | None = field(default=None, repr=False)
+    """Signs what is written into penstock.changes."""
 
     async def create_topics(self, domains: int = 1) -> None:
         """Create what is missing; raises TopicMissing when a topic is there but not as it must be, or Unavailable."""
@@ -344,7 +347,8 @@ class _KafkaWriter:
 
     async def _sent(self, records: Iterable[Outgoing], flight: _Flight) -> list[int]:
         flying = flight.flying
-        for one in records:
+        signer = self._log.signer
+        for one in records if signer is None else map(signer.signed, records):
             name = flight.names.setdefault(one.topic, self._log._name(one.topic))  # noqa: SLF001
             headers = list(one.headers)
             flying.append(await self._producer.send(name, one.value, one.key, one.partition, headers=headers))

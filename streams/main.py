@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import ssl
 import tempfile
 from dataclasses import replace
@@ -22,7 +23,9 @@ from streams.identity import holder, is_proxy_token, proxy_token, replica, seali
 from streams.kafka import KafkaLog
 from streams.ports import Log, Unavailable
 from streams.settings import Settings, deep_merges
+from streams.signing import Signer, private_key
 from streams.telemetry import Telemetry
+from streams.trust import trusted_keys
 from streams.xds.snapshot import last_offset
 
 if TYPE_CHECKING:
@@ -63,13 +66,24 @@ def remedy(settings: Settings) -> str:
 
 def kafka_log(settings: Settings) -> KafkaLog:
     """The log. Raises Unavailable."""
-    return KafkaLog(broker_address(settings), settings.topic_prefix, settings.security())
+    return _kafka(settings, broker_address(settings))
 
 
 def log_to_come(settings: Settings) -> KafkaLog:
     """The log for roles that go on without it: where it was last, or will be."""
     address = settings.brokers or Broker(settings.data / "broker").address()
-    return KafkaLog(address, settings.topic_prefix, settings.security())
+    return _kafka(settings, address)
+
+
+def _kafka(settings: Settings, address: str) -> KafkaLog:
+    return KafkaLog(address, settings.topic_prefix, settings.security(), signer=signer(settings))
+
+
+def signer(settings: Settings) -> Signer | None:
+    """Who signs what this process writes; None where there is no key."""
+    path = settings.signing_key_file
+    is_there = settings.signing_key is not None or os.path.exists(path)  # noqa: PTH110  false where we may not look
+    return Signer(partial(private_key, path)) if is_there else None
 
 
 def snapshot_file(settings: Settings) -> Path:
@@ -121,6 +135,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         deep_merges=deep_merges(settings.policy_merge),
         may_be_disabled=tuple(filter(None, settings.may_be_disabled.split(","))),
         configuration_cluster=settings.configuration_cluster,
+        trusted_keys=trusted_keys(settings.trusted_keys),
+        domain=settings.domain,
     )
     if settings.proxies == "local":
         return given

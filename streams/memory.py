@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from contextlib import asynccontextmanager
 
 from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Record, Unavailable, Writer
+from streams.signing import Signer
 from streams.topics import Topic
 
 _BATCH = 500
@@ -24,9 +25,10 @@ class MemoryLog:
     While `down` is true every call raises Unavailable, and is counted; followers wait.
     """
 
-    def __init__(self, clock: Callable[[], int] = _no_time) -> None:
+    def __init__(self, clock: Callable[[], int] = _no_time, signer: Signer | None = None) -> None:
         self.down = False
         self.turned_away = 0
+        self.signer = signer
         self._clock = clock
         self._records: dict[tuple[Topic, int], list[Record]] = defaultdict(list)
         self._ends: dict[tuple[Topic, int], int] = defaultdict(int)
@@ -114,7 +116,7 @@ class MemoryLog:
         now = self._clock()
         offsets = []
         async with self._written:
-            for topic, number, key, value, headers in records:
+            for topic, number, key, value, headers in self._signed(records):
                 offset = self._ends[topic, number]
                 offsets.append(offset)
                 self._records[topic, number].append(Record(topic, number, offset, key, value, headers, now))
@@ -123,6 +125,9 @@ class MemoryLog:
                 self._ends[at] += markers
             self._written.notify_all()
         return offsets
+
+    def _signed(self, records: Sequence[Outgoing]) -> Iterable[Outgoing]:
+        return records if self.signer is None else map(self.signer.signed, records)
 
     def _check(self) -> None:
         if self.down:

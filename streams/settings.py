@@ -6,12 +6,15 @@ import ipaddress
 import json
 import re
 import ssl
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.trust import ROOT, trusted_keys
 
 _BROKER = re.compile(r"(\[[0-9a-fA-F:.]+]|[a-zA-Z0-9._-]+)(:([0-9]{1,5}))?")
 _LAST_PORT = 65535
@@ -34,6 +37,10 @@ ALLOWED: Final = {
     "partition": "a whole number from 0 to 9999",
     "cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
     "configuration_cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
+    "trusted_keys": (
+        "ed25519 public keys in base64 (`penstock keys show`), each alone or as WHO=KEY: control, clock, publisher, "
+        "resolver, broker, cluster/NAME or cluster/*, with one for each of the first five or one alone"
+    ),
     "bind": "an IP address, such as 127.0.0.1 or 0.0.0.0",
     "envoy_concurrency": "a whole number from 1 to 1024",
     "host": "faust or group",
@@ -91,6 +98,11 @@ def _merge(value: str) -> str:
     return value
 
 
+def _trusted(value: str) -> str:
+    trusted_keys(value)
+    return value
+
+
 def _endpoint(value: str) -> str:
     parts = _BROKER.fullmatch(value)
     if value and (parts is None or parts[3] is None or not 1 <= int(parts[3]) <= _LAST_PORT):
@@ -127,6 +139,7 @@ Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Address = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+TrustedKeys = Annotated[str, AfterValidator(_trusted)]
 PolicyMerge = Annotated[str, AfterValidator(_merge)]
 HealthEndpoint = Annotated[str, AfterValidator(_health)]
 Folder = Annotated[Path, AfterValidator(_directory)]
@@ -193,6 +206,16 @@ class Settings(BaseSettings):
         pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
         description="Cluster whose Cluster objects describe the clusters of the domain; empty: none.",
     )
+    signing_key: Path | None = Field(
+        None,
+        description="File with the key that signs what is written to the log; empty: DATA/keys/signing.key, if any.",
+    )
+    trusted_keys: TrustedKeys = Field(
+        "",
+        description="Who may sign for what. KEY: for all of it; what the control plane says itself and the "
+        "configuration cluster must be signed then. WHO=KEY: for control, clock, publisher, resolver, broker, "
+        "cluster/NAME, or cluster/* (clusters without keys of their own). Empty: nothing needs a signature.",
+    )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."
     )
@@ -229,6 +252,11 @@ class Settings(BaseSettings):
         """Where the sealing key is."""
         return self.sealing_key or self.data / "keys" / "sealing.key"
 
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the signing key is, if there is one."""
+        return self.signing_key or self.data / "keys" / "signing.key"
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Raises ValueError for values that contradict one another; the words name them, and no value of a secret."""
@@ -241,6 +269,9 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         if self.ssl_key is not None and self.ssl_certificate is None:
             raise ValueError("PENSTOCK_SSL_KEY needs PENSTOCK_SSL_CERTIFICATE: set that too")
+        trusted = {who for who, _ in trusted_keys(self.trusted_keys)}
+        if trusted and ROOT not in trusted and self.configuration_cluster:
+            _check_first(trusted, self.configuration_cluster)
         if (self.xds_key is None) != (self.xds_certificate is None):
             raise ValueError("PENSTOCK_XDS_CERTIFICATE and PENSTOCK_XDS_KEY go together: set both")
         if self.xds_plaintext and (self.xds_certificate is not None or self.xds_ca is not None):
@@ -273,6 +304,13 @@ class Settings(BaseSettings):
                 what = f"a certificate, and {self.ssl_key or 'the same file'} as its key, without a password"
                 raise _unusable("PENSTOCK_SSL_CERTIFICATE", self.ssl_certificate, error, what) from None
         return context
+
+
+def _check_first(trusted: AbstractSet[str], configuration: str) -> None:
+    """Whoever writes Cluster objects says who signs for the others. Raises ValueError."""
+    if f"cluster/{configuration}" not in trusted:
+        msg = f"PENSTOCK_TRUSTED_KEYS has no key for the configuration cluster: add cluster/{configuration}=KEY"
+        raise ValueError(msg)
 
 
 def _unusable(name: str, path: Path | None, error: OSError, what: str) -> OSError:

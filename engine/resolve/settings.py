@@ -23,6 +23,9 @@ class EngineSettings:
     `dns_lookup_family`: which addresses of Backends' host names are asked (kgateway's): AUTO, V4_ONLY, V6_ONLY,
     V4_PREFERRED or ALL.
     `configuration_cluster`: whose Cluster objects describe the clusters of the domain ("" for none).
+    `trusted_keys`: (who, ed25519 public key in base64); who is a source of the control plane's own, cluster/NAME,
+    cluster/* for clusters without keys of their own, or "" for all of these. None: nothing has to be signed.
+    `domain`: its name, which signed change sets must say ("": any).
     `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
     """
 
@@ -39,6 +42,8 @@ class EngineSettings:
     deep_merges: tuple[str, ...] = ("acl",)
     may_be_disabled: tuple[str, ...] = ()
     configuration_cluster: str = ""
+    trusted_keys: tuple[tuple[str, str], ...] = ()
+    domain: str = ""
 
 
 FACT = "settings"

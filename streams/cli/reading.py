@@ -13,7 +13,7 @@ import typer
 
 from streams.cli.output import Format, fail
 from streams.diagnosis import diagnose, missing_topics
-from streams.identity import holder
+from streams.identity import IdentityError, holder
 from streams.ports import Log, LogError, Unavailable
 from streams.topics import Topic
 from streams.view import read_table
@@ -60,7 +60,7 @@ def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, 
         return asyncio.run(run())
     except Unavailable as error:
         fail(f"{error}: {remedy(settings)}", 3)
-    except (LogError, OSError) as error:
+    except (LogError, IdentityError, OSError) as error:
         fail(str(error), 3)
 
 

@@ -213,6 +213,7 @@ def _run(
     configure_logs()
     _die_with_parent()
     try:
+        _check_signing(settings)
         with lock(settings.data, name.lock) if is_alone else nullcontext():
             work = seen(settings.health_listen, lambda telemetry: role(settings, telemetry), name.labels)
             asyncio.run(_until_signal(work))
@@ -220,6 +221,14 @@ def _run(
         fail(str(error), SUPERSEDED)
     except Exception as error:  # noqa: BLE001  whatever it is, a person reads one line
         fail(said(error), 3)
+
+
+def _check_signing(settings: Settings) -> None:
+    """A key that cannot be used is told at the start, not with the first change. Raises IdentityError."""
+    from streams.main import signer  # noqa: PLC0415
+
+    if (found := signer(settings)) is not None:
+        found.public  # noqa: B018  reads it
 
 
 async def _until_signal(role: Coroutine[Any, Any, None]) -> None:

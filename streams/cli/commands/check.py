@@ -118,7 +118,7 @@ def _settings(settings: Settings) -> EngineSettings:
     """Those of what would serve, but that Services get their addresses from somebody who is not here."""
     from streams.main import engine_settings  # noqa: PLC0415  it brings Kafka's client
 
-    return replace(engine_settings(settings), service_addresses=False)
+    return replace(engine_settings(settings), service_addresses=False, trusted_keys=())
 
 
 def _unjudged(objects: Mapping[Ref, Found], statuses: Container[Ref], settings: Settings) -> Iterator[str]:
