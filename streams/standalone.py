@@ -150,7 +150,8 @@ class Standalone:
         backoff = Backoff(_RETRY_SECONDS)
         while True:
             try:
-                found = await absent(log, self.settings.partition, self.outside.sources)
+                settings = self.settings
+                found = await absent(log, settings.partition, self.outside.sources, settings.configuration_cluster)
             except LogError:
                 await backoff.wait()
                 continue

@@ -5,7 +5,7 @@ Never by itself: a log has other writers, and a cluster that cannot be seen from
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ import orjson
 from engine.events import Admitted, Change, ChangeSet, Delete, SyncBegin, SyncEnd
 from engine.fold import RESOURCE
 from engine.outputs.channels import LOOKUP
+from engine.ref import Ref
 from streams.codec import encode_change_set
 from streams.ports import Log
 from streams.sources.logged import SOURCE, logged, writer_of
@@ -38,6 +39,20 @@ def noted(data: Path) -> frozenset[str] | None:
         return None
 
 
+def described(keys: Iterable[str], configuration: str) -> frozenset[str]:
+    """The clusters that Cluster objects of the configuration cluster describe, among keys of penstock.state.
+
+    Somebody else watches these: a watcher beside one, or roles with --members, which tell by its object how it goes.
+    """
+    under = _described_under(configuration)
+    return frozenset(key.removeprefix(under) for key in keys if configuration and key.startswith(under))
+
+
+def _described_under(configuration: str) -> str:
+    # Named here, not imported: who only looks after roles holds no models.
+    return f"{RESOURCE}{Ref(configuration, 'penstock.dev', 'Cluster', '', '')}"
+
+
 def words(cluster: str, objects: int) -> str:
     """What a person is told of a cluster that is not watched, with the remedy."""
     return (
@@ -46,14 +61,19 @@ def words(cluster: str, objects: int) -> str:
     )
 
 
-async def absent(log: Log, partition: int, watched: Collection[str]) -> dict[str, int]:
+async def absent(log: Log, partition: int, watched: Collection[str], configuration: str = "") -> dict[str, int]:
     """Clusters with Gateways that nobody here watches, and how many objects of each there are. Raises LogError.
+
+    None that a Cluster object of the `configuration` cluster describes.
 
     What is wanted, proxies and lookups, is a small table: the state is read only for a cluster that is found there.
     """
     wanted = (await read_table(log, Topic.INFRA, partition)).rows
     proxies = (key for key in wanted if not key.startswith(LOOKUP))
     found = sorted({key.partition("/")[0] for key in proxies} - set(watched))
+    if found and configuration:
+        there = await read_table(log, Topic.STATE, partition, under=_described_under(configuration))
+        found = [one for one in found if one not in described(there.rows, configuration)]
     return {one: len((await read_table(log, Topic.STATE, partition, under=f"{RESOURCE}{one}/")).rows) for one in found}
 
 

@@ -15,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from engine.engine import VERSION, Engine
-from engine.events import ChangeSet, Put, Refused, SyncBegin, SyncEnd
+from engine.events import ChangeSet, Delete, Put, Refused, SyncBegin, SyncEnd
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli import app
@@ -266,3 +266,33 @@ async def test_a_run_names_what_it_serves_and_does_not_watch(broker: str, tmp_pa
         run = Standalone(Settings(data=tmp_path), outside, {}, lambda *one: said.append(one), lambda *_: asyncio.sleep(0))
         await run._tell_absent(log)
     assert said == [("run", f"warning: {words('west', 3)}")]
+
+
+def test_what_a_cluster_object_describes_has_a_watcher_of_its_own(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one of the configuration cluster says so; and it is not forgotten while that stands there."""
+    place = place_of(broker, tmp_path)
+    note(place.data, ["east"])
+    ref = Ref("east", "penstock.dev", "Cluster", "", "west")
+    metadata = {"name": "west", "generation": 1, "creationTimestamp": TIME}
+    object_ = {"apiVersion": "penstock.dev/v1alpha1", "kind": "Cluster", "metadata": metadata, "spec": {}}
+    asyncio.run(tell(place, "east", Put(ref, object_)))
+    assert "cluster west is not watched" in place.prints("status")
+
+    def configured(*words: str) -> Result:
+        monkeypatch.setenv("PENSTOCK_CONFIGURATION_CLUSTER", "east")
+        try:
+            return place.run(*words)
+        finally:
+            monkeypatch.delenv("PENSTOCK_CONFIGURATION_CLUSTER")
+
+    assert "unwatched" not in configured("status").stdout
+    said = configured("forget", "west", "--yes")
+    assert (said.exit_code, said.stderr) == (1, "penstock: cluster west has a Cluster object in east: delete that first\n")
+    sources = {"east": Role("watch", ("watch", "east"))}
+    told: list[tuple[str, str]] = []
+    settings = Settings(data=tmp_path, configuration_cluster="east")
+    run = Standalone(settings, Outside(sources), {}, lambda *one: told.append(one), lambda *_: asyncio.sleep(0))
+    asyncio.run(run._tell_absent(KafkaLog(place.brokers, place.prefix)))
+    assert told == []
+    asyncio.run(tell(place, "east", Delete(ref)))
+    assert "unwatched" in configured("status").stdout

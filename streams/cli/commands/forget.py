@@ -43,6 +43,8 @@ def forget(
         state = await rows(log, Topic.STATE, partition)
         owned = [key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))]
         several(owned, cluster)
+        if cluster in absent.described(state, settings.configuration_cluster):
+            fail(f"cluster {cluster} has a Cluster object in {settings.configuration_cluster}: delete that first", 1)
         return sum(key.startswith(f"resource/{cluster}/") for key in state)
 
     async def work(log: Log, partition: int) -> int:

@@ -30,7 +30,7 @@ from streams.cli.reading import (
 from streams.diagnosis import missing_topics
 from streams.past import last_offset
 from streams.ports import Log, TopicMissing
-from streams.sources.absent import noted, words
+from streams.sources.absent import described, noted, words
 from streams.topics import Topic
 from streams.view import read_table
 from streams.xds.address import remedy, taken
@@ -79,7 +79,7 @@ def status(
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
     answer["pins"] = pinned(found["state"]) if ref is None else []
-    answer["absent"] = _absent(found["state"], noted(settings.data)) if ref is None and at is None else []
+    answer["absent"] = _absent(found["state"], settings) if ref is None and at is None else []
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
@@ -185,10 +185,12 @@ def _clusters(state: dict[str, Any], proxies: Iterable[str]) -> set[str]:
     return found | {gateway.split("/")[0] for gateway in proxies}
 
 
-def _absent(state: dict[str, Any], watched: frozenset[str] | None) -> list[dict[str, Any]]:
-    """Clusters that the run of this data directory does not watch, as far as it is known which it does."""
+def _absent(state: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """Clusters that neither the run of this data directory nor a Cluster object names, as far as it is known."""
+    watched = noted(settings.data)
     counted = Counter(key.split("/")[1] for key in state if key.startswith("resource/"))
-    there = [] if watched is None else sorted(counted.keys() - watched)
+    known = described(state, settings.configuration_cluster)
+    there = [] if watched is None else sorted(counted.keys() - watched - known)
     return [{"cluster": one, "objects": counted[one]} for one in there]
 
 
