@@ -30,7 +30,8 @@ from engine.envoy.shape import Shape, http_options
 from engine.envoy.typed import ads
 from engine.envoy.upstream_tls import upstream_tls
 from engine.envoy.wire import construct
-from engine.resolve.values import Backend, Endpoint
+from engine.resolve.endpoint import Endpoint
+from engine.resolve.values import Backend
 from engine.seal import Sealer
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
@@ -98,20 +99,21 @@ def nobody(name: str) -> Cluster:
 
 
 def assignment(backend: Backend, name: str) -> ClusterLoadAssignment:
-    """The endpoints by priority and zone, sorted; a zone weighs as many as it has, so each endpoint weighs the same."""
-    zones: dict[tuple[int, str], list[Endpoint]] = {}
-    for one in sorted(backend.endpoints, key=lambda one: (one.priority, one.zone, _numeric(one.address), one.port)):
-        zones.setdefault((one.priority, one.zone), []).append(one)
+    """The endpoints by priority and place, sorted; a place weighs as many as it has, so that each weighs the same."""
+    places: dict[tuple[int, tuple[str, str, str]], list[Endpoint]] = {}
+    for one in sorted(backend.endpoints, key=lambda one: (one.priority, one.place, _numeric(one.address), one.port)):
+        places.setdefault((one.priority, one.place), []).append(one)
     return construct(
-        ClusterLoadAssignment, cluster_name=name, endpoints=[_zone(*place, members) for place, members in zones.items()]
+        ClusterLoadAssignment, cluster_name=name, endpoints=[_place(*place, some) for place, some in places.items()]
     )
 
 
-def _zone(priority: int, zone: str, members: list[Endpoint]) -> LocalityLbEndpoints:
+def _place(priority: int, place: tuple[str, str, str], members: list[Endpoint]) -> LocalityLbEndpoints:
+    region, zone, sub_zone = place
     return construct(
         LocalityLbEndpoints,
         priority=priority,
-        locality=construct(Locality, zone=zone) if zone else None,
+        locality=construct(Locality, region=region, zone=zone, sub_zone=sub_zone) if any(place) else None,
         lb_endpoints=[lb_endpoint(one) for one in members],
         load_balancing_weight=len(members),
     )

@@ -30,7 +30,8 @@ from engine.envoy.listener import tls_socket
 from engine.envoy.names import BLACKHOLE
 from engine.envoy.typed import extension, packed
 from engine.envoy.wire import construct
-from engine.resolve.values import Endpoint, StreamChain
+from engine.resolve.endpoint import Endpoint
+from engine.resolve.values import StreamChain
 
 _TCP = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 _UDP = "envoy.extensions.filters.udp.udp_proxy.v3"

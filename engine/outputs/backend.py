@@ -49,10 +49,11 @@ from engine.resolve.backend_tls import backend_tls, policies
 from engine.resolve.backend_type import At
 from engine.resolve.certificate import SEALER
 from engine.resolve.client_certificate import client_certificate
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.settings import settings
-from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Endpoint, Nature, Problem
+from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
 from engine.update import FragmentKey, FragmentKind
 
@@ -233,8 +234,9 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
 
 
 def _shown(one: Endpoint) -> dict[str, Any]:
-    rank = {"priority": one.priority} if one.priority else {}
-    return {"address": one.address, "port": one.port, "zone": one.zone, **rank}
+    more = {"priority": one.priority, "region": one.region, "cluster": one.cluster}
+    told = {word: value for word, value in more.items() if value}
+    return {"address": one.address, "port": one.port, "zone": one.zone, **told}
 
 
 def assigned(graph: Reader, key: Used) -> Backend | Problem:

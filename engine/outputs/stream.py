@@ -20,22 +20,13 @@ from engine.ref import Ref
 from engine.resolve.attachment import Parent, Served, attachments, parent_gateways, standing_at
 from engine.resolve.backend_config import TLS, At, hash_policies, in_force
 from engine.resolve.backend_tls import policies
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.listener_policy import Place
 from engine.resolve.manifest import refused_from_the_start
 from engine.resolve.stream import ResolvedStream, resolved_stream
 from engine.resolve.termination import terminations
-from engine.resolve.values import (
-    Backend,
-    BackendKey,
-    Destination,
-    Endpoint,
-    Over,
-    Problem,
-    Protocol,
-    StreamChain,
-    Verdict,
-)
+from engine.resolve.values import Backend, BackendKey, Destination, Over, Problem, Protocol, StreamChain, Verdict
 from engine.status.route import accepted, refused_status, route_status
 from engine.update import FragmentKey, FragmentKind
 

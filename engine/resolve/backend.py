@@ -11,6 +11,7 @@ from engine.resolve.app_protocol import protocol_of
 from engine.resolve.backend_type import At
 from engine.resolve.backend_types import type_of
 from engine.resolve.backends.priority_groups import Failover
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import found, once
 from engine.resolve.indexes import SLICES
 from engine.resolve.manifest import KGATEWAY, MULTICLUSTER, items, object_of, served_object, spec_of
@@ -22,7 +23,7 @@ from engine.resolve.service_import import (
     imported_protocol,
     imported_slices,
 )
-from engine.resolve.values import Backend, BackendKey, Endpoint, Nature, Over, Problem, Protocol
+from engine.resolve.values import Backend, BackendKey, Nature, Over, Problem, Protocol
 
 
 def is_supported(group: str, kind: str) -> bool:

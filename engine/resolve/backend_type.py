@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.values import BackendKey, Endpoint, Nature, Problem, Protocol
+from engine.resolve.endpoint import Endpoint
+from engine.resolve.values import BackendKey, Nature, Problem, Protocol
 
 
 class At(NamedTuple):

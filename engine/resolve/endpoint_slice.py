@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.manifest import items, mapping, object_of
-from engine.resolve.values import Endpoint
 
 
 class Found(NamedTuple):
@@ -36,9 +36,9 @@ def once(some: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
 
     One may stand in several slices while they change (EndpointSlice of discovery/v1): it is one endpoint.
     """
-    ordered = sorted(some, key=lambda end: (end.priority, end.zone, end.address, end.port, end.hostname), reverse=True)
+    ordered = sorted(some, key=lambda end: (end.priority, end.place, end.address, end.port, end.hostname), reverse=True)
     known = {(end.address, end.port): end for end in ordered}
-    return tuple(sorted(known.values(), key=lambda end: (end.priority, end.zone, end.address, end.port)))
+    return tuple(sorted(known.values(), key=lambda end: (end.priority, end.place, end.address, end.port)))
 
 
 def _members(slice_: Json | None, port: str) -> list[tuple[Json, int]]:

@@ -6,21 +6,23 @@ object counts that a controller of the Multi-Cluster Services API wrote, with th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
 from engine.resolve.cluster import Action, in_force
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import Found, found, once
 from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, SLICES
+from engine.resolve.locality import DRAINED, Locality, locality
 from engine.resolve.manifest import items, object_of, spec_of
 from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, port_of, united
-from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
+from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
 IMPORT: Final = "ServiceImport"
-_OWN, _OTHER, _DRAINED = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +93,27 @@ def imported_slices(graph: Reader, ref: Ref) -> tuple[Ref, ...]:
         return ()
     if not whole.exports:
         return graph.find(IMPORTED_SLICES, (ref.cluster, ref.namespace, ref.name))
-    return tuple(one for export in whole.exports for one in _slices(graph, export))
+    return tuple(one for export in whole.exports for one in _slices(graph, export.service))
 
 
-def _slices(graph: Reader, export: Export) -> tuple[Ref, ...]:
-    service = export.service
+def _slices(graph: Reader, service: Ref) -> tuple[Ref, ...]:
     return graph.find(SLICES, (service.cluster, service.namespace, service.name))
 
 
+class _Members(NamedTuple):
+    """A port of an exporting Service, by name; `held` are those of its slices that a proxy rejected."""
+
+    service: Ref
+    port: str
+    held: frozenset[Ref]
+
+
+def _members(graph: Reader, key: _Members) -> Found:
+    return found(graph, _slices(graph, key.service), key.port, key.held)
+
+
 def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
-    """Those of the own cluster first, then the rest, then of drained clusters: as priorities that leave none out.
+    """Those of the own cluster first, then its region's, then the rest, then drained ones: as priorities without gaps.
 
     Where any cluster has some that are ready, those that end are of no other use.
     """
@@ -111,19 +124,27 @@ def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> 
     if not whole.exports:
         members = found(graph, imported_slices(graph, key.ref), port.name, held)
         return once(members.ready or members.ending)
+    own = graph.get(locality, key.ref.cluster)
     some: list[tuple[int, Found]] = []
     for export in whole.exports:
-        rank = _rank(graph, key.ref.cluster, export.cluster)
+        rank = _rank(graph, own, export.cluster)
         if rank is not None and answering(export, port) is not None:
-            some.append((rank, found(graph, _slices(graph, export), port.name, held)))
+            mine = frozenset(one for one in held if one.cluster == export.cluster)
+            there = graph.get(locality, export.cluster)
+            members = graph.get(_members, _Members(export.service, port.name, mine))
+            some.append((rank, Found(*(frozenset(map(there.placed, ends)) for ends in members))))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
-    ranks = {rank: number for number, rank in enumerate(sorted({rank for rank, ends in chosen if ends}))}
-    return once(replace(end, priority=ranks[rank]) for rank, ends in chosen for end in ends)
+    return _ranked(once(replace(end, priority=rank) for rank, ends in chosen for end in ends))
 
 
-def _rank(graph: Reader, own: str, exporting: str) -> int | None:
+def _ranked(some: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """With priorities that leave none out, as Envoy wants them."""
+    ranks = {rank: number for number, rank in enumerate(sorted({one.priority for one in some}))}
+    return tuple(replace(one, priority=ranks[one.priority]) for one in some)
+
+
+def _rank(graph: Reader, own: Locality, exporting: str) -> int | None:
     """How far away a cluster is; None for one of which nothing is used. The own cluster's proxies reach its pods."""
-    if own == exporting:
-        return _OWN
-    action = graph.get(in_force, exporting)
-    return None if action is Action.DROP else _DRAINED if action is Action.DRAIN else _OTHER
+    distance = own.distance(graph.get(locality, exporting))
+    action = graph.get(in_force, exporting) if distance else Action.KEEP
+    return None if action is Action.DROP else DRAINED if action is Action.DRAIN else distance

@@ -5,8 +5,9 @@ from __future__ import annotations
 from engine.graph.reader import Json
 from engine.models.texts import is_address
 from engine.resolve.app_protocol import protocol_of
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.manifest import items
-from engine.resolve.values import BackendKey, Endpoint, Over, Problem, Protocol
+from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
 
 def protocol(block: Json, key: BackendKey) -> Protocol | Problem:

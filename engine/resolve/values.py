@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from engine.ref import Ref
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.way import Selection
 
 MILLION: Final = 1_000_000
@@ -280,17 +281,6 @@ class RouteEntry:
     name: str
     variant: str = ""
     share: tuple[int, int] = (0, MILLION)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One address of a backend; one of a higher `priority` is asked only while those of lower ones are not well."""
-
-    address: str
-    port: int
-    zone: str = ""
-    hostname: str = ""
-    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import Admitted, ChangeSet, Delete, Put, Refused, SyncBegin, SyncEnd
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import FragmentKind, Update
-from tests.property.test_imports import export, in_cluster, told
+from tests.property.test_imports import KEY, described, export, in_cluster, told
 from tests.support.manifests import TIME, endpoints, gateway, put, route, service
 
 _GROUP = "multicluster.x-k8s.io"
@@ -62,6 +62,41 @@ def test_an_address_of_two_clusters_is_the_nearer_ones() -> None:
     nodes = engine.everything().nodes.set
     shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
     assert [(one["address"], one.get("priority", 0)) for one in shown] == [("127.0.0.2", 0)]
+
+
+def _of_many(number: int) -> Engine:
+    """With so many clusters that export, each described by a Cluster object, in three regions."""
+    engine = Engine(Sealer(bytes(KEY_BYTES)), EngineSettings(configuration_cluster="local"))
+    changes = [gateway(), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+    for one in range(number):
+        name = f"c{one}"
+        changes.append(described(name, region=f"r{one % 3}"))
+        changes += [in_cluster(of, name) for of in (service(), export(), endpoints("s", f"127.0.1.{one}"))]
+    for offset, change in enumerate(changes):
+        told(engine, offset, change)
+    return engine
+
+
+@pytest.mark.parametrize("change", [in_cluster(endpoints("s", "127.0.0.9"), "c1"), described("c1", region="r9"), described("c1", region="r1", publicKeys=[KEY])])  # fmt: skip
+def test_what_changes_in_one_cluster_costs_the_same_however_many_export(change: Put) -> None:
+    """Reruns, and what they put out; what is no matter of requests in a Cluster stops at its locality."""
+    work = []
+    for number in (2, 20):
+        engine = _of_many(number)
+        before = engine.graph.work.reruns
+        update = told(engine, 200, change)
+        work.append((engine.graph.work.reruns - before, sorted(_kinds(update))))
+    assert work[0] == work[1]
+    assert work[0][1] == ([] if "publicKeys" in str(change.object) else [FragmentKind.ENDPOINTS])
+
+
+def test_regions_put_what_is_near_before_the_rest() -> None:
+    engine = _of_many(6)
+    told(engine, 200, described("local", region="r1"))
+    nodes = engine.everything().nodes.set
+    shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
+    assert [(one["cluster"], one["region"]) for one in shown if not one.get("priority")] == [("c1", "r1"), ("c4", "r1")]
+    assert {one["priority"] for one in shown if one["region"] != "r1"} == {1}
 
 
 def test_an_export_that_was_never_right_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,8 +16,12 @@ from tests.property.ages import AGES
 from tests.support.manifests import TIME, endpoints, gateway, put, route
 
 _GROUP = "multicluster.x-k8s.io"
+_SETTINGS = EngineSettings(configuration_cluster="local")
 _CLUSTERS = ("local", "east", "west")
 _PORTS: tuple[dict[str, Any], ...] = ({}, {"port": 81}, {"name": "other"}, {"appProtocol": "kubernetes.io/h2c"})
+_REGIONS = ({}, {"region": "r1"}, {"region": "r2"}, {"region": "r1", "network": "n1"})
+KEY = base64.b64encode(bytes(32)).decode()
+"""A public key, as far as anybody can tell who asks it nothing."""
 _IMPORT = {"group": _GROUP, "kind": "ServiceImport", "name": "s", "port": 80}
 
 
@@ -29,6 +34,11 @@ def export(created: str = AGES[0], **spec: Any) -> Put:
     """A ServiceExport of the Service s."""
     body = {"metadata": {"creationTimestamp": created}, "spec": spec}
     return put(_GROUP, "v1beta1", "ServiceExport", "s", body)
+
+
+def described(cluster: str, **spec: Any) -> Put:
+    """What the cluster `local`, that of the configuration, says of a cluster."""
+    return put("penstock.dev", "v1alpha1", "Cluster", cluster, {"spec": spec})
 
 
 def told(engine: Engine, number: int, change: Put | Delete, cluster: str = "") -> Update:
@@ -44,7 +54,9 @@ def _own() -> list[Put]:
 @st.composite
 def _puts(draw: Any) -> Put:
     cluster = draw(st.sampled_from(_CLUSTERS))
-    kind = draw(st.sampled_from(["export", "export", "service", "endpoints"]))
+    kind = draw(st.sampled_from(["export", "export", "service", "endpoints", "described"]))
+    if kind == "described":
+        return described(cluster, **draw(st.sampled_from(_REGIONS)))
     if kind == "export":
         made = export(draw(st.sampled_from(AGES)), **draw(st.sampled_from([{}, {"exportedLabels": {"a": "b"}}])))
     elif kind == "service":
@@ -63,7 +75,7 @@ def _picture(engine: Engine) -> dict[str, Any]:
 
 
 def _engine(changes: list[Put]) -> Engine:
-    engine = Engine(Sealer(bytes(KEY_BYTES)))
+    engine = Engine(Sealer(bytes(KEY_BYTES)), _SETTINGS)
     for number, change in enumerate(changes):
         assert not told(engine, number, change).warnings
     return engine
@@ -79,7 +91,7 @@ def test_the_order_of_clusters_does_not_matter(puts: list[Put], data: Any) -> No
     one = _engine([*_own(), *puts])
     other = _engine(data.draw(st.permutations([*_own(), *puts])))
     assert _picture(one) == _picture(other)
-    loaded = Engine(Sealer(bytes(KEY_BYTES)))
+    loaded = Engine(Sealer(bytes(KEY_BYTES)), _SETTINGS)
     loaded.load(one.state().items())
     assert _picture(loaded) == _picture(one)
 

@@ -15,7 +15,7 @@ CLUSTER = "local"
 
 def put(group: str, version: str, kind: str, name: str, body: dict[str, Any], generation: int = 1) -> Put:
     """An object of namespace default as it stands in the log."""
-    namespaced = kind not in {"Namespace", "GatewayClass"}
+    namespaced = kind not in {"Namespace", "GatewayClass", "Cluster"}
     body = dict(body)
     metadata = {"name": name, "generation": generation, "creationTimestamp": CREATED, **body.pop("metadata", {})}
     if namespaced:

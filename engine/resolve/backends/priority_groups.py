@@ -11,10 +11,11 @@ from engine.ref import Ref
 from engine.resolve.backend_config import TLS, in_force
 from engine.resolve.backend_config import At as ConfigAt
 from engine.resolve.backend_type import At, BackendType
+from engine.resolve.endpoint import Endpoint
 from engine.resolve.indexes import POLICIES
 from engine.resolve.manifest import items, mapping, object_of, spec_of
 from engine.resolve.static_hosts import listed, protocol
-from engine.resolve.values import BackendKey, Endpoint, Nature, Over, Problem, Protocol
+from engine.resolve.values import BackendKey, Nature, Over, Problem, Protocol
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.graph.reader import Json, Reader
 from engine.resolve import static_hosts
 from engine.resolve.backend_type import BackendType
-from engine.resolve.values import BackendKey, Endpoint, Problem, Protocol
+from engine.resolve.endpoint import Endpoint
+from engine.resolve.values import BackendKey, Problem, Protocol
 
 
 def _protocol(graph: Reader, block: Json, key: BackendKey) -> Protocol | Problem:  # noqa: ARG001  as every type's
