@@ -26,7 +26,7 @@ from streams.kafka import KafkaLog
 from tests.conformance.network import Network
 from tests.kubernetes.authorized import AuthorizingServer
 from tests.kubernetes.bed.api import Api
-from tests.support.running import Running, free_port
+from tests.support.running import START_SECONDS, Running, free_port, until
 
 MCS = "multicluster.x-k8s.io"
 _PORT = 9000
@@ -204,7 +204,7 @@ class Plane:
     port: int = field(default_factory=free_port)
     run: Running | None = None
     roles: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    since: int = 0
+    since: dict[str, int] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -222,15 +222,14 @@ class Plane:
         """All of it, on what was there before."""
         (self.root / "none").mkdir(exist_ok=True)
         words = (str(self.root / "none"), "--data", str(self.data), "--plain")
-        self.run = Running(*words, out=self.root / "run", env=self._environment)
+        self.run = Running(*words, out=self._notes("run"), env=self._environment)
 
     def join(self) -> None:
-        """The roles for the clusters: once the log is there."""
-        path = self.root / "watch"
-        self.since = path.stat().st_size if path.exists() else 0
+        """The roles for the clusters: once Kafka is there."""
+        until(lambda: self.says("Kafka at", of="run"), START_SECONDS, self.said)
         words = ("--cluster", self.configuration, "--kubeconfig", str(self.kubeconfig), "--members")
         for role in ("watch", "write-status"):
-            with (self.root / role).open("ab") as out:
+            with self._notes(role).open("ab") as out:
                 self.roles[role] = subprocess.Popen(
                     [sys.executable, "-m", "streams.cli", role, *words],
                     stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **self._environment},
@@ -252,16 +251,22 @@ class Plane:
         paths = (self.root / name for name in ("run", "watch", "write-status"))
         return "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in paths if path.exists())
 
-    def says(self, *words: str) -> bool:
-        """Whether the watcher printed a line with all of these words since it was started last."""
-        lines = (self.root / "watch").read_text()[self.since :].splitlines()
+    def says(self, *words: str, of: str = "watch") -> bool:
+        """Whether the watcher, or another one, printed a line with all of these words since it was started last."""
+        lines = (self.root / of).read_text()[self.since.get(of, 0) :].splitlines()
         return any(all(one in line for one in words) for line in lines)
+
+    def _notes(self, name: str) -> Path:
+        """Where one prints from now on."""
+        path = self.root / name
+        self.since[name] = len(path.read_text()) if path.exists() else 0
+        return path
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command on the data directory."""
         return subprocess.run(
             [sys.executable, "-m", "streams.cli", *words, "--data", str(self.data)],
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **self._environment},
         )  # fmt: skip
 
     def tells(self, *words: str) -> Any:
