@@ -26,6 +26,7 @@ from streams.xds.messages import (
     clusters_of_route,
     encode_resource,
 )
+from streams.xds.trail import Changed, Trail
 
 _BUCKETS = 256
 _WHOLE = {
@@ -33,9 +34,6 @@ _WHOLE = {
     FragmentKind.ENDPOINTS: ENDPOINTS,
     FragmentKind.SECRET: SECRET,
 }
-
-Changed = tuple[str, str]
-"""(type URL, resource name)."""
 
 
 class Resource(NamedTuple):
@@ -126,6 +124,7 @@ class Assembly:
         self._before: dict[FragmentKey, Fragment] = {}
         """What stood at a key before its latest change: served in place of what is withheld."""
         self._withheld: set[FragmentKey] = set()
+        self.trail = Trail()
 
     def names(self, type_url: str) -> Iterable[str]:
         """The names of all resources of a type."""
@@ -161,9 +160,9 @@ class Assembly:
         """Set and remove fragments; answers the resources that may have changed."""
         changed: set[Changed] = set()
         # Heads before what stands in them, removals in the same pass: order within a batch does not matter.
-        for key in sorted(rows):
-            if self.fragments.get(key) == rows[key]:
-                continue
+        differing = [key for key in sorted(rows) if self.fragments.get(key) != rows[key]]
+        self.trail.changed(differing)
+        for key in differing:
             changed |= self._one(key, rows[key])
         if rows:
             # Though nothing differs: what was gone and came back between two looks is waited for all the same.
@@ -192,7 +191,16 @@ class Assembly:
         if key not in self._withheld:
             return set()
         self._withheld.discard(key)
+        self.trail.changed((key,))
         return self._place(key, self._before.get(key), self.fragments[key])
+
+    def serves(self, one: Fragment) -> bool:
+        """Whether a fragment is served, and not withheld."""
+        return one.key not in self._withheld and self.fragments.get(one.key) is one
+
+    def table_of(self, virtual_host: str) -> str | None:
+        """The RouteConfiguration that a virtual host stands in."""
+        return self._parents.get(virtual_host)
 
     def _one(self, key: FragmentKey, new: Fragment | None) -> set[Changed]:
         old = self.fragments.pop(key, None)

@@ -1,8 +1,7 @@
 """Asks an Envoy that is started apart from everything whether it takes a piece of config; it decides nothing more.
 
 Its bootstrap is the one that proxies are given, so that references over ADS have where to go; nothing is bound,
-connected or served in validate mode. Envoy's classes are imported with the first case, in a thread: proxies are served
-meanwhile.
+connected or served in validate mode.
 """
 
 from __future__ import annotations
@@ -12,16 +11,25 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.envoy.wire import encode, frame
+from engine.envoy.wire import frame
 from engine.fields import Malformed, fields
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKind
 from streams.sinks.bootstrap import bootstrap
 from streams.xds.admission import clear
+from streams.xds.exhibits import (
+    chainless_listener,
+    listener_of,
+    static_cluster,
+    terminating_listener,
+    trusting_cluster,
+    whole,
+)
+from streams.xds.lineup import Lineup
 
 _KEY = "PENSTOCK_JUDGED_KEY"
 _MEMORY = "/dev/shm"  # noqa: S108  a directory of our own, readable for us alone, is made in it
@@ -50,23 +58,20 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A RouteConfiguration in pieces: its own bytes (one head, or none), and its virtual hosts by name."""
-
-    heads: Sequence[Fragment]
-    hosts: Mapping[str, Fragment]
-
-
-@dataclass(frozen=True, slots=True)
 class Court:
     """One Envoy binary that is asked. Every method raises Undecided (an OSError) when it cannot say.
 
-    `seconds` is how long it may take to answer once.
+    `seconds` is how long it may take to answer once, `lanes` how many of it run at once.
     """
 
     envoy: Path
     sealer: Sealer
     seconds: float = 30.0
+    lanes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    _free: asyncio.Semaphore = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_free", asyncio.Semaphore(self.lanes))
 
     async def version(self) -> str:
         """Envoy's version, such as "1.40.0"; "" when it does not say."""
@@ -83,17 +88,18 @@ class Court:
             return True
         return not await self._takes(case) and await self._is_able()
 
-    async def guilty(self, table: Table, suspects: Sequence[Fragment]) -> list[Fragment]:
-        """What of a table is refused: its head, or else which of its virtual hosts and routes."""
-        if await self._takes(await asyncio.to_thread(_routes, table, suspects, self.sealer)):
-            return []
-        if await self._takes(await asyncio.to_thread(_routes, table, (), self.sealer)):
-            found = await self._halved(table, suspects)
-            found += await self._together(table, _without(suspects, found))
-        else:
+    async def guilty(self, heads: Sequence[Fragment], suspects: Sequence[Fragment]) -> list[Fragment]:
+        """What of a table is refused: its own bytes (one head, or none), or else which of its virtual hosts and routes.
+
+        Of several that have an object in common one is named.
+        """
+        lineup = Lineup(lambda some: self._takes_routes(heads, some), self.lanes)
+        is_taken, is_head_taken = await lineup.taken(suspects, ())
+        if not is_head_taken:
             # Behind a bad head everything looks bad: what stands below it is judged once the head is mended.
-            found = list(table.heads)
-        return found if await self._is_able() else []
+            return list(heads) if await self._is_able() else []
+        # The same Envoy has just taken the head alone, so that its refusals count.
+        return [] if is_taken else await lineup.guilty(suspects)
 
     async def _is_able(self) -> bool:
         """A refusal counts only where the same Envoy takes a config with nothing in it."""
@@ -102,63 +108,32 @@ class Court:
         msg = f"{self.envoy} refuses even an empty config here"
         raise Undecided(msg)
 
-    async def _halved(self, table: Table, refused: Sequence[Fragment]) -> list[Fragment]:
-        """Of fragments that are refused together those that are bad by themselves: half by half, until each is one."""
-        if len(refused) <= 1:
-            return list(refused)
-        middle = len(refused) // 2
-        found: list[Fragment] = []
-        for half in (refused[:middle], refused[middle:]):
-            if not await self._takes(await asyncio.to_thread(_routes, table, half, self.sealer)):
-                found += await self._halved(table, half)
-        return found
-
-    async def _together(self, table: Table, good: Sequence[Fragment]) -> list[Fragment]:
-        """Of fragments that are good alone those that make others bad (a domain twice): of two the later one."""
-        found: list[Fragment] = []
-        while good and not await self._takes(await asyncio.to_thread(_routes, table, good, self.sealer)):
-            found.append(await self._turning(table, good))
-            good = _without(good, found)
-        return found
-
-    async def _turning(self, table: Table, refused: Sequence[Fragment]) -> Fragment:
-        """Of fragments that are refused together the first with which those before it are refused."""
-        taken, count = 0, len(refused)
-        while count - taken > 1:
-            middle = (taken + count) // 2
-            if await self._takes(await asyncio.to_thread(_routes, table, refused[:middle], self.sealer)):
-                taken = middle
-            else:
-                count = middle
-        return refused[count - 1]
-
     def _case(self, fragment: Fragment) -> Case:
-        # 10 MiB, hardly ever needed
-        from streams.xds.exhibits import (  # noqa: PLC0415
-            chainless_listener,
-            static_cluster,
-            terminating_listener,
-            trusting_cluster,
-            whole,
-        )
-
         body = clear(fragment, self.sealer)
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
                 return Case(frame(2, body), secret=fragment.sealed)
             case FragmentKind.ENDPOINTS:
-                return Case(frame(2, encode(static_cluster()) + frame(33, body)), secret=fragment.sealed)
+                return Case(frame(2, static_cluster(frame(33, body))), secret=fragment.sealed)
             case FragmentKind.SECRET:
                 if any(number == _VALIDATION for number, _ in fields(body)):
-                    return Case(frame(3, body) + frame(2, encode(trusting_cluster(fragment.key.name))))
+                    return Case(frame(3, body) + frame(2, trusting_cluster(fragment.key.name)))
                 secret, key = _without_key(body)
-                return Case(frame(3, secret) + frame(1, encode(terminating_listener(fragment.key.name))), key)
+                return Case(frame(3, secret) + frame(1, terminating_listener(fragment.key.name)), key)
             case FragmentKind.FILTER_CHAIN:
-                return Case(frame(1, encode(chainless_listener()) + frame(3, body)), secret=fragment.sealed)
+                return Case(frame(1, chainless_listener(frame(3, body))), secret=fragment.sealed)
             case _:
                 return Case(frame(1, whole(body)), secret=fragment.sealed)
 
+    async def _takes_routes(self, heads: Sequence[Fragment], some: Sequence[Fragment]) -> bool:
+        async with self._free:
+            return await self._run(await asyncio.to_thread(_routes, heads, some, self.sealer))
+
     async def _takes(self, case: Case) -> bool:
+        async with self._free:
+            return await self._run(case)
+
+    async def _run(self, case: Case) -> bool:
         base = bootstrap("judged", "judge", "/nowhere", "")
         del base["admin"]
         environment = dict(os.environb)
@@ -194,32 +169,23 @@ async def _ended(process: asyncio.subprocess.Process, seconds: float) -> int:
             await process.wait()
 
 
-def _without(suspects: Sequence[Fragment], found: Sequence[Fragment]) -> list[Fragment]:
-    keys = {one.key for one in found}
-    return [one for one in suspects if one.key not in keys]
-
-
-def _routes(table: Table, suspects: Iterable[Fragment], sealer: Sealer) -> Case:
+def _routes(heads: Sequence[Fragment], suspects: Sequence[Fragment], sealer: Sealer) -> Case:
     """A table of the suspects alone."""
-    from streams.xds.exhibits import connection_manager, listener_of  # noqa: PLC0415  10 MiB, hardly ever needed
-
-    chosen = list(suspects)
-    names = {one.key.name for one in chosen if one.key.kind is FragmentKind.VIRTUAL_HOST}
+    hosts = {one.key.name: one for one in suspects if one.key.kind is FragmentKind.VIRTUAL_HOST}
     routes: dict[str, list[Fragment]] = {}
-    for one in chosen:
+    for one in suspects:
         if one.key.kind is FragmentKind.ROUTE:
             routes.setdefault(one.parent, []).append(one)
-    body = b"".join(clear(one, sealer) for one in table.heads)
-    for name in sorted(names):
+    parts = [clear(one, sealer) for one in heads]
+    for name in sorted(hosts):
         inside = b"".join(frame(3, clear(one, sealer)) for one in routes.pop(name, []))
-        body += frame(2, clear(table.hosts[name], sealer) + inside)
+        parts.append(frame(2, clear(hosts[name], sealer) + inside))
     for number, group in enumerate(routes[name] for name in sorted(routes)):
         # Routes are judged without their virtual host: one bad host must not make its routes look bad.
         host = frame(1, f"judged-{number}".encode()) + frame(2, f"judged-{number}.invalid".encode())
-        body += frame(2, host + b"".join(frame(3, clear(one, sealer)) for one in group))
-    # HttpConnectionManager.route_config=4; RouteConfiguration.validate_clusters=7 is false: clusters are not here.
-    manager = encode(connection_manager()) + frame(4, body + frame(7, b""))
-    return Case(frame(1, encode(listener_of(manager))))
+        parts.append(frame(2, host + b"".join(frame(3, clear(one, sealer)) for one in group)))
+    # RouteConfiguration.validate_clusters=7 is false: clusters are not here.
+    return Case(frame(1, listener_of(b"".join(parts) + frame(7, b""))))
 
 
 def _without_key(secret: bytes) -> tuple[bytes, bytes | None]:

@@ -21,19 +21,18 @@ from streams.ports import Log, LogError
 from streams.reminder import Reminder
 from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
 from streams.xds.address import remedy, taken
-from streams.xds.court import Court, Table
+from streams.xds.assembly import Assembly
+from streams.xds.court import Court
+from streams.xds.docket import Case, Docket
 from streams.xds.lift import Quarantines, lifts, quarantines
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node
+from streams.xds.lineup import together
+from streams.xds.messages import ROUTES, Node
+from streams.xds.parts import head, parts, untried
 from streams.xds.session import Rejection
 from streams.xds.stream import Publication, Stream
+from streams.xds.trail import Changed
 
 _LOG = structlog.get_logger()
-_KINDS = {
-    CLUSTER: FragmentKind.CLUSTER,
-    ENDPOINTS: FragmentKind.ENDPOINTS,
-    SECRET: FragmentKind.SECRET,
-    LISTENER: FragmentKind.LISTENER,
-}
 _BIND_SECONDS = (0.5, 15.0)
 _NAMED = 1_000
 """Objects that a quarantine names at most: it is one record."""
@@ -59,11 +58,13 @@ class Judge:
 
     bench: Bench
     publication: Publication
-    _cases: asyncio.Queue[tuple[Stream, Rejection] | None] = field(default_factory=asyncio.Queue)
+    _docket: Docket = field(default_factory=Docket)
     _moved: set[str] = field(default_factory=set)
     """Gateways whose proxies came or went since the last look."""
     _judged: dict[FragmentKey, tuple[Fragment, str, int]] = field(default_factory=dict)
     """What was told to the log, of which Envoy, and at which offset: a fragment as it is, not an equal one of later."""
+    _taken: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """By gateway, type and name the version that an isolated Envoy took last: who rejects it is odd, however often."""
     _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     _backoff: Backoff = field(default_factory=Backoff)
     _pauses: dict[Stream, Backoff] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class Judge:
             error=rejection.error[:500],
         )
         if not rejection.is_removal:
-            await self._cases.put((stream, rejection))
+            self._docket.put(Case(stream, rejection))
 
     def _try_later(self, stream: Stream, rejection: Rejection) -> None:
         """Later and later, as long as the proxy is there."""
@@ -111,20 +112,22 @@ class Judge:
 
     def moved(self, node: Node) -> None:
         """A proxy came or went: what its gateway holds in quarantine may be of an Envoy that is gone."""
-        if not self._moved:
-            self._cases.put_nowait(None)
         self._moved.add(node.gateway)
+        self._docket.review()
 
     async def run(self) -> None:
         """Judge for ever."""
         while True:
-            case = await self._cases.get()
+            case = await self._docket.next()
             if case is None:
                 await self._review()
             else:
                 await self._judge(*case)
 
     async def _judge(self, stream: Stream, rejection: Rejection) -> None:
+        if not stream.session.refuses(rejection):
+            self._pauses.pop(stream, None)
+            return  # Replaced meanwhile: what it says of what came since is a case of its own.
         try:
             guilty = await self._guilty(stream, rejection)
         except OSError as error:
@@ -134,6 +137,7 @@ class Judge:
         if not guilty:
             self._acquit(stream, rejection)
             return
+        self._docket.settle(Case(stream, rejection))
         if rejection.type_url == ROUTES:
             # At once, before the log has it: a proxy that is new would have no routes at all until then.
             self.publication.withhold(stream.node.gateway, guilty)
@@ -156,7 +160,7 @@ class Judge:
         if self._reminder.is_due(reason):
             _LOG.error("a rejection cannot be judged now: nothing is quarantined, it is tried again", reason=reason)
         pause = self._pauses.setdefault(stream, Backoff()).pause()
-        asyncio.get_running_loop().call_later(pause, self._cases.put_nowait, (stream, rejection))
+        asyncio.get_running_loop().call_later(pause, self._docket.put, Case(stream, rejection))
 
     def _acquit(self, stream: Stream, rejection: Rejection) -> None:
         """Nobody else is punished; the proxy keeps its last good resource, and people are told to look at it."""
@@ -174,23 +178,35 @@ class Judge:
         self.publication.acquitted(stream, rejection)
 
     async def _guilty(self, stream: Stream, rejection: Rejection) -> list[Fragment]:
-        court = self.bench.court
-        if court is None:
-            return []
-        fragments = list(self.publication.assembly(stream.node.gateway).fragments.values())
-        found: list[Fragment] = []
+        found = []
         for name in sorted(rejection.resources):
-            if rejection.type_url == ROUTES:
-                found += await _guilty_routes(court, name, fragments)
-                continue
-            kind = _KINDS[rejection.type_url]
-            accused = [one for one in fragments if one.key.kind is kind and one.key.name == name]
-            if kind is FragmentKind.LISTENER:
-                accused += [
-                    one for one in fragments if one.key.kind is FragmentKind.FILTER_CHAIN and one.parent == name
-                ]
-            found += [one for one in accused if await court.refuses(one)]
+            found += await self._guilty_of((rejection.type_url, name), stream.node)
         return found
+
+    async def _guilty_of(self, resource: Changed, node: Node) -> list[Fragment]:
+        court, assembly = self.bench.court, self.publication.assembly(node.gateway)
+        if court is None or self._taken.get((node.gateway, *resource)) == _version(assembly, resource):
+            return []
+        if resource[0] == ROUTES:
+            # What a proxy took cannot be it: what changed since is asked alone, and all only when that is not it.
+            recent = untried(assembly, resource)
+            if recent and (found := await _guilty_routes(court, recent, head(assembly, node.gateway, resource[1]))):
+                return found
+        accused, version = parts(assembly, resource), _version(assembly, resource)
+        if resource[0] == ROUTES:
+            found = await _guilty_routes(court, accused, accused)
+        else:
+            found = await self._refused(court, accused, node)
+        if not found:
+            self._taken[node.gateway, *resource] = version
+        return found
+
+    async def _refused(self, court: Court, accused: Sequence[Fragment], node: Node) -> list[Fragment]:
+        """Which of them an isolated Envoy refuses; what was told of the same Envoy already is known."""
+        unknown = [one for one in accused if not self._is_told(one, node.version)]
+        answers = await together(court.refuses(one) for one in unknown)
+        acquitted = [one for one, is_refused in zip(unknown, answers, strict=True) if not is_refused]
+        return [one for one in accused if one not in acquitted]
 
     async def _review(self) -> None:
         """Lift quarantines of an Envoy that no proxy of theirs runs any more, or of an address; proxies judge anew."""
@@ -202,7 +218,7 @@ class Judge:
         except LogError as error:
             _LOG.debug("a look at quarantines waits for the log", reason=str(error))
             self._moved |= gateways
-            asyncio.get_running_loop().call_later(self._backoff.pause(), self._cases.put_nowait, None)
+            asyncio.get_running_loop().call_later(self._backoff.pause(), self._docket.review)
             return
         self._backoff.reset()
         self._forget(there)
@@ -263,15 +279,13 @@ def _objects(guilty: Fragment, fragments: Iterable[Fragment]) -> tuple[tuple[Ref
     return tuple(sorted(found.items())[:_NAMED])
 
 
-async def _guilty_routes(court: Court, route_config: str, fragments: Sequence[Fragment]) -> list[Fragment]:
-    heads = [one for one in fragments if one.key.kind is FragmentKind.ROUTE_CONFIG and one.key.name == route_config]
-    hosts = {
-        one.key.name: one
-        for one in fragments
-        if one.key.kind is FragmentKind.VIRTUAL_HOST and one.parent == route_config
-    }
-    routes = sorted(
-        (one for one in fragments if one.key.kind is FragmentKind.ROUTE and one.parent in hosts),
-        key=lambda one: str(one.key),
-    )
-    return await court.guilty(Table(heads, hosts), [*hosts.values(), *routes])
+def _version(assembly: Assembly, resource: Changed) -> str:
+    """Of what is served; "" for nothing."""
+    there = assembly.get(*resource)
+    return there.version if there is not None else ""
+
+
+async def _guilty_routes(court: Court, suspects: Sequence[Fragment], heads: Sequence[Fragment]) -> list[Fragment]:
+    """What of a RouteConfiguration is refused: its own bytes, or some of the suspects that stand in it."""
+    inside = [one for one in suspects if one.key.kind is not FragmentKind.ROUTE_CONFIG]
+    return await court.guilty([one for one in heads if one.key.kind is FragmentKind.ROUTE_CONFIG], inside)

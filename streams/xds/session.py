@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streams.xds.assembly import Assembly, Changed, Resource, empty_assignment
+from streams.xds.assembly import Assembly, Resource, empty_assignment
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SECRET, Request, encode_response
+from streams.xds.trail import Changed
 
 _WILDCARD = {CLUSTER, LISTENER}
 _REMOVABLE = {CLUSTER, LISTENER}
@@ -46,6 +47,8 @@ class _Flight:
     removed: tuple[str, ...]
     offset: int
     clusters: dict[str, frozenset[str]]
+    turn: int
+    """The state of the assembly that it was made from."""
 
     @property
     def said(self) -> dict[str, str]:
@@ -139,6 +142,8 @@ class Session:
                 kind.refused.pop(name, None)
             kind.alone -= flight.said.keys()
             self._used.update({name: used for name, used in flight.clusters.items() if kind.wants(name)})
+            for name in flight.clusters:
+                self._assembly.trail.took((ROUTES, name), flight.turn)
             return None
         kind.held.update(dict.fromkeys(filter(kind.wants, flight.removed), _REMOVAL))
         if len(flight.said) > 1:
@@ -266,6 +271,7 @@ class Session:
                 kind.refused.pop(name, None)
                 if type_url == ROUTES:
                     self._used[name] = self._assembly.clusters(name)
+                    self._assembly.trail.took((ROUTES, name), self._assembly.trail.turn)
             return False
         return type_url != ROUTES or self._clusters_ready(name)
 
@@ -325,7 +331,8 @@ class Session:
         self._nonce += 1
         nonce = str(self._nonce)
         clusters = {name: self._assembly.clusters(name) for name in names} if type_url == ROUTES else {}
-        kind.flights[nonce] = _Flight(versions, tuple(removed), self._assembly.offset, clusters)
+        flight = _Flight(versions, tuple(removed), self._assembly.offset, clusters, self._assembly.trail.turn)
+        kind.flights[nonce] = flight
         if type_url == CLUSTER:
             self._again(versions)
         return encode_response(type_url, nonce, encoded, removed)

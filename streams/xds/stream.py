@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey
 from streams.xds.admission import admit
-from streams.xds.assembly import Assembly, Changed
+from streams.xds.assembly import Assembly
 from streams.xds.messages import Node, Request
 from streams.xds.session import Rejection, Session
+from streams.xds.trail import Changed
 
 
 @dataclass(slots=True, eq=False)

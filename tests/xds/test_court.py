@@ -18,7 +18,7 @@ from engine.envoy.wire import encode, frame
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.sinks.local_envoy import envoy_binary
-from streams.xds.court import Court, Table, Undecided, _ended
+from streams.xds.court import Court, Undecided, _ended
 from tests.support.certificate import pair
 from tests.support.manifests import change_set, endpoints, gateway, put, route, service
 from tests.xds.slipping import slipped
@@ -81,10 +81,10 @@ async def test_it_finds_the_guilty_route_among_others() -> None:
     fragments = emitted()
     hosts = {one.key.name: one for one in fragments if one.parent == "listener~8080"}
     routes = [one for one in fragments if one.parent in hosts]
-    table = Table([], hosts)
-    assert await court().guilty(table, [*table.hosts.values(), *routes]) == []
+    assert await court().guilty([], [*hosts.values(), *routes]) == []
     bad = slipped(routes[0], SEALER)
-    assert await court().guilty(table, [*table.hosts.values(), *routes[1:], bad]) == [bad]
+    assert await court().guilty([], [*hosts.values(), *routes[1:], bad]) == [bad]
+    assert await court().guilty([], [bad]) == [bad]
 
 
 async def test_a_bad_head_condemns_nothing_that_stands_below_it() -> None:
@@ -94,10 +94,10 @@ async def test_a_bad_head_condemns_nothing_that_stands_below_it() -> None:
     hosts = {one.key.name: one for one in fragments if one.parent == head.key.name}
     routes = [one for one in fragments if one.parent in hosts]
     assert len(routes) > 1
-    assert await court().guilty(Table([head], hosts), [*hosts.values(), *routes]) == []
+    assert await court().guilty([head], [*hosts.values(), *routes]) == []
     bad = slipped(head, SEALER)
-    assert await court().guilty(Table([bad], hosts), [*hosts.values(), *routes]) == [bad]
-    assert await court().guilty(Table([bad], {}), []) == [bad]
+    assert await court().guilty([bad], [*hosts.values(), *routes]) == [bad]
+    assert await court().guilty([bad], []) == [bad]
 
 
 def table_of(fragments: Sequence[Fragment]) -> tuple[list[Fragment], dict[str, Fragment], list[Fragment]]:
@@ -116,11 +116,29 @@ def beside(host: Fragment, name: str, domain: str) -> Fragment:
 async def test_each_of_several_bad_ones_is_found_wherever_it_stands() -> None:
     heads, hosts, routes = table_of(emitted())
     good, bad = routes
-    many = [replace(good, key=good.key._replace(name=f"{good.key.name}{number}")) for number in range(7)]
+    many = [replace(good, key=good.key._replace(name=f"{good.key.name}{number}"), provenance=()) for number in range(7)]
     for number in (0, 3, 6):
         many[number] = replace(many[number], payload=slipped(bad, SEALER).payload)
-    found = await court().guilty(Table(heads, hosts), [*hosts.values(), *many])
-    assert found == [many[0], many[3], many[6]]
+    for lanes in (1, 2, 16):
+        found = await Court(envoy_binary(None), SEALER, lanes=lanes).guilty(heads, [*hosts.values(), *many])
+        assert sorted(found, key=many.index) == [many[0], many[3], many[6]]
+
+
+async def test_of_bad_ones_that_an_object_has_in_common_one_is_found() -> None:
+    """Each run takes as long as a proxy's start: hundreds of routes of one bad policy would be minutes."""
+    heads, hosts, routes = table_of(emitted())
+    policy, other = (put("", "v1", "Policy", name, {}).ref for name in ("policy", "other"))
+    bad = [
+        replace(
+            slipped(routes[0], SEALER),
+            key=routes[0].key._replace(name=f"bad{number}"),
+            provenance=((policy if number < 30 else other, 1), (gateway().ref, 1)),
+        )
+        for number in range(31)
+    ]
+    found = await court().guilty(heads, [*hosts.values(), *bad])
+    assert len(found) == 2
+    assert {one.provenance[0][0] for one in found} == {policy, other}
 
 
 async def test_of_good_ones_that_are_bad_together_the_later_one_goes() -> None:
@@ -131,17 +149,17 @@ async def test_of_good_ones_that_are_bad_together_the_later_one_goes() -> None:
     other = beside(host, "d", "other.example.com")
     hosts |= {one.key.name: one for one in (first, second, third, other)}
     suspects = [first, second, other, host, third, *routes]
-    assert await court().guilty(Table(heads, hosts), suspects) == [second, third]
-    assert await court().guilty(Table(heads, hosts), [first, other, host, *routes]) == []
+    assert await court().guilty(heads, suspects) == [second, third]
+    assert await court().guilty(heads, [first, other, host, *routes]) == []
 
 
 async def test_a_bad_virtual_host_condemns_none_of_its_routes() -> None:
     heads, hosts, routes = table_of(emitted())
     (host,) = hosts.values()
     bad = slipped(host, SEALER)
-    assert await court().guilty(Table(heads, {host.key.name: bad}), [bad, *routes]) == [bad]
+    assert await court().guilty(heads, [bad, *routes]) == [bad]
     worse = slipped(routes[0], SEALER)
-    assert await court().guilty(Table(heads, {host.key.name: bad}), [bad, worse, *routes[1:]]) == [bad, worse]
+    assert await court().guilty(heads, [bad, worse, *routes[1:]]) == [bad, worse]
 
 
 @pytest.mark.parametrize("key", [b"", frame(2, b"-----BEGIN\0PRIVATE KEY"), frame(1, b"/etc/passwd")])
@@ -205,7 +223,7 @@ async def test_an_envoy_that_refuses_everything_judges_nobody(tmp_path: Path, sc
         await court(path).refuses(emitted()[0])
     heads, hosts, routes = table_of(emitted())
     with pytest.raises(Undecided):
-        await court(path).guilty(Table(heads, hosts), [*hosts.values(), *routes])
+        await court(path).guilty(heads, [*hosts.values(), *routes])
 
 
 _IF_IT_IS_THE_CASE = "if grep -qa no.such $4; then {}; fi"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from engine.events import Lift, Quarantine
@@ -84,6 +85,24 @@ async def test_a_proxy_is_served_without_the_guilty_route_before_the_log_takes_t
         both = await condemned(plane, 2)
     assert {one.error for one in both} == {one["error"] for one in await plane.reports("nack")} == {"missing ]: ["}
     assert {one.objects for one in both} == {((route("r").ref, 2),)}
+
+
+@pytest.mark.parametrize("others", [3, 60])
+async def test_what_a_proxy_took_is_not_asked_again(tmp_path: Path, others: int) -> None:
+    """An isolated Envoy costs as much as a proxy's start: two runs for one bad route, among however many."""
+    plane, runs = Plane(tmp_path, FragmentKind.ROUTE), tmp_path / "runs"
+    await populate(plane)
+    await plane.tell(*(route(f"other{number}", path=f"/{number}") for number in range(others)))
+    async with plane.resolving():
+        await resolved(plane)
+        # Where the others stand in what it is asked, it is asked for too much.
+        async with plane.publishing(odd_envoy(tmp_path, f"grep -ac /other $4 >> {runs}")), plane.envoy():
+            await plane.converges()
+            await plane.tell(route("r", path="/second", generation=2))
+            assert {one.objects for one in await condemned(plane, 2)} == {((route("r").ref, 2),)}
+            await resolved(plane)
+            await plane.converges()
+    assert runs.read_text().split() == ["0"] * 4  # It stands in the tables of two listeners.
 
 
 async def test_a_piece_is_condemned_once_though_every_proxy_rejects_it(tmp_path: Path) -> None:
