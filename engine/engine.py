@@ -17,6 +17,7 @@ from engine.events import ASKING, WATCHERS, Change, ChangeSet, Quarantine
 from engine.fold import CHANGED, PART, Fold, Said
 from engine.graph.graph import Graph
 from engine.holds import Holds
+from engine.layers import Layers
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.pins import Pins
@@ -53,7 +54,7 @@ class Engine:
         self._fold = Fold()
         self._readings = Readings(sealer, given)
         self._signers = Signers(self._fold, given, VERSION)
-        self._holds = Holds(self._fold, self._readings)
+        self._holds = Holds(self._fold, self._readings, Layers(self._fold, VERSION))
         self._objects = Objects(self._fold, self._readings, self._holds, VERSION)
         self._open()
 
@@ -76,7 +77,7 @@ class Engine:
         fork._fold = fold = self._fold.fork(trunk)
         fork._readings = readings = self._readings.fork(trunk)
         fork._signers = self._signers.fork(fold)
-        fork._holds = holds = self._holds.fork(fold, readings)
+        fork._holds = holds = self._holds.fork(fold, readings, Layers(fold, VERSION))
         fork._objects = self._objects.fork(fold, readings, holds, trunk)
         fork._open()
         trunk.check()

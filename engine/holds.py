@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.events import Change, Lift, Quarantine
 from engine.fold import PIN, QUARANTINE, RESOURCE, Fold, Said
-from engine.layers import is_configuration
+from engine.layers import Layers, is_configuration
 from engine.outputs.channels import FRAGMENT
-from engine.quarantine import concerned, ends, held, suspected, told
+from engine.quarantine import concerned, ends, held, is_exhausted, suspected, told
 from engine.readings import Readings
-from engine.ref import Ref
+from engine.ref import Ref, parse_ref
 
 
 class Holds:
@@ -18,15 +19,16 @@ class Holds:
 
     TAKES: Final = (Quarantine, Lift)
 
-    def __init__(self, fold: Fold, readings: Readings) -> None:
+    def __init__(self, fold: Fold, readings: Readings, layers: Layers) -> None:
         self._fold = fold
         self._readings = readings
+        self._layers = layers
         self._held: dict[str, Any] = {}
         """What holds something back, by fact."""
 
-    def fork(self, fold: Fold, readings: Readings) -> Holds:
+    def fork(self, fold: Fold, readings: Readings, layers: Layers) -> Holds:
         """The room of a fork."""
-        fork = Holds(fold, readings)
+        fork = Holds(fold, readings, layers)
         fork._held = self._held  # `load` makes another, and changes none.
         return fork
 
@@ -86,8 +88,19 @@ class Holds:
             "offset": offset,
         }
         key = f"{QUARANTINE}{change.fragment}"
-        self._fold.set(key, suspected(row, self._fold.rows.get(key), self._changed_at))
+        before, now = self._fold.rows.get(key), suspected(row, self._fold.rows.get(key), self._changed_at)
+        if before is not None and is_exhausted(now, before):
+            self._forget(sorted(held(now), key=self._changed_at))
+        self._fold.set(key, now)
         self.load()
+
+    def _forget(self, refs: list[str]) -> None:
+        """What these fall back to is rejected as well: it is no good revision. Of the one that changed last first."""
+        for ref in map(parse_ref, reversed(refs)):
+            resource = self._readings.main.graph.resource(ref)
+            if resource is not None and self._layers.forget(ref):
+                self._readings.show(ref, replace(resource, previous=None))
+                return
 
     def _changed_at(self, ref: str) -> int:
         return int(self._fold.rows.get(f"{RESOURCE}{ref}", {}).get("offset", -1))

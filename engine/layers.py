@@ -49,6 +49,16 @@ class Layers:
             return self.observed(ref)
         return over if over["object"] is not None else None
 
+    def forget(self, ref: Ref) -> bool:
+        """The last good revision of what is served was none; answers whether there was one."""
+        overs = [f"{OVERRIDE}{key}/{ref}" for key in self._rollbacks()]
+        key = next((one for one in overs if one in self._fold.rows), f"{RESOURCE}{ref}")
+        row = self._fold.rows.get(key)
+        if row is None or row.get("previous") is None:
+            return False
+        self._fold.set(key, {**row, "previous": None})
+        return True
+
     def of(self, pin: str) -> dict[Ref, Row]:
         """The rows that a pin has of its own."""
         prefix = f"{OVERRIDE}{pin}/"

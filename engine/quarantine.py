@@ -44,6 +44,13 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
 
 
+def is_exhausted(row: Row, before: Row) -> bool:
+    """Whether a quarantine can hold no more, and yet what is served then is rejected as well."""
+    # By name: the present fragment may be of the revision that was fallen back to.
+    objects, those = ({text for text, _ in one["objects"]} for one in (row, before))
+    return objects == those and held(row) == held(before) and row["version"] != before["version"]
+
+
 def held(row: Row) -> tuple[str, ...]:
     """The objects that a quarantine holds."""
     return tuple(row.get("held") or (text for text, _ in row["objects"]))

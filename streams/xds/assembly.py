@@ -177,12 +177,15 @@ class Assembly:
         """
         changed: set[Changed] = set()
         for one in guilty:
-            if self.fragments.get(one.key) != one or one.key in self._withheld:
+            if self.served(one.key) != one:
                 continue
-            before = self._before.get(one.key)
+            # What stood there before may be guilty, too.
+            before = self._before.get(one.key) if one.key not in self._withheld else None
             if before is None and one.key.kind is FragmentKind.ROUTE_CONFIG:
                 continue  # A table that is not there is waited for by nobody: who refuses it would have everything.
             changed |= self._place(one.key, one, before)
+            if before is None:
+                self._before.pop(one.key, None)
             self._withheld.add(one.key)
         return changed
 
@@ -194,9 +197,9 @@ class Assembly:
         self.trail.changed((key,))
         return self._place(key, self._before.get(key), self.fragments[key])
 
-    def serves(self, one: Fragment) -> bool:
-        """Whether a fragment is served, and not withheld."""
-        return one.key not in self._withheld and self.fragments.get(one.key) is one
+    def served(self, key: FragmentKey) -> Fragment | None:
+        """What is served at a key: the fragment that is there, or in place of a withheld one that before it."""
+        return (self._before if key in self._withheld else self.fragments).get(key)
 
     def table_of(self, virtual_host: str) -> str | None:
         """The RouteConfiguration that a virtual host stands in."""

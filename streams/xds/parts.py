@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from engine.ref import parse_ref
@@ -22,21 +22,23 @@ _WHOLE: Final[Mapping[FragmentKind, str]] = {
 
 def parts(assembly: Assembly, resource: Changed) -> list[Fragment]:
     """All of them, in the order in which they changed."""
-    there = assembly.fragments.values()
-    return [one for one in there if _stands_in(assembly, one) == resource and assembly.serves(one)]
+    return _served(assembly, resource, assembly.fragments)
 
 
 def untried(assembly: Assembly, resource: Changed) -> list[Fragment]:
     """Those that changed since a proxy took the resource, in that order; none also when that is not known."""
-    keys = assembly.trail.since(resource) or ()
-    found = [assembly.fragments[key] for key in keys if key in assembly.fragments]
-    return [one for one in found if _stands_in(assembly, one) == resource and assembly.serves(one)]
+    return _served(assembly, resource, assembly.trail.since(resource) or ())
 
 
 def head(assembly: Assembly, gateway: str, table: str) -> list[Fragment]:
     """A RouteConfiguration's own bytes: one fragment, or none."""
-    found = assembly.fragments.get(FragmentKey(parse_ref(gateway), FragmentKind.ROUTE_CONFIG, table))
-    return [found] if found is not None and assembly.serves(found) else []
+    found = assembly.served(FragmentKey(parse_ref(gateway), FragmentKind.ROUTE_CONFIG, table))
+    return [found] if found is not None else []
+
+
+def _served(assembly: Assembly, resource: Changed, keys: Iterable[FragmentKey]) -> list[Fragment]:
+    there = map(assembly.served, keys)
+    return [one for one in there if one is not None and _stands_in(assembly, one) == resource]
 
 
 def _stands_in(assembly: Assembly, one: Fragment) -> Changed | None:

@@ -41,7 +41,9 @@ def test_a_rejected_backend_is_served_as_it_was_before() -> None:
     story.reject(FragmentKind.CLUSTER, "_b_")
     assert story.one(FragmentKind.CLUSTER, "_b_").version == good.version  # type: ignore[union-attr]
     told = "Gateway default/gw serves the last good revision (generation 1), because a proxy rejected this one (no such thing): mend it"
-    assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(backend(""))
+    assert f"'message': '{told}', 'observedGeneration': 2, 'reason': 'Invalid', 'status': 'False'" in story.says(
+        backend("")
+    )
     story.tell(backend("third.invalid", 3))
     assert not story.quarantines()
     assert "'reason': 'Accepted', 'status': 'True'" in story.says(backend(""))
@@ -355,3 +357,19 @@ def test_a_rejected_direct_response_without_an_earlier_one_costs_the_rules_that_
     assert b"first" not in route_.payload  # type: ignore[union-attr]
     assert "and there is no earlier revision" in story.says(_answering())
     assert "a proxy rejected" not in story.says(route("r"))
+
+
+def test_what_is_fallen_back_to_and_rejected_as_well_is_served_no_more() -> None:
+    """Two bad edits came before the verdict on the first: without an end to it proxies would take nothing at all."""
+    story = Story()
+    story.tell(backend("second.invalid", 2))
+    second = version(story)
+    story.tell(backend("third.invalid", 3))
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert version(story) == second
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert not version(story)
+    story.tell(backend("fourth.invalid", 4))
+    assert version(story)
+    story.reject(FragmentKind.CLUSTER, "_b_")
+    assert not version(story)

@@ -281,3 +281,22 @@ async def test_a_rejected_virtual_host_names_what_shares_it_and_stays_away(tmp_p
                 await resolved(plane)
         assert host in await plane.quarantines()
         assert len(await plane.said(Quarantine)) == 1
+
+
+async def test_two_bad_edits_before_the_first_verdict_hold_up_nobody(tmp_path: Path) -> None:
+    """What the engine falls back to is bad, too: it has to end, or nothing of the table would ever be taken again."""
+    plane = Plane(tmp_path, FragmentKind.ROUTE)
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+        await plane.tell(route("r", path="/second", generation=2))
+        await plane.tell(route("r", path="/third", generation=3))
+        await resolved(plane)
+        async with plane.publishing(), plane.envoy():
+            await plane.converges()
+            await plane.tell(route("later"))
+            await resolved(plane)
+            await plane.converges()
+        said = await plane.said(Quarantine)
+        assert {ref for one in said for ref, _ in one.objects} == {route("r").ref}
+        assert {generation for one in said for _, generation in one.objects} == {2, 3}

@@ -55,6 +55,19 @@ def test_an_earlier_version_is_served_in_its_place() -> None:
     assert assembly.get(ROUTES, "rc") == _assembly(mended).get(ROUTES, "rc")
 
 
+def test_an_earlier_version_that_is_guilty_too_is_left_out() -> None:
+    """Two bad edits came before the first verdict."""
+    first, second, mended = _route("r", "/first"), _route("r", "/second"), _route("r", "/mended")
+    assembly = _assembly(first)
+    assembly.apply({second.key: second}, 1)
+    assembly.withhold([second])
+    assert assembly.withhold([first]) == {(ROUTES, "rc")}
+    assert assembly.get(ROUTES, "rc") == _assembly().get(ROUTES, "rc")
+    assert not assembly.withhold([first, second])
+    assembly.apply({mended.key: mended}, 2)
+    assert assembly.get(ROUTES, "rc") == _assembly(mended).get(ROUTES, "rc")
+
+
 def test_it_may_be_removed_while_withheld() -> None:
     bad = _route("bad", "/bad")
     assembly = _assembly(bad)
