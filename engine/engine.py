@@ -68,8 +68,9 @@ class Engine:
     def fork(self) -> Engine:
         """An engine that begins as this one and goes its own way, at the cost of what it is told.
 
-        While it is used nothing may be told to this one: whatever it is asked then raises StaleFork. It tells as
-        changed what has changed since it was forked, and can be forked itself.
+        What this one was told is derived first. While the fork is used nothing may be told to this one: whatever the
+        fork is asked then raises StaleFork. A fork tells as changed what has changed since it was forked, and can be
+        forked itself.
         """
         self._settle()
         fork: Engine = copy(self)

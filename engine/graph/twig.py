@@ -64,10 +64,7 @@ class _Readers(Collection[Cell]):
         self._more: dict[Cell, None] = {}
 
     def add(self, reader: Cell) -> None:
-        if reader.identity in self._less:
-            self._less.remove(reader.identity)
-        else:
-            self._more[reader] = None
+        self._more[reader] = None
 
     def drop(self, reader: Cell) -> None:
         if reader in self._more:
