@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-_PARTS = ("engine", "policies", "publisher", "boot", "latency")
+_PARTS = ("engine", "forks", "policies", "publisher", "boot", "latency")
 
 
 def _nested(flat: dict[str, float]) -> dict[str, dict[str, float]]:
