@@ -21,8 +21,9 @@ from engine.layers import is_configuration
 from engine.ref import Ref
 from streams.clock import now
 from streams.codec import encode_change_set
-from streams.past import change_sets
+from streams.past import change_sets, milliseconds
 from streams.ports import Log, LogError
+from streams.rejected import reason_of
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -30,6 +31,8 @@ Rows = dict[str, Any]
 _TRIES: Final = 5
 _WAIT_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 0.02
+_LATELY_MILLIS: Final = 600_000
+"""In which it was said, though the clock of who rejected it goes otherwise."""
 
 
 class NotApplied(LogError):  # noqa: N818
@@ -58,13 +61,17 @@ class Teller:
         return {key: orjson.loads(row.value or b"null") for key, row in table.rows.items()}, table.progress
 
     async def applied(self, offset: int) -> None:
-        """Wait until an offset is resolved. Raises NotApplied or Unavailable."""
+        """Wait until an offset is resolved. Raises NotApplied, when it was rejected too, or Unavailable."""
         deadline = time.monotonic() + _WAIT_SECONDS
         while (await read_table(self.log, Topic.INFRA, self.partition)).progress < offset:
             if time.monotonic() > deadline:
                 msg = f"it is in the log at offset {offset} and waits there for the resolver: see `penstock status`"
                 raise NotApplied(msg)
             await asyncio.sleep(_LOOK_SECONDS)
+        reason = await reason_of(self.log, self.partition, offset, milliseconds(now()) - _LATELY_MILLIS)
+        if reason is not None:
+            msg = f"it is in the log at offset {offset}, and was rejected there: {reason}"
+            raise NotApplied(msg)
 
 
 async def serve(teller: Teller, pin: Pin, then: Rows, takes: Callable[[Ref], bool]) -> tuple[Pin, int]:

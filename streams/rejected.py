@@ -6,7 +6,8 @@ versions would fold two histories.
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from typing import Any, Final
 
 from streams.ports import Log, Outgoing, Record
 from streams.topics import Topic
@@ -15,6 +16,7 @@ _KEPT_BYTES: Final = 512 * 1024
 """Of a record's value, and of its key: more is not needed to see whose it is, and garbage may be of any size."""
 
 _REASON_LENGTH: Final = 2_000
+_LOOKED_AT: Final = 1_000
 _OFFSET_DIGITS: Final = 19
 """Of the greatest that Kafka has."""
 
@@ -46,6 +48,39 @@ async def rejected_offsets(log: Log, partition: int) -> frozenset[int]:
     async for records in log.read(Topic.REJECTED, partition):
         found.update(offset for record in records if (offset := _offset(record)) is not None)
     return frozenset(found)
+
+
+async def lately(log: Log, partition: int, since: int) -> list[dict[str, Any]]:
+    """Reasons for which records were rejected since a time (milliseconds since 1970): how often, and where last.
+
+    Of the last `_LOOKED_AT` only: whoever forges one may forge any number. Raises Unavailable or TopicMissing.
+    """
+    _, end = await log.ends(Topic.REJECTED, partition)
+    start = max(await log.since(Topic.REJECTED, partition, since), end - _LOOKED_AT)
+    counted: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    async for records in log.read(Topic.REJECTED, partition, start):
+        for record in records:
+            if (offset := _offset(record)) is not None and (reason := _reason(record)) is not None:
+                counted[reason] += 1
+                last[reason] = offset
+    return [{"reason": one, "records": counted[one], "offset": last[one]} for one in sorted(last, key=last.__getitem__)]
+
+
+async def reason_of(log: Log, partition: int, offset: int, since: int) -> str | None:
+    """Why the record at an offset was rejected since a time; None when it was not. Raises as `lately`."""
+    async for records in log.read(Topic.REJECTED, partition, await log.since(Topic.REJECTED, partition, since)):
+        for record in records:
+            if _offset(record) == offset:
+                return _reason(record)
+    return None
+
+
+def _reason(record: Record) -> str | None:
+    try:
+        return record.header("reason")
+    except UnicodeDecodeError:
+        return None
 
 
 def _offset(record: Record) -> int | None:

@@ -27,9 +27,11 @@ from streams.cli.reading import (
     trouble_of,
     with_log,
 )
+from streams.clock import now
 from streams.diagnosis import missing_topics
-from streams.past import last_offset
+from streams.past import last_offset, milliseconds
 from streams.ports import Log, TopicMissing
+from streams.rejected import lately
 from streams.sources.absent import described, noted, words
 from streams.topics import Topic
 from streams.view import read_table
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
 """What the answer lists, each with its cluster."""
+_DAY = 24 * 3600 * 1000
 _NAMED = 5
 """Objects of a quarantine: a virtual host may have thousands of routes."""
 
@@ -60,7 +63,8 @@ def status(
 ) -> None:
     """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
 
-    With --at as of another moment: what was wanted then counts as acknowledged, and proxies are not told.
+    What was rejected of the log within a day is told with its reasons; it is no object, and changes no exit code. With
+    --at as of another moment: what was wanted then counts as acknowledged, and proxies are not told.
 
     Exit code 0: all is as wished. 1: something is refused, quarantined, rejected by a proxy, or has a condition that is
     not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
@@ -78,6 +82,7 @@ def status(
         "objects": [_object(one, object_) for one, object_ in found["objects"] if _chosen(one, meant)],
         "proxies": _proxies(found["convergence"], found["state"], settings.data / "proxies"),
     }
+    answer["rejected"] = found["rejected"] if ref is None else []
     answer["pins"] = pinned(found["state"]) if ref is None else []
     answer["absent"] = _absent(found["state"], settings) if ref is None and at is None else []
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
@@ -101,6 +106,7 @@ async def _found(settings: Settings, log: Log, partition: int, at: str | None) -
     return {
         "trouble": await trouble_of(settings, log) if at is None else None,
         "log": await _progress(log, partition) if at is None else {"behind": False},
+        "rejected": await lately(log, partition, milliseconds(now()) - _DAY) if at is None else [],
         "objects": await objects_of(there),
         "state": await there.state(),
         "convergence": await there.convergence(),
@@ -196,15 +202,11 @@ def _absent(state: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
 
 def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
     """Lines for a person; each says whose it is where they are of several clusters, `named`."""
-    log = answer["log"]
 
     def whose(row: dict[str, Any]) -> str:
         return f"{row['cluster']}: " if named else ""
 
-    if log["behind"]:
-        typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
-    for row in answer["absent"]:
-        typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
+    _print_log(answer)
     for row in answer["refused"]:
         typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:
@@ -224,6 +226,18 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
         _print_proxy(row, whose(row))
     if not whole and not shown and not answer["refused"] and not answer["quarantined"]:
         typer.echo("all objects are as wished")
+
+
+def _print_log(answer: dict[str, Any]) -> None:
+    """What is amiss of the log, and of who writes it."""
+    log = answer["log"]
+    if log["behind"]:
+        typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
+    for row in answer["absent"]:
+        typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
+    for row in answer["rejected"]:
+        many = f"{row['records']} records, the last" if row["records"] > 1 else "the record"
+        typer.echo(f"rejected    {many} at offset {row['offset']} of the log: {row['reason']}")
 
 
 def _print_proxy(row: dict[str, Any], whose: str = "") -> None:
