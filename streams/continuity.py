@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.ports import TRANSACTION_SECONDS, Log, LogBehind, Record, Writer
+from streams.signing import Signer
 from streams.topics import Topic
 
 BEGIN_ANEW: Final = (
@@ -43,6 +44,11 @@ class ContinuedLog:
     known: Callable[[], int]
     remedy: str
     partition: int = 0
+
+    @property
+    def signer(self) -> Signer | None:
+        """See `Log.signer`."""
+        return self.log.signer
 
     async def check(self) -> None:
         """Raises LogBehind, TopicMissing or Unavailable."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from streams.topics import Topic
+
+if TYPE_CHECKING:
+    from streams.signing import Signer
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -81,6 +84,10 @@ class Writer(Protocol):
 
 class Log(Protocol):
     """Reads are read_committed: aborted and open transactions are never seen."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """Who signs what is written into penstock.changes."""
 
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """(first offset kept, offset after the last committed record)."""
