@@ -161,5 +161,6 @@ def _shown(text: str) -> str:
 
 
 def _remedy(name: str) -> str:
-    where = "PENSTOCK_TRUSTED_KEYS" if not name.startswith(_CLUSTER) else f"publicKeys of Cluster {name[8:]}"
+    object_ = f" or publicKeys of Cluster {name.removeprefix(_CLUSTER)}" if name.startswith(_CLUSTER) else ""
+    where = f"PENSTOCK_TRUSTED_KEYS{object_}"
     return f"sign it with a key of {where} (PENSTOCK_SIGNING_KEY), or, if nobody of yours wrote it, find out who did"

@@ -21,11 +21,13 @@ from engine.events import (
     Pin,
     Put,
     Quarantine,
+    Reachable,
     Refused,
     SyncBegin,
     SyncEnd,
     Tick,
     Unpin,
+    Unreachable,
 )
 from engine.fold import CLOCK
 from engine.ref import Ref
@@ -126,6 +128,8 @@ def _changes(fragment: str) -> st.SearchStrategy[Change]:
         st.builds(SyncBegin),
         st.builds(SyncEnd),
         st.builds(Tick),
+        st.builds(Unreachable, st.just("2026-11-24T09:00:00.000Z")),
+        st.builds(Reachable),
         st.builds(EngineChanged, st.just("0")),
         st.builds(lambda gw, refs: Quarantine(gw, fragment, "v", refs, "forged", "1"), gateways, st.just(())),
         st.builds(lambda gw: Lift(gw, fragment), gateways),
