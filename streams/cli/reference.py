@@ -50,6 +50,13 @@ connected, `acknowledged`, the greatest that all of them ever had, `undeployed`,
 oldest change in each of the latest 32 acknowledgements of each connected proxy, `many` in all; null while there are
 none.
 
+## Signatures
+
+Where its writer has a key ([sign changes](../how-to/sign-changes.md)), each record of `penstock.changes` has a header
+`signature`: an ed25519 public key in base64, a number that rises with each record of the key, and the signature in
+base64, with a space between. Signed is a blake2b hash of 32 bytes, personalised with `penstock.change1`, of the public
+key's text, the number's text and the record's value, each after its length as 8 bytes, the most significant first.
+
 ## Traces
 
 Where a role is told to trace ([monitor](../how-to/monitor.md)), the header `ce_traceparent` (W3C Trace Context, as the

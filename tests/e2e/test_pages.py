@@ -23,6 +23,8 @@ _PORT = re.compile(r"(?<![\d.])(?:80[0-9]{2}|84[0-9]{2}|90[0-9]{2})(?!\d)")
 _COMMAND = re.compile(r"(?:^ *|\| |-- |/bin/|=\S+ )penstock ([a-z][a-z-]*)([^`\n]*)", re.MULTILINE)
 """Where it is no argument of another command."""
 _RUN = ".venv/bin/penstock run"
+_WITH_SETTINGS = "env $(cat "
+"""Before a run: what a page wrote for it."""
 _SET_UP = "make setup\n"
 
 
@@ -82,7 +84,7 @@ def test_a_page_can_be_pasted(page: Path, tmp_path: Path) -> None:
     steps = _steps(page.read_text())
     with tidy(tmp_path), ExitStack() as running:
         for step in steps:
-            if step.script.startswith(_RUN):
+            if step.script.startswith((_RUN, _WITH_SETTINGS)):
                 running.enter_context(_started(step.script.strip(), tmp_path))
             else:
                 _paste(step, tmp_path)
