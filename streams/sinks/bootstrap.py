@@ -21,13 +21,15 @@ def bootstrap(gateway: str, proxy: str, socket: str, token: str) -> dict[str, An
             }
         ],
     }
+    # However long the publisher takes: after 15 s, the default, Envoy would call itself ready with nothing to serve.
+    awaited = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     return {
         "node": {"id": proxy, "cluster": "penstock", "metadata": {"gateway": gateway}},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
         "dynamic_resources": {
             "ads_config": ads,
-            "lds_config": {"ads": {}, "resource_api_version": "V3"},
-            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": awaited,
+            "cds_config": awaited,
         },
         "static_resources": {"clusters": [_cluster(socket)]},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]},

@@ -45,8 +45,8 @@ def bootstrap(proxy: Proxy, publisher: Publisher) -> dict[str, Any]:
                 "set_node_on_first_message_only": True,
                 "grpc_services": [{"envoy_grpc": {"cluster_name": _ADS}}],
             },
-            "lds_config": {"ads": {}, "resource_api_version": "V3"},
-            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": _awaited(),
+            "cds_config": _awaited(),
         },
         "static_resources": {"listeners": listeners, "clusters": [_ads(publisher), _admin()]},
         "layered_runtime": {
@@ -76,6 +76,11 @@ def identity_file(publisher: Publisher) -> dict[str, Any]:
     else:
         secret["generic_secret"] = {"secret": {"filename": f"{IDENTITY_FOLDER}/{TOKEN}"}}
     return {"resources": [secret]}
+
+
+def _awaited() -> dict[str, Any]:
+    """However long the publisher takes: after the default 15 s Envoy would call itself ready with nothing to serve."""
+    return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
 def _address(host: str, port: int) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def _container(proxy: Proxy, template: Template, *, bare: bool) -> dict[str, Any
         "resources": given.get("resources") or dict(_RESOURCES),
         "securityContext": _over({} if bare else _SECURITY, given.get("securityContext")),
         "readinessProbe": pod.get("readinessProbe") or _probe(periodSeconds=5, failureThreshold=2),
-        "startupProbe": pod.get("startupProbe") or _probe(periodSeconds=1, failureThreshold=60, timeoutSeconds=2),
+        # A publisher that is away is waited for: a container that is ended for it is started again ever later.
+        "startupProbe": pod.get("startupProbe") or _probe(periodSeconds=1, failureThreshold=3600, timeoutSeconds=2),
         "volumeMounts": [
             {"name": "envoy-config", "mountPath": CONFIG_FOLDER, "readOnly": True},
             {"name": IDENTITY, "mountPath": IDENTITY_FOLDER, "readOnly": True},

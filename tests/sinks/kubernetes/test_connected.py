@@ -158,6 +158,24 @@ async def test_a_proxy_is_let_in_by_what_was_deployed_for_it(tmp_path: Path) -> 
     assert "TLSv1.3: 1" in versions
 
 
+async def test_a_proxy_is_not_ready_before_it_has_the_publishers_word(tmp_path: Path) -> None:
+    """The publisher has read nothing yet. By itself Envoy waits for 15 s for each of two types, and is ready with nothing."""
+    publication = Publication(Sealer(_KEY), lambda _: None)
+    async with serve(publication, "127.0.0.1:0", Secured(OURS)) as port:
+        pod = Pod(tmp_path, secured(port, shows(OURS)))
+        async with pod.running():
+
+            async def asked_for_longer() -> bool:
+                return int((await pod.asked("/stats?filter=server.uptime", pod.admin) or "x: 0").rpartition(" ")[2]) > 16
+
+            await until(asked_for_longer)
+            waited = await pod.asked("/stats?filter=cluster_manager.cds.init_fetch_timeout", pod.admin)
+            assert waited == "cluster_manager.cds.init_fetch_timeout: 0\n"
+            assert not await pod.is_ready()
+            publication.apply({}, 1)
+            await until(pod.is_ready)
+
+
 @pytest.mark.parametrize(
     "identity",
     [
