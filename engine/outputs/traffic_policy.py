@@ -11,8 +11,9 @@ from engine.outputs.channels import POLICY, STANDING, STATUS, Stood
 from engine.outputs.policies import Applied, At, aims, applied, guarding, in_force, opening_nothing
 from engine.policies.features import FEATURES
 from engine.ref import Ref
+from engine.resolve.held import rejected
 from engine.resolve.listener import listeners
-from engine.resolve.manifest import items, object_of, spec_of
+from engine.resolve.manifest import held_fact, items, object_of, spec_of
 from engine.resolve.policy import Aim, Block, aimed, blocks, blocks_of, missing
 from engine.resolve.targets import target
 from engine.resolve.values import Problem
@@ -84,6 +85,8 @@ def _standing(graph: Reader, ref: Ref, gateway: Ref, some: list[Stood]) -> Stand
     known = [one for one in blocks_of(graph, gateway, ref) if one.field in FEATURES]
     made = [graph.get(applied, Applied(gateway, one)) for one in known]
     problems = [problem for one in made for problem in ((one,) if isinstance(one, Problem) else one.problems)]
+    if graph.fact(held_fact(gateway, ref)):
+        problems.insert(0, Problem("Invalid", rejected(graph, gateway, ref)))
     return Standing(gateway, won, lost, tuple(problems), shared=shared, shut=shut)
 
 

@@ -159,3 +159,22 @@ def test_a_bad_route_does_not_close_the_others_of_its_policy() -> None:
     assert story.one(FragmentKind.ROUTE, "default/r2/") == other
     held = [row["held"] for key, row in story.engine.state().items() if key.startswith("quarantine/")]
     assert held == [[str(labelled("r1", "/").ref)]]
+
+
+def test_a_rejected_policy_says_what_runs_and_why() -> None:
+    """One verdict on one of its routes; with no revision before it nothing of it runs."""
+    first, second = (_policy("p", ("HTTPRoute", "r"), generation, **_sets(f"{generation}")) for generation in (1, 2))
+    story = Story(first)
+    good = story.one(FragmentKind.ROUTE, "default/r/")
+    assert "Policy accepted" in story.says(first)
+    story.tell(second)
+    story.reject(FragmentKind.ROUTE, "default/r/", words="missing ]: [")
+    now = story.one(FragmentKind.ROUTE, "default/r/")
+    assert now is not None
+    assert good is not None
+    assert now.version == good.version
+    assert "serves the last good revision (generation 1), because a proxy rejected this one (missing ]: [" in story.says(second)
+    story = Story()
+    story.tell(second)
+    story.reject(FragmentKind.ROUTE, "default/r/", words="missing ]: [")
+    assert "serves nothing of it, because a proxy rejected this one" in story.says(second)
