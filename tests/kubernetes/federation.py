@@ -109,9 +109,10 @@ metadata: {{{{name: pay}}}}
 EXPORT = f"/apis/{MCS}/v1beta1/namespaces/default/serviceexports/pay"
 
 
-def cluster(name: str, access: Mapping[str, Any] | None = None) -> str:
-    """A Cluster object."""
-    spec = {"access": access} if access else {}
+def cluster(name: str, access: Mapping[str, Any] | None = None, keys: tuple[str, ...] = ()) -> str:
+    """A Cluster object; with keys, of a cluster that only who has one of these speaks for."""
+    spec: dict[str, Any] = {"access": access} if access else {}
+    spec |= {"publicKeys": list(keys)} if keys else {}
     metadata = {"name": name}
     return yaml.safe_dump({"apiVersion": "penstock.dev/v1alpha1", "kind": "Cluster", "metadata": metadata, "spec": spec})
 
@@ -201,6 +202,8 @@ class Plane:
     root: Path
     kubeconfig: Path
     configuration: str
+    key: str
+    """The public key of all that it signs."""
     port: int = field(default_factory=free_port)
     run: Running | None = None
     roles: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -212,7 +215,12 @@ class Plane:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"PENSTOCK_DATA": str(self.data), "PENSTOCK_CONFIGURATION_CLUSTER": self.configuration}
+        return {
+            "PENSTOCK_DATA": str(self.data),
+            "PENSTOCK_CONFIGURATION_CLUSTER": self.configuration,
+            "PENSTOCK_SIGNING_KEY": str(self.root / "signing.key"),
+            "PENSTOCK_TRUSTED_KEYS": self.key,
+        }
 
     @property
     def log(self) -> KafkaLog:

@@ -20,6 +20,8 @@ from streams.codec import encode_change_set
 from streams.kafka import KafkaLog
 from streams.kubernetes.client import connect
 from streams.kubernetes.cluster import Forbidden, Target
+from streams.rejected import rejected_offsets
+from streams.signing import make_key, public_key
 from streams.topics import Topic
 from streams.view import read_table
 from tests.conformance.network import is_allowed, node_network
@@ -60,7 +62,7 @@ def plane(fleet: list[Member], tmp_path: Path) -> Iterator[Plane]:
     """What runs penstock; nothing of it does yet."""
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(kubeconfig(*fleet[:2])))
-    found = Plane(tmp_path, path, "east")
+    found = Plane(tmp_path, path, "east", public_key(make_key(tmp_path / "signing.key")))
     with tidy(found.data):
         yield found
 
@@ -92,7 +94,8 @@ def has(plane: Plane, address: str) -> bool:
 def test_a_federation_through_all_that_may_befall_it(fleet: list[Member], plane: Plane) -> None:
     east, west, north = fleet
     # East exported first: where the others differ, they are told.
-    east.put(GATEWAY.format(name="gw", port=plane.port), _ROUTE, cluster("east"), cluster("west", {"context": "west"}))
+    east.put(GATEWAY.format(name="gw", port=plane.port), _ROUTE, cluster("east"))
+    east.put(cluster("west", {"context": "west"}, (plane.key,)))
     east.exports(80)
     until(lambda: east.call("GET", EXPORT))
     west.exports(8080)
@@ -153,16 +156,19 @@ def _an_api_server_is_gone(plane: Plane, east: Member, west: Member) -> None:
 
 
 def _nobody_speaks_for_another(plane: Plane, east: Member, west: Member) -> None:
-    """West's credentials open nothing in east, and what is said as west of east's objects counts for nothing."""
+    """West's credentials open nothing in east, what is said as another of east's objects counts for nothing."""
     said = kubeconfig(east)
     said["users"] = [{"name": "east", "user": {"token": west.token}}]
     with pytest.raises(Forbidden):
         asyncio.run(_listed(said))
     before = served(plane)
-    changes = (Delete(_ROUTE_REF), Put(_ROUTE_REF._replace(name="stolen"), document(_STOLEN)))
-    one = ChangeSet("default", "west", "kubernetes", "stolen", now(), "nobody", changes)
-    asyncio.run(_append(plane.log, one))
-    until(lambda: f"cluster west cannot say anything of {_ROUTE_REF}" in plane.said(), says=plane.said)
+    forged = (Delete(_ROUTE_REF), Put(_ROUTE_REF._replace(name="stolen"), document(_STOLEN)))
+    asyncio.run(_append(plane.log, ChangeSet("default", "north", "kubernetes", "stolen", now(), "nobody", forged)))
+    until(lambda: plane.says(f"cluster north cannot say anything of {_ROUTE_REF}", of="run"), says=plane.said)
+    # What is said as west, of west's own objects even, is signed, or it is refused.
+    refused = (Delete(Ref("west", MCS, "ServiceExport", "default", "pay")),)
+    offset = asyncio.run(_append(plane.log, ChangeSet("default", "west", "kubernetes", "forged", now(), "nobody", refused)))
+    until(lambda: offset in asyncio.run(rejected_offsets(plane.log, 0)), says=plane.said)
     assert served(plane) == before
     assert plane.ask() == (200, "north")
 
@@ -188,9 +194,11 @@ async def _listed(said: Mapping[str, Any]) -> None:
         await server.page(Target("", "Service", "services", "v1"), "", 1)
 
 
-async def _append(log: KafkaLog, one: ChangeSet) -> None:
+async def _append(log: KafkaLog, one: ChangeSet) -> int:
+    """As somebody who may write the log, and has no key."""
     async with log.writer("nobody") as writer:
-        await writer.write(encode_change_set(one, 0))
+        (offset,) = await writer.write(encode_change_set(one, 0))
+    return offset
 
 
 _STOLEN = {**yaml.safe_load(_ROUTE), "metadata": {"name": "stolen", "namespace": "default", "generation": 1, "creationTimestamp": "2020-01-01T00:00:00Z"}}
