@@ -23,9 +23,11 @@ from engine.outputs.channels import (
     CREDENTIAL,
     DEADLINE,
     DELEGATED,
+    ENTRY,
     EXPIRY,
     EXTENDED,
     HOST,
+    IDENTITY,
     INFRA,
     LEG,
     LOOKUP,
@@ -51,6 +53,7 @@ from engine.outputs.gateway import (
 from engine.outputs.listener_policy import listener_policy_outputs
 from engine.outputs.listener_set import listener_set_outputs
 from engine.outputs.proxy import proxy_outputs
+from engine.outputs.remote_gateway import entry_outputs, identity_outputs
 from engine.outputs.route import route_outputs
 from engine.outputs.service_export import export_outputs, shared_outputs
 from engine.outputs.stream import chain_outputs, stream_outputs
@@ -99,6 +102,8 @@ CALLED: dict[str, tuple[AnyQuery, ...]] = {
     EXTENDED: (named_outputs,),
     COMPANION: (companion_outputs,),
     SHARED: (shared_outputs,),
+    ENTRY: (entry_outputs,),
+    IDENTITY: (identity_outputs,),
 }
 """The outputs that exist while something counts for their key, by counted index."""
 

@@ -24,8 +24,10 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EndpointMessage
 
 from engine.envoy.address import address
+from engine.envoy.format_string import struct
 from engine.envoy.named_host import LOOKUP, dns_cluster, looked_up
 from engine.envoy.natures import natural
+from engine.envoy.remote_gateway import CLUSTER
 from engine.envoy.shape import Shape, http_options
 from engine.envoy.typed import ads
 from engine.envoy.upstream_tls import upstream_tls
@@ -115,14 +117,18 @@ def _place(priority: int, place: tuple[str, str, str], members: list[Endpoint]) 
         priority=priority,
         locality=construct(Locality, region=region, zone=zone, sub_zone=sub_zone) if any(place) else None,
         lb_endpoints=[lb_endpoint(one) for one in members],
-        load_balancing_weight=len(members),
+        load_balancing_weight=sum(one.weight for one in members),
     )
 
 
 def lb_endpoint(one: Endpoint) -> LbEndpoint:
-    """One address."""
+    """One address; the way to a remote gateway is chosen by its metadata."""
     message = construct(EndpointMessage, address=address(one.address, one.port), hostname=one.hostname or "")
-    return construct(LbEndpoint, endpoint=message)
+    more: dict[str, Any] = {}
+    if one.remote:
+        told = {"envoy.transport_socket_match": struct({CLUSTER: one.remote})}
+        more = {"load_balancing_weight": one.weight, "metadata": construct(Metadata, filter_metadata=told)}
+    return construct(LbEndpoint, endpoint=message, **more)
 
 
 def _numeric(text: str) -> tuple[int, int, str]:

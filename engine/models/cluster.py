@@ -14,7 +14,7 @@ from engine.models.base import Model, Object
 from engine.models.duration import Span
 from engine.models.kind import Column, CustomResource, Kind
 from engine.models.rules import ListMap, Rule, Ruled, exactly_one
-from engine.models.texts import DataKey, LabelValue, Namespace, ObjectName, Port, is_address, is_host
+from engine.models.texts import DataKey, LabelValue, Namespace, ObjectName, Port, is_address
 
 GROUP: Final = "penstock.dev"
 _KEY_BYTES: Final = 32
@@ -23,13 +23,13 @@ _KEY_BYTES: Final = 32
 class RemoteGateway(Ruled):
     """Where requests from other networks enter the cluster."""
 
-    address: Annotated[str, Field(min_length=1, max_length=253, description="An IP address or a DNS name.")]
+    address: Annotated[str, Field(min_length=1, max_length=253, description="Its IP address.")]
     port: Annotated[Port, Field(description="Its TCP port.")]
 
     def beyond(self) -> Iterator[tuple[str, str]]:
         """What Envoy could not connect to."""
-        if not is_address(self.address) and not is_host(self.address):
-            yield "address", f"{self.address[:64]!r} is neither an IP address nor a DNS name"
+        if not is_address(self.address):
+            yield "address", f"{self.address[:64]!r} is no IP address: endpoints of Envoy have no names"
 
 
 class KubeconfigReference(Model):

@@ -18,6 +18,7 @@ from engine.outputs.channels import (
     BROKEN,
     COMPANION,
     EXPIRY,
+    IDENTITY,
     IN_USE,
     NODE,
     POLICY,
@@ -52,6 +53,8 @@ from engine.resolve.client_certificate import client_certificate
 from engine.resolve.endpoint import Endpoint
 from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
+from engine.resolve.remote_gateway import Remote
+from engine.resolve.service_import import direct, takes_remote
 from engine.resolve.settings import settings
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
@@ -133,6 +136,7 @@ def _cluster(graph: Reader, key: Used, value: Backend) -> Outputs:
         sources |= set(made.secrets)
         tls = tls or made.tls
         wanted += [(COMPANION, Companion(key.gateway, made.companion))] if made.companion else []
+        wanted += [(IDENTITY, key.gateway)] if isinstance(made, Remote) else []
     sealer = graph.fact(SEALER)
     lookup = settings(graph).dns_lookup_family
     message = cluster(replace(value, tls=tls, nature=made), name, _with_names(shape), sealer, lookup)
@@ -236,11 +240,21 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
 def _shown(one: Endpoint) -> dict[str, Any]:
     more = {"priority": one.priority, "region": one.region, "cluster": one.cluster}
     told = {word: value for word, value in more.items() if value}
+    if one.remote:
+        told |= {"cluster": one.remote, "weight": one.weight}
     return {"address": one.address, "port": one.port, "zone": one.zone, **told}
 
 
 def assigned(graph: Reader, key: Used) -> Backend | Problem:
-    """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected."""
+    """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected, or cannot ask."""
+    found = _assigned(graph, key)
+    if isinstance(found, Problem) or not any(one.remote for one in found.endpoints):
+        return found
+    asked = graph.get(takes_remote, At(key.gateway, key.backend))
+    return found if asked else replace(found, endpoints=direct(found.endpoints))
+
+
+def _assigned(graph: Reader, key: Used) -> Backend | Problem:
     if is_fallen_back(graph, key):
         return graph.get(last_good, key.backend)
     protocol = graph.get(port_protocol, key.backend)

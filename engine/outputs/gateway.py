@@ -65,7 +65,7 @@ from engine.resolve.client_certificate import client_certificate, named_certific
 from engine.resolve.frontend import Port, client_authorities, frontend
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.listener_policy import Place
-from engine.resolve.manifest import withheld_fact
+from engine.resolve.manifest import REMOTE_GATEWAY, withheld_fact
 from engine.resolve.settings import EngineSettings, settings
 from engine.resolve.termination import Termination, terminations
 from engine.resolve.values import EnvoyListener, FilterChain, Problem, VirtualHost
@@ -75,6 +75,8 @@ from engine.status.listener import is_served
 from engine.update import FragmentKey, FragmentKind
 
 _MISDIRECTED = 421
+_BY_SNI: Final = frozenset({"HTTPS", "TLS", REMOTE_GATEWAY})
+"""Protocols of listeners whose connections are told apart by the server name that TLS asks for."""
 _ERROR_SHOWN = 300
 _CHAIN: Final = re.compile(r"filter_chains\[(\d+)\]")
 
@@ -187,7 +189,7 @@ def _listener(port: int, mine: list[Listener], ends: dict[str, Termination]) -> 
         for one in mine
         if one.requests and not plain and (end := ends[one.name])
     )
-    return EnvoyListener(listener_name(port), port, mine[0].protocol in ("HTTPS", "TLS"), plain, chains)
+    return EnvoyListener(listener_name(port), port, mine[0].protocol in _BY_SNI, plain, chains)
 
 
 def _misdirected(gateway: Ref, mine: list[Listener], provenance: Provenance) -> list[tuple[str, str, Any]]:

@@ -8,11 +8,10 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import INFRA
 from engine.ref import Ref
 from engine.resolve.gateway import gateway_spec
-from engine.resolve.listener import listeners
+from engine.resolve.listener import PROTOCOLS, listeners
 from engine.resolve.manifest import items, mapping
 from engine.resolve.parameters import Parameters, parameters
 from engine.resolve.proxy import proxy_name
-from engine.resolve.route_kinds import SERVED
 
 _NOTHING: Final = Parameters({})
 
@@ -32,7 +31,7 @@ def proxy_outputs(graph: Reader, gateway: Ref) -> Outputs:
     how = wanted or _NOTHING
     infrastructure = mapping(spec.get("infrastructure"))
     # Of every listener that could be served: a Service that went while a certificate is bad would lose its address.
-    ports = sorted({(one.port, one.transport) for one in found if one.protocol in SERVED and one.refused is None})
+    ports = sorted({(one.port, one.transport) for one in found if one.protocol in PROTOCOLS and one.refused is None})
     row: dict[str, Any] = {
         "gateway": str(gateway),
         "name": gateway.name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import NODE, SHARED, STATUS
+from engine.outputs.remote_gateway import entries
 from engine.ref import Ref
 from engine.resolve.manifest import mapping, object_of, spec_of
 from engine.resolve.service_export import Export, Reason, Shared, exported, exports, united
@@ -20,8 +22,10 @@ def export_outputs(graph: Reader, ref: Ref) -> Outputs:
         return Outputs(((STATUS, str(ref), document(never)),))
     if object_of(graph, ref) is None:
         return Outputs()
-    is_valid = isinstance(graph.get(exported, ref), Export)
-    counts = ((SHARED, Shared(ref.namespace, ref.name)),) if is_valid else ()
+    found = graph.get(exported, ref)
+    counts: tuple[tuple[str, Hashable], ...] = ()
+    if isinstance(found, Export):
+        counts = ((SHARED, Shared(ref.namespace, ref.name)), *entries(graph, found))
     return Outputs(((STATUS, str(ref), document(export_status(graph, ref))),), counts)
 
 

@@ -10,13 +10,13 @@ from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
 from engine.resolve.backend_type import At
 from engine.resolve.backend_types import type_of
-from engine.resolve.backends.priority_groups import Failover
 from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import found, once
 from engine.resolve.indexes import SLICES
 from engine.resolve.manifest import KGATEWAY, MULTICLUSTER, items, object_of, served_object, spec_of
 from engine.resolve.service_import import (
     IMPORT,
+    import_nature,
     import_parts,
     imported_endpoints,
     imported_port_name,
@@ -109,7 +109,7 @@ def manners(graph: Reader, key: BackendKey) -> Manners:
 def nature(graph: Reader, key: At) -> Nature | Problem | None:
     """What its cluster is beyond addresses; a problem when nothing may be sent to it."""
     if key.backend.ref.kind == IMPORT:
-        return Failover()
+        return import_nature(graph, key)
     if key.backend.ref.kind != "Backend":
         return None
     spec = spec_of(served_object(graph, key.gateway, key.backend.ref))

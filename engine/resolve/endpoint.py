@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Endpoint:
     """One address of a backend; one of a higher `priority` is asked only while those of lower ones are not well.
 
-    `region` and `cluster` say where it is, "" where nobody told a region.
+    `region` and `cluster` say where it is, "" where nobody told a region. With `remote` it is the remote gateway of
+    that cluster, and stands for so many endpoints there as its `weight`.
     """
 
     address: str
@@ -19,6 +20,8 @@ class Endpoint:
     priority: int = 0
     region: str = ""
     cluster: str = ""
+    remote: str = ""
+    weight: int = 1
 
     @property
     def place(self) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from engine.graph.reader import IndexKeys, Json, Resource
 from engine.ref import Ref
 from engine.resolve.manifest import (
     IMPORT_NAME,
+    REMOTE_GATEWAY,
     SERVICE_NAME,
     gateway_ref,
     items,
@@ -29,6 +30,8 @@ GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
 """Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster, of the last good revision too."""
+REMOTE_GATEWAYS = "remote_gateways"
+"""Gateways with a listener for other networks, by cluster."""
 SETS = "sets"
 """ListenerSets by the Gateway that they name."""
 LABELLED = "labelled"
@@ -67,6 +70,11 @@ def places(object_: Json | None) -> list[tuple[str, int]]:
     return [(carrier, port) for carrier, port in found if isinstance(port, int)]
 
 
+def _remote_gateways(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    every = (*items(spec_of(resource.object).get("listeners")), *items(spec_of(resource.previous).get("listeners")))
+    return (ref.cluster,) if any(one.get("protocol") == REMOTE_GATEWAY for one in every) else ()
+
+
 def _sets(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     parent = mapping(spec_of(resource.object).get("parentRef"))
     if resource.object is None or parent.get("kind", "Gateway") != "Gateway":
@@ -95,6 +103,7 @@ INDEXES: dict[str, IndexKeys] = {
     PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
     TARGETS: index_keys(*KINDS, keys=target_keys),
+    REMOTE_GATEWAYS: index_keys("Gateway", keys=_remote_gateways),
     SETS: index_keys("ListenerSet", keys=_sets),
     LABELLED: index_keys("Secret", keys=_labelled),
 }

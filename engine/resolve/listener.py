@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Final
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.gateway import Attached, Entry, age, entries, gateway_of_set, gateway_spec, is_allowed
 from engine.resolve.indexes import PORTS, places
-from engine.resolve.manifest import GATEWAY_API, items, mapping, served_object, transport
+from engine.resolve.manifest import GATEWAY_API, REMOTE_GATEWAY, items, mapping, served_object, transport
 from engine.resolve.namespace import Selector, selector
 from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
@@ -21,6 +22,8 @@ from engine.resolve.values import Problem
 
 *_FIRST, _LAST = SERVED
 _NAMED = f"{', '.join(_FIRST)} or {_LAST}"
+PROTOCOLS: Final = frozenset({*SERVED, REMOTE_GATEWAY})
+"""Those that are served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def _kinds(protocol: str, wanted: list[Json]) -> tuple[tuple[tuple[str, str], ..
 
 
 def _refusal(protocol: str) -> Problem | None:
-    if protocol in SERVED:
+    if protocol in PROTOCOLS:
         return None
     return Problem("UnsupportedProtocol", f"protocol {protocol} is not served: use {_NAMED}")
 

@@ -31,8 +31,20 @@ class Locality(NamedTuple):
         """Whether pods here reach pods there at their own addresses; all of no network are of one."""
         return self.cluster == other.cluster or self.network == other.network
 
-    def placed(self, end: Endpoint) -> Endpoint:
-        """An endpoint of this cluster, as Envoy's Locality has it."""
+    def seen(self, other: Locality, ends: frozenset[Endpoint]) -> frozenset[Endpoint]:
+        """Endpoints of another cluster, as this one reaches them: all at one address where that is a remote gateway's.
+
+        None where the other is of another network and has no gateway.
+        """
+        if self.reaches(other):
+            return frozenset(map(other._placed, ends))
+        if other.gateway is None or not ends:
+            return frozenset()
+        way = Endpoint(*other.gateway, remote=other.cluster, weight=len(ends))
+        return frozenset({other._placed(way)})
+
+    def _placed(self, end: Endpoint) -> Endpoint:
+        """As Envoy's Locality has it."""
         return replace(end, region=self.region, cluster=self.cluster) if self.region else end
 
 

@@ -16,6 +16,8 @@ MULTICLUSTER = "multicluster.x-k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
 IMPORT_NAME = "multicluster.kubernetes.io/service-name"
 """The label of EndpointSlices that a controller of the Multi-Cluster Services API wrote for an import."""
+REMOTE_GATEWAY = "penstock.dev/RemoteGateway"
+"""The protocol of a listener that lets in what proxies of other networks ask for: of no route, but of exports."""
 
 _EMPTY: Json = {}
 _SORTS = len("2026-11-24T12:00:00.000Z")

@@ -6,19 +6,25 @@ object counts that a controller of the Multi-Cluster Services API wrote, with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
+from engine.resolve.backend_config import TLS
+from engine.resolve.backend_config import At as ConfigAt
+from engine.resolve.backend_config import in_force as policies_in_force
+from engine.resolve.backend_type import At
+from engine.resolve.backends.priority_groups import Failover
 from engine.resolve.cluster import Action, in_force
 from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import Found, found, once
-from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, SLICES
+from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, POLICIES, SLICES
 from engine.resolve.locality import DRAINED, Locality, locality
 from engine.resolve.manifest import items, object_of, spec_of
+from engine.resolve.remote_gateway import Remote, Way, authority, server_name
 from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, port_of, united
 from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
@@ -115,6 +121,8 @@ def _members(graph: Reader, key: _Members) -> Found:
 def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
     """Those of the own cluster first, then its region's, then the rest, then drained ones: as priorities without gaps.
 
+    Those of another network are its remote gateway.
+
     Where any cluster has some that are ready, those that end are of no other use.
     """
     whole = graph.get(imported, key.ref)
@@ -132,9 +140,14 @@ def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> 
             mine = frozenset(one for one in held if one.cluster == export.cluster)
             there = graph.get(locality, export.cluster)
             members = graph.get(_members, _Members(export.service, port.name, mine))
-            some.append((rank, Found(*(frozenset(map(there.placed, ends)) for ends in members))))
+            some.append((rank, Found(*(own.seen(there, ends) for ends in members))))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
     return _ranked(once(replace(end, priority=rank) for rank, ends in chosen for end in ends))
+
+
+def direct(ends: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """Those that are reached at their own addresses."""
+    return _ranked([one for one in ends if not one.remote])
 
 
 def _ranked(some: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
@@ -148,3 +161,35 @@ def _rank(graph: Reader, own: Locality, exporting: str) -> int | None:
     distance = own.distance(graph.get(locality, exporting))
     action = graph.get(in_force, exporting) if distance else Action.KEEP
     return None if action is Action.DROP else DRAINED if action is Action.DRAIN else distance
+
+
+def takes_remote(graph: Reader, key: At) -> bool:
+    """Whether an import can be reached through remote gateways.
+
+    They take TCP, in TLS between proxies: a backend that wants TLS itself would be spoken to in clear behind them.
+    """
+    if key.backend.over in (Over.UDP, Over.RAW):
+        return key.backend.over is Over.RAW
+    config = graph.get(policies_in_force, ConfigAt(key.gateway, key.backend.ref))
+    return not graph.find(POLICIES, key.backend.ref) and TLS not in {one.field for one in config}
+
+
+def import_nature(graph: Reader, key: At) -> Failover:
+    """Of all imports that their endpoints are watched; of those with some in other networks how these are reached."""
+    ways = graph.get(_ways, key.backend)
+    if not ways or not graph.get(takes_remote, key):
+        return Failover()
+    return Remote(ways=ways, authority=graph.get(authority, ""))
+
+
+def _ways(graph: Reader, key: BackendKey) -> tuple[Way, ...]:
+    whole = graph.get(imported, key.ref)
+    port = _chosen(whole, key) if whole is not None else None
+    if whole is None or port is None:
+        return ()
+    own, found_ = graph.get(locality, key.ref.cluster), []
+    for export in whole.exports:
+        there, mine = graph.get(locality, export.cluster), answering(export, port)
+        if mine is not None and not own.reaches(there) and there.gateway is not None:
+            found_.append(Way(export.cluster, server_name(export.service, mine.port)))
+    return tuple(sorted(found_))

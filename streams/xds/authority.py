@@ -11,27 +11,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from engine.signing import KeyPair, begun, derived_key, private, signed
+from engine.signing import number as serial
 
 SERVER_NAME: Final = "xds.penstock"
 """What a proxy asks the publisher to be, under whatever address it finds it."""
 PERIOD: Final = timedelta(days=10)
 """After each there is a next certificate; this one is good for two more, and was for one before: clocks differ."""
 _GATEWAY: Final = "urn:penstock:gateway:"
-_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of NIST P-256 (SEC 2, 2.4.2)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGIN, _END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
-
-
-class KeyPair(NamedTuple):
-    """PEM: a certificate and its private key."""
-
-    certificate: bytes
-    key: bytes
 
 
 class Proof(NamedTuple):
@@ -49,8 +41,7 @@ class Authority:
         self._secret = sealing_key
         self._key = self._derived("authority")
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "penstock xds")])
-        signs = _usage(key_cert_sign=True, crl_sign=True)
-        builder = _builder(self._key, x509.BasicConstraints(ca=True, path_length=0), signs)
+        builder = begun(self._key, x509.BasicConstraints(ca=True, path_length=0), "key_cert_sign", "crl_sign")
         # Without a history: whoever needs it makes it anew, and it does not end before its key does.
         builder = builder.serial_number(1).not_valid_before(_BEGIN).not_valid_after(_END)
         self.certificate = self._signed(builder.subject_name(self._name))
@@ -75,43 +66,21 @@ class Authority:
     def _pair(self, name: x509.DNSName | x509.UniformResourceIdentifier, use: x509.ObjectIdentifier) -> KeyPair:
         number = (self._now() - _EPOCH) // PERIOD
         key = self._derived(f"{use.dotted_string} {number} {name.value}")
-        builder = _builder(key, x509.BasicConstraints(ca=False, path_length=None), _usage(digital_signature=True))
+        builder = begun(key, x509.BasicConstraints(ca=False, path_length=None), "digital_signature")
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
             builder.subject_name(x509.Name([]))
-            .serial_number(int.from_bytes(x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest[1:]))
+            .serial_number(serial(key))
             .not_valid_before(_EPOCH + (number - 1) * PERIOD)
             .not_valid_after(_EPOCH + (number + 3) * PERIOD)
             .add_extension(x509.SubjectAlternativeName([name]), critical=True)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
             .add_extension(issuer, critical=False)
         )
-        form = serialization.PrivateFormat.PKCS8
-        private = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-        return KeyPair(self._signed(builder), private)
+        return KeyPair(self._signed(builder), private(key))
 
     def _signed(self, builder: x509.CertificateBuilder) -> bytes:
-        signed = builder.issuer_name(self._name).sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
-        return signed.public_bytes(serialization.Encoding.PEM)
+        return signed(builder, self._name, self._key)
 
     def _derived(self, name: str) -> ec.EllipticCurvePrivateKey:
-        """A private key of P-256, from so many bits too many that no value is likelier (FIPS 186-5, A.2.1)."""
-        bits = HKDF(hashes.SHA256(), 40, salt=None, info=f"penstock xds {name}".encode()).derive(self._secret)
-        return ec.derive_private_key(int.from_bytes(bits) % (_ORDER - 1) + 1, ec.SECP256R1())
-
-
-def _builder(
-    key: ec.EllipticCurvePrivateKey, constraints: x509.BasicConstraints, usage: x509.KeyUsage
-) -> x509.CertificateBuilder:
-    public = key.public_key()
-    builder = x509.CertificateBuilder().public_key(public).add_extension(constraints, critical=True)
-    identifier = x509.SubjectKeyIdentifier.from_public_key(public)
-    return builder.add_extension(usage, critical=True).add_extension(identifier, critical=False)
-
-
-def _usage(**uses: bool) -> x509.KeyUsage:
-    every = (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-    )  # fmt: skip
-    return x509.KeyUsage(**{**dict.fromkeys(every, False), **uses})
+        return derived_key(self._secret, f"penstock xds {name}")

@@ -13,7 +13,8 @@ import grpc
 import structlog
 
 from engine.fields import Malformed
-from streams.xds.authority import Authority, KeyPair
+from engine.signing import KeyPair
+from streams.xds.authority import Authority
 from streams.xds.messages import Node, Request, parse_request
 from streams.xds.stream import Publication, Stream
 

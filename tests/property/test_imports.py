@@ -19,7 +19,8 @@ _GROUP = "multicluster.x-k8s.io"
 _SETTINGS = EngineSettings(configuration_cluster="local")
 _CLUSTERS = ("local", "east", "west")
 _PORTS: tuple[dict[str, Any], ...] = ({}, {"port": 81}, {"name": "other"}, {"appProtocol": "kubernetes.io/h2c"})
-_REGIONS = ({}, {"region": "r1"}, {"region": "r2"}, {"region": "r1", "network": "n1"})
+_GATEWAY = {"address": "127.0.0.8", "port": 15443}
+_REGIONS: tuple[dict[str, Any], ...] = ({}, {"region": "r1"}, {"region": "r2"}, {"region": "r1", "network": "n1"}, {"network": "n1", "remoteGateway": _GATEWAY})
 KEY = base64.b64encode(bytes(32)).decode()
 """A public key, as far as anybody can tell who asks it nothing."""
 _IMPORT = {"group": _GROUP, "kind": "ServiceImport", "name": "s", "port": 80}
@@ -48,7 +49,9 @@ def told(engine: Engine, number: int, change: Put | Delete, cluster: str = "") -
 
 
 def _own() -> list[Put]:
-    return [gateway(), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+    http = {"name": "http", "port": 8080, "protocol": "HTTP"}
+    remote = {"name": "remote", "port": 15443, "protocol": "penstock.dev/RemoteGateway"}
+    return [gateway("gw", http, remote), route("r", rules=[{"backendRefs": [_IMPORT]}])]
 
 
 @st.composite

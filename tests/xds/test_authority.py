@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 
 from engine.seal import KEY_BYTES, Sealer
-from streams.xds.authority import PERIOD, SERVER_NAME, Authority, KeyPair
+from engine.signing import KeyPair
+from streams.xds.authority import PERIOD, SERVER_NAME, Authority
 from streams.xds.messages import CLUSTER, Node, Request, encode_request, parse_response
 from streams.xds.server import Secured, serve
 from streams.xds.stream import Publication

@@ -21,11 +21,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.seal import KEY_BYTES, Sealer
+from engine.signing import KeyPair
 from streams.sinks.kubernetes.bootstrap import ADMIN_PORT, METRICS_PORT, READY_PORT
 from streams.sinks.kubernetes.manifests import manifests
 from streams.sinks.kubernetes.proxy import Publisher, Template
 from streams.sinks.local_envoy import envoy_binary
-from streams.xds.authority import PERIOD, SERVER_NAME, Authority, KeyPair
+from streams.xds.authority import PERIOD, SERVER_NAME, Authority
 from streams.xds.server import Authorised, Secured, serve
 from streams.xds.stream import Publication, Report
 from tests.sinks.kubernetes.case import UID, proxy
