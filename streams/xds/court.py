@@ -35,6 +35,9 @@ _KEY = "PENSTOCK_JUDGED_KEY"
 _MEMORY = "/dev/shm"  # noqa: S108  a directory of our own, readable for us alone, is made in it
 """Files there are in memory (Linux)."""
 _VERSION = re.compile(rb"version: [^/\s]*/(\d+\.\d+\.\d+)")
+_WORDS = re.compile(r"error initializing configuration '[^']*': (.*)", re.DOTALL)
+_WORDS_BYTES = 4 << 10
+SECRET_WORDS = "it holds secrets, so that Envoy's words are not shown"
 _STATIC = 2
 """Bootstrap.static_resources: listeners=1, clusters=2, secrets=3."""
 _VALIDATION = 4
@@ -83,7 +86,7 @@ class Court:
     async def refuses(self, fragment: Fragment) -> bool:
         """Whether a cluster, assignment, listener, its chain or a certificate is refused though the rest is well."""
         try:
-            case = await asyncio.to_thread(self._case, fragment)
+            case = await asyncio.to_thread(self.case, fragment)
         except Malformed:
             return True
         return not await self._takes(case) and await self._is_able()
@@ -108,7 +111,8 @@ class Court:
         msg = f"{self.envoy} refuses even an empty config here"
         raise Undecided(msg)
 
-    def _case(self, fragment: Fragment) -> Case:
+    def case(self, fragment: Fragment) -> Case:
+        """A piece of config with what has to stand around it; none of a table. Raises Malformed."""
         body = clear(fragment, self.sealer)
         match fragment.key.kind:
             case FragmentKind.CLUSTER:
@@ -127,13 +131,17 @@ class Court:
 
     async def _takes_routes(self, heads: Sequence[Fragment], some: Sequence[Fragment]) -> bool:
         async with self._free:
-            return await self._run(await asyncio.to_thread(_routes, heads, some, self.sealer))
+            return not await self._refusal(await asyncio.to_thread(table_case, heads, some, self.sealer))
+
+    async def refusal(self, case: Case) -> str:
+        """Why a config is refused, in Envoy's words, none of which are of a secret; "" when it is taken."""
+        async with self._free:
+            return await self._refusal(case)
 
     async def _takes(self, case: Case) -> bool:
-        async with self._free:
-            return await self._run(case)
+        return not await self.refusal(case)
 
-    async def _run(self, case: Case) -> bool:
+    async def _refusal(self, case: Case) -> str:
         base = bootstrap("judged", "judge", "/nowhere", "")
         del base["admin"]
         environment = dict(os.environb)
@@ -141,18 +149,26 @@ class Court:
             environment[_KEY.encode()] = case.key
         memory = _MEMORY if case.secret and os.access(_MEMORY, os.W_OK) else None
         with tempfile.TemporaryDirectory(prefix="penstock-judge-", dir=memory) as directory:
-            path = Path(directory) / "case.pb"
+            path, said = Path(directory) / "case.pb", Path(directory) / "said"
             path.write_bytes(frame(_STATIC, case.static))
-            process = await asyncio.create_subprocess_exec(
-                self.envoy, "--mode", "validate", "-c", path, "--config-yaml", json.dumps(base),
-                "--log-level", "off", "--disable-hot-restart", env=environment,
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            code = await _ended(process, self.seconds)
+            with said.open("wb") as out:
+                process = await asyncio.create_subprocess_exec(
+                    self.envoy, "--mode", "validate", "-c", path, "--config-yaml", json.dumps(base),
+                    "--log-level", "critical", "--disable-hot-restart", env=environment,
+                    stdout=asyncio.subprocess.DEVNULL, stderr=out,
+                )  # fmt: skip
+                code = await _ended(process, self.seconds)
+            with said.open("rb") as told:
+                text = told.read(_WORDS_BYTES).decode(errors="replace")
         if code < 0:
             msg = f"{self.envoy} ended by signal {-code}"
             raise Undecided(msg)
-        return code == 0
+        if code == 0:
+            return ""
+        if case.secret or case.key is not None:
+            return SECRET_WORDS
+        found = _WORDS.search(text)
+        return (found[1] if found is not None else text).strip() or f"it ends with {code}"
 
 
 async def _ended(process: asyncio.subprocess.Process, seconds: float) -> int:
@@ -169,7 +185,7 @@ async def _ended(process: asyncio.subprocess.Process, seconds: float) -> int:
             await process.wait()
 
 
-def _routes(heads: Sequence[Fragment], suspects: Sequence[Fragment], sealer: Sealer) -> Case:
+def table_case(heads: Sequence[Fragment], suspects: Sequence[Fragment], sealer: Sealer) -> Case:
     """A table of the suspects alone."""
     hosts = {one.key.name: one for one in suspects if one.key.kind is FragmentKind.VIRTUAL_HOST}
     routes: dict[str, list[Fragment]] = {}
@@ -185,7 +201,8 @@ def _routes(heads: Sequence[Fragment], suspects: Sequence[Fragment], sealer: Sea
         host = frame(1, f"judged-{number}".encode()) + frame(2, f"judged-{number}.invalid".encode())
         parts.append(frame(2, host + b"".join(frame(3, clear(one, sealer)) for one in group)))
     # RouteConfiguration.validate_clusters=7 is false: clusters are not here.
-    return Case(frame(1, listener_of(b"".join(parts) + frame(7, b""))))
+    is_secret = any(one.sealed for one in (*heads, *suspects))
+    return Case(frame(1, listener_of(b"".join(parts) + frame(7, b""))), secret=is_secret)
 
 
 def _without_key(secret: bytes) -> tuple[bytes, bytes | None]:
