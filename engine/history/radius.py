@@ -16,7 +16,7 @@ from engine.history.resource import resource
 from engine.history.routing import facts, match
 from engine.policies.features import AROUND
 from engine.ref import Ref
-from engine.update import Fragment, FragmentKind
+from engine.update import Fragment, FragmentKey, FragmentKind
 
 Fragments = Mapping[str, Fragment]
 Named = tuple[Ref, str]
@@ -24,8 +24,6 @@ Named = tuple[Ref, str]
 
 _ROUTES: Final = (FragmentKind.ROUTE, FragmentKind.FILTER_CHAIN)
 _BACKENDS: Final = (FragmentKind.CLUSTER, FragmentKind.ENDPOINTS)
-_MISDIRECTED: Final = "~~"
-"""Within the name of a virtual host that answers 421: it is nobody's."""
 _CHAINS: Final = 3
 _METADATA: Final = 6
 """Listener: filter_chains=3, metadata=6."""
@@ -127,15 +125,17 @@ def _text(name: str) -> bytes:
 
 
 def _hosts(before: Fragments, after: Fragments, moved: set[Named]) -> Reach:
-    old, new = set(_named_hosts(before)), set(_named_hosts(after))
-    changed = {key for key in old & new if (before[key].key.gateway, before[key].key.name) in moved}
-    return Reach(len(old), *_sorted(changed, old - new, new - old))
+    """Those that have routes: a listener has a virtual host of its own though none takes a request."""
+    old, new = _served(before), _served(after)
+    return Reach(len(old), *(_keys(some) for some in (old & new & moved, old - new, new - old)))
 
 
-def _named_hosts(some: Fragments) -> Iterator[str]:
-    for key, one in some.items():
-        if one.key.kind is FragmentKind.VIRTUAL_HOST and _MISDIRECTED not in one.key.name:
-            yield key
+def _served(some: Fragments) -> set[Named]:
+    return {(one.key.gateway, one.parent) for one in some.values() if one.key.kind is FragmentKind.ROUTE}
+
+
+def _keys(hosts: Iterable[Named]) -> tuple[str, ...]:
+    return tuple(sorted(str(FragmentKey(gateway, FragmentKind.VIRTUAL_HOST, name)) for gateway, name in hosts))
 
 
 def _whole(before: Fragments, gone: Fragments, come: Fragments) -> set[Named]:

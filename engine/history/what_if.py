@@ -70,9 +70,10 @@ class Trial:
 
 def tried(engine: Forks, change_set: ChangeSet) -> Trial:
     """What the engine would come to with a change set more; it stays as it is."""
+    before = state(engine)
     fork = engine.fork()
     update = fork.apply(change_set, engine.offset + 1)
-    return Trial(state(engine), state(fork), update.warnings)
+    return Trial(before, state(fork), update.warnings)
 
 
 def state(engine: Reads) -> State:

@@ -14,24 +14,17 @@ from tests.property.test_incremental import _BATCHES, _CHANGES, _SEALER, _SOURCE
 from tests.support.manifests import change_set
 
 
-class _Forking(Engine):
-    def fork(self) -> _Forking:
-        other = _Forking(_SEALER)
-        other.load(self.state().items())
-        return other
-
-
 def _kept(engine: Engine) -> tuple[Any, ...]:
     return engine.offset, dict(engine.state()), _picture(engine.everything())
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(_CHANGES, _CHANGES, _BATCHES, _SOURCES, st.sampled_from(["files", "kubernetes"]))
 def test_what_is_told_is_what_comes(
     changes: list[Change], more: list[Change], batches: list[int], source: str, then: str
 ) -> None:
     """Of a change set: on a fork, and then in earnest, of the same engine and of one built anew."""
-    engine = _Forking(_SEALER)
+    engine = Engine(_SEALER)
     at = number = 0
     while at < len(changes):
         size = batches[number % len(batches)]
