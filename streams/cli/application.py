@@ -2,7 +2,7 @@
 
 0: done; 1: something was not accepted, or not found; 2: the call's words are off; 3: something needed is not there.
 3 too: what is printed cannot be written. 4: another watcher of the cluster took over; 5: a limit is exceeded;
-6: not in time; 130: Ctrl-C; 141: nobody reads what is printed any more.
+6: not in time; 7: Envoy would reject it; 130: Ctrl-C; 141: nobody reads what is printed any more.
 """
 
 from __future__ import annotations

@@ -50,9 +50,12 @@ class Limit:
         return {**told, "exceeded": exceeded}
 
 
-def limits(given: Mapping[str, str | None]) -> list[Limit]:
-    """Those that are given, by their options' names; what is none ends the command with code 2."""
-    return [_limit(f"--max-{name}", text) for name, text in given.items() if text is not None]
+_NAMES: Final = ("routes-removed", "routes-changed", "hosts-changed", "gateways-changed", "requests-changed")
+
+
+def limits(*given: str | None) -> list[Limit]:
+    """Those that are given, in the order of the options above; what is none ends the command with code 2."""
+    return [_limit(f"--max-{name}", text) for name, text in zip(_NAMES, given, strict=True) if text is not None]
 
 
 def judged(some: list[Limit], radius: Radius, requests: tuple[int, int] | None) -> list[dict[str, Any]]:

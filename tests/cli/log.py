@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +102,16 @@ class Place:
 
 
 @contextmanager
-def resolved(broker: str, data: Path) -> Iterator[Place]:
-    """A domain resolved from manifests, with a deletion and garbage in its log."""
+def resolved(
+    broker: str, data: Path, engine: Callable[[Sealer], Engine] = Engine, version: str = VERSION
+) -> Iterator[Place]:
+    """A domain resolved from manifests, with a deletion and garbage in its log; by another engine, perhaps."""
     place = Place(broker, f"c{uuid.uuid4().hex[:8]}", data)
-    asyncio.run(_resolve(place))
+    asyncio.run(_resolve(place, engine, version))
     yield place
 
 
-async def _resolve(place: Place) -> None:
+async def _resolve(place: Place, engine: Callable[[Sealer], Engine], version: str) -> None:
     sealer = Sealer(sealing_key(place.data / "keys" / "sealing.key"))
     manifests = place.data / "manifests"
     manifests.mkdir()
@@ -127,7 +129,7 @@ async def _resolve(place: Place) -> None:
         await writer.write(
             encode_change_set(_change_set("third", Refused("x.yaml:3", None, "a tab where none may be")))
         )
-    domain = Domain(log, lambda: Engine(sealer), DomainOptions(version=VERSION))
+    domain = Domain(log, lambda: engine(sealer), DomainOptions(version=version))
     await domain.acquire()
     await domain.release()
 

@@ -25,7 +25,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: twice}
 spec:
-  parentRefs: [{name: gw, sectionName: http, port: 8080}, {name: gw, sectionName: https, port: 9090}]
+  parentRefs: [{name: gw, sectionName: http, port: 8080}]
   hostnames: [b.example]
   rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: d.example}}]}]
 """
@@ -40,7 +40,7 @@ spec:
 """
 _KEYS = {
     "offset", "cluster", "given", "refused", "conditions", "defects", "warnings", "notes", "diff", "statuses", "radius",
-    "limits", "code",
+    "requests", "envoy", "limits", "code",
 }  # fmt: skip
 
 
@@ -50,8 +50,8 @@ def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
         yield found
 
 
-def _asked(place: Place, *words: str, given: str | None = None, code: int = 0) -> Any:
-    result = place.run("what-if", *words, "-o", "json", given=given)
+def _asked(place: Place, *words: str, given: str | None = None, code: int = 0, envoy: bool = False) -> Any:
+    result = place.run("what-if", *words, "-o", "json", *(() if envoy else ("--no-envoy",)), given=given)
     assert result.exit_code == code, result.output
     assert CANARY not in result.output
     return orjson.loads(result.stdout)
@@ -68,8 +68,9 @@ def _ends(place: Place) -> dict[str, tuple[int, int]]:
 @pytest.mark.kafka
 def test_a_service_that_comes_is_told_on_every_level_and_nothing_is_written(place: Place) -> None:
     before = _ends(place)
-    found = _asked(place, "-", given=_SERVED)
+    found = _asked(place, "-", given=_SERVED, envoy=True)
     assert found.keys() == _KEYS
+    assert (found["requests"], found["envoy"], found["code"]) == (None, {"rejected": []}, 0)
     assert found["given"] == {"objects": 1, "put": ["local//Service/default/web"], "deleted": []}
     assert [(one["key"], one["verb"]) for one in found["diff"]["objects"]] == [("local//Service/default/web", "added")]
     assert any("host a.example: /* moved from" in one and "to default/web:80" in one for one in found["diff"]["routing"])
@@ -151,6 +152,9 @@ def test_what_is_refused_is_told_and_ends_as_check_does(place: Place, given: str
     ("words", "code", "said"),
     [
         ((), 2, "name manifests, - for standard input, or objects with --delete"),
+        (("-", "--requests", "-"), 2, "standard input cannot be both manifests and requests"),
+        (("--delete", "httproute/good", "--max-requests-changed", "1"), 2, "name the requests that are meant"),
+        (("--delete", "httproute/good", "--envoy", "/nowhere"), 3, "or leave it out with --no-envoy"),
         (("nowhere.yaml",), 3, "there is no file or directory nowhere.yaml"),
         (("--delete", "httproute/god"), 1, "of a name like that there is default/good"),
         (("--delete", "nonsense"), 2, "names no object"),
@@ -165,6 +169,35 @@ def test_wrong_words(place: Place, words: tuple[str, ...], code: int, said: str)
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.kafka
+def test_requests_that_are_answered_otherwise(place: Place, tmp_path: Path) -> None:
+    sample = tmp_path / "requests"
+    sample.write_text(
+        "# two of these\n\nGET http://b.example:8080/x -H 'x-env: test'\nhttp://a.example:8080/\n"
+        '{"method": "POST", "authority": "b.example", "path": "/y"}\n'
+        '[2026-11-24T12:00:00.000Z] "GET /z HTTP/1.1" 302 - 0 0 1 - "-" "curl/8" "id" "b.example" "-"\n'
+        'b.example 127.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET /z HTTP/1.1" 302 0 "-" "curl/8"\n'
+        'nonsense of a bot\n'
+    )
+    result = place.run("what-if", "-", "--no-envoy", "--requests", str(sample), "-o", "json", given=_MOVED)
+    assert "line 8: 'nonsense of a bot' is no request" in result.stderr
+    found = orjson.loads(result.stdout)["requests"]
+    assert (found["of"], found["changed"], found["passed_over"]) == (5, 4, 1)
+    first = found["answers"][0]
+    assert (first["request"], first["port"]) == ("GET http://b.example:8080/x -H 'x-env: test'", 8080)
+    told = [first[when]["outcomes"][0] for when in ("before", "after")]
+    assert [one["to"] for one in told] == ["http://c.example:8080/x", "http://d.example:8080/x"]
+    assert [(one["kind"], one["status"], one["route"]) for one in told] == [("redirected", 302, "HTTPRoute default/twice")] * 2
+    limited = ("--requests", str(sample), "--max-requests-changed", "75%", "--no-envoy")
+    result = place.run("what-if", "-", *limited, given=_MOVED)
+    assert result.exit_code == 5
+    assert "--max-requests-changed 75% is exceeded: 4 of 5 (80.0%)" in result.stdout
+    sample.write_text("nonsense of a bot\n")
+    result = place.run("what-if", "-", "--requests", str(sample), given=_MOVED)
+    assert result.exit_code == 2
+    assert "holds no request" in result.stderr
 
 
 @pytest.mark.kafka
