@@ -42,9 +42,15 @@ class Reach:
 
 
 def _time(text: str) -> str:
-    """The time in UTC with milliseconds, as text that sorts by time; "" for what is none."""
+    """The time in UTC with milliseconds, as text that sorts by time; "" for what is none.
+
+    One without a zone is none: it would be taken for the machine's.
+    """
     try:
-        at = datetime.fromisoformat(text).astimezone(UTC)
+        found = datetime.fromisoformat(text)
+        at = found.astimezone(UTC) if found.tzinfo is not None else None
     except (ValueError, OverflowError):
+        return ""
+    if at is None:
         return ""
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

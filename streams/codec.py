@@ -31,6 +31,7 @@ from engine.events import (
     Quarantine,
     Refused,
     Unpin,
+    Unreachable,
 )
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
@@ -287,6 +288,8 @@ def _summary(change: Change) -> dict[str, Any]:
         answer |= {"pin": change.pin, "ref": str(change.ref)}
     elif isinstance(change, Confirm | Unpin):
         answer["pin"] = change.pin
+    elif isinstance(change, Unreachable):
+        answer["since"] = change.since
     return answer
 
 

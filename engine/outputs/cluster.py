@@ -8,7 +8,7 @@ from engine.document import document
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import DEADLINE, STATUS
 from engine.ref import Ref
-from engine.resolve.cluster import cluster_ref, due
+from engine.resolve.cluster import cluster, cluster_ref, due
 from engine.status.cluster import cluster_status
 
 
@@ -18,7 +18,9 @@ def described_outputs(graph: Reader, ref: Ref) -> Outputs:
     if told is None:
         return Outputs()
     items: list[tuple[str, str, Any]] = [(STATUS, str(ref), document(told))]
-    at = graph.get(due, ref.name) if ref == cluster_ref(graph, ref.name) else None
-    if at is not None:
+    if ref != cluster_ref(graph, ref.name):
+        return Outputs(tuple(items))
+    at = graph.get(due, ref.name)
+    if at is not None and graph.get(cluster, ref.name).after_ms:
         items.append((DEADLINE, str(ref), at))
     return Outputs(tuple(items))

@@ -84,7 +84,10 @@ def due(graph: Reader, name: str) -> str | None:
     since, known = stale_since(graph, name), graph.get(cluster, name)
     if not since or known.action is Action.KEEP:
         return None
-    at = datetime.fromisoformat(since).astimezone(UTC) + timedelta(milliseconds=known.after_ms)
+    try:
+        at = datetime.fromisoformat(since).astimezone(UTC) + timedelta(milliseconds=known.after_ms)
+    except OverflowError:  # By a clock that is at the end of the calendar.
+        return None
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.engine import Engine, EngineSettings
-from engine.events import Change, ChangeSet, Delete, Put, Reachable, Tick, Unreachable
+from engine.events import Change, ChangeSet, Delete, Pin, Put, Reachable, Tick, Unreachable
+from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import FragmentKind, Update
 from tests.property.test_imports import export, in_cluster, told
@@ -26,10 +28,10 @@ def described(name: str, action: str = "Keep", *, cluster: str = "local", **more
     return replace(one, ref=one.ref._replace(cluster=cluster, namespace=""))
 
 
-def say(engine: Engine, number: int, cluster: str, change: Change, time: str = _SINCE) -> Update:
+def say(engine: Engine, number: int, cluster: str, change: Change, at: str = _SINCE) -> Update:
     """One change that is about no object, of a cluster's watcher or, without a cluster, of the clock."""
     source = "files" if cluster else "clock"
-    return engine.apply(ChangeSet("default", cluster, source, str(number), time, "test", (change,)), number)
+    return engine.apply(ChangeSet("default", cluster, source, str(number), at, "test", (change,)), number)
 
 
 def _engine(*more: Put) -> Engine:
@@ -142,6 +144,59 @@ def test_no_cluster_describes_itself() -> None:
     engine = _engine(described("east", "Drop", cluster="west"), described("east", "Drop", cluster="east"))
     say(engine, 20, "east", Unreachable(_SINCE))
     assert _endpoints(engine) == _BOTH
+
+
+def test_at_once_needs_no_tick() -> None:
+    engine = _engine(described("east", "Drop"))
+    assert say(engine, 20, "east", Unreachable(_SINCE)).wake_at is None
+
+
+def test_a_clock_at_the_end_of_the_calendar_harms_nobody() -> None:
+    """Nothing becomes of the cluster, and endpoints go on to be followed."""
+    engine = _engine(described("east", "Drop", after="99999h"))
+    update = say(engine, 20, "east", Unreachable(_SINCE), "9999-12-31T23:59:59.000Z")
+    assert not update.warnings
+    update = say(engine, 21, "west", Unreachable("9999-12-31T23:59:59.000Z"), "9999-12-31T23:59:59.000Z")
+    told(engine, 22, described("west", "Drop", after="99999h"))
+    assert not told(engine, 23, Delete(in_cluster(endpoints("s"), "east").ref)).warnings
+    assert _endpoints(engine) == [("127.0.0.3", 0)]
+
+
+@pytest.mark.parametrize("zone", ["UTC0", "EST5"])
+def test_a_time_without_a_zone_is_not_the_machines(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        engine = _engine()
+        say(engine, 20, "east", Unreachable("2026-11-24T01:00:00"))
+        assert engine.state()["stale/east"]["since"] == _SINCE
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("action", ["Keep", "Drain", "Drop"])
+def test_a_fork_that_loses_a_cluster_leaves_the_rest_as_it_is(action: str) -> None:
+    engine, twin = _engine(described("east", action)), _engine(described("east", action))
+    fork = engine.fork()
+    forked, applied = (say(one, 20, "east", Unreachable(_SINCE)) for one in (fork, twin))
+    assert (forked.fragments, forked.statuses) == (applied.fragments, applied.statuses)
+    assert _endpoints(engine) == _BOTH
+    assert "stale/east" not in engine.state()
+
+
+def test_a_pinned_gateway_uses_no_dropped_cluster_whichever_was_first() -> None:
+    """Of endpoints today's count, for those that are served from the past, too."""
+    found = []
+    gate = Ref("local", "gateway.networking.k8s.io", "Gateway", "default", "gw")
+    lost = ChangeSet("default", "east", "files", "lost", _SINCE, "test", (Unreachable(_SINCE),))
+    pinned = ChangeSet("default", "local", "control", "pin", _SINCE, "test", (Pin("p", gate, 19, "for a test"),))
+    for order in ((lost, pinned), (pinned, lost)):
+        engine = _engine(described("east", "Drop"))
+        for number, one in enumerate(order, 20):
+            assert not engine.apply(one, number).warnings
+        found.append(_endpoints(engine))
+    assert found == [[("127.0.0.3", 0)]] * 2
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2999-01-01T00:00:00Z"])
