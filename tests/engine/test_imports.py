@@ -166,3 +166,26 @@ def _same(one: Update, other: Update) -> None:
     assert {key: one.statuses.set[key]["status"] for key in one.statuses.set} == {
         key: other.statuses.set[key]["status"] for key in other.statuses.set
     }
+
+
+_AWAY = {"network": "n2", "remoteGateway": {"address": "192.0.2.7", "port": 15443}}
+_TLS = put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", "p", {"spec": {"targetRefs": [{"group": _GROUP, "kind": "ServiceImport", "name": "s"}], "tls": {"wellKnownCACertificates": "System", "sni": "a"}}})  # fmt: skip
+
+
+def _assigned(engine: Engine) -> list[tuple[str, int, int]]:
+    nodes = engine.everything().nodes.set
+    shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
+    return sorted((one["address"], one.get("weight", 1), one.get("priority", 0)) for one in shown)
+
+
+def test_another_network_is_its_gateway_with_the_weight_of_its_endpoints_but_never_in_clear() -> None:
+    """Who wants TLS to the backend would have it asked in clear behind the gateway: it is not asked there at all."""
+    engine = _of_many(2)
+    told(engine, 200, described("c1", **_AWAY))
+    told(engine, 201, in_cluster(endpoints("s", "127.0.0.5", "127.0.0.6"), "c1"))
+    assert _assigned(engine) == [("127.0.1.0", 1, 0), ("192.0.2.7", 2, 0)]
+    told(engine, 202, _TLS)
+    assert _assigned(engine) == [("127.0.1.0", 1, 0)]
+    told(engine, 203, Delete(_TLS.ref))
+    told(engine, 204, described("c1", network="n2"))
+    assert _assigned(engine) == [("127.0.1.0", 1, 0)]
