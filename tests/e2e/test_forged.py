@@ -25,7 +25,7 @@ from streams.trust import trusted_keys
 from tests.e2e.site import Site, answering, asked_all_along, offsets, route
 from tests.e2e.trouble import log_of
 from tests.streams.toy import things
-from tests.support.running import until
+from tests.support.running import tidy, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.envoy]
 _ROUTE = Ref("local", "gateway.networking.k8s.io", "HTTPRoute", "default", "r")
@@ -38,7 +38,7 @@ def _trusted(site: Site) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    with answering() as backend:
+    with tidy(tmp_path), answering() as backend:
         yield Site(tmp_path, backend)
 
 

@@ -21,6 +21,7 @@ from streams.past import engine_at
 from streams.ports import Log, Outgoing
 from streams.settings import Settings
 from streams.signing import Signer, make_key, private_key, public_key
+from streams.sources.logged import logged
 from streams.topics import Topic
 from streams.trust import trusted_keys
 from tests.streams.toy import TIME, kafka_log, records, things
@@ -109,6 +110,29 @@ async def _again(log: Log) -> Engine:
     for one in await records(log, Topic.CHANGES):
         engine.fold(decode_change_set(one), one.offset)
     return engine
+
+
+async def test_a_source_believes_what_its_key_signed_and_goes_on_above_it() -> None:
+    """What is forged behind the state may be what it is about to say: the resolver is going to refuse it."""
+    by, log = Signers(), MemoryLog()
+    await _write(
+        log,
+        written(said("hub", "kubernetes", cluster_object("east", by.east.public)), by.root),
+        written(said("east", "files", *_OBJECTS), by.east),
+    )
+    await _resolved(log)
+    copied = written(said("east", "files", of("east", service("mine"))), by.east)
+    forged = of("east", service("forged"))
+    await _write(log, copied, written(said("east", "files", forged), None), written(said("east", "files", forged), by.stranger))
+    await _write(log, written(said("east", "files", Delete(of("east", service("mine")).ref)), by.east), copied)
+    log.signer = signer(2, start=-100)
+    found = await logged(log, "east", 0)
+    assert set(found.objects) == {one.ref for one in _OBJECTS}
+    next_one = read(written(said("east", "files"), log.signer)).signature
+    assert next_one is not None
+    assert next_one.sequence == 4
+    log.signer = None
+    assert forged.ref in (await logged(log, "east", 0)).objects
 
 
 async def test_a_log_with_a_signer_signs_the_changes_and_nothing_else() -> None:
