@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +56,8 @@ _REFS = st.builds(
     lambda cluster, one: one.ref._replace(cluster=cluster), st.sampled_from(["east", "west", HUB]), st.sampled_from(_WORLD)
 )
 _OBJECTS = st.sampled_from([one.object for one in (*_WORLD, service(generation=2), route("r", "other", generation=2))])
+_OF_CLUSTERS = {"resource", "refused", "sync", "pending", "absent", "asked", "stale", "changed", "part"}
+"""Rooms of the fold whose rows are of a cluster, which their keys begin with."""
 _NAMES = st.sampled_from(["p", "q"])
 _LOCATIONS = st.sampled_from(["a.yaml:1", "b.yaml:2"])
 
@@ -108,9 +111,11 @@ def _record(change_set: ChangeSet) -> Outgoing:
 
 
 def _is_of_others(key: str) -> bool:
-    return key.split("/")[1:2] in (["west"], ["north"], [""]) or key.startswith(
-        ("part/west~", "part/north~", "part/~", "signed/cluster/west/")
-    )
+    """Rows of clusters that are neither east nor hub: whoever is not registered is believed, by whatever name."""
+    room, _, rest = key.partition("/")
+    if room == "signed":
+        return rest.startswith("cluster/west/")
+    return room in _OF_CLUSTERS and re.split("[/~]", rest)[0] not in {"east", HUB}
 
 
 def _changes(fragment: str) -> st.SearchStrategy[Change]:
