@@ -103,6 +103,11 @@ class Fold:
         return self.rows.get(SYNC + cluster, {}).get("state") == "begun"
 
 
+def stale_clusters(keys: Iterable[str]) -> frozenset[str]:
+    """The clusters that cannot be reached, of rows of the fold state."""
+    return frozenset(key.removeprefix(STALE) for key in keys if key.startswith(STALE))
+
+
 def _room(key: str) -> str:
     return key.partition("/")[0]
 

@@ -17,6 +17,7 @@ import structlog
 
 from engine.changes import Garbage
 from engine.events import ChangeSet, EngineChanged
+from engine.fold import stale_clusters
 from engine.update import Delta, Fragment, Update
 from streams import collector
 from streams.clock import now
@@ -118,6 +119,7 @@ class Domain:
         self._held: _Held | None = None
         self._reminder = Reminder()
         self.wake_at: str | None = None
+        self.stale: frozenset[str] = frozenset()
 
     @property
     def offset(self) -> int:
@@ -158,13 +160,13 @@ class Domain:
         await writer.write([Outgoing(topic, partition, key(name, OPENING), b"{}") for topic in OUTPUTS])
         engine = self._fold()
         state = await read_table(self._log, Topic.STATE, partition)
+        self.stale = stale_clusters(state.rows)
         for warning in engine.load(_drained(state.rows)):
             _LOG.warning(warning)
         engine.offset = max(engine.offset, state.progress)
         self._check(engine.offset, *await self._log.ends(Topic.CHANGES, partition))
-        rejected = await rejected_offsets(self._log, partition)
         told = await self._told() if engine.offset < 0 else -1
-        self._held = _Held(writer, engine, engine.offset + 1, rejected, told)
+        self._held = _Held(writer, engine, engine.offset + 1, await rejected_offsets(self._log, partition), told)
 
     async def _told(self) -> int:
         """A state that was lost is folded again from the log: its history is not told twice."""
@@ -283,6 +285,7 @@ class Domain:
         for warning in update.warnings:
             _LOG.warning(warning, offset=record.offset)
         self.wake_at = update.wake_at
+        self.stale = (self.stale - stale_clusters(update.state.removed)) | stale_clusters(update.state.set)
         summary = {**change_summary(change_set), "engine": options.version}
         encoded = encode_update(options.name, options.partition, update, summary)
         # One by one: of a whole domain's update all of them would take many times its own memory.

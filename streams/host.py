@@ -122,6 +122,10 @@ class Host:
         """The last offset applied of each partition that is ours and ready."""
         return {part: one.domain.offset for part, one in self._owned.items() if one.ready}
 
+    def stale(self) -> int:
+        """How many clusters of our domains cannot be reached."""
+        return sum(len(one.domain.stale) for one in self._owned.values() if one.ready)
+
     def waiting(self) -> str:
         """What a domain of ours waits for; "" when it is caught up with the log, or when another replica has it."""
         if not self._generation:

@@ -20,7 +20,7 @@ from streams.host import Host
 from streams.kafka import KafkaLog
 from streams.ports import Log, LogError
 from streams.telemetry import Telemetry
-from streams.telemetry.metrics import RESOLVED_OFFSET
+from streams.telemetry.metrics import RESOLVED_OFFSET, STALE_CLUSTERS
 from streams.topics import Topic
 
 _LOG = structlog.get_logger()
@@ -71,6 +71,7 @@ async def resolve(options: ResolveOptions, ready: Callable[[], None] = lambda: N
     health = options.telemetry.health
     health.activity = host.is_active
     meters.ask(RESOLVED_OFFSET, lambda: max(host.offsets().values(), default=-1))
+    meters.ask(STALE_CLUSTERS, host.stale)
     with health.part("domain", host.waiting):
         await _hosted(options, host, adapter(membership, host), ready)
 

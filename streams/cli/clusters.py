@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from engine.fold import STALE
 from streams.cli.output import fail
 
 
@@ -22,6 +24,11 @@ def one_of(what: str, clusters: Iterable[str]) -> None:
     found = sorted(set(clusters))
     if len(found) > 1:
         fail(f"{what} is in clusters {listed(found)}: name one with --cluster", 2)
+
+
+def stale_since(state: Mapping[str, Any]) -> dict[str, str]:
+    """The clusters that cannot be reached by a state of the fold, and since when."""
+    return {key.removeprefix(STALE): row["since"] for key, row in sorted(state.items()) if key.startswith(STALE)}
 
 
 def listed(names: Iterable[str]) -> str:

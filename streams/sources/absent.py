@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from engine.events import Admitted, Change, ChangeSet, Delete, SyncBegin, SyncEnd
+from engine.events import Admitted, Change, ChangeSet, Delete, Reachable, SyncBegin, SyncEnd
 from engine.fold import RESOURCE
 from engine.outputs.channels import LOOKUP
 from engine.ref import Ref
@@ -90,7 +90,8 @@ async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tu
         changes += [Admitted(location) for location in sorted(known.refused)]
         if changes and not known.synced:
             changes = [SyncBegin(), *changes, SyncEnd()]
-        if changes:
-            one = ChangeSet(domain, cluster, SOURCE, f"{cluster}-{time}-forgotten", time, actor, tuple(changes))
-            await writer.write(encode_change_set(one, partition))
+        # Of nothing nothing is stale. Where it is not known to be, that changes nothing.
+        changes.append(Reachable())
+        one = ChangeSet(domain, cluster, SOURCE, f"{cluster}-{time}-forgotten", time, actor, tuple(changes))
+        await writer.write(encode_change_set(one, partition))
     return len(known.objects)

@@ -20,6 +20,9 @@ _SECRET_FIELDS = {"apiVersion", "kind", "metadata", "type", "immutable"}
 _SECRET_METADATA = {"name", "namespace", "labels", "annotations", "creationTimestamp", "generation", "ownerReferences"}
 CLUSTER = "penstock.dev/cluster"
 """The annotation by which commands say whose an object is; it is theirs alone."""
+STALE_SINCE = "penstock.dev/stale-since"
+"""The one by which they say that its cluster cannot be reached, and since when; theirs as well."""
+_NOTES = frozenset({CLUSTER, STALE_SINCE})
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -69,10 +72,10 @@ def _metadata(object_: Json) -> dict[str, Any]:
     metadata = {key: value for key, value in dict(object_.get("metadata") or {}).items() if key not in _NOISE}
     annotations = metadata.get("annotations")
     # The annotation of kubectl carries the whole object in clear, secrets too.
-    if isinstance(annotations, dict) and annotations.keys() & {_LAST_APPLIED, CLUSTER}:
-        kept = {key: value for key, value in annotations.items() if key not in {_LAST_APPLIED, CLUSTER}}
+    if isinstance(annotations, dict) and annotations.keys() & {_LAST_APPLIED, *_NOTES}:
+        kept = {key: value for key, value in annotations.items() if key not in {_LAST_APPLIED, *_NOTES}}
         metadata["annotations"] = kept
-        if not kept and CLUSTER in annotations:
+        if not kept and annotations.keys() & _NOTES:
             del metadata["annotations"]
     return metadata
 

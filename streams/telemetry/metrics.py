@@ -80,6 +80,12 @@ RESOLVED_OFFSET = Metric(
     "Last offset of the log that was resolved; -1 while standing by.",
     ("resolve",),
 )
+STALE_CLUSTERS = Metric(
+    "penstock_clusters_stale",
+    Kind.GAUGE,
+    "Clusters that their watchers cannot reach: what they said last is served. `penstock status` names them.",
+    ("resolve",),
+)
 PUBLISHED_OFFSET = Metric(
     "penstock_published_offset", Kind.GAUGE, "Last offset of the log that is served; -1 before any.", ("publish",)
 )
@@ -130,9 +136,9 @@ ANSWERS = Metric(
 )
 
 METRICS = (
-    READY, ACTIVE, TAKEOVERS, STAGE, APPENDED, RESOLVED, REJECTED, UNDELIVERED, RESOLVED_OFFSET, PUBLISHED_OFFSET,
-    CONNECTED, BEHIND,
-    NACKS, QUARANTINES, LIFTED, RELISTS, STATUS_WRITES, STATUS_FAILURES, ANSWERS,
+    READY, ACTIVE, TAKEOVERS, STAGE, APPENDED, RESOLVED, REJECTED, UNDELIVERED, RESOLVED_OFFSET, STALE_CLUSTERS,
+    PUBLISHED_OFFSET, CONNECTED, BEHIND, NACKS, QUARANTINES, LIFTED, RELISTS, STATUS_WRITES, STATUS_FAILURES,
+    ANSWERS,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from engine.engine import VERSION, Engine
-from engine.events import ChangeSet, Delete, Put, Refused, SyncBegin, SyncEnd
+from engine.events import ChangeSet, Delete, Put, Reachable, Refused, SyncBegin, SyncEnd, Unreachable
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli import app
@@ -28,7 +28,7 @@ from streams.ports import Outgoing
 from streams.process import remember, running
 from streams.settings import Settings
 from streams.sources.absent import note, words
-from streams.sources.stamp import CLUSTER, stamped
+from streams.sources.stamp import CLUSTER, STALE_SINCE, stamped
 from streams.standalone import Outside, Standalone
 from streams.supervisor import Role
 from streams.topics import Topic, key
@@ -196,7 +196,7 @@ def test_check_says_whose_each_line_is(tmp_path: Path) -> None:
 def test_what_was_printed_may_be_written_back() -> None:
     """The note of its cluster is the command's: an object that is written to a file with it is the same."""
     put = _puts("east")[0]
-    metadata = {**put.object["metadata"], "annotations": {CLUSTER: "east"}}
+    metadata = {**put.object["metadata"], "annotations": {CLUSTER: "east", STALE_SINCE: TIME}}
     again = stamped(put.ref, {**put.object, "metadata": metadata}, put.object, TIME, Sealer(bytes(KEY_BYTES)))
     assert again == put.object
 
@@ -225,7 +225,7 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
     asyncio.run(resolve(place))
     assert place.tells("get", "gateways") == before
     (last,) = place.tells("log", "--limit", "1")  # type: ignore[misc]
-    assert (last["cluster"], {one["verb"] for one in last["changes"]}) == ("west", {"delete", "admitted"})
+    assert (last["cluster"], {one["verb"] for one in last["changes"]}) == ("west", {"delete", "admitted", "reachable"})
     assert last["actor"].endswith(" (forget)")
     assert "west" not in place.prints("status")
     # A proxy that is told of still, though nothing of its cluster is there, is not taken for another's.
@@ -237,6 +237,31 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
     assert place.run("forget", "south", "--yes").stdout == "cluster south: 2 objects deleted\n"
     asyncio.run(resolve(place))
     assert "south" not in place.prints("status")
+
+
+def test_a_stale_cluster_is_told_of_until_it_is_reached_or_forgotten(broker: str, tmp_path: Path) -> None:
+    """No object describes it."""
+    place = place_of(broker, tmp_path)
+    before = place.prints("status"), place.prints("get", "gateways")
+    asyncio.run(tell(place, "west", Unreachable(TIME)))
+    line = f"stale       cluster west since {TIME}: its watcher cannot reach it"
+    assert line in place.prints("status")
+    assert line in place.prints("status", "httproute/only")
+    assert line not in place.prints("status", "--cluster", "east")
+    assert line not in place.prints("status", "--at", "1")
+    answer: Any = place.tells("status")
+    assert answer["stale"] == [{"cluster": "west", "since": TIME}]
+    assert [f"stale since {TIME}" in one for one in place.prints("get", "gateways").splitlines()] == [False, False, True]
+    gateways: Any = place.tells("get", "gateways")
+    assert [one["metadata"]["annotations"].get(STALE_SINCE) for one in gateways["items"]] == [None, TIME]
+    asyncio.run(tell(place, "west", Reachable()))
+    assert (place.prints("status"), place.prints("get", "gateways")) == before
+    # One of which nothing was ever seen is in the log by that alone.
+    asyncio.run(tell(place, "north", Unreachable(TIME)))
+    assert "cluster north since" in place.prints("status")
+    assert place.run("forget", "north", "--yes").stdout == "cluster north: 0 objects deleted\n"
+    asyncio.run(resolve(place))
+    assert "north" not in place.prints("status")
 
 
 def test_what_is_not_watched_is_said_as_far_as_it_is_known(broker: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def forget(
     """Append to the log that all objects of a cluster are gone: its Gateways are served no more.
 
     For a cluster that no `penstock run` and no `penstock watch` names any more, here or elsewhere: one that still
-    watches it brings its objects back. The log keeps what was, and who forgot it.
+    watches it brings its objects back. It counts as stale no longer. The log keeps what was, and who forgot it.
     """
     from streams.main import continued  # noqa: PLC0415  slow to import
     from streams.sources import absent  # noqa: PLC0415
@@ -41,7 +41,7 @@ def forget(
 
     async def count(log: Log, partition: int) -> int:
         state = await rows(log, Topic.STATE, partition)
-        owned = [key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))]
+        owned = [key.split("/")[1] for key in state if key.startswith(("resource/", "refused/", "stale/"))]
         several(owned, cluster)
         if cluster in absent.described(state, settings.configuration_cluster):
             fail(f"cluster {cluster} has a Cluster object in {settings.configuration_cluster}: delete that first", 1)

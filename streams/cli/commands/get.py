@@ -9,7 +9,7 @@ import typer
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
 from engine.status.programmed import programmed
-from streams.cli.clusters import one_of, several
+from streams.cli.clusters import one_of, several, stale_since
 from streams.cli.moment import At, Tables, tables
 from streams.cli.naming import Wanted, known, wanted
 from streams.cli.output import Format, emit, fail, table
@@ -24,7 +24,7 @@ from streams.cli.reading import (
     with_log,
 )
 from streams.ports import Log
-from streams.sources.stamp import CLUSTER
+from streams.sources.stamp import CLUSTER, STALE_SINCE
 
 _HEADS = ("cluster", "namespace", "name", "generation", "state")
 
@@ -52,7 +52,8 @@ def get(  # noqa: PLR0913  the options of the command
 ) -> None:
     """Print objects with their status: what the log says of them, and what proxies run; or as of another moment.
 
-    As JSON or YAML each has its cluster in the annotation penstock.dev/cluster. A name that is in several clusters
+    As JSON or YAML each has its cluster in the annotation penstock.dev/cluster, and of one that cannot be reached since
+    when, in penstock.dev/stale-since: what is printed is what was last seen. A name that is in several clusters
     needs --cluster.
     """
     if all_namespaces and namespace is not None:
@@ -100,12 +101,13 @@ async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
     statuses = await there.statuses()
     shown = await there.convergence()
     converged = acknowledged(shown)
+    stale = stale_since(state)
     found = []
     for key, row in state.items():
         if not key.startswith("resource/"):
             continue
         ref = parse_ref(key.removeprefix("resource/"))
-        object_ = _noted(row["object"], ref.cluster)
+        object_ = _noted(row["object"], ref.cluster, stale.get(ref.cluster, ""))
         if ref.kind == "Secret":
             object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
         status = statuses.get(str(ref))
@@ -115,14 +117,18 @@ async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
     return found
 
 
-def _noted(object_: dict[str, Any], cluster: str) -> dict[str, Any]:
+def _noted(object_: dict[str, Any], cluster: str, since: str) -> dict[str, Any]:
     metadata = object_["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), CLUSTER: cluster}
+    notes = {CLUSTER: cluster, STALE_SINCE: since} if since else {CLUSTER: cluster}
+    annotations = {**(metadata.get("annotations") or {}), **notes}
     return {**object_, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _row(ref: Ref, object_: dict[str, Any]) -> tuple[object, ...]:
-    return ref.cluster, ref.namespace, ref.name, object_["metadata"].get("generation"), state_of(object_)
+    metadata, state = object_["metadata"], state_of(object_)
+    if since := metadata["annotations"].get(STALE_SINCE):
+        state = f"{state}, stale since {since}".removeprefix(", ")
+    return ref.cluster, ref.namespace, ref.name, metadata.get("generation"), state
 
 
 def state_of(object_: dict[str, Any]) -> str:

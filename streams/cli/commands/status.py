@@ -12,7 +12,7 @@ import typer
 
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
-from streams.cli.clusters import several
+from streams.cli.clusters import several, stale_since
 from streams.cli.commands.get import line, objects_of
 from streams.cli.commands.pins import pinned, until, what
 from streams.cli.moment import At, tables
@@ -40,7 +40,7 @@ from streams.xds.address import remedy, taken
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-_ROWS = ("absent", "refused", "quarantined", "objects", "proxies")
+_ROWS = ("absent", "stale", "refused", "quarantined", "objects", "proxies")
 """What the answer lists, each with its cluster."""
 _DAY = 24 * 3600 * 1000
 _NAMED = 5
@@ -61,14 +61,14 @@ def status(
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print refused manifests, conditions that are not as wished, quarantines, and the proxies with what they run.
+    """Print refused manifests, conditions that are not as wished, quarantines, stale clusters, and the proxies.
 
     What was rejected of the log within a day is told with its reasons; it is no object, and changes no exit code. With
     --at as of another moment: what was wanted then counts as acknowledged, and proxies are not told.
 
-    Exit code 0: all is as wished. 1: something is refused, quarantined, rejected by a proxy, or has a condition that is
-    not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed now, or
-    nothing is resolved yet; standard error says why, and what to do.
+    Exit code 0: all is as wished. 1: something is refused, quarantined, stale, rejected by a proxy, or has a condition
+    that is not as wished, Programmed included; or the named object is not there. 3: the log cannot be read or followed
+    now, or nothing is resolved yet; standard error says why, and what to do.
     """
     meant = wanted(ref) if ref is not None else None
     settings = chosen(data, brokers, cluster)
@@ -85,6 +85,8 @@ def status(
     answer["rejected"] = found["rejected"] if ref is None else []
     answer["pins"] = pinned(found["state"]) if ref is None else []
     answer["absent"] = _absent(found["state"], settings) if ref is None and at is None else []
+    whose = {row["cluster"] for row in answer["objects"]}
+    answer["stale"] = [one for one in _stale(found["state"]) if ref is None or one["cluster"] in whose]
     named = several(_clusters(found["state"], found["convergence"]), settings.cluster)
     for kind in _ROWS:
         answer[kind] = [one for one in answer[kind] if settings.cluster in ("", one["cluster"])]
@@ -118,7 +120,7 @@ def _is_amiss(answer: dict[str, Any]) -> bool:
     found = [one for row in answer["objects"] for one in row["conditions"]]
     unmet = any(not is_good(one) and "/" not in one["type"] for one in found)
     rejected = any(row["connected"] and row["error"] for row in answer["proxies"])
-    return bool(answer["refused"] or answer["quarantined"] or unmet or rejected)
+    return bool(answer["refused"] or answer["quarantined"] or answer["stale"] or unmet or rejected)
 
 
 def _refused(state: dict[str, Any]) -> list[dict[str, Any]]:
@@ -187,8 +189,13 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
 
 def _clusters(state: dict[str, Any], proxies: Iterable[str]) -> set[str]:
     """Whose objects, refusals and proxies there are."""
-    found = {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/"))}
+    found = {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/", "stale/"))}
     return found | {gateway.split("/")[0] for gateway in proxies}
+
+
+def _stale(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Clusters that their watchers cannot reach, whether or not an object describes them, and since when."""
+    return [{"cluster": cluster, "since": since} for cluster, since in stale_since(state).items()]
 
 
 def _absent(state: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
@@ -224,7 +231,7 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
         typer.echo(f"{whose(row)}{'/'.join(row['ref'].split('/')[2:])}  {line(one)}")
     for row in answer["proxies"]:
         _print_proxy(row, whose(row))
-    if not whole and not shown and not answer["refused"] and not answer["quarantined"]:
+    if not whole and not shown and not any(answer[kind] for kind in ("stale", "refused", "quarantined")):
         typer.echo("all objects are as wished")
 
 
@@ -235,6 +242,8 @@ def _print_log(answer: dict[str, Any]) -> None:
         typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
     for row in answer["absent"]:
         typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
+    for row in answer["stale"]:
+        typer.echo(f"stale       cluster {row['cluster']} since {row['since']}: its watcher cannot reach it")
     for row in answer["rejected"]:
         many = f"{row['records']} records, the last" if row["records"] > 1 else "the record"
         typer.echo(f"rejected    {many} at offset {row['offset']} of the log: {row['reason']}")
