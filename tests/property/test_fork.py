@@ -32,11 +32,11 @@ from engine.table import Branch, StaleFork
 from engine.update import Update
 from streams.codec import encode_update
 from tests.engine.test_work import _EDITS, _engine, _route
+from tests.property.test_deadline import _CERTIFICATES, _GATEWAYS, _at
 from tests.property.test_deadline import _CHANGES as _EXPIRING
-from tests.property.test_deadline import _at
 from tests.property.test_incremental import _CHANGES, _SEALER
 from tests.property.test_pins import _Live
-from tests.support.manifests import change_set
+from tests.support.manifests import change_set, delete, gateway, route
 
 _SUMMARY = {"cluster": "c", "source": "s", "actor": "a", "changes": [], "engine": ""}
 _KINDS = ["put"] * 6 + ["pin", "rollback", "unpin", "reject", "lift", "tick", "refuse", "admit", "sync", "parts"]
@@ -132,7 +132,8 @@ def _graphs(engine: Engine) -> list[Graph]:
 
 def _held(graph: Graph) -> dict[str, Any]:
     """All that a graph holds, with its links by identity."""
-    tables: tuple[Any, ...] = (graph._resources, graph._facts, graph._counts, graph._claims)
+    claims = {key: tuple(ranks) for key, ranks in graph._claims.items()}
+    tables: tuple[Any, ...] = (graph._resources, graph._facts, graph._counts, claims)
     members = {key: set(refs) for key, refs in graph._members.items()}
     return {"cells": {key: _links(cell) for key, cell in graph._cells.items()}, "members": members} | {
         str(at): dict(table) for at, table in enumerate(tables)
@@ -333,3 +334,39 @@ def test_a_base_that_moves_under_a_query_is_no_failure_of_the_query() -> None:
     fork.graph.read = meanwhile  # type: ignore[method-assign]
     with pytest.raises(StaleFork):
         _told(fork, _route("r1", "s1", "/edited", 2))
+
+
+def test_an_answer_that_is_made_while_the_base_moves_is_not_given() -> None:
+    base = _engine(3)
+    fork = base.fork()
+
+    def meanwhile() -> None:
+        base.fold(change_set(number=9), 9)
+
+    fork._wake_at = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(StaleFork):
+        _told(fork, _route("r1", "s1", "/edited", 2))
+
+
+def test_a_fork_runs_what_its_base_would_run() -> None:
+    base = _engine(30)
+    fork = base.fork()
+    before = copy(base.graph.work)
+    for edit in _EDITS.values():
+        _told(fork, edit)
+    for edit in _EDITS.values():
+        _told(base, edit)
+    assert fork.graph.work.reruns == base.graph.work.reruns - before.reruns
+    assert fork.graph.work.items == base.graph.work.items - before.items
+
+
+def test_what_had_expired_before_the_fork_is_forgotten_in_it() -> None:
+    base = _Story([])
+    base.tell(gateway("gw", *_GATEWAYS[1]), *_CERTIFICATES[:2], route("r"))
+    base.tell(Tick(), source="clock", time=_at(3))
+    fork = base.fork([])
+    fork.tell(*map(delete, _CERTIFICATES[:2]))
+    fork.tell(Tick(), source="clock", time=_at(4))
+    told = _all(fork.engine)
+    base.follow(fork)
+    assert _all(base.engine) == told
