@@ -60,13 +60,19 @@ class Journal:
         As long as the cluster has not synced all of it is its first listing, empty or not: one change set.
         """
         async with self.turn:
-            await self._append(groups)
+            given = list(groups)
+            if not self.logged.synced:
+                actor = given[0][0] if len(given) == 1 else ""
+                given = [(actor, [SyncBegin(), *(one for _, changes in given for one in changes), SyncEnd()])]
+            await self._write(given)
+            self.synced.set()
 
-    async def _append(self, groups: Iterable[Group]) -> None:
-        given = list(groups)
-        if not self.logged.synced:
-            actor = given[0][0] if len(given) == 1 else ""
-            given = [(actor, [SyncBegin(), *(one for _, changes in given for one in changes), SyncEnd()])]
+    async def note(self, change: Change) -> None:
+        """Write what is of the cluster itself, and no part of any listing. Raises LogError."""
+        async with self.turn:
+            await self._write([("", [change])])
+
+    async def _write(self, given: Sequence[Group]) -> None:
         sets = [self._change_set(actor, changes) for actor, changes in given if changes]
         self.tried = frozenset(one.id for one in sets)
         spans = [self._span(one) for one in sets]
@@ -85,7 +91,6 @@ class Journal:
                 span.end()
         for _, changes in given:
             self.logged.take(changes)
-        self.synced.set()
 
     def _span(self, change_set: ChangeSet) -> Span:
         said: Attributes = {

@@ -10,8 +10,8 @@ import orjson
 
 from engine.changes import Garbage, from_json
 from engine.document import Document, document
-from engine.events import Admitted, Change, ChangeSet, Delete, Put, Refused, SyncEnd
-from engine.fold import PART, PENDING
+from engine.events import Admitted, Change, ChangeSet, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
+from engine.fold import PART, PENDING, STALE
 from engine.ref import Ref, parse_ref
 from engine.signers import SIGNED
 from streams.codec import NewerSchema, decode_change_set
@@ -50,6 +50,8 @@ class Logged:
     absent: set[Ref] = field(default_factory=set)
     """Objects on request that are known not to be there."""
     synced: bool = False
+    stale: str = ""
+    """Since when it could not be reached; "" while it can."""
     end: int = 0
     """The offset up to which that is known."""
 
@@ -68,6 +70,10 @@ class Logged:
                 self.refused.pop(change.location, None)
             elif isinstance(change, SyncEnd):
                 self.synced = True
+            elif isinstance(change, Unreachable):
+                self.stale = self.stale or change.since
+            elif isinstance(change, Reachable):
+                self.stale = ""
 
 
 async def logged(log: Log, cluster: str, partition: int) -> Logged:
@@ -90,6 +96,7 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
             found.refused[value["location"]] = value["message"]
         elif kind == "sync" and rest == cluster:
             found.synced = value is not None and value.get("state") == "done"
+    found.stale = orjson.loads(stale.value or b"{}")["since"] if (stale := state.rows.get(STALE + cluster)) else ""
     signed = {name: row for name, row in state.rows.items() if name.startswith(f"{SIGNED}cluster/{cluster}/")}
     ours = _Ours(log.signer, {name: orjson.loads(row.value or b"null") for name, row in signed.items()})
     found.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, cluster))

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from engine.events import Reachable
 from engine.models.kind import Kind
 from engine.models.kinds import KINDS
 from engine.observed import is_selection, selected_labels
@@ -31,6 +32,7 @@ from streams.sources.discovery import Discovery
 from streams.sources.journal import Journal, first, keep_writing
 from streams.sources.kubernetes.mirror import Mirror
 from streams.sources.kubernetes.observed import Observed, observe
+from streams.sources.kubernetes.reach import Reach
 from streams.sources.kubernetes.views import ANSWERED
 from streams.sources.logged import Place
 from streams.telemetry import Telemetry
@@ -49,7 +51,8 @@ Wanted = Callable[[], AsyncIterator[frozenset[Ref]]]
 class KubernetesOptions:
     """One cluster. `now` answers RFC 3339 UTC, `clock` seconds that never go back.
 
-    `poll_seconds` is how often it is asked whether a CRD that is missing has come.
+    `poll_seconds` is how often it is asked whether a CRD that is missing has come, `silent_seconds` how long its API
+    server may be silent before it counts as unreachable.
     """
 
     cluster: str
@@ -58,6 +61,7 @@ class KubernetesOptions:
     partition: int = 0
     clock: Callable[[], float] = time.monotonic
     poll_seconds: float = 2.0
+    silent_seconds: float = 30.0
     limit: int = PAGE
     kinds: tuple[Kind, ...] = KINDS
     wanted: Wanted | None = None
@@ -71,19 +75,25 @@ async def watch_cluster(log: Log, sealer: Sealer, cluster: Cluster, options: Kub
 
     async def stretch(journal: Journal) -> None:
         whole = tuple(kind for kind in options.kinds if (kind.group, kind.name) not in ON_REQUEST)
-        source = _Source(cluster, options, sealer, Mirror(journal.logged, options.cluster, whole, sealer), journal)
-        with options.telemetry.health.part("cluster", source.unlisted):
-            try:
-                await source.run(whole)
-            except ExceptionGroup as group:
-                raise first(group) from None
+        while True:
+            source = _Source(cluster, options, sealer, Mirror(journal.logged, options.cluster, whole, sealer), journal)
+            with options.telemetry.health.part("cluster", source.unlisted):
+                try:
+                    await source.run(whole)
+                except ExceptionGroup as group:
+                    if not isinstance(error := first(group), _Back):
+                        raise error from None
 
     await keep_writing(log, place, options.now, stretch, options.telemetry)
 
 
+class _Back(Exception):  # noqa: N818  an event
+    """The cluster could not be reached for a while, and answers again."""
+
+
 @dataclass(slots=True)
 class _Source:
-    """One stretch, from a comparison of the whole cluster with the log to the next loss of the broker."""
+    """One stretch, from a comparison of the whole cluster with the log to the next loss of broker or cluster."""
 
     cluster: Cluster
     options: KubernetesOptions
@@ -91,6 +101,7 @@ class _Source:
     mirror: Mirror
     journal: Journal
     following: Following[Observed] = field(init=False)
+    reach: Reach = field(init=False)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asked: dict[Ref, asyncio.Task[None]] = field(default_factory=dict)
     left_out: set[tuple[str, str]] = field(default_factory=set)
@@ -100,10 +111,12 @@ class _Source:
     def __post_init__(self) -> None:
         options = self.options
         self.following = Following(options.cluster, self.cluster, self, options.poll_seconds, options.limit)
+        self.reach = Reach(self.cluster, self.journal, options.silent_seconds, options.clock, self.changed.set)
 
     async def run(self, kinds: tuple[Kind, ...]) -> None:
-        """Raises an ExceptionGroup with the log's error."""
+        """Raises an ExceptionGroup with the log's error, or _Back."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.reach.run())
             for kind in kinds:
                 tasks.create_task(self.following.kind(kind))
             if self.options.wanted is not None:
@@ -127,10 +140,21 @@ class _Source:
                 continue
             if not self.mirror.unread:
                 self.journal.waits = ""
+                await self._reached()
             wait = self.mirror.next() - self.options.clock()
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(wait, 0.0) if wait < inf else None):
                     await self.changed.wait()
+
+    async def _reached(self) -> None:
+        """The log says all that was listed. Raises _Back when that is to be listed again."""
+        if self.reach.is_lost:
+            if not self.reach.is_silent:
+                async with self.journal.turn:  # Nobody is in the middle of a transaction.
+                    raise _Back
+        elif self.journal.logged.stale:
+            _LOG.info("the cluster can be reached again", cluster=self.options.cluster)
+            await self.journal.note(Reachable())
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
