@@ -62,6 +62,7 @@ async def run_watch_cluster(settings: Settings, access: Access, telemetry: Telem
             now,
             settings.domain,
             settings.partition,
+            silent_seconds=settings.unreachable_seconds,
             wanted=partial(lookups, log, settings.partition),
             discovery=discovery(settings, log),
             telemetry=replace(told, traces=telemetry.traces),

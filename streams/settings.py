@@ -64,6 +64,7 @@ ALLOWED: Final = {
     "xds_address": _ENDPOINT,
     "xds_plaintext": "true or false",
     "weighted_route_precedence": "true or false",
+    "unreachable_seconds": "a whole number of seconds from 1 to 86400",
     "oidc_discovery": "true or false",
     "health_listen": f"{_ENDPOINT}, or unix:PATH",
 }
@@ -242,6 +243,9 @@ class Settings(BaseSettings):
     )
     weighted_route_precedence: bool = Field(
         default=False, description="Let kgateway.dev/route-weight of a route go before all other precedence."
+    )
+    unreachable_seconds: int = Field(
+        30, ge=1, le=86400, description="How long an API server may be silent before its cluster is stale, in seconds."
     )
     oidc_discovery: bool = Field(
         default=True, description="Ask issuers that manifests name (oauth2.issuerURI) for their endpoints, over HTTPS."
