@@ -9,47 +9,18 @@ from dataclasses import replace
 from typing import Final
 
 from engine.changes import verb
-from engine.events import (
-    CONTROL,
-    Change,
-    ChangeSet,
-    Confirm,
-    EngineChanged,
-    Lift,
-    Override,
-    Pin,
-    Quarantine,
-    Tick,
-    Unpin,
-)
-from engine.fold import RESOURCE, Fold
+from engine.events import ChangeSet
+from engine.fold import RESOURCE, SIGNED, Fold
 from engine.judgement import judged, resource_of
 from engine.models.cluster import GROUP
 from engine.ref import Ref
 from engine.resolve.cluster import KIND, is_name
 from engine.resolve.settings import EngineSettings
 from engine.signature import UNREADABLE
+from engine.voices import ROOT, SAYS, VOICES, says
 
-SIGNED: Final = "signed/"
-"""The last sequence of each signer, by what it signs for."""
-ROOT: Final = ""
 ANY_CLUSTER: Final = "cluster/*"
 _CLUSTER: Final = "cluster/"
-
-VOICES: Final = frozenset({CONTROL, "clock", "publisher", "resolver", "broker"})
-"""The sources that are the control plane's own; every other one speaks for its cluster."""
-
-SAYS: Final[dict[type[Change], frozenset[str]]] = {
-    Quarantine: frozenset({"publisher"}),
-    Lift: frozenset({"publisher", CONTROL}),
-    Tick: frozenset({"clock"}),
-    EngineChanged: frozenset({"resolver"}),
-    Pin: frozenset({CONTROL}),
-    Override: frozenset({CONTROL}),
-    Confirm: frozenset({CONTROL}),
-    Unpin: frozenset({CONTROL}),
-}
-"""Which voices say a change; one that is not here is said of a cluster, by that cluster's sources."""
 
 
 class Signers:
@@ -77,7 +48,7 @@ class Signers:
         if said.cluster and not is_name(said.cluster):
             return f"{_shown(said.cluster)} is no name for a cluster: use at most 63 of a-z, 0-9 and -"
         for change in said.changes:
-            if not _says(said.source, change):
+            if not says(said.source, change):
                 allowed = " or ".join(sorted(SAYS.get(type(change), ()))) or "a source of the cluster"
                 return f"source {_shown(said.source)} cannot say {verb(change)}: only {allowed} can"
         return self._unsigned(said)
@@ -144,11 +115,6 @@ def claim(said: ChangeSet) -> str:
 def row_of(said: ChangeSet) -> str:
     """The row with the last sequence of its signer."""
     return f"{SIGNED}{claim(said)}/{said.signature.key if said.signature is not None else ''}"
-
-
-def _says(source: str, change: Change) -> bool:
-    allowed = SAYS.get(type(change))
-    return source in allowed if allowed is not None else source not in VOICES
 
 
 def _whose(said: ChangeSet) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from engine.signature import is_key
-from engine.signers import ROOT, VOICES
+from engine.voices import ROOT, VOICES
 
 __all__ = ["ROOT", "trusted_keys"]
 

@@ -11,9 +11,8 @@ import orjson
 from engine.changes import Garbage, from_json
 from engine.document import Document, document
 from engine.events import Admitted, Change, ChangeSet, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
-from engine.fold import PART, PENDING, STALE
+from engine.fold import PART, PENDING, SIGNED, STALE
 from engine.ref import Ref, parse_ref
-from engine.signers import SIGNED
 from streams.codec import NewerSchema, decode_change_set
 from streams.continuity import refuse
 from streams.ports import Log

@@ -33,8 +33,8 @@ from engine.events import (
 from engine.fold import CLOCK
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
-from engine.signers import VOICES
 from engine.update import FragmentKind
+from engine.voices import VOICES
 from streams.ports import Outgoing
 from tests.support.manifests import endpoints, gateway, route, service
 from tests.support.signing import (
