@@ -1,4 +1,4 @@
-"""Voices: the sources that are the control plane's own, and what each may say; any other source speaks for its cluster."""
+"""Voices: sources that are the control plane's own, and what each may say; any other one speaks for its cluster."""
 
 from __future__ import annotations
 
