@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 _SECONDS: Final = 30.0
+_MANY: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -24,3 +26,18 @@ class Reminder:
             return False
         self._words, self._said = words, now
         return True
+
+
+@dataclass(slots=True)
+class Reminders:
+    """One for each of many troubles that go on beside one another; of more than a thousand the oldest is forgotten."""
+
+    _each: dict[Hashable, Reminder] = field(default_factory=dict)
+
+    def is_due(self, about: Hashable, words: str) -> bool:
+        """See `Reminder`."""
+        one = self._each.pop(about, Reminder())
+        self._each[about] = one
+        if len(self._each) > _MANY:
+            del self._each[next(iter(self._each))]
+        return one.is_due(words)

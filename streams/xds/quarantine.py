@@ -18,7 +18,7 @@ from engine.update import Fragment, FragmentKey, FragmentKind, parse_fragment_ke
 from streams.backoff import Backoff
 from streams.codec import encode_change_set
 from streams.ports import Log, LogError
-from streams.reminder import Reminder
+from streams.reminder import Reminder, Reminders
 from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
 from streams.xds.address import remedy, taken
 from streams.xds.assembly import Assembly
@@ -70,23 +70,31 @@ class Judge:
     _pauses: dict[Stream, Backoff] = field(default_factory=dict)
     """Before a case of theirs is tried again that could not be judged."""
     _reminder: Reminder = field(default_factory=Reminder)
+    _told: Reminders = field(default_factory=Reminders)
+    """What was said of proxies: one that rejects in a loop must not drown what is said of others."""
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
         if taken(rejection.error):
             self._try_later(stream, rejection)
             return
-        _LOG.error(
-            "a proxy rejected a removal, so there is nothing to judge: it may hold what is gone, look at that proxy"
-            if rejection.is_removal
-            else "a proxy rejected config",
-            proxy=stream.node.id,
-            type=rejection.type_url.rpartition(".")[2],
-            resources=sorted(rejection.resources),
-            error=rejection.error[:500],
-        )
+        if self._is_news("rejected", stream, rejection):
+            _LOG.error(
+                "a proxy rejected a removal, so there is nothing to judge: it may hold what is gone, look at that proxy"
+                if rejection.is_removal
+                else "a proxy rejected config",
+                proxy=stream.node.id,
+                type=rejection.type_url.rpartition(".")[2],
+                resources=sorted(rejection.resources),
+                error=rejection.error[:500],
+            )
         if not rejection.is_removal:
             self._docket.put(Case(stream, rejection))
+
+    def _is_news(self, what: str, stream: Stream, rejection: Rejection) -> bool:
+        """Whether it was not said just now, of the same versions: the words may hold what differs each time."""
+        about = (what, stream.node.gateway, stream.node.id, rejection.type_url, *sorted(rejection.resources))
+        return self._told.is_due(about, repr(sorted(rejection.resources.items())))
 
     def _try_later(self, stream: Stream, rejection: Rejection) -> None:
         """Later and later, as long as the proxy is there."""
@@ -95,14 +103,15 @@ class Judge:
         last, pause = self._waits.get(place, (0.0, _BIND_SECONDS[0]))
         pause = min(pause * 2, _BIND_SECONDS[1]) if loop.time() - last < 2 * _BIND_SECONDS[1] else _BIND_SECONDS[0]
         self._waits[place] = (loop.time(), pause)
-        _LOG.error(
-            f"a proxy cannot listen: {remedy(rejection.error)}",
-            gateway="/".join(stream.node.gateway.split("/")[-2:]),
-            address=", ".join(taken(rejection.error)),
-            proxy=stream.node.id,
-            error=rejection.error[:500].strip(),
-            again_in=pause,
-        )
+        if self._is_news("cannot listen", stream, rejection):
+            _LOG.error(
+                f"a proxy cannot listen: {remedy(rejection.error)}",
+                gateway="/".join(stream.node.gateway.split("/")[-2:]),
+                address=", ".join(taken(rejection.error)),
+                proxy=stream.node.id,
+                error=rejection.error[:500].strip(),
+                again_in=pause,
+            )
 
         def again() -> None:
             stream.session.again(rejection)
@@ -166,15 +175,17 @@ class Judge:
         """Nobody else is punished; the proxy keeps its last good resource, and people are told to look at it."""
         if not stream.session.refuses(rejection):
             return  # Replaced meanwhile.
-        _LOG.error(
-            "an isolated Envoy takes what a proxy rejected, so nothing is quarantined: look at that proxy"
-            if self.bench.court is not None
-            else "there is no Envoy to confirm what a proxy rejected, so nothing is quarantined: name one with --envoy",
-            proxy=stream.node.id,
-            envoy=stream.node.version,
-            type=rejection.type_url.rpartition(".")[2],
-            resources=sorted(rejection.resources),
-        )
+        if self._is_news("acquitted", stream, rejection):
+            _LOG.error(
+                "an isolated Envoy takes what a proxy rejected, so nothing is quarantined: look at that proxy"
+                if self.bench.court is not None
+                else "there is no Envoy to confirm what a proxy rejected, so nothing is quarantined: "
+                "name one with --envoy",
+                proxy=stream.node.id,
+                envoy=stream.node.version,
+                type=rejection.type_url.rpartition(".")[2],
+                resources=sorted(rejection.resources),
+            )
         self.publication.acquitted(stream, rejection)
 
     async def _guilty(self, stream: Stream, rejection: Rejection) -> list[Fragment]:

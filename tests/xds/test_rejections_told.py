@@ -1,0 +1,82 @@
+"""What people are told of proxies that reject: each trouble at once, and a proxy in a loop floods nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from engine.seal import KEY_BYTES, Sealer
+from streams.memory import MemoryLog
+from streams.xds.assembly import Assembly
+from streams.xds.messages import CLUSTER, LISTENER, Node
+from streams.xds.quarantine import Bench, Judge
+from streams.xds.session import Rejection, Session
+from streams.xds.stream import Publication, Stream
+
+_SEALER = Sealer(bytes(KEY_BYTES))
+_PUBLICATION = Publication(_SEALER, lambda _: None)
+_TAKEN = "cannot bind '0.0.0.0:8080': Address already in use"
+
+
+@pytest.fixture
+def logs() -> Iterator[list[Any]]:
+    with capture_logs() as found:
+        yield found
+
+
+def judge() -> Judge:
+    return Judge(Bench(MemoryLog(), None, lambda: ""), _PUBLICATION)
+
+
+def stream(proxy: str = "odd") -> Stream:
+    """A new one each time: a proxy in a loop may connect anew."""
+    return Stream(Node(proxy, "local/g/Gateway/default/gw", "1.40.0"), Session(Assembly(_SEALER)), _PUBLICATION)
+
+
+def rejection(name: str = "x", version: str = "1", error: str = "no", kind: str = CLUSTER) -> Rejection:
+    return Rejection(kind, {name: version}, error)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [rejection(), rejection(version="removal"), rejection("listener~8080", error=_TAKEN, kind=LISTENER)],
+    ids=["config", "removal", "address"],
+)
+async def test_a_proxy_that_rejects_in_a_loop_is_told_of_once(again: Rejection, logs: list[Any]) -> None:
+    one = judge()
+    for _ in range(100):
+        await one.heard(stream(), again)
+    assert len(logs) == 1
+
+
+async def test_each_proxy_resource_and_version_is_a_trouble_of_its_own(logs: list[Any]) -> None:
+    one = judge()
+    for _ in range(3):
+        await one.heard(stream(), rejection())
+        await one.heard(stream("other"), rejection())
+        await one.heard(stream(), rejection("y"))
+    await one.heard(stream(), rejection(version="2"))
+    assert [(each["proxy"], *each["resources"]) for each in logs] == [
+        ("odd", "x"),
+        ("other", "x"),
+        ("odd", "y"),
+        ("odd", "x"),
+    ]
+
+
+async def test_an_acquittal_that_comes_again_is_told_once(logs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "refuses", lambda *_: True)
+    one = judge()
+    task = asyncio.create_task(one.run())
+    for _ in range(20):
+        await one.heard(stream(), rejection())
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert [each["event"].split(",")[0] for each in logs] == [
+        "a proxy rejected config",
+        "there is no Envoy to confirm what a proxy rejected",
+    ]
