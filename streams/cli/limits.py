@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -39,13 +40,14 @@ class Limit:
 
     name: str
     text: str
-    allowed: float
+    allowed: Decimal
     is_share: bool
 
     def judge(self, found: int, of: int) -> dict[str, Any]:
         """What it says of `found` things of all `of` that there were."""
         share = found / of if of else 0.0
-        exceeded = share * 100 > self.allowed if self.is_share else found > self.allowed
+        # Not by the share: as a float, 7 of 100 are more than 7%.
+        exceeded = found * 100 > self.allowed * of if self.is_share else found > self.allowed
         told = {"limit": self.name, "allowed": self.text, "found": found, "of": of, "share": round(share, 6)}
         return {**told, "exceeded": exceeded}
 
@@ -82,4 +84,4 @@ def _limit(name: str, text: str) -> Limit:
     found = _LIMIT.fullmatch(text)
     if found is None:
         fail(f"{name} {text!r} is no limit: give a number such as 3, or a share such as 10%", 2)
-    return Limit(name, text, float(found[1]), found[2] == "%")
+    return Limit(name, text, Decimal(found[1]), found[2] == "%")
