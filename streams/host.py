@@ -254,25 +254,35 @@ class Host:
             before, one.end = one.end, await one.domain.end()
         except LogError:
             return  # It is told when something is to be written: until then nothing is missed.
-        if one.domain.lacks(before):
+        if not one.domain.lacks(before):
+            return
+        after = one.domain.following - 1
+        first = await self._catch_up(one)
+        if first is not None and first < before:  # Else offsets were aborted, and there is nothing to deliver.
             one.silences += 1
-            await self._mend(one, "nothing came")
+            self._missed(after, "nothing came")
 
     async def _mend(self, one: _Owned, came: str) -> None:
         """Not all was delivered. To apply what comes later would lose it for ever."""
-        _LOG.warning("what the host did not deliver is read from the log", after=one.domain.following - 1, instead=came)
-        self._meters.count(UNDELIVERED)
+        self._missed(one.domain.following - 1, came)
         await self._catch_up(one)
 
-    async def _catch_up(self, one: _Owned) -> None:
-        """Read what the domain misses from the log.
+    def _missed(self, after: int, came: str) -> None:
+        _LOG.warning("what the host did not deliver is read from the log", after=after, instead=came)
+        self._meters.count(UNDELIVERED)
+
+    async def _catch_up(self, one: _Owned) -> int | None:
+        """Read what the domain misses from the log; the first offset of that, None for nothing.
 
         The queue is opened first: what comes before the log's end is read, lies in the log, and what comes later is
         queued, so nothing falls between.
         """
         one.clear()
+        first = None
         async for records in one.domain.missing():
+            first = records[0].offset if first is None else first
             await self._step(one, one.domain.apply, records)
+        return first
 
     async def _step(self, one: _Owned, work: Callable[..., Awaitable[None]], *args: object) -> None:
         """One transaction or read that a pause waits for; none starts while paused."""

@@ -257,6 +257,24 @@ async def test_a_host_that_falls_silent_ends_the_process(tmp_path: Path) -> None
     assert meters.undelivered >= 10
 
 
+async def test_transactions_that_leave_nothing_to_read_are_no_silence() -> None:
+    """Of what was aborted only offsets stay: there is nothing that could have been delivered."""
+    log, meters, aborted = MemoryLog(), Counted(), 0
+    async with owned(log, meters) as host:
+        ends = log.ends
+
+        async def more(topic: Topic, partition: int) -> tuple[int, int]:
+            nonlocal aborted
+            aborted += 3
+            first, end = await ends(topic, partition)
+            return first, end + aborted
+
+        log.ends = more  # type: ignore[method-assign]
+        await until(lambda: _is(lambda: aborted > 100), _SECONDS)
+        assert not host.is_silent()
+        assert meters.undelivered == 0
+
+
 @pytest.mark.parametrize("joined", [True, False], ids=["revoked", "never-joined"])
 async def test_a_pause_without_end_ends_the_process_but_not_while_kafka_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, joined: bool
