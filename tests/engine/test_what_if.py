@@ -76,6 +76,15 @@ def test_a_rule_that_goes_elsewhere_reaches_its_match_and_host() -> None:
     assert told.radius.gateways == Reach(2, (_GW,))
 
 
+@pytest.mark.parametrize(("name", "backend", "changed"), [("aaa", "cart", 1), ("zzz", "cart", 0), ("aaa", "pay", 0)])
+def test_a_rule_that_comes_before_the_same_match_of_another_object_changes_that(
+    name: str, backend: str, changed: int
+) -> None:
+    told = _told(route(name, backend, path="/pay", hostnames=["shop.example.com"])).radius.routes
+    assert _names(told.changed) == ["8080~shop_example_com/HTTPRoute/default/shop/0/0"][:changed]
+    assert (len(told.added), told.removed) == (1, ())
+
+
 def test_a_rule_that_goes_is_removed_and_one_that_comes_is_added() -> None:
     gone = _told(_shop(("/pay", "pay"), generation=2)).radius
     assert _names(gone.routes.removed) == ["8080~shop_example_com/HTTPRoute/default/shop/1/0"]
