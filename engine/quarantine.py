@@ -29,6 +29,7 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     that changed last.
     """
     key = parse_fragment_key(row["fragment"])
+    row = _with_what_left(row, before)
     objects = [text for text, _ in row["objects"]]
     if len(objects) <= 1:
         return row
@@ -42,6 +43,19 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
         if any(parse_ref(one).kind == EXTENSION for one in first):
             first = sorted(first, key=lambda one: (-changed_at(one), one))[:1]
     return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
+
+
+def _with_what_left(row: Row, before: Row | None) -> Row:
+    """The row, with what its fragment is no longer made from only because it is held already.
+
+    Else that would be let go of, come back, and be rejected again: two bad objects would take turns for ever.
+    """
+    if before is None:
+        return row
+    names, those = ({text for text, _ in one["objects"]} for one in (row, before))
+    if not names or not names < those or not those - names <= set(held(before)):
+        return row
+    return {**row, "objects": [*row["objects"], *(one for one in before["objects"] if one[0] not in names)]}
 
 
 def is_exhausted(row: Row, before: Row) -> bool:
