@@ -18,15 +18,21 @@ from tests.kubernetes.bed.server import ApiServerProcess
 from tests.kubernetes.stage import RealStage, real_stage
 from tests.models.manifests import ALL
 
-KGATEWAY = "gateway.kgateway.dev"
+_OURS = {kind.name: kind for kind in BY_NAME.values() if kind.crd is not None}
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _CASES = Path(__file__).parents[1] / "golden" / "cases"
 _ROWS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "refused.yaml").read_text())
 _MODELS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[1] / "models" / "refused.yaml").read_text())
 
 
-def _path(namespace: str, kind: str) -> str:
-    return f"/apis/{KGATEWAY}/v1alpha1/namespaces/{namespace}/{BY_NAME[KGATEWAY, kind].plural}?dryRun=All&fieldValidation=Strict"
+def _path(namespace: str, name: str) -> str:
+    kind = _OURS[name]
+    within = f"namespaces/{namespace}/" if kind.namespaced else ""
+    return f"/apis/{kind.group}/v1alpha1/{within}{kind.plural}?dryRun=All&fieldValidation=Strict"
+
+
+def _metadata(stage: RealStage, kind: str, name: str) -> dict[str, str]:
+    return {"name": name, **({"namespace": stage.namespace} if _OURS[kind].namespaced else {})}
 
 
 def _rules(schema: dict[str, Any]) -> Iterator[str]:
@@ -63,7 +69,10 @@ async def test_an_api_server_takes_our_crds(api_server: ApiServerProcess) -> Non
 def _admitted() -> Iterator[dict[str, Any]]:
     """All objects of these kinds in tests of ours that our models take."""
     for one in (*ALL, *_golden()):
-        if one["apiVersion"].startswith(KGATEWAY) and isinstance(admit((KGATEWAY, one["kind"]), one), Admitted):
+        kind = _OURS.get(one["kind"])
+        if kind is None or one["apiVersion"] != f"{kind.group}/v1alpha1":
+            continue
+        if isinstance(admit((kind.group, kind.name), one), Admitted):
             yield one
 
 
@@ -82,12 +91,12 @@ async def test_an_api_server_takes_what_our_models_take(api_server: ApiServerPro
     async with real_stage(api_server) as stage:
         for one in _admitted():
             seen[one["kind"]] += 1
-            object_ = {**one, "metadata": {"namespace": stage.namespace, "name": one["metadata"]["name"]}}
+            object_ = {**one, "metadata": _metadata(stage, one["kind"], one["metadata"]["name"])}
             answer = await stage.api.answered("POST", _path(stage.namespace, one["kind"]), object_)
             if answer.get("status") == "Failure":
                 wrong.append((one["kind"], one["metadata"]["name"], answer["message"]))
     assert not wrong, "\n".join(map(str, wrong))
-    assert set(seen) == {kind.name for kind in BY_NAME.values() if kind.group == KGATEWAY}
+    assert set(seen) == set(_OURS)
 
 
 @pytest.mark.kubernetes
@@ -105,9 +114,9 @@ async def test_an_api_server_refuses_what_the_rules_say(api_server: ApiServerPro
 async def _said(stage: RealStage, row: dict[str, Any]) -> tuple[str, int]:
     """What the API server says against a spec, and how many things; "" for nothing."""
     object_ = {
-        "apiVersion": f"{KGATEWAY}/v1alpha1",
+        "apiVersion": f"{_OURS[row['of']].group}/v1alpha1",
         "kind": row["of"],
-        "metadata": {"namespace": stage.namespace, "name": "a"},
+        "metadata": _metadata(stage, row["of"], "a"),
         "spec": row["spec"],
     }
     answer = await stage.api.answered("POST", _path(stage.namespace, row["of"]), object_)
