@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from engine.history.paths import Place, differences
 from engine.history.resource import resource
-from engine.history.routing import routing
+from engine.history.routing import Read, routing
+from engine.history.takers import Fragments, takers
 from engine.update import Fragment
 
 _NOISE: Final = ("generation", "creationTimestamp", "resourceVersion", "uid")
@@ -59,11 +60,18 @@ def diff(before: Moment, after: Moment) -> Diff:
             {ref: _written(ref, one) for ref, one in _unequal(before.objects, after.objects).items()},
             {ref: _written(ref, one) for ref, one in _unequal(after.objects, before.objects).items()},
         ),
-        routing(
-            {key: (gone[key], one) for key, one in old.items()}, {key: (come[key], one) for key, one in new.items()}
-        ),
+        routing(*_met(before.fragments, after.fragments, gone, come)),
         _changes(old, new),
     )
+
+
+def _met(before: Fragments, after: Fragments, gone: Fragments, come: Fragments) -> tuple[Read, Read]:
+    """What differs, and whatever else requests of its matches meet before and after."""
+    pairs = takers(before, after, gone, come)
+    old = {**gone, **{str(one.old.key): one.old for one in pairs}}
+    new = {**come, **{str(one.new.key): one.new for one in pairs}}
+    first, second = ({key: (one, resource(one)) for key, one in some.items()} for some in (old, new))
+    return first, second
 
 
 def others(some: Mapping[str, Fragment], other: Mapping[str, Fragment]) -> dict[str, Fragment]:

@@ -14,6 +14,7 @@ from engine.envoy.wire import varint
 from engine.fields import fields
 from engine.history.resource import resource
 from engine.history.routing import facts, match
+from engine.history.takers import takers
 from engine.policies.features import AROUND
 from engine.ref import Ref
 from engine.update import Fragment, FragmentKey, FragmentKind
@@ -27,8 +28,6 @@ _BACKENDS: Final = (FragmentKind.CLUSTER, FragmentKind.ENDPOINTS)
 _CHAINS: Final = 3
 _METADATA: Final = 6
 """Listener: filter_chains=3, metadata=6."""
-_MATCH: Final = 1
-"""Route.match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,13 @@ def radius(before: Fragments, after: Fragments, gone: Fragments, come: Fragments
     """Of all that is served `before` and `after`; `gone` and `come` are those that the other has not, or not so."""
     whole = _whole(before, gone, come)
     changed, removed, added = _routes(before, gone, come, whole)
+    moved_on = {
+        str(one.old.key)
+        for one in takers(before, after, gone, come)
+        if facts(resource(one.old)) != facts(resource(one.new))
+    }
+    # What another route takes over goes elsewhere, and is not gone.
+    changed, removed = changed | moved_on, removed - moved_on
     count = sum(one.key.kind in _ROUTES for one in before.values())
     moved = {(one.key.gateway, one.parent) for one in (*_of(before, changed | removed), *_of(after, added))}
     return Radius(
@@ -85,36 +91,7 @@ def _routes(
         if one.key.kind in _ROUTES and key not in removed and _is_within(one, whole, backends):
             changed.add(key)
     added = {key for key, (place, _) in new.items() if place not in places}
-    changed |= _overtaken(before, gone, [come[key] for key in added])
     return changed, removed, added
-
-
-def _overtaken(before: Fragments, gone: Fragments, added: Iterable[Fragment]) -> set[str]:
-    """Of routes that stay those that lose their requests to one that comes, takes the same, and stands before them."""
-    come: dict[Any, Fragment] = {}
-    for one in sorted(added, key=_rank, reverse=True):
-        if one.key.kind is FragmentKind.ROUTE and not one.sealed:
-            come[_taking(one)] = one
-    hosts = {(one.key.gateway, one.parent) for one in come.values()}
-    first: dict[Any, Fragment] = {}
-    for key, one in before.items():
-        is_there = one.key.kind is FragmentKind.ROUTE and not one.sealed and key not in gone
-        if is_there and (one.key.gateway, one.parent) in hosts and (taking := _taking(one)) in come:
-            first[taking] = min(first.get(taking, one), one, key=_rank)
-    pairs = ((one, come[taking]) for taking, one in first.items())
-    return {
-        str(one.key) for one, new in pairs if _rank(new) < _rank(one) and facts(resource(new)) != facts(resource(one))
-    }
-
-
-def _rank(route: Fragment) -> tuple[str, str]:
-    return route.order, route.key.name
-
-
-def _taking(route: Fragment) -> tuple[Ref, str, tuple[Any, ...]]:
-    """What a route takes, as its bytes: to read all routes of a host would cost more than what differs."""
-    matches = tuple(value for number, value in fields(route.payload) if number == _MATCH)
-    return route.key.gateway, route.parent, matches
 
 
 def _placed(some: Fragments) -> dict[str, tuple[Any, Any]]:

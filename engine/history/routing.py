@@ -79,7 +79,8 @@ def _hosts(old: Read, new: Read) -> Iterator[str]:
 
 def _placed(some: Read) -> dict[tuple[str, str], Facts]:
     found = {}
-    for fragment, value in some.values():
+    # Of several with one match the first in order takes the requests: it is the last word here.
+    for fragment, value in sorted(some.values(), key=lambda one: (one[0].order, one[0].key.name), reverse=True):
         if fragment.key.kind is FragmentKind.ROUTE:
             found[host(fragment.key.gateway, fragment.parent), match(value)] = facts(value)
         elif fragment.key.kind is FragmentKind.VIRTUAL_HOST:

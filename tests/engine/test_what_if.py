@@ -190,3 +190,44 @@ def test_a_delete_of_what_others_read() -> None:
     assert condition.type == "ResolvedRefs"
     assert condition.after is not None
     assert condition.after.reason == "BackendNotFound"
+
+
+def _aged(one: Put, created: str) -> Put:
+    return Put(one.ref, {**one.object, "metadata": {**one.object["metadata"], "creationTimestamp": created}})
+
+
+def _dup(created: str) -> Put:
+    return _aged(route("dup", hostnames=["shop.example.com"], rules=_rules(("/pay", "cart"))), created)
+
+
+_NEW, _OLD = "2026-11-24T11:00:00.000Z", "2026-01-01T00:00:00.000Z"
+
+
+def test_routes_that_only_change_places_move_what_they_take() -> None:
+    """Nothing of either route is otherwise, and all of /pay goes elsewhere."""
+    told = _told(_dup(_OLD), base=[*_BASE, _dup(_NEW)])
+    assert told
+    assert told.diff.routing == (
+        "Gateway default/gw port 8080 host shop.example.com: /pay moved from default/pay:80 to default/cart:80",
+    )
+    assert _names(told.radius.routes.changed) == ["8080~shop_example_com/HTTPRoute/default/shop/0/0"]
+    assert not told.radius.routes.removed
+    assert not told.radius.routes.added
+
+
+def test_what_another_route_takes_over_is_not_gone() -> None:
+    told = _told(Delete(_shop().ref), base=[*_BASE, _dup(_NEW)])
+    assert (
+        "Gateway default/gw port 8080 host shop.example.com: /pay moved from default/pay:80 to default/cart:80"
+        in told.diff.routing
+    )
+    assert _names(told.radius.routes.changed) == ["8080~shop_example_com/HTTPRoute/default/shop/0/0"]
+    assert [one for one in _names(told.radius.routes.removed) if one.endswith("/shop/0/0")] == []
+
+
+def test_routes_that_change_places_for_nothing_are_not_told() -> None:
+    """Both say the same: no request meets anything else."""
+    same = route("dup", hostnames=["shop.example.com"], rules=_rules(("/pay", "pay")))
+    told = _told(_aged(same, _OLD), base=[*_BASE, _aged(same, _NEW)])
+    assert told.diff.routing == ()
+    assert told.radius.routes == Reach(told.radius.routes.of)
