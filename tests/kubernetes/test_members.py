@@ -250,8 +250,10 @@ def test_a_kubeconfig_of_a_secret_runs_and_reads_nothing_here(user: dict[str, An
     "data",
     [{}, {"other": "eA=="}, {"kubeconfig": "%%%"}, {"kubeconfig": "/w=="}, {"kubeconfig": base64.b64encode(b"[" * 60_000).decode()},
      {"kubeconfig": base64.b64encode(b"a: b\n" * 20_000).decode()}, {"kubeconfig": base64.b64encode(b"- a").decode()},
-     {"kubeconfig": base64.b64encode(b"a: !!python/name:os.system").decode()}],
-    ids=["empty", "other", "base64", "utf8", "deep", "large", "list", "tag"],
+     {"kubeconfig": base64.b64encode(b"a: !!python/name:os.system").decode()},
+     *({"kubeconfig": base64.b64encode(one).decode()} for one in (
+         b"a: !!timestamp x", b"a: !!bool x", b"a: !!int ''", b"a: &a [x]\nb: [*a, *a]"))],
+    ids=["empty", "other", "base64", "utf8", "deep", "large", "list", "tag", "time", "bool", "int", "aliases"],
 )  # fmt: skip
 def test_what_is_no_kubeconfig_is_said_so(data: dict[str, str]) -> None:
     said = way(cluster("west", kubeconfig=_WEST))
