@@ -59,8 +59,9 @@ def digest(key: str, sequence: int, value: bytes) -> bytes:
 
 
 def is_key(text: str) -> bool:
-    """Whether it is an ed25519 public key in base64."""
+    """Whether it is an ed25519 public key in base64, as it is written everywhere: keys are compared as text."""
     try:
-        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return False
+    return len(raw) == KEY_BYTES and base64.b64encode(raw).decode() == text

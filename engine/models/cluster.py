@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -15,9 +13,9 @@ from engine.models.duration import Span
 from engine.models.kind import Column, CustomResource, Kind
 from engine.models.rules import ListMap, Rule, Ruled, exactly_one
 from engine.models.texts import DataKey, LabelValue, Namespace, ObjectName, Port, is_address
+from engine.signature import KEY_BYTES, is_key
 
 GROUP: Final = "penstock.dev"
-_KEY_BYTES: Final = 32
 
 
 class RemoteGateway(Ruled):
@@ -94,17 +92,10 @@ class ClusterSpec(Ruled):
     def beyond(self) -> Iterator[tuple[str, str]]:
         """Keys that could not sign anything."""
         for number, text in enumerate(self.public_keys):
-            if not _is_key(text):
-                yield f"publicKeys[{number}]", f"is no ed25519 public key: write its {_KEY_BYTES} bytes in base64"
+            if not is_key(text):
+                yield f"publicKeys[{number}]", f"is no ed25519 public key: write its {KEY_BYTES} bytes in base64"
             elif text in self.public_keys[:number]:
                 yield f"publicKeys[{number}]", "is there twice"
-
-
-def _is_key(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) == _KEY_BYTES
-    except (binascii.Error, ValueError):
-        return False
 
 
 class ClusterStatus(Model):

@@ -70,7 +70,9 @@ def created(object_: Json | None) -> str:
     if len(written) == _SORTS and written[-5] == "." and written[-1] == "Z":
         return written
     try:
-        instant = datetime.fromisoformat(written).astimezone(UTC)
+        at = datetime.fromisoformat(written)
+        # Without a zone it is UTC: the machine's own would be read otherwise elsewhere.
+        instant = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return written
     return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
