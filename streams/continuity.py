@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streams.ports import TRANSACTION_SECONDS, Log, LogBehind, Record, Writer
-from streams.signing import Signer
 from streams.topics import Topic
+
+if TYPE_CHECKING:
+    from streams.signing import Signer  # who only reads the stream needs nothing of the engine
 
 BEGIN_ANEW: Final = (
     "Bring back the newer copy of it. Or begin a new log from the manifests: stop penstock, move DATA/broker (or the "

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -30,8 +30,10 @@ from streams.clients import end_task, stop_consumer, stop_producer
 from streams.continuity import BEGIN_ANEW
 from streams.creation import check, create
 from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Record, TopicMissing, Unavailable, Writer
-from streams.signing import Signer
 from streams.topics import Topic, topic_name, topic_specs
+
+if TYPE_CHECKING:
+    from streams.signing import Signer  # who only reads the stream needs nothing of the engine
 
 _LOG = structlog.get_logger()
 # While the broker is away aiokafka writes thousands of lines; what matters reaches our log as Unavailable.
