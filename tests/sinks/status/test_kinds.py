@@ -14,4 +14,5 @@ def test_every_kind_that_the_engine_tells_of_is_written() -> None:
 
 def test_where_conditions_name_no_controller() -> None:
     exports = ("multicluster.x-k8s.io", "ServiceExport")
-    assert {(_KGATEWAY, "Backend"), (_KGATEWAY, "GatewayExtension"), exports} == UNNAMED
+    own = ("penstock.dev", "Cluster")
+    assert {(_KGATEWAY, "Backend"), (_KGATEWAY, "GatewayExtension"), exports, own} == UNNAMED
