@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from engine.events import WATCHERS, Change, Reachable, Unreachable
 from engine.fold import STALE, Fold, Said
+from engine.instant import written
 from engine.readings import Readings
 from engine.resolve.manifest import stale_fact
 
@@ -48,9 +49,6 @@ def _time(text: str) -> str:
     """
     try:
         found = datetime.fromisoformat(text)
-        at = found.astimezone(UTC) if found.tzinfo is not None else None
+        return written(found) if found.tzinfo is not None else ""
     except (ValueError, OverflowError):
         return ""
-    if at is None:
-        return ""
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
+from engine.instant import written
 from engine.models.cluster import GROUP
 from engine.models.duration import milliseconds
 from engine.ref import Ref
@@ -85,10 +86,9 @@ def due(graph: Reader, name: str) -> str | None:
     if not since or known.action is Action.KEEP:
         return None
     try:
-        at = datetime.fromisoformat(since).astimezone(UTC) + timedelta(milliseconds=known.after_ms)
+        return written(datetime.fromisoformat(since) + timedelta(milliseconds=known.after_ms))
     except OverflowError:  # By a clock that is at the end of the calendar.
         return None
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def in_force(graph: Reader, name: str) -> Action:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from engine import instant
 from engine.graph.reader import Json, Reader, Resource
 from engine.ref import Ref
 
@@ -72,10 +73,9 @@ def created(object_: Json | None) -> str:
     try:
         at = datetime.fromisoformat(written)
         # Without a zone it is UTC: the machine's own would be read otherwise elsewhere.
-        instant = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+        return instant.written(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return written
-    return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def object_of(graph: Reader, ref: Ref) -> Json | None:
