@@ -21,6 +21,7 @@ from engine.layers import Layers
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.pins import Pins
+from engine.placement import parse_placement
 from engine.reach import Reach
 from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
@@ -223,8 +224,11 @@ class Engine:
         value = self._pins.told(key, value)
         if not value["programmed"]:
             return value
-        offsets = {one: self._fold.rows.get(CHANGED + one, {}).get("offset", -1) for one in value["programmed"]}
-        return {**value, "programmed": offsets}
+        return {**value, "programmed": {one: self._moved(one) for one in value["programmed"]}}
+
+    def _moved(self, placement: str) -> int:
+        row = self._fold.rows.get(f"{CHANGED}{parse_placement(placement).gateway}", {})
+        return int(row.get("offset", -1))
 
     def _wake_at(self) -> str | None:
         tick = self._clock.tick

@@ -13,8 +13,9 @@ from typing import Any
 from engine.graph.reader import Resource
 from engine.layers import is_configuration
 from engine.outputs.channels import INFRA, LOOKUP, NODE, STATUS
+from engine.placement import place_of
 from engine.reading import Reading
-from engine.ref import Ref
+from engine.ref import Ref, parse_ref
 from engine.resolve.manifest import PASSED
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
@@ -75,8 +76,8 @@ class Readings:
             if not fact.startswith(PASSED):
                 reading.state(fact, value)
         for ref, resource in sorted(seen.items(), key=itemgetter(0)):
-            # No gateway reads another one: what those have is not made twice.
-            if resource is not None and (ref.kind != "Gateway" or str(ref) == gateway):
+            # No gateway reads another one, but for its namesakes elsewhere: what those have is not made twice.
+            if resource is not None and (ref.kind != "Gateway" or _is_called(ref, gateway)):
                 reading.show(ref, resource)
         return reading
 
@@ -152,8 +153,15 @@ class Readings:
         return [next((one for gateway, one in pinned.items() if _is_of(channel, name, gateway)), self.main)]
 
 
+def _is_called(ref: Ref, gateway: str) -> bool:
+    """Whether a Gateway has that one's name, in whatever cluster."""
+    return (ref.namespace, ref.name) == parse_ref(gateway)[-2:]
+
+
 def _is_of(channel: str, name: str, gateway: str) -> bool:
     """Whether something is a gateway's own: all but the nodes and statuses of what several share."""
     if channel == NODE:
         return name.startswith(f"listener/{gateway}/") or name.endswith(f"/{gateway}")
-    return name == gateway or (channel not in (STATUS, INFRA) and name.startswith(f"{gateway}/"))
+    if channel == INFRA:
+        return place_of(name)[0] == gateway
+    return name == gateway or (channel != STATUS and name.startswith(f"{gateway}/"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.placement import placed
 from engine.ref import Ref
 from engine.resolve.values import BackendKey
 
@@ -39,6 +40,11 @@ def cluster_name(key: BackendKey, own_cluster: str) -> str:
     if ref.kind == "ServiceImport":
         return f"import_{foreign}{ref.namespace}_{ref.name}_{key.port}{over}"
     return f"backend_{foreign}{ref.namespace}_{ref.name}_0{over}"
+
+
+def assignment_name(cluster: str, elsewhere: str) -> str:
+    """The fragment of a cluster's endpoints as proxies in another Kubernetes cluster are given them; "" for the own."""
+    return placed(cluster, elsewhere)
 
 
 def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "") -> str:

@@ -10,7 +10,7 @@ from engine.document import document
 from engine.envoy.cluster import assignment, cluster, nobody
 from engine.envoy.fragment import Provenance
 from engine.envoy.merge import merge_metadata
-from engine.envoy.names import cluster_name, secret_name
+from engine.envoy.names import assignment_name, cluster_name, secret_name
 from engine.envoy.natures import companion
 from engine.envoy.shape import Shape
 from engine.graph.reader import Outputs, Reader
@@ -28,7 +28,7 @@ from engine.outputs.channels import (
     Used,
     Wanted,
 )
-from engine.outputs.emission import Target, broken, emission
+from engine.outputs.emission import Emission, Target, broken, emission
 from engine.policies.backend_config.feature import Use
 from engine.policies.backend_config.shape import Shaped, Told, shaped
 from engine.ref import Ref
@@ -41,6 +41,7 @@ from engine.resolve.backend import (
     parts,
     port_protocol,
     problem,
+    seen_from,
     slices,
 )
 from engine.resolve.backend_config import KIND, TLS, in_force, standing
@@ -53,6 +54,7 @@ from engine.resolve.client_certificate import client_certificate
 from engine.resolve.endpoint import Endpoint
 from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
+from engine.resolve.placement import elsewhere
 from engine.resolve.remote_gateway import Remote
 from engine.resolve.service_import import direct, takes_remote
 from engine.resolve.settings import settings
@@ -217,8 +219,6 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
     value = assigned(graph, key)
     if isinstance(value, Problem) or value.dns:
         return Outputs()
-    name = cluster_name(key.backend, key.gateway.cluster)
-    at = FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name)
     found = slices_of(graph, key) or (key.backend.ref, *graph.get(parts, key.backend.ref))
     provenance = tuple((ref, graph.get(generation, ref)) for ref in sorted(set(found)))
     node: dict[str, Any] = {
@@ -229,12 +229,24 @@ def endpoint_outputs(graph: Reader, key: Used) -> Outputs:
         "endpoints": [_shown(one) for one in value.endpoints],
     }
     # Nobody would ask for the endpoints of a cluster that has none.
-    items, counts = (
-        ((), ()) if is_closed(graph, key) else emission(Target(at, key, provenance), assignment(value, name))
-    )
+    items, counts = ((), ()) if is_closed(graph, key) else _assignments(graph, key, value, provenance)
     over = f"/{key.backend.over}" if key.backend.over else ""
     name = f"backend/{key.backend.ref}/{key.backend.port}{over}/{key.gateway}"
     return Outputs((*items, (NODE, name, document(node))), counts)
+
+
+def _assignments(graph: Reader, key: Used, value: Backend, provenance: Provenance) -> Emission:
+    """For proxies in the Gateway's own cluster, and for those of other clusters where theirs are others."""
+    name = cluster_name(key.backend, key.gateway.cluster)
+    of = Target(FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name), key, provenance)
+    made = [emission(of, assignment(value, name))]
+    for one in graph.get(elsewhere, key.gateway):
+        there = assigned(graph, key, one)
+        if isinstance(there, Backend) and there.endpoints != value.endpoints:
+            at = of.key._replace(name=assignment_name(name, one))
+            made.append(emission(of._replace(key=at), assignment(there, name)))
+    items = tuple(item for one in made for item in one.items)
+    return Emission(items, tuple(dict.fromkeys(count for one in made for count in one.counts)))
 
 
 def _shown(one: Endpoint) -> dict[str, Any]:
@@ -245,25 +257,35 @@ def _shown(one: Endpoint) -> dict[str, Any]:
     return {"address": one.address, "port": one.port, "zone": one.zone, **told}
 
 
-def assigned(graph: Reader, key: Used) -> Backend | Problem:
-    """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected, or cannot ask."""
-    found = _assigned(graph, key)
+def assigned(graph: Reader, key: Used, cluster: str = "") -> Backend | Problem:
+    """The backend with its endpoints, as the Gateway is served them: less what its proxies rejected, or cannot ask.
+
+    `cluster` is where these proxies are, "" in the Gateway's own.
+    """
+    found = _assigned(graph, key, cluster)
     if isinstance(found, Problem) or not any(one.remote for one in found.endpoints):
         return found
     asked = graph.get(takes_remote, At(key.gateway, key.backend))
     return found if asked else replace(found, endpoints=direct(found.endpoints))
 
 
-def _assigned(graph: Reader, key: Used) -> Backend | Problem:
+def _assigned(graph: Reader, key: Used, cluster: str) -> Backend | Problem:
+    held: frozenset[Ref] = frozenset()
     if is_fallen_back(graph, key):
-        return graph.get(last_good, key.backend)
-    protocol = graph.get(port_protocol, key.backend)
+        found = graph.get(last_good, key.backend)
+    else:
+        held = frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
+        found = _as_it_is(graph, key.backend, held)
+    if isinstance(found, Problem) or not cluster:
+        return found
+    return replace(found, endpoints=seen_from(graph, key.backend, cluster, found.endpoints, held))
+
+
+def _as_it_is(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> Backend | Problem:
+    protocol = graph.get(port_protocol, key)
     if isinstance(protocol, Problem):
         return protocol
-    held = frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
-    if not held:
-        return graph.get(_backend, key.backend)
-    return Backend(key.backend, protocol, good_endpoints(graph, key.backend, held))
+    return Backend(key, protocol, good_endpoints(graph, key, held)) if held else graph.get(_backend, key)
 
 
 def slices_of(graph: Reader, key: Used) -> tuple[Ref, ...]:

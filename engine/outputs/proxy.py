@@ -11,13 +11,14 @@ from engine.resolve.gateway import gateway_spec
 from engine.resolve.listener import PROTOCOLS, listeners
 from engine.resolve.manifest import items, mapping
 from engine.resolve.parameters import Parameters, parameters
+from engine.resolve.placement import placements
 from engine.resolve.proxy import proxy_name
 
 _NOTHING: Final = Parameters({})
 
 
 def proxy_outputs(graph: Reader, gateway: Ref) -> Outputs:
-    """A row of penstock.infra; none for a Gateway whose proxies somebody else runs.
+    """A row of penstock.infra for each cluster in which it has proxies; none where somebody else runs them.
 
     `held` says why nothing about its proxies may be changed, "" for nothing: what runs goes on, nothing is begun.
     """
@@ -33,7 +34,6 @@ def proxy_outputs(graph: Reader, gateway: Ref) -> Outputs:
     # Of every listener that could be served: a Service that went while a certificate is bad would lose its address.
     ports = sorted({(one.port, one.transport) for one in found if one.protocol in PROTOCOLS and one.refused is None})
     row: dict[str, Any] = {
-        "gateway": str(gateway),
         "name": gateway.name,
         "namespace": gateway.namespace,
         "class": str(spec.get("gatewayClassName", "")),
@@ -50,4 +50,4 @@ def proxy_outputs(graph: Reader, gateway: Ref) -> Outputs:
         "overlays": [dict(one) for one in how.overlays],
         "held": problem.message if problem is not None and wanted is None else "",
     }
-    return Outputs(((INFRA, str(gateway), row),))
+    return Outputs(tuple((INFRA, str(one), {"gateway": str(one), **row}) for one in graph.get(placements, gateway)))

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from engine.document import document
 from engine.envoy.cluster import cluster
-from engine.envoy.names import BLACKHOLE, cluster_name, listener_name, secret_name, udp_name
+from engine.envoy.names import BLACKHOLE, assignment_name, cluster_name, listener_name, secret_name, udp_name
 from engine.envoy.stream import shares, stream_chain
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import assigned, backend_broken, generation, slices_of
 from engine.outputs.channels import ATTACHED, BACKEND, CHAIN, NODE, STATUS, Chain, Used
-from engine.outputs.emission import Target, broken, emission
+from engine.outputs.emission import Emission, Target, broken, emission
 from engine.outputs.listener_policy import stream_added
 from engine.outputs.rivals import Rank, rank
 from engine.ref import Ref
@@ -24,6 +24,7 @@ from engine.resolve.endpoint import Endpoint
 from engine.resolve.listener import Listener, listeners
 from engine.resolve.listener_policy import Place
 from engine.resolve.manifest import refused_from_the_start
+from engine.resolve.placement import elsewhere
 from engine.resolve.stream import ResolvedStream, resolved_stream
 from engine.resolve.termination import terminations
 from engine.resolve.values import Backend, BackendKey, Destination, Over, Problem, Protocol, StreamChain, Verdict
@@ -168,16 +169,29 @@ def _udp(
     items, counts = emission(
         Target(at, key, ((key.gateway, graph.get(generation, key.gateway)),)), cluster(value, name)
     )
-    parts = tuple((_endpoints(graph, key, one), one.weight) for one in served.destinations)
     found = {ref for one in _backends(served) for ref in slices_of(graph, Used(key.gateway, one)) or (one.ref,)}
     from_ = tuple((ref, graph.get(generation, ref)) for ref in sorted(found)) or provenance
     to = Target(FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name), _Serving(key, provenance[0][0]), from_)
-    more, others = emission(to, shares(name, parts))
-    return Outputs((*items, *more), tuple(dict.fromkeys((*counts, *others))))
+    parts = _shares(graph, key, served, "")
+    made = [Emission(items, counts), emission(to, shares(name, parts))]
+    for cluster_ in graph.get(elsewhere, key.gateway):
+        there = _shares(graph, key, served, cluster_)
+        if there != parts:
+            at = to.key._replace(name=assignment_name(name, cluster_))
+            made.append(emission(to._replace(key=at), shares(name, there)))
+    counted = dict.fromkeys(count for one in made for count in one.counts)
+    return Outputs(tuple(item for one in made for item in one.items), tuple(counted))
 
 
-def _endpoints(graph: Reader, key: Chain, one: Destination) -> tuple[Endpoint, ...]:
-    found = assigned(graph, Used(key.gateway, one.backend)) if one.backend is not None else None
+def _shares(
+    graph: Reader, key: Chain, served: ResolvedStream, where: str
+) -> tuple[tuple[tuple[Endpoint, ...], int], ...]:
+    """The endpoints of each backend, as proxies of a cluster ("" for the own) ask them, with its weight."""
+    return tuple((_endpoints(graph, key, one, where), one.weight) for one in served.destinations)
+
+
+def _endpoints(graph: Reader, key: Chain, one: Destination, where: str) -> tuple[Endpoint, ...]:
+    found = assigned(graph, Used(key.gateway, one.backend), where) if one.backend is not None else None
     return found.endpoints if isinstance(found, Backend) else ()
 
 

@@ -13,6 +13,7 @@ from engine.resolve.backend_types import type_of
 from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import found, once
 from engine.resolve.indexes import SLICES
+from engine.resolve.locality import locality
 from engine.resolve.manifest import KGATEWAY, MULTICLUSTER, items, object_of, served_object, spec_of
 from engine.resolve.service_import import (
     IMPORT,
@@ -171,11 +172,26 @@ def good_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tupl
     return _endpoints_in(graph, spec_of(object_of(graph, key.ref)), key, held)
 
 
+def seen_from(
+    graph: Reader, key: BackendKey, cluster: str, ends: tuple[Endpoint, ...], held: frozenset[Ref] = frozenset()
+) -> tuple[Endpoint, ...]:
+    """The endpoints of a backend as they are asked from another cluster; `ends` are what its own cluster asks.
+
+    An import's are nearer or farther from there, a Service's pods are reached or not, and a Backend is where it is.
+    """
+    if key.ref.kind == IMPORT:
+        return imported_endpoints(graph, key, cluster, held)
+    if key.ref.kind == "Backend":
+        return ends
+    own = graph.get(locality, cluster)
+    return ends if own.reaches(graph.get(locality, key.ref.cluster)) else ()
+
+
 def _endpoints_in(
     graph: Reader, spec: Json, key: BackendKey, held: frozenset[Ref] = frozenset()
 ) -> tuple[Endpoint, ...]:
     if key.ref.kind == IMPORT:
-        return imported_endpoints(graph, key, held)
+        return imported_endpoints(graph, key, key.ref.cluster, held)
     if key.ref.kind == "Backend":
         type_ = type_of(spec)
         return type_.endpoints(graph, spec[type_.field], key) if type_ is not None else ()

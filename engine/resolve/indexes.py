@@ -30,6 +30,8 @@ GRANTS = "grants"
 """ReferenceGrants by (cluster, namespace)."""
 PORTS = "ports"
 """Gateways and ListenerSets by (transport, port) of a listener, in whatever cluster, of the last good revision too."""
+CLUSTERS = "clusters"
+"""Cluster objects by the cluster in which they stand."""
 REMOTE_GATEWAYS = "remote_gateways"
 """Gateways with a listener for other networks, by cluster."""
 SETS = "sets"
@@ -70,6 +72,10 @@ def places(object_: Json | None) -> list[tuple[str, int]]:
     return [(carrier, port) for carrier, port in found if isinstance(port, int)]
 
 
+def _clusters(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    return (ref.cluster,) if resource.object is not None else ()
+
+
 def _remote_gateways(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     every = (*items(spec_of(resource.object).get("listeners")), *items(spec_of(resource.previous).get("listeners")))
     return (ref.cluster,) if any(one.get("protocol") == REMOTE_GATEWAY for one in every) else ()
@@ -103,6 +109,7 @@ INDEXES: dict[str, IndexKeys] = {
     PORTS: index_keys("Gateway", "ListenerSet", keys=_ports),
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
     TARGETS: index_keys(*KINDS, keys=target_keys),
+    CLUSTERS: index_keys("Cluster", keys=_clusters),
     REMOTE_GATEWAYS: index_keys("Gateway", keys=_remote_gateways),
     SETS: index_keys("ListenerSet", keys=_sets),
     LABELLED: index_keys("Secret", keys=_labelled),

@@ -7,6 +7,7 @@ import re
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
+from engine.placement import Placement
 from engine.ref import Ref
 from engine.resolve.manifest import items, labels_of, mapping, object_of, spec_of, texts
 
@@ -50,9 +51,10 @@ def _hashed(begin: str, whole: str) -> str:
     return f"{begin.rstrip('-_.')}-{hashlib.sha256(whole.encode()).hexdigest()[:_DIGITS]}"
 
 
-def service_addresses(graph: Reader, gateway: Ref) -> tuple[Address, ...]:
+def service_addresses(graph: Reader, place: Placement) -> tuple[Address, ...]:
     """Where a Gateway's Service is: at its load balancer, or, of one that has none, at its cluster and external IPs."""
-    object_ = object_of(graph, Ref(gateway.cluster, "", "Service", gateway.namespace, proxy_name(gateway.name)))
+    gateway = place.gateway
+    object_ = object_of(graph, Ref(place.cluster, "", "Service", gateway.namespace, proxy_name(gateway.name)))
     if object_ is None or labels_of(object_).get(GATEWAY_NAME) != label_value(gateway.name):
         return ()
     spec = spec_of(object_)

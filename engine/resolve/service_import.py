@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
+from engine.placement import Placement
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
 from engine.resolve.backend_config import TLS
@@ -24,6 +25,7 @@ from engine.resolve.endpoint_slice import Found, found, once
 from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, POLICIES, SLICES
 from engine.resolve.locality import DRAINED, Locality, locality
 from engine.resolve.manifest import items, object_of, spec_of
+from engine.resolve.placement import placements
 from engine.resolve.remote_gateway import Remote, Way, authority, server_name
 from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, port_of, united
 from engine.resolve.values import BackendKey, Over, Problem, Protocol
@@ -118,8 +120,8 @@ def _members(graph: Reader, key: _Members) -> Found:
     return found(graph, _slices(graph, key.service), key.port, key.held)
 
 
-def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
-    """Those of the own cluster first, then its region's, then the rest, then drained ones: as priorities without gaps.
+def imported_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
+    """Those of the cluster `at` first, then its region's, then the rest, then drained ones: priorities without gaps.
 
     Those of another network are its remote gateway.
 
@@ -132,7 +134,7 @@ def imported_endpoints(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> 
     if not whole.exports:
         members = found(graph, imported_slices(graph, key.ref), port.name, held)
         return once(members.ready or members.ending)
-    own = graph.get(locality, key.ref.cluster)
+    own = graph.get(locality, at)
     some: list[tuple[int, Found]] = []
     for export in whole.exports:
         rank = _rank(graph, own, export.cluster)
@@ -175,19 +177,33 @@ def takes_remote(graph: Reader, key: At) -> bool:
 
 
 def import_nature(graph: Reader, key: At) -> Failover:
-    """Of all imports that their endpoints are watched; of those with some in other networks how these are reached."""
-    ways = graph.get(_ways, key.backend)
+    """Of all imports that their endpoints are watched; of those with some in other networks how these are reached.
+
+    From wherever the Gateway has proxies: which of the ways one goes is said by its endpoints.
+    """
+    ways = tuple(sorted({way for one in graph.get(placements, key.gateway) for way in _ways_from(graph, key, one)}))
     if not ways or not graph.get(takes_remote, key):
         return Failover()
     return Remote(ways=ways, authority=graph.get(authority, ""))
 
 
-def _ways(graph: Reader, key: BackendKey) -> tuple[Way, ...]:
-    whole = graph.get(imported, key.ref)
-    port = _chosen(whole, key) if whole is not None else None
+class _From(NamedTuple):
+    """A backend as it is asked from a cluster."""
+
+    backend: BackendKey
+    cluster: str
+
+
+def _ways_from(graph: Reader, key: At, place: Placement) -> tuple[Way, ...]:
+    return graph.get(_ways, _From(key.backend, place.cluster))
+
+
+def _ways(graph: Reader, key: _From) -> tuple[Way, ...]:
+    whole = graph.get(imported, key.backend.ref)
+    port = _chosen(whole, key.backend) if whole is not None else None
     if whole is None or port is None:
         return ()
-    own, found_ = graph.get(locality, key.ref.cluster), []
+    own, found_ = graph.get(locality, key.cluster), []
     for export in whole.exports:
         there, mine = graph.get(locality, export.cluster), answering(export, port)
         if mine is not None and not own.reaches(there) and there.gateway is not None:

@@ -13,6 +13,7 @@ from engine.resolve.gateway_class import ClassKey, is_our_class
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import items, object_of, refused_from_the_start, spec_of
 from engine.resolve.parameters import parameters
+from engine.resolve.placement import Selection, placements, selection
 from engine.resolve.proxy import Address, service_addresses
 from engine.resolve.settings import settings
 from engine.resolve.termination import terminations
@@ -20,6 +21,8 @@ from engine.resolve.values import PENDING, Problem
 from engine.status.condition import condition, not_taken, present, resolved
 from engine.status.listener import entry, is_good, is_served, is_waiting, told
 
+PLACED = "penstock.dev/Placed"
+"""Our own condition, of Gateways that select clusters: the API has no word for it."""
 _EVERY = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound
 
 
@@ -35,6 +38,8 @@ class Reason(StrEnum):
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
     ADDRESS_NOT_USABLE = "AddressNotUsable"
     ADDRESS_NOT_ASSIGNED = "AddressNotAssigned"
+    NO_RESOURCES = "NoResources"
+    PLACED = "Placed"
 
 
 def gateway_status(
@@ -64,6 +69,9 @@ def gateway_status(
         ],
         "listeners": entries,
     }
+    chosen = graph.get(selection, gateway)
+    if chosen.is_made:
+        status["conditions"].append(_placed(chosen, generation))
     client = graph.get(client_certificate, gateway)
     if client is not None:
         status["conditions"].append(_resolved(client, generation))
@@ -75,7 +83,21 @@ def gateway_status(
         status["attachedListenerSets"] = sets
     if served and places.told:
         status["addresses"] = [one._asdict() for one in places.told]
-    return {"generation": generation, "status": status, "programmed": [str(gateway)]}
+    return {
+        "generation": generation,
+        "status": status,
+        "programmed": [str(one) for one in graph.get(placements, gateway)],
+    }
+
+
+def _placed(chosen: Selection, generation: int) -> dict[str, Any]:
+    where = f"it has proxies in {', '.join(chosen.clusters)}" if chosen.clusters else "it has proxies nowhere"
+    if not chosen.problems:
+        return condition(
+            PLACED, bool(chosen.clusters), Reason.PLACED if chosen.clusters else Reason.NO_RESOURCES, where, generation
+        )
+    text = "; ".join(one.message for one in chosen.problems)
+    return condition(PLACED, False, chosen.problems[0].reason, f"{text}; {where}", generation)
 
 
 def _resolved(client: Ref | Problem, generation: int) -> dict[str, Any]:
@@ -90,18 +112,27 @@ def _asked(object_: Json | None) -> list[tuple[str, str]]:
 
 
 class _Places(NamedTuple):
-    """The addresses that a Gateway has, where it is in words; `any_`: whatever IP address it asks for is its own."""
+    """The addresses that a Gateway has, where it is in words; `any_`: whatever IP address it asks for is its own.
+
+    `without` are the clusters in which it has none yet; "" for its own. None at all: it has proxies nowhere.
+    """
 
     told: tuple[Address, ...]
     words: str
     any_: bool = False
+    without: tuple[str, ...] | None = ()
 
 
 def _places(graph: Reader, gateway: Ref, object_: Json | None) -> _Places:
     """Its Service's addresses, or where Envoy listens: on every address, then those that were asked for are its own."""
+    where = graph.get(placements, gateway)
+    if not where:
+        return _Places((), "it has proxies nowhere", without=None)
     if settings(graph).service_addresses:
-        found = graph.get(service_addresses, gateway)
-        return _Places(found, f"its Service has {', '.join(one.value for one in found) or 'none yet'}")
+        found = {one: graph.get(service_addresses, one) for one in where}
+        every = tuple(dict.fromkeys(address for some in found.values() for address in some))
+        words = f"its Service has {', '.join(one.value for one in every) or 'none yet'}"
+        return _Places(every, words, without=tuple(one.elsewhere for one, some in found.items() if not some))
     bind = settings(graph).bind_address
     asked = [Address(*one) for one in _asked(object_) if one[1] and one[0] == "IPAddress"] if bind in _EVERY else []
     return _Places(tuple(asked) or (Address("IPAddress", bind),), f"it listens on {bind}", bind in _EVERY)
@@ -133,9 +164,13 @@ def _programmed(object_: Json | None, places: _Places, generation: int) -> dict[
         for type_, value in _asked(object_)
         if value and Address(type_, value) not in has and not (places.any_ and type_ == "IPAddress")
     ]
+    if places.without is None:
+        text = f"{places.words}: see its condition {PLACED}"
+        return condition("Programmed", False, Reason.NO_RESOURCES, text, generation)
     # Before there is an address at all, one that was asked of the Service may still come; a name is never asked of it.
-    if not has and not any(type_ != "IPAddress" for type_, value in _asked(object_) if value):
-        text = "the Service before its proxies has no address yet"
+    if places.without and not any(type_ != "IPAddress" for type_, value in _asked(object_) if value):
+        where = ", ".join(f" in cluster {one}" for one in places.without if one)
+        text = f"the Service before its proxies{where} has no address yet"
         return condition("Programmed", False, Reason.ADDRESS_NOT_ASSIGNED, text, generation)
     if wrong:
         text = f"spec.addresses has {', '.join(wrong)}, which the Gateway cannot have: {places.words}"

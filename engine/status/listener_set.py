@@ -11,6 +11,7 @@ from engine.ref import Ref
 from engine.resolve.gateway import Attached, gateway_of_set, is_allowed, named_gateway
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import mapping, refused_from_the_start, spec_of
+from engine.resolve.placement import placements
 from engine.resolve.termination import terminations
 from engine.status.condition import condition, not_taken, present
 from engine.status.listener import entry, is_good, is_served, told
@@ -45,12 +46,13 @@ def listener_set_status(
     mine = [told(one, broken) for one in every if one.source == set_]
     ends = {one.listener: one for one in graph.get(terminations, gateway)}
     good = sum(is_good(one, ends.get(one.name)) for one in mine)
-    served = any(is_served(one, ends.get(one.name)) for one in mine)
+    places = graph.get(placements, gateway)
+    served = bool(places) and any(is_served(one, ends.get(one.name)) for one in mine)
     status = {
         "conditions": [_accepted(len(mine), good, refusal, generation), _programmed(served=served, at=generation)],
         "listeners": [entry(one, ends.get(one.name), attached[one.name], generation) for one in mine],
     }
-    return {"generation": generation, "status": status, "programmed": [str(gateway)]}
+    return {"generation": generation, "status": status, "programmed": [str(one) for one in places]}
 
 
 def _accepted(listeners_: int, good: int, refusal: str, generation: int) -> dict[str, Any]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from engine.placement import parse_placement
+from engine.ref import Ref
+
 Json = Mapping[str, Any]
 
 PENDING = "Pending"
@@ -20,10 +23,10 @@ class Reason(StrEnum):
 def programmed(status: Json, converged: Mapping[str, int | None], undeployed: str = "") -> dict[str, Any]:
     """The status as it is shown.
 
-    `converged` says for each Gateway the greatest offset that all its connected proxies, at least one, have
-    acknowledged together, None when they never did. A Programmed condition is True once that reaches the offset of the
-    wanted status; a proxy that comes or goes later revokes nothing. `undeployed` is of a Gateway why its proxies cannot
-    be deployed as wanted, "" when they are: until they can, it is not Programmed, whatever runs of it.
+    `converged` says for each placement of a Gateway the greatest offset that all its connected proxies, at least one,
+    have acknowledged together, None when they never did. A Programmed condition is True once that reaches the offset of
+    the wanted status; a proxy that comes or goes later revokes nothing. `undeployed` is of a Gateway why its proxies
+    cannot be deployed as wanted, "" when they are: until they can, it is not Programmed, whatever runs of it.
     """
     shown = _acknowledged(status, converged)
     if not undeployed:
@@ -32,6 +35,13 @@ def programmed(status: Json, converged: Mapping[str, int | None], undeployed: st
     told = {"status": "False", "reason": Reason.NO_RESOURCES.value, "message": message}
     conditions = shown.get("conditions") or ()
     return shown | {"conditions": [one | told if one["type"] == "Programmed" else one for one in conditions]}
+
+
+def undeployed(gateway: Ref, said: Mapping[str, str]) -> str:
+    """Why proxies of a Gateway cannot be deployed, in words; `said` by placement, "" where they are."""
+    placements = [(parse_placement(text), words) for text, words in sorted(said.items()) if words]
+    mine = [(one, words) for one, words in placements if one.gateway == gateway]
+    return "; ".join(f"in cluster {one.cluster}: {words}" if one.elsewhere else words for one, words in mine)
 
 
 def _acknowledged(status: Json, converged: Mapping[str, int | None]) -> dict[str, Any]:

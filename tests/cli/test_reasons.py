@@ -38,7 +38,7 @@ _ARGUMENT = {"Problem": 0, "condition": 2, "not_taken": 2}
 """Which argument is the reason."""
 _NAMED = {"PENDING", "_REASONS"}
 _REASON = re.compile("[A-Z][A-Za-z]+")
-_FINE = {"Accepted", "Attached", "Exported", "NoConflicts", "Programmed", "Reachable", "ResolvedRefs", "Valid"}
+_FINE = {"Accepted", "Attached", "Exported", "NoConflicts", "Placed", "Programmed", "Reachable", "ResolvedRefs", "Valid"}
 
 Row = tuple[str, str, str]
 """Owner, `Type=Status` and reason."""

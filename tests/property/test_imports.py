@@ -21,6 +21,7 @@ _CLUSTERS = ("local", "east", "west")
 _PORTS: tuple[dict[str, Any], ...] = ({}, {"port": 81}, {"name": "other"}, {"appProtocol": "kubernetes.io/h2c"})
 _GATEWAY = {"address": "127.0.0.8", "port": 15443}
 _REGIONS: tuple[dict[str, Any], ...] = ({}, {"region": "r1"}, {"region": "r2"}, {"region": "r1", "network": "n1"}, {"network": "n1", "remoteGateway": _GATEWAY})
+_SELECTIONS = (None, "", "*", "east", "local, west", "west,east", "nowhere,east")
 KEY = base64.b64encode(bytes(32)).decode()
 """A public key, as far as anybody can tell who asks it nothing."""
 _IMPORT = {"group": _GROUP, "kind": "ServiceImport", "name": "s", "port": 80}
@@ -48,16 +49,35 @@ def told(engine: Engine, number: int, change: Put | Delete, cluster: str = "") -
     return engine.apply(one, number)
 
 
+_LISTENERS = (
+    {"name": "http", "port": 8080, "protocol": "HTTP"},
+    {"name": "remote", "port": 15443, "protocol": "penstock.dev/RemoteGateway"},
+)
+
+
+def placed(clusters: str | None) -> Put:
+    """The Gateway, as it selects clusters."""
+    made = gateway("gw", *_LISTENERS)
+    notes = {"annotations": {"penstock.dev/clusters": clusters}} if clusters is not None else {}
+    return Put(made.ref, {**made.object, "metadata": {**made.object["metadata"], **notes}})
+
+
 def _own() -> list[Put]:
-    http = {"name": "http", "port": 8080, "protocol": "HTTP"}
-    remote = {"name": "remote", "port": 15443, "protocol": "penstock.dev/RemoteGateway"}
-    return [gateway("gw", http, remote), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+    return [gateway("gw", *_LISTENERS), route("r", rules=[{"backendRefs": [_IMPORT]}])]
+
+
+def _with_own(puts: list[Put]) -> list[Put]:
+    """What is there in any case, as far as it is not there otherwise."""
+    known = {one.ref for one in puts}
+    return [*(one for one in _own() if one.ref not in known), *puts]
 
 
 @st.composite
 def _puts(draw: Any) -> Put:
     cluster = draw(st.sampled_from(_CLUSTERS))
-    kind = draw(st.sampled_from(["export", "export", "service", "endpoints", "described"]))
+    kind = draw(st.sampled_from(["export", "export", "service", "endpoints", "described", "placed"]))
+    if kind == "placed":
+        return in_cluster(placed(draw(st.sampled_from(_SELECTIONS))), cluster)
     if kind == "described":
         return described(cluster, **draw(st.sampled_from(_REGIONS)))
     if kind == "export":
@@ -91,8 +111,8 @@ _EACH_ONCE = st.lists(_puts(), max_size=9, unique_by=lambda one: one.ref)
 @given(_EACH_ONCE, st.data())
 def test_the_order_of_clusters_does_not_matter(puts: list[Put], data: Any) -> None:
     """Conflicts, ports and endpoints: all are of what there is, not of who said it first."""
-    one = _engine([*_own(), *puts])
-    other = _engine(data.draw(st.permutations([*_own(), *puts])))
+    one = _engine(_with_own(puts))
+    other = _engine(data.draw(st.permutations(_with_own(puts))))
     assert _picture(one) == _picture(other)
     loaded = Engine(Sealer(bytes(KEY_BYTES)), _SETTINGS)
     loaded.load(one.state().items())
@@ -121,7 +141,7 @@ def _reached(draw: Any) -> tuple[str, str, Change]:
 def test_what_became_of_unreachable_clusters_is_built_anew(puts: list[Put], reached: list[Any], minutes: int) -> None:
     """Whatever is kept, drained or dropped by now: an engine that loads the state says the same."""
     engine = Engine(Sealer(bytes(KEY_BYTES)), _DESCRIBED)
-    for number, change in enumerate([*_own(), *puts]):
+    for number, change in enumerate(_with_own(puts)):
         told(engine, number, change)
     for number, (cluster, source, change) in enumerate(reached, 100):
         time = TIME.replace("10:00", f"10:0{minutes}") if isinstance(change, Tick) else TIME
@@ -135,9 +155,9 @@ def test_what_became_of_unreachable_clusters_is_built_anew(puts: list[Put], reac
 @given(_EACH_ONCE, _EACH_ONCE)
 def test_what_comes_and_goes_leaves_no_trace(puts: list[Put], more: list[Put]) -> None:
     """A cluster that exported something and does no longer."""
-    known = {one.ref for one in puts}
+    known = {one.ref for one in _with_own(puts)}
     fresh = [one for one in more if one.ref not in known]
-    engine = _engine([*_own(), *puts])
+    engine = _engine(_with_own(puts))
     wanted = _picture(engine)
     changes: list[Put | Delete] = [*fresh, *(Delete(one.ref) for one in fresh)]
     for number, change in enumerate(changes, 100):

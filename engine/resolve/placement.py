@@ -1,0 +1,81 @@
+"""The clusters in which a Gateway has its proxies: its own, or those that it selects from its configuration cluster."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from engine.graph.reader import Reader
+from engine.placement import Placement
+from engine.ref import Ref
+from engine.resolve.cluster import cluster_ref
+from engine.resolve.gateway import gateway_spec
+from engine.resolve.indexes import CLUSTERS
+from engine.resolve.manifest import mapping, metadata_of, object_of, served_object
+from engine.resolve.settings import settings
+from engine.resolve.values import Problem
+
+ANNOTATION: Final = "penstock.dev/clusters"
+"""Of a Gateway of the configuration cluster: names of clusters, separated by commas, or `*` for all of them."""
+_EVERY: Final = "*"
+_MOST: Final = 100
+"""Clusters of a Gateway: each may have endpoint assignments of its own."""
+_SHOWN: Final = 300
+
+
+class Selection(NamedTuple):
+    """What a Gateway selects: clusters, sorted, and what stands against others. `is_made`: it says so itself."""
+
+    clusters: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    is_made: bool = False
+
+
+def selection(graph: Reader, gateway: Ref) -> Selection:
+    """The clusters of a Gateway; without a word, its own."""
+    written = mapping(metadata_of(served_object(graph, gateway, gateway)).get("annotations")).get(ANNOTATION)
+    if written is None:
+        return Selection((gateway.cluster,))
+    configuration = settings(graph).configuration_cluster
+    if gateway.cluster != configuration:
+        where = f"which is {configuration}" if configuration else "of which this domain has none"
+        text = f"{ANNOTATION} counts on Gateways of the configuration cluster only, {where}: it runs in its own cluster"
+        return Selection((gateway.cluster,), (Problem("NotConfigurationCluster", text),), is_made=True)
+    names = sorted({one for one in (part.strip() for part in str(written).split(",")) if one})
+    if _EVERY in names:
+        names = sorted({*names, *(ref.name for ref in graph.find(CLUSTERS, configuration))} - {_EVERY})
+    problems = []
+    unknown = [one for one in names if one != configuration and not graph.get(is_described, one)]
+    if unknown:
+        text = f"{ANNOTATION} names {', '.join(unknown)[:_SHOWN]}, of which there is no Cluster object that is taken"
+        problems.append(Problem("ClusterNotFound", text))
+    known = [one for one in names if one not in set(unknown)]
+    taken = [one for one in known if one != gateway.cluster and graph.get(has_its_own, gateway._replace(cluster=one))]
+    if taken:
+        whose = f"Gateway {gateway.namespace}/{gateway.name} of its own"
+        text = f"{', '.join(taken)[:_SHOWN]} has a {whose}, whose proxies have the same names: rename one of both"
+        problems.append(Problem("NameTaken", text))
+    free = [one for one in known if one not in set(taken)]
+    if len(free) > _MOST:
+        problems.append(Problem("TooManyClusters", f"{len(free)} clusters are selected: the first {_MOST} count"))
+    return Selection(tuple(free[:_MOST]), tuple(problems), is_made=True)
+
+
+def is_described(graph: Reader, name: str) -> bool:
+    """Whether a Cluster object counts for a cluster; all else of it stops here."""
+    ref = cluster_ref(graph, name)
+    return ref is not None and object_of(graph, ref) is not None
+
+
+def has_its_own(graph: Reader, gateway: Ref) -> bool:
+    """Whether a Gateway is there that is ours; all else of it stops here."""
+    return graph.get(gateway_spec, gateway) is not None
+
+
+def elsewhere(graph: Reader, gateway: Ref) -> tuple[str, ...]:
+    """The clusters, other than its own, in which a Gateway has proxies, sorted."""
+    return tuple(one for one in graph.get(selection, gateway).clusters if one != gateway.cluster)
+
+
+def placements(graph: Reader, gateway: Ref) -> tuple[Placement, ...]:
+    """Where a Gateway has its proxies, sorted by cluster."""
+    return tuple(Placement(gateway, one) for one in graph.get(selection, gateway).clusters)

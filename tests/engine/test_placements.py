@@ -1,0 +1,221 @@
+"""Gateways of the configuration cluster on proxies of clusters that they select."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.engine import Engine, EngineSettings
+from engine.events import Delete, Put
+from engine.placement import Placement, parse_placement
+from engine.ref import Ref
+from engine.seal import KEY_BYTES, Sealer
+from engine.update import Fragment, FragmentKey, FragmentKind, Update
+from tests.property.test_imports import described, export, in_cluster, placed, told
+from tests.support.manifests import endpoints, gateway, put, route, service
+
+_IMPORT = {"group": "multicluster.x-k8s.io", "kind": "ServiceImport", "name": "s", "port": 80}
+_GATEWAY = placed(None).ref
+_ENDPOINTS = "import_default_s_80"
+
+
+class Site:
+    """Clusters local, which is the configuration cluster, east and west, of which all export s."""
+
+    def __init__(self, selects: str | None, rule: dict[str, Any] = _IMPORT, **given: Any) -> None:
+        given = {"configuration_cluster": "local", **given}
+        self.engine = Engine(Sealer(bytes(KEY_BYTES)), EngineSettings(**given))
+        self.number = 0
+        self.tell(placed(selects), route("r", rules=[{"backendRefs": [rule]}]))
+        self.tell(described("east", region="r1"), described("west", region="r1"), described("local", region="r2"))
+        for last, name in enumerate(("local", "east", "west"), 1):
+            self.tell(*(in_cluster(one, name) for one in (service(), export(), endpoints("s", f"127.0.0.{last}"))))
+
+    def tell(self, *changes: Put | Delete) -> Update:
+        for one in changes:
+            self.number += 1
+            update = told(self.engine, self.number, one)
+            assert not update.warnings
+        return update
+
+    @property
+    def infra(self) -> list[str]:
+        return sorted(key for key in self.engine.everything().infra.set if not key.startswith("lookup/"))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.engine.everything().statuses.set[str(_GATEWAY)]
+        return found
+
+    def condition(self, kind: str) -> tuple[str, str, str]:
+        found = next(one for one in self.status["status"]["conditions"] if one["type"] == kind)
+        return found["status"], found["reason"], found["message"]
+
+    def given(self, cluster: str, gateway: Ref = _GATEWAY, name: str = _ENDPOINTS) -> Fragment:
+        """The endpoints that proxies of a cluster are given."""
+        found = self.engine.everything().fragments.set
+        keys = [FragmentKey(gateway, FragmentKind.ENDPOINTS, one) for one in (f"{name}@{cluster}", name)]
+        one: Fragment = next(found[str(key)] for key in keys if str(key) in found)
+        return one
+
+
+def test_without_a_word_it_is_in_its_own_cluster() -> None:
+    site = Site(None)
+    assert site.infra == [str(_GATEWAY)]
+    assert site.status["programmed"] == {str(_GATEWAY): 1}
+    assert not [one for one in site.status["status"]["conditions"] if one["type"] == "penstock.dev/Placed"]
+
+
+@pytest.mark.parametrize(
+    ("selects", "clusters"),
+    [("east, west", "east west"), ("*", "east local west"), (" local ,west,", "local west"), ("west,west", "west")],
+)
+def test_it_has_proxies_where_it_says(selects: str, clusters: str) -> None:
+    site = Site(selects)
+    wanted = [str(Placement(_GATEWAY, one)) for one in clusters.split()]
+    assert site.infra == sorted(wanted)
+    assert sorted(site.status["programmed"]) == sorted(wanted)
+    assert len(set(site.status["programmed"].values())) == 1
+    assert site.condition("penstock.dev/Placed") == (
+        "True",
+        "Placed",
+        f"it has proxies in {', '.join(clusters.split())}",
+    )
+    rows = site.engine.everything().infra.set
+    assert {rows[one]["gateway"] for one in wanted} == set(wanted)
+    assert {rows[one]["name"] for one in wanted} == {"gw"}
+
+
+@pytest.mark.parametrize("cluster", ["east", "west", "local"])
+def test_its_proxies_are_given_what_a_gateway_of_their_cluster_would_be(cluster: str) -> None:
+    site = Site("*")
+    own = gateway("own", {"name": "http", "port": 8081, "protocol": "HTTP"})
+    there = {**route("r2", rules=[{"backendRefs": [_IMPORT]}]).object}
+    there["spec"] = {**there["spec"], "parentRefs": [{"name": "own"}]}
+    site.tell(in_cluster(own, cluster), in_cluster(Put(route("r2").ref, there), cluster))
+    mine = site.given(cluster, own.ref._replace(cluster=cluster))
+    assert site.given(cluster).payload == mine.payload
+    others = {site.given(one).payload for one in ("east", "west", "local")}
+    assert len(others) == 3
+
+
+def test_only_what_differs_is_there_twice() -> None:
+    site = Site("east, west")
+    keys = [one.key for one in site.engine.everything().fragments.set.values()]
+    twice = [one for one in keys if "@" in one.name]
+    assert {(one.kind, one.name) for one in twice} == {
+        (FragmentKind.ENDPOINTS, f"{_ENDPOINTS}@east"),
+        (FragmentKind.ENDPOINTS, f"{_ENDPOINTS}@west"),
+    }
+    site.tell(placed("local"))
+    assert not [one for one in site.engine.everything().fragments.set.values() if "@" in one.key.name]
+
+
+def test_a_service_of_its_own_cluster_is_not_asked_from_another_network() -> None:
+    """What has its address there is somebody else."""
+    site = Site("east, west", {"name": "s", "port": 80})
+    name = "kube_default_s_80"
+    assert b"127.0.0.1" in site.given("east", name=name).payload
+    assert "@" not in site.given("east", name=name).key.name
+    site.tell(described("east", network="n1"))
+    assert b"127.0.0.1" not in site.given("east", name=name).payload
+    assert b"127.0.0.1" in site.given("west", name=name).payload
+
+
+def test_ways_lead_to_other_networks_from_wherever_it_has_proxies() -> None:
+    site = Site("local")
+    entry = {"address": "127.0.0.9", "port": 15443}
+    cluster = str(FragmentKey(_GATEWAY, FragmentKind.CLUSTER, _ENDPOINTS))
+    site.tell(described("local", remoteGateway=entry))
+    assert b"svc.clusterset.local" not in site.engine.everything().fragments.set[cluster].payload
+    site.tell(described("east", network="n1"), placed("local, east"))
+    assert b"svc.clusterset.local" in site.engine.everything().fragments.set[cluster].payload
+    assert b"127.0.0.9" in site.given("east").payload
+    assert b"127.0.0.9" not in site.given("local").payload
+
+
+@pytest.mark.parametrize(
+    ("selects", "reason", "words", "clusters"),
+    [
+        ("east, north", "ClusterNotFound", "names north", ["east"]),
+        ("north", "ClusterNotFound", "names north", []),
+        ("", "NoResources", "nowhere", []),
+        (" , ", "NoResources", "nowhere", []),
+        ("A b/c@d", "ClusterNotFound", "names A b/c@d", []),
+        ("x" * 5000, "ClusterNotFound", "names xxx", []),
+    ],
+)
+def test_what_cannot_be_selected_is_told(selects: str, reason: str, words: str, clusters: list[str]) -> None:
+    site = Site(selects)
+    status, why, said = site.condition("penstock.dev/Placed")
+    assert (status, why) == ("False", reason)
+    assert words in said
+    assert len(said) < 600
+    assert site.infra == [str(Placement(_GATEWAY, one)) for one in clusters]
+    if not clusters:
+        assert site.condition("Programmed")[:2] == ("False", "NoResources")
+
+
+def test_a_namesake_of_a_members_own_goes_before() -> None:
+    site = Site("east, west")
+    own = in_cluster(gateway("gw"), "west")
+    site.tell(own)
+    assert site.infra == sorted([str(own.ref), str(Placement(_GATEWAY, "east"))])
+    status, reason, words = site.condition("penstock.dev/Placed")
+    assert (status, reason) == ("False", "NameTaken")
+    assert "west has a Gateway default/gw of its own" in words
+    site.tell(Delete(own.ref))
+    assert site.infra == [str(Placement(_GATEWAY, one)) for one in ("east", "west")]
+
+
+@pytest.mark.parametrize("configuration", ["east", ""])
+def test_it_counts_in_the_configuration_cluster_only(configuration: str) -> None:
+    site = Site("east, west", configuration_cluster=configuration)
+    assert site.infra == [str(_GATEWAY)]
+    assert site.condition("penstock.dev/Placed")[:2] == ("False", "NotConfigurationCluster")
+
+
+def _balancer(cluster: str, *addresses: str) -> Put:
+    body = {
+        "metadata": {"labels": {"gateway.networking.k8s.io/gateway-name": "gw"}},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": one} for one in addresses]}},
+    }
+    return in_cluster(put("", "v1", "Service", "gw", body), cluster)
+
+
+def test_its_addresses_are_those_of_all_clusters() -> None:
+    site = Site("east, local", shared_address=False, service_addresses=True)
+    site.tell(_balancer("local", "192.0.2.1"))
+    assert site.condition("Programmed")[1:] == (
+        "AddressNotAssigned",
+        "the Service before its proxies in cluster east has no address yet",
+    )
+    site.tell(_balancer("east", "192.0.2.2"), _balancer("west", "192.0.2.3"))
+    assert site.condition("Programmed")[:2] == ("True", "Programmed")
+    assert [one["value"] for one in site.status["status"]["addresses"]] == ["192.0.2.2", "192.0.2.1"]
+
+
+@pytest.mark.parametrize("change", [in_cluster(endpoints("s", "127.0.0.9"), "east"), route("r", "s2", generation=2)])
+def test_a_route_costs_no_more_in_many_clusters_and_an_endpoint_what_it_puts_out(change: Put) -> None:
+    work = []
+    for number in (2, 20):
+        site = Site("*")
+        site.tell(*(described(f"c{one}", region="r1") for one in range(number)))
+        before = site.engine.graph.work.reruns
+        site.tell(change)
+        work.append(site.engine.graph.work.reruns - before)
+    assert work[0] == work[1]
+
+
+@pytest.mark.parametrize("text", ["", "a", "a/b/c/d/e@", "a/b/c/d/e@a", "a/b/c/d/e@x/y", "a/b/c/d/e@x@y"])
+def test_what_is_no_placement_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        parse_placement(text)
+
+
+def test_a_placement_is_read_back() -> None:
+    for cluster in ("local", "east"):
+        one = Placement(_GATEWAY, cluster)
+        assert parse_placement(str(one)) == one
