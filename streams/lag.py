@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from engine.placement import place_of
 from engine.update import parse_fragment_key
 from streams.history import latest
 from streams.ports import Log
@@ -68,9 +69,10 @@ def _gateways(names: Iterable[str]) -> Iterator[str]:
 
 
 def lag(touches: Sequence[Touch], gateway: str, runs: int, to: int | None = None) -> Lag:
-    """What a proxy that runs an offset has not acknowledged of its Gateway, up to an offset or to the last."""
+    """What a proxy of a placement that runs an offset has not acknowledged, up to an offset or to the last."""
+    whole = place_of(gateway)[0]
     missing = [
-        one for one in touches if one.offset > runs and gateway in one.gateways and (to is None or one.offset <= to)
+        one for one in touches if one.offset > runs and whole in one.gateways and (to is None or one.offset <= to)
     ]
     return Lag(len(missing), missing[0].time if missing else None)
 

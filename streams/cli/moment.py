@@ -115,5 +115,7 @@ def _then(engine: Engine) -> Tables:
         return read
 
     gateways = {gateway for one in update.statuses.set.values() for gateway in one["programmed"]}
-    reached = {one: {"gateway": one, "proxies": {}, "acknowledged": engine.offset} for one in gateways}
+    reached = {
+        one: {"gateway": one, "proxies": {}, "acknowledged": engine.offset, "undeployed": ""} for one in gateways
+    }
     return Tables(told(engine.state()), told(update.statuses.set), told(update.nodes.set), told(reached))

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from engine.placement import place_of
 from streams.backoff import Backoff
 from streams.cancellation import apart
 from streams.codec import decode_convergence, decode_object
@@ -231,9 +232,9 @@ def _table(seen: _Seen) -> Table:
     for name, node in sorted(seen.nodes.items()):
         if not name.startswith("gateway/"):
             continue
-        row = seen.convergence.get(node["gateway"], {})
-        connected = sum(1 for one in row.get("proxies", {}).values() if one["connected"])
-        lowest = row.get("lowest")
+        rows = [row for at, row in sorted(seen.convergence.items()) if place_of(at)[0] == node["gateway"]]
+        connected = sum(one["connected"] for row in rows for one in row["proxies"].values())
+        lowest = min((row["lowest"] for row in rows if row["lowest"] is not None), default=None)
         parts = node["gateway"].split("/")
         first = [
             f"{_whose(parts[0], seen.only)}{parts[3]}/{parts[4]}",

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from streams.ports import Log
+from engine.placement import place_of
+from streams.ports import Log, Record
 from streams.topics import DEPLOYER, Topic
 from streams.view import read_table
 
@@ -31,12 +32,20 @@ def is_idle(row: Mapping[str, Any], proxies: Iterable[bytes]) -> bool:
     return not shown and not any(orjson.loads(one)["connected"] for one in proxies)
 
 
+def _is_wanted(placement: str, statuses: Mapping[str, Record]) -> bool:
+    gateway, elsewhere = place_of(placement)
+    status = statuses.get(gateway)
+    if status is None or not elsewhere:
+        return status is not None
+    return placement in (orjson.loads(status.value or b"{}").get("programmed") or ())
+
+
 async def deleted(log: Log, partition: int, gateways: Iterable[str]) -> list[str]:
-    """Which of these gateways are not there any more: no status is wanted of them. Raises LogError."""
+    """Which of these placements are not there any more: no status is wanted that waits for them. Raises LogError."""
     found: list[str] = []
     asked = sorted(gateways)
     for under in sorted({"/".join([*one.split("/")[:_KIND_PARTS], ""]) for one in asked}):
         table = await read_table(log, Topic.STATUS, partition, under)
         if table.progress >= 0:  # Else nothing was resolved yet: of nothing a status is wanted.
-            found += [one for one in asked if one.startswith(under) and one not in table.rows]
+            found += [one for one in asked if one.startswith(under) and not _is_wanted(one, table.rows)]
     return found

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from engine.envoy.names import assignment_name
 from engine.envoy.wire import frame, varint
+from engine.placement import place_of
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.xds.admission import clear
@@ -116,6 +118,8 @@ class Assembly:
         self.offset = -1
         self._sealer = sealer
         self._resources: dict[str, dict[str, Resource]] = {kind: {} for kind in ORDER}
+        self._elsewhere: dict[str, Resource] = {}
+        """Endpoint assignments for proxies in other clusters, by their fragments' names."""
         self._tables: dict[str, _Table] = {}
         self._ports: dict[str, _Port] = {}
         self._parents: dict[str, str] = {}
@@ -134,14 +138,19 @@ class Assembly:
             return [name for name, port in self._ports.items() if port.head is not None]
         return self._resources[type_url].keys()
 
-    def get(self, type_url: str, name: str) -> Resource | None:
-        """A resource as it is now; None when there is none."""
+    def get(self, type_url: str, name: str, elsewhere: str = "") -> Resource | None:
+        """A resource as it is now; None when there is none.
+
+        Proxies `elsewhere`, in another cluster than their Gateway's, have endpoints of their own where theirs differ.
+        """
         if type_url == ROUTES:
             return self._routes(name)
         if type_url == LISTENER:
             port = self._ports.get(name)
             return port.encoded(name, self._sealer) if port is not None else None
         found = self._resources[type_url].get(name)
+        if elsewhere and type_url == ENDPOINTS:
+            found = self._elsewhere.get(assignment_name(name, elsewhere), found)
         if found is None and type_url == ENDPOINTS and name in self._resources[CLUSTER]:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.
             return empty_assignment(name)
@@ -243,8 +252,9 @@ class Assembly:
         return replace(one, payload=clear(one, self._sealer), sealed=False) if one is not None and one.sealed else one
 
     def _whole(self, type_url: str, key: FragmentKey, new: Fragment | None) -> set[Changed]:
-        changed = {(type_url, key.name)}
-        mine = self._resources[type_url]
+        name, elsewhere = place_of(key.name) if type_url == ENDPOINTS else (key.name, "")
+        changed = {(type_url, name)}
+        mine = self._elsewhere if elsewhere else self._resources[type_url]
         if type_url == CLUSTER and (key.name in mine) != (new is not None):
             # Its empty assignment comes and goes with it.
             changed.add((ENDPOINTS, key.name))
@@ -252,7 +262,7 @@ class Assembly:
             mine.pop(key.name, None)
         else:
             body = clear(new, self._sealer)
-            mine[key.name] = Resource(new.version, encode_resource(type_url, key.name, new.version, (body,)))
+            mine[key.name] = Resource(new.version, encode_resource(type_url, name, new.version, (body,)))
         return changed
 
     def _port(self, name: str) -> _Port:

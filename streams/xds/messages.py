@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.envoy.wire import frame, varint
 from engine.fields import Malformed, fields
+from engine.placement import place_of
 
 TYPE_PREFIX = "type.googleapis.com/"
 CLUSTER = f"{TYPE_PREFIX}envoy.config.cluster.v3.Cluster"
@@ -41,11 +42,21 @@ def _bytes(value: int | bytes) -> bytes:
 
 
 class Node(NamedTuple):
-    """Who asks: `gateway` from the node's metadata, `version` of Envoy such as "1.40.0"."""
+    """Who asks: `placement` is `gateway` of the node's metadata, `version` Envoy's, such as "1.40.0"."""
 
     id: str
-    gateway: str
+    placement: str
     version: str
+
+    @property
+    def gateway(self) -> str:
+        """The Gateway whose proxy it is, wherever that is."""
+        return place_of(self.placement)[0]
+
+    @property
+    def elsewhere(self) -> str:
+        """The cluster that it is in, "" in its Gateway's own."""
+        return place_of(self.placement)[1]
 
 
 @dataclass(slots=True)
@@ -153,7 +164,7 @@ def encode_request(request: Request) -> bytes:
     """A DeltaDiscoveryRequest, for clients in tests."""
     parts = []
     if request.node is not None:
-        value = frame(3, request.node.gateway.encode())
+        value = frame(3, request.node.placement.encode())
         entry = frame(1, b"gateway") + frame(2, value)
         parts.append(frame(1, frame(1, request.node.id.encode()) + frame(3, frame(1, entry))))
     parts.append(frame(2, request.type_url.encode()))

@@ -36,7 +36,7 @@ class Reports:
     def heard(self, report: Report) -> None:
         """Take a report; it is written soon."""
         event = "presence" if report.event in {"connected", "disconnected"} else report.event
-        name = (report.node.gateway, report.node.id, event)
+        name = (report.node.placement, report.node.id, event)
         # At the end: a proxy that connects anew has nothing, until the acknowledgement that follows.
         self._waiting.pop(name, None)
         self._waiting[name] = report
@@ -82,7 +82,7 @@ class Reports:
         node, rejection = report.node, report.rejection
         value = {
             "proxy": node.id,
-            "gateway": node.gateway,
+            "gateway": node.placement,
             "event": report.event,
             "offset": report.offset,
             "envoy": node.version,
@@ -94,5 +94,5 @@ class Reports:
             "removal": rejection is not None and rejection.is_removal,
             **({"milliseconds": round(report.seconds * 1000)} if report.seconds is not None else {}),
         }
-        row = key(self._domain, f"{node.gateway}/{node.id}")
+        row = key(self._domain, f"{node.placement}/{node.id}")
         return Outgoing(Topic.REPORTS, self._partition, row, dumps(value), trace_header(report.trace))

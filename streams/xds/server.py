@@ -26,7 +26,7 @@ _WRITE_SECONDS = 20.0
 _STOP_SECONDS = 1.0
 
 Authorised = Callable[[str, str], bool]
-"""(gateway ref, bearer token) -> whether that proxy may have that gateway's config."""
+"""(placement, bearer token) -> whether that proxy may have that gateway's config, as of that cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _Handler:
     async def _admitted(self, request: Request, context: Any) -> tuple[Node, float | None]:
         """The proxy, and for how many seconds it has proved of which Gateway it is one; None is for ever."""
         node = request.node
-        if node is None or not node.gateway or not node.id:
+        if node is None or not node.placement or not node.id:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "the first request must carry a node with an id and metadata.gateway"
             )
@@ -180,14 +180,14 @@ class _Handler:
             (shown,) = context.auth_context()["x509_pem_cert"]
             proof = self._access.authority.proof(shown)
             what, seconds = "certificate", proof.seconds
-            is_allowed = node.gateway in proof.gateways and seconds > 0
+            is_allowed = node.placement in proof.gateways and seconds > 0
         else:
             token = str(dict(context.invocation_metadata() or ()).get("authorization", "")).removeprefix("Bearer ")
             what, seconds = "token", None
-            is_allowed = self._access(node.gateway, token)
+            is_allowed = self._access(node.placement, token)
         if not is_allowed:
-            _LOG.warning("a proxy was refused", proxy=node.id, gateway=node.gateway)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"the {what} is not valid for {node.gateway}")
+            _LOG.warning("a proxy was refused", proxy=node.id, gateway=node.placement)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"the {what} is not valid for {node.placement}")
         return node, seconds
 
     async def _write(self, stream: Stream, context: Any) -> None:

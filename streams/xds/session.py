@@ -81,11 +81,13 @@ class _Kind:
 class Session:
     """The state of one stream over one gateway's assembly.
 
-    While the assembly `may_be_old`, such as one from disk, a proxy that comes back is told nothing: it may hold more.
+    `elsewhere` is the cluster that the proxy is in, "" in the Gateway's own. While the assembly `may_be_old`, such as
+    one from disk, a proxy that comes back is told nothing: it may hold more.
     """
 
-    def __init__(self, assembly: Assembly, *, may_be_old: bool = False) -> None:
+    def __init__(self, assembly: Assembly, elsewhere: str = "", *, may_be_old: bool = False) -> None:
         self._assembly = assembly
+        self._elsewhere = elsewhere
         self.may_be_old = may_be_old
         self._came_back = False
         self._kinds = {type_url: _Kind() for type_url in ORDER}
@@ -276,11 +278,14 @@ class Session:
         return type_url != ROUTES or self._clusters_ready(name)
 
     def _resource(self, type_url: str, name: str) -> Resource | None:
-        found = self._assembly.get(type_url, name)
+        found = self._published(type_url, name)
         if found is None and type_url == ENDPOINTS and name in self._flying(CLUSTER):
             # The cluster is gone already, but the proxy waits 15 s for its endpoints, and takes no clusters until then.
             return empty_assignment(name)
         return found
+
+    def _published(self, type_url: str, name: str) -> Resource | None:
+        return self._assembly.get(type_url, name, self._elsewhere)
 
     def _in_use(self, cluster: str) -> bool:
         """Whether a route that the proxy holds, or is about to hold, sends requests to the cluster."""
@@ -358,12 +363,12 @@ class Session:
         if kind.flights:
             return True
         for name in kind.dirty:
-            if self._assembly.get(type_url, name) is not None:
+            if self._published(type_url, name) is not None:
                 return True
             if type_url in _REMOVABLE and not (type_url == CLUSTER and self._is_kept(name)):
                 return True
         for name, version in kind.refused.items():
-            current = self._assembly.get(type_url, name)
+            current = self._published(type_url, name)
             if (current.version if current is not None else _REMOVAL) == version:
                 return True
         return self._awaits(type_url, kind)

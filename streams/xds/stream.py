@@ -158,7 +158,7 @@ class Publication:
     async def open(self, node: Node) -> Stream:
         """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""
         await self._loaded.wait()
-        stream = Stream(node, Session(self.assembly(node.gateway), may_be_old=self._may_be_old), self)
+        stream = Stream(node, Session(self.assembly(node.gateway), node.elsewhere, may_be_old=self._may_be_old), self)
         self._streams[node.gateway].add(stream)
         self._report(Report("connected", node, -1))
         return stream
@@ -166,7 +166,7 @@ class Publication:
     async def close(self, stream: Stream) -> None:
         """The stream ended."""
         self._streams[stream.node.gateway].discard(stream)
-        if not any(other.node.id == stream.node.id for other in self._streams[stream.node.gateway]):
+        if not any(other.node[:2] == stream.node[:2] for other in self._streams[stream.node.gateway]):
             self._report(Report("disconnected", stream.node, stream.session.acknowledged))
 
     def acknowledged(self, stream: Stream) -> None:

@@ -105,3 +105,12 @@ def update(offset: int) -> Outgoing:
     }  # fmt: skip
     headers = (("offset", str(offset).encode()), ("index", b"0"))
     return Outgoing(Topic.UPDATES, 0, key("default", str(offset)), orjson.dumps(value), headers)
+
+
+def test_a_proxy_in_another_cluster_lags_behind_its_gateway() -> None:
+    there = found(touch(4, ONE), touch(5, TWO))
+    late = behind({f"{ONE}@west": row(a=proxy(3))}, [ONE, f"{ONE}@west"], there, 5)
+    assert [(one.gateway, one.reason) for one in late] == [
+        (ONE, "no proxy is connected"),
+        (f"{ONE}@west", "proxy a runs 3, 1 changes behind"),
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.ref import parse_ref
+from engine.placement import parse_placement, placed
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
 from streams.clock import seconds_of
@@ -58,9 +58,9 @@ def convergence(
 
 
 def is_meant(ref: str, gateway: str | None, cluster: str) -> bool:
-    """Whether a Gateway is the one that is named NAME or NAMESPACE/NAME, if any, in that cluster, if any."""
-    found = parse_ref(ref)
-    return cluster in ("", found.cluster) and gateway in (None, found.name, f"{found.namespace}/{found.name}")
+    """Whether a Gateway, or its placement, is named NAME or NAMESPACE/NAME, if any, in that cluster, if any."""
+    found, there = parse_placement(ref)
+    return cluster in ("", found.cluster, there) and gateway in (None, found.name, f"{found.namespace}/{found.name}")
 
 
 def _row(gateway: str, row: Mapping[str, Any], found: Recent) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def _row(gateway: str, row: Mapping[str, Any], found: Recent) -> dict[str, Any]:
 
 
 def _lines(row: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    ref = parse_ref(row["gateway"])
-    name = f"{ref.cluster}:{ref.namespace}/{ref.name}"
+    ref, cluster = parse_placement(row["gateway"])
+    name = placed(f"{ref.cluster}:{ref.namespace}/{ref.name}", cluster if cluster != ref.cluster else "")
     took = row["latency"] or {}
     times = tuple(f"{took[one]} ms" if took else "-" for one in ("p50", "p90", "p99", "max"))
     if not row["proxies"]:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from engine.ref import Ref, parse_ref
+from engine.placement import parse_placement
+from engine.ref import Ref
 from streams.cli.clusters import listed, one_of
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Cluster, Data, Output, chosen
@@ -36,7 +37,7 @@ def dump(
     found = {
         ref: row
         for _, row in remembered(settings.data / "proxies")
-        if _is_meant(ref := parse_ref(str(row["gateway"])), gateway, settings.cluster)
+        if _is_meant(ref := parse_placement(str(row["gateway"])).gateway, gateway, settings.cluster)
     }
     if not found:
         where = f" in cluster {settings.cluster}" if settings.cluster else ""

@@ -8,7 +8,7 @@ import typer
 
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
-from engine.status.programmed import programmed
+from engine.status.programmed import programmed, undeployed
 from streams.cli.clusters import one_of, several, stale_since
 from streams.cli.moment import At, Tables, tables
 from streams.cli.naming import Wanted, known, wanted
@@ -100,7 +100,7 @@ async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
     state = await there.state()
     statuses = await there.statuses()
     shown = await there.convergence()
-    converged = acknowledged(shown)
+    converged, told = acknowledged(shown), {name: row["undeployed"] for name, row in shown.items()}
     stale = stale_since(state)
     found = []
     for key, row in state.items():
@@ -112,7 +112,7 @@ async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
             object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
         status = statuses.get(str(ref))
         if status is not None:
-            object_["status"] = programmed(status, converged, shown.get(str(ref), {}).get("undeployed", ""))
+            object_["status"] = programmed(status, converged, undeployed(ref, told))
         found.append((ref, object_))
     return found
 

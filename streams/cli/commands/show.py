@@ -10,7 +10,7 @@ import yaml
 from engine.fold import QUARANTINE, RESOURCE
 from engine.quarantine import held
 from engine.ref import Ref, parse_ref
-from engine.status.programmed import programmed
+from engine.status.programmed import programmed, undeployed
 from streams.cli.clusters import one_of
 from streams.cli.moment import At, Tables, tables
 from streams.cli.naming import Wanted, wanted
@@ -68,8 +68,8 @@ async def _shown(there: Tables, meant: Wanted, cluster: str) -> dict[str, Any]:
     status = (await there.statuses()).get(str(ref))
     if status is not None:
         shown = await there.convergence()
-        undeployed = shown.get(str(ref), {}).get("undeployed", "")
-        object_["status"] = programmed(status, acknowledged(shown), undeployed)
+        told = undeployed(ref, {name: one["undeployed"] for name, one in shown.items()})
+        object_["status"] = programmed(status, acknowledged(shown), told)
     heads = {"ref": str(ref), "revision": object_["metadata"].get("generation")}
     heads |= {name: row.get(name) for name in ("offset", "time", "actor")}
     return {**heads, "served": _served(ref, row, state), "object": object_}

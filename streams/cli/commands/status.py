@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.placement import place_of
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
 from streams.cli.clusters import several, stale_since
@@ -179,7 +180,7 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
     admins = {str(row["gateway"]): admin_address(row) for _, row in remembered(directory)}
     shown = []
     for gateway, row in found.items():
-        wanted = int((state.get(f"changed/{gateway}") or {}).get("offset", -1))
+        wanted = int((state.get(f"changed/{place_of(gateway)[0]}") or {}).get("offset", -1))
         for name, proxy in row["proxies"].items():
             behind = proxy["offset"] < wanted
             at = {"cluster": gateway.split("/")[0], "proxy": name, "gateway": gateway}

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.ref import Ref, parse_ref
-from engine.status.programmed import programmed
+from engine.placement import parse_placement
+from engine.ref import Ref
+from engine.status.programmed import programmed, undeployed
 
 
 class Wanted:
@@ -20,15 +21,16 @@ class Wanted:
         self._cluster = cluster
         self._statuses: dict[Ref, Mapping[str, Any]] = {}
         self._acknowledged: dict[str, int | None] = {}
-        self._undeployed: dict[str, str] = {}
-        """By Gateway why its proxies cannot be deployed, of those of which they cannot."""
+        self._undeployed: dict[Ref, dict[str, str]] = {}
+        """By Gateway and placement why its proxies cannot be deployed, of those of which they cannot."""
         self._waiting: defaultdict[str, set[Ref]] = defaultdict(set)
-        """By Gateway: whose Programmed it has not acknowledged yet."""
+        """By placement: whose Programmed it has not acknowledged yet."""
 
     def __getitem__(self, ref: Ref) -> dict[str, Any] | None:
         """The status to be shown, None when none is wanted."""
         status = self._statuses.get(ref)
-        return None if status is None else programmed(status, self._acknowledged, self._undeployed.get(str(ref), ""))
+        words = undeployed(ref, self._undeployed.get(ref, {}))
+        return None if status is None else programmed(status, self._acknowledged, words)
 
     def refs(self) -> Iterable[Ref]:
         """Every object of which a status is wanted."""
@@ -51,25 +53,33 @@ class Wanted:
                 self._waiting[gateway].add(ref)
         return True
 
-    def acknowledge(self, gateway: str, offset: int | None, undeployed: str = "") -> list[Ref]:
-        """Take what all proxies of a Gateway have acknowledged; answers whose shown status that changes.
+    def acknowledge(self, placement: str, offset: int | None, words: str = "") -> list[Ref]:
+        """Take what all proxies of a placement have acknowledged; answers whose shown status that changes.
 
-        From none to some offset the words of those that go on waiting change too. `undeployed` is why its proxies
-        cannot be deployed, "" when they are.
+        From none to some offset the words of those that go on waiting change too. `words` say why its proxies cannot
+        be deployed, "" when they are.
         """
-        told = {parse_ref(gateway)} if undeployed != self._undeployed.pop(gateway, "") else set()
-        if undeployed:
-            self._undeployed[gateway] = undeployed
-        before, self._acknowledged[gateway] = self._acknowledged.get(gateway), offset
-        waiting = self._waiting.pop(gateway, set())
-        still = {ref for ref in waiting if not self._has(gateway, self._programmed(ref)[gateway])}
+        told = self._told(placement, words)
+        before, self._acknowledged[placement] = self._acknowledged.get(placement), offset
+        waiting = self._waiting.pop(placement, set())
+        still = {ref for ref in waiting if not self._has(placement, self._programmed(ref)[placement])}
         if still:
-            self._waiting[gateway] = still
+            self._waiting[placement] = still
         changed = waiting if (before is None) != (offset is None) else waiting - still
         return sorted(changed | told & self._statuses.keys())
 
-    def _has(self, gateway: str, offset: int) -> bool:
-        acknowledged = self._acknowledged.get(gateway)
+    def _told(self, placement: str, words: str) -> set[Ref]:
+        """The Gateway, where other words are said of its placement than before."""
+        gateway = parse_placement(placement).gateway
+        mine = self._undeployed.pop(gateway, {})
+        before = mine.pop(placement, "")
+        mine |= {placement: words} if words else {}
+        if mine:
+            self._undeployed[gateway] = mine
+        return {gateway} if words != before else set()
+
+    def _has(self, placement: str, offset: int) -> bool:
+        acknowledged = self._acknowledged.get(placement)
         return acknowledged is not None and acknowledged >= offset
 
     def _programmed(self, ref: Ref) -> Mapping[str, int]:

@@ -101,9 +101,9 @@ class StatusWriter:
         if self.wanted.put(ref, status) and ref in self._there:
             self.agenda.add(ref, at)
 
-    def acknowledge(self, gateway: str, offset: int | None, at: float, undeployed: str = "") -> None:
+    def acknowledge(self, placement: str, offset: int | None, at: float, undeployed: str = "") -> None:
         """What all proxies of a Gateway have acknowledged, and why they cannot be deployed."""
-        for ref in self.wanted.acknowledge(gateway, offset, undeployed):
+        for ref in self.wanted.acknowledge(placement, offset, undeployed):
             if ref in self._there:
                 self.agenda.add(ref, at)
 

@@ -84,3 +84,21 @@ def test_other_clusters_are_somebody_elses() -> None:
     wanted = Wanted("west")
     assert not wanted.put(GATEWAY, status(7))
     assert list(wanted.refs()) == []
+
+
+def test_a_gateway_in_several_clusters_waits_for_all_of_them() -> None:
+    """And is told where its proxies cannot be deployed."""
+    wanted, west = Wanted("east"), f"{GATEWAY}@west"
+    told = status(7)
+    told["programmed"] = {str(GATEWAY): 7, west: 7}
+    wanted.put(GATEWAY, told)
+    wanted.acknowledge(str(GATEWAY), 7)
+    assert shown(wanted, GATEWAY) == "False"
+    assert wanted.acknowledge(west, 8) == [GATEWAY]
+    assert shown(wanted, GATEWAY) == "True"
+    assert wanted.acknowledge(west, 8, "namespace default is not there") == [GATEWAY]
+    (condition,) = (wanted[GATEWAY] or {})["conditions"]
+    assert "in cluster west: namespace default is not there" in condition["message"]
+    assert wanted.acknowledge(str(GATEWAY), 8, "") == []
+    assert wanted.acknowledge(west, 8, "") == [GATEWAY]
+    assert shown(wanted, GATEWAY) == "True"
