@@ -1,8 +1,9 @@
-"""An address on which a proxy may not listen: known by Envoy's words, told with the remedy. It frees none."""
+"""An address on which a proxy may not listen: known by Envoy's words, told with the remedy, waited for, never freed."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
 _CANNOT_BIND: Final = re.compile(r"cannot bind '([^']*)'")
@@ -25,3 +26,37 @@ def remedy(error: str) -> str:
 def taken(error: str) -> list[str]:
     """The addresses that a rejection names as not to be had, such as "127.0.0.1:8080"."""
     return sorted(set(_CANNOT_BIND.findall(error)))
+
+
+_SHORTEST: Final = 0.5
+_LONGEST: Final = 15.0
+_FORGOTTEN: Final = 2 * _LONGEST
+_MANY: Final = 10_000
+
+Place = tuple[str, ...]
+"""A proxy and what it may not listen on."""
+
+
+@dataclass(slots=True)
+class Waits:
+    """How many seconds each place waits before it is tried again: longer and longer as long as it goes on.
+
+    One that was not heard of for a while begins anew, and is forgotten: proxies come and go under new names.
+    """
+
+    _each: dict[Place, tuple[float, float]] = field(default_factory=dict)
+    """When it was heard of last, the latest at the end, and how long it waited."""
+
+    def next(self, place: Place, now: float) -> float:
+        """How long it waits this time; `now` is in seconds, and never goes back."""
+        while self._each and now - self._each[next(iter(self._each))][0] >= _FORGOTTEN:
+            del self._each[next(iter(self._each))]
+        _, last = self._each.pop(place, (now, 0.0))
+        pause = min(2 * last, _LONGEST) or _SHORTEST
+        self._each[place] = now, pause
+        if len(self._each) > _MANY:
+            del self._each[next(iter(self._each))]
+        return pause
+
+    def __len__(self) -> int:
+        return len(self._each)

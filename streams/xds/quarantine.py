@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -20,7 +21,7 @@ from streams.codec import encode_change_set
 from streams.ports import Log, LogError
 from streams.reminder import Reminder, Reminders
 from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
-from streams.xds.address import remedy, taken
+from streams.xds.address import Waits, remedy, taken
 from streams.xds.assembly import Assembly
 from streams.xds.court import Court
 from streams.xds.docket import Case, Docket
@@ -33,7 +34,6 @@ from streams.xds.stream import Publication, Stream
 from streams.xds.trail import Changed
 
 _LOG = structlog.get_logger()
-_BIND_SECONDS = (0.5, 15.0)
 _NAMED = 1_000
 """Objects that a quarantine names at most: it is one record."""
 
@@ -65,10 +65,10 @@ class Judge:
     """What was told to the log, of which Envoy, and at which offset: a fragment as it is, not an equal one of later."""
     _taken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By gateway, type and name the version that an isolated Envoy took last: who rejects it is odd, however often."""
-    _waits: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    _waits: Waits = field(default_factory=Waits)
     _backoff: Backoff = field(default_factory=Backoff)
-    _pauses: dict[Stream, Backoff] = field(default_factory=dict)
-    """Before a case of theirs is tried again that could not be judged."""
+    _pauses: WeakKeyDictionary[Stream, Backoff] = field(default_factory=WeakKeyDictionary)
+    """Before a case of theirs is tried again that could not be judged; of a stream that ended its case may be gone."""
     _reminder: Reminder = field(default_factory=Reminder)
     _told: Reminders = field(default_factory=Reminders)
     """What was said of proxies: one that rejects in a loop must not drown what is said of others."""
@@ -99,10 +99,7 @@ class Judge:
     def _try_later(self, stream: Stream, rejection: Rejection) -> None:
         """Later and later, as long as the proxy is there."""
         loop = asyncio.get_running_loop()
-        place = (stream.node.id, *sorted(rejection.resources))
-        last, pause = self._waits.get(place, (0.0, _BIND_SECONDS[0]))
-        pause = min(pause * 2, _BIND_SECONDS[1]) if loop.time() - last < 2 * _BIND_SECONDS[1] else _BIND_SECONDS[0]
-        self._waits[place] = (loop.time(), pause)
+        pause = self._waits.next((stream.node.id, *sorted(rejection.resources)), loop.time())
         if self._is_news("cannot listen", stream, rejection):
             _LOG.error(
                 f"a proxy cannot listen: {remedy(rejection.error)}",

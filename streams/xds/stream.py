@@ -16,7 +16,7 @@ from streams.xds.session import Rejection, Session
 from streams.xds.trail import Changed
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Stream:
     """One open stream. `wake` is set when there may be something to send."""
 

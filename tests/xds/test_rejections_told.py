@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,3 +82,21 @@ async def test_an_acquittal_that_comes_again_is_told_once(logs: list[Any], monke
         "a proxy rejected config",
         "there is no Envoy to confirm what a proxy rejected",
     ]
+
+
+async def test_a_proxy_that_is_gone_is_not_remembered_for_what_could_not_be_judged() -> None:
+    """One in a loop has a stream each time, of which only the latest case waits."""
+    publication = Publication(_SEALER, lambda _: None)
+    publication.apply({}, 0)
+    one = Judge(Bench(MemoryLog(), None, lambda: ""), publication)
+    streams = [await publication.open(stream().node) for _ in range(3)]
+    for each in streams:
+        each.session.refuses = lambda _: True  # type: ignore[method-assign]
+        one._judge_later(each, rejection(), "no memory")
+        await publication.close(each)
+    gone = [weakref.ref(each) for each in streams[:-1]]
+    del streams, each
+    async with asyncio.timeout(60):
+        while any(each() is not None for each in gone):
+            gc.collect()
+            await asyncio.sleep(0.02)
