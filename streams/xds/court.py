@@ -78,9 +78,16 @@ class Court:
 
     async def version(self) -> str:
         """Envoy's version, such as "1.40.0"; "" when it does not say."""
-        process = await asyncio.create_subprocess_exec(self.envoy, "--version", stdout=asyncio.subprocess.PIPE)
-        said, _ = await process.communicate()
-        found = _VERSION.search(said)
+        with tempfile.TemporaryDirectory(prefix="penstock-judge-") as directory:
+            said = Path(directory) / "said"
+            with said.open("wb") as out:
+                process = await asyncio.create_subprocess_exec(
+                    self.envoy, "--version", stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out, stderr=asyncio.subprocess.DEVNULL,
+                )  # fmt: skip
+                await _ended(process, self.seconds)
+            with said.open("rb") as told:
+                found = _VERSION.search(told.read(_WORDS_BYTES))
         return found[1].decode() if found is not None else ""
 
     async def refuses(self, fragment: Fragment) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
@@ -66,6 +67,8 @@ class Judge:
     _taken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By gateway, type and name the version that an isolated Envoy took last: who rejects it is odd, however often."""
     _waits: Waits = field(default_factory=Waits)
+    _version: str = ""
+    """Of the Envoy that is asked, once it was needed."""
     _backoff: Backoff = field(default_factory=Backoff)
     _pauses: WeakKeyDictionary[Stream, Backoff] = field(default_factory=WeakKeyDictionary)
     """Before a case of theirs is tried again that could not be judged; of a stream that ended its case may be gone."""
@@ -141,7 +144,7 @@ class Judge:
             return
         self._pauses.pop(stream, None)
         if not guilty:
-            self._acquit(stream, rejection)
+            await self._acquit(stream, rejection)
             return
         self._docket.settle(Case(stream, rejection))
         if rejection.type_url == ROUTES:
@@ -168,22 +171,28 @@ class Judge:
         pause = self._pauses.setdefault(stream, Backoff()).pause()
         asyncio.get_running_loop().call_later(pause, self._docket.put, Case(stream, rejection))
 
-    def _acquit(self, stream: Stream, rejection: Rejection) -> None:
+    async def _acquit(self, stream: Stream, rejection: Rejection) -> None:
         """Nobody else is punished; the proxy keeps its last good resource, and people are told to look at it."""
         if not stream.session.refuses(rejection):
             return  # Replaced meanwhile.
         if self._is_news("acquitted", stream, rejection):
+            isolated = await self._isolated()
             _LOG.error(
-                "an isolated Envoy takes what a proxy rejected, so nothing is quarantined: look at that proxy"
-                if self.bench.court is not None
-                else "there is no Envoy to confirm what a proxy rejected, so nothing is quarantined: "
-                "name one with --envoy",
+                _acquittal(isolated, stream.node.version, is_asked=self.bench.court is not None),
                 proxy=stream.node.id,
                 envoy=stream.node.version,
+                isolated=isolated,
                 type=rejection.type_url.rpartition(".")[2],
                 resources=sorted(rejection.resources),
             )
         self.publication.acquitted(stream, rejection)
+
+    async def _isolated(self) -> str:
+        """The version of the Envoy that is asked; "" where it is not known."""
+        if self.bench.court is not None and not self._version:
+            with suppress(OSError):
+                self._version = await self.bench.court.version()
+        return self._version
 
     async def _guilty(self, stream: Stream, rejection: Rejection) -> list[Fragment]:
         found = []
@@ -264,6 +273,18 @@ class Judge:
                 continue
             bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
             return offset
+
+
+def _acquittal(isolated: str, rejected: str, *, is_asked: bool) -> str:
+    """What is said where nobody but a proxy rejects something."""
+    if not is_asked:
+        return "no Envoy is there to confirm what a proxy rejected, so nothing is quarantined: set PENSTOCK_ENVOY"
+    if isolated and rejected and isolated != rejected:
+        return (
+            "an isolated Envoy of another version takes what a proxy rejected, so nothing is quarantined: "
+            "upgrade that proxy, or name an Envoy of its version in PENSTOCK_ENVOY"
+        )
+    return "an isolated Envoy takes what a proxy rejected, so nothing is quarantined: look at that proxy"
 
 
 def _quarantine(guilty: Fragment, fragments: Iterable[Fragment], stream: Stream, rejection: Rejection) -> Quarantine:

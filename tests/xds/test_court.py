@@ -263,3 +263,17 @@ async def test_who_is_cancelled_in_the_moment_of_an_answer_ends() -> None:
 
 async def test_it_knows_its_version() -> None:
     assert await court().version() == "1.40.0"
+
+
+@pytest.mark.parametrize("script", ["exec sleep 600", "sleep 20 & wait"])
+async def test_an_envoy_that_does_not_say_its_version_is_ended(tmp_path: Path, script: str) -> None:
+    """Also where a process of its own goes on with what it would say it on."""
+    path = odd_envoy(tmp_path, f"echo $$ > {tmp_path}/pid; {script}")
+    with pytest.raises(Undecided, match="said nothing within 1 s"):
+        await Court(path, SEALER, seconds=1.0).version()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_what_says_no_version_has_none(tmp_path: Path) -> None:
+    assert await court(odd_envoy(tmp_path, "echo nonsense; exit 0")).version() == ""

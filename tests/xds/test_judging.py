@@ -184,6 +184,25 @@ async def test_what_was_acquitted_is_not_sent_again(tmp_path: Path) -> None:
         assert list(parse_response(await one.ask(CLUSTER, other)).resources) == [other]
 
 
+@pytest.mark.parametrize(("version", "told"), [("1.40.0", False), ("1.39.0", True), ("", False)])
+async def test_it_is_told_that_the_isolated_envoy_is_of_another_version(
+    tmp_path: Path, version: str, *, told: bool
+) -> None:
+    """What that one takes says little of what rejected it: perhaps all proxies of that version do."""
+    plane = Plane(tmp_path)
+    await populate(plane)
+    async with plane.resolving():
+        await resolved(plane)
+    with capture_logs() as logs:
+        async with plane.publishing(), odd(plane, version) as one:
+            await one.ask(CLUSTER, await cluster(plane, "_b_"))
+            await one.answer("no")
+            await judged(plane)
+    (said,) = [one for one in logs if "so nothing is quarantined" in one["event"]]
+    assert ("name an Envoy of its version in PENSTOCK_ENVOY" in said["event"]) is told
+    assert (said["envoy"], said["isolated"]) == (version, "1.40.0")
+
+
 async def test_a_rejected_removal_is_told_as_one(tmp_path: Path) -> None:
     """There is no config in it that an isolated Envoy could take."""
     plane = Plane(tmp_path)

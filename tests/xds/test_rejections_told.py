@@ -80,7 +80,7 @@ async def test_an_acquittal_that_comes_again_is_told_once(logs: list[Any], monke
     task.cancel()
     assert [each["event"].split(",")[0] for each in logs] == [
         "a proxy rejected config",
-        "there is no Envoy to confirm what a proxy rejected",
+        "no Envoy is there to confirm what a proxy rejected",
     ]
 
 
