@@ -227,7 +227,8 @@ class KafkaLog:
         except (KafkaError, OSError) as error:
             await stop_consumer(consumer)
             raise self._unavailable(error) from error
-        except TopicMissing:
+        except BaseException:
+            # Who is cancelled here has opened connections, too.
             await stop_consumer(consumer)
             raise
         try:

@@ -26,6 +26,7 @@ from streams.topics import Topic
 from streams.view import Batch, follow_table
 from streams.xds.court import Court
 from streams.xds.journey import Arrival, Journeys
+from streams.xds.newcomers import Newcomers
 from streams.xds.quarantine import Bench, Judge
 from streams.xds.reports import Reports
 from streams.xds.server import Authorised, Secured, serve
@@ -78,6 +79,8 @@ async def publish(
     bench = Bench(log, court, options.now, options.domain, options.partition, options.bind, options.telemetry.meters)
     judge = Judge(bench, publication)
     publication.on_rejection = judge.heard
+    newcomers = Newcomers(log, options.partition, publication)
+    publication.on_newcomer = newcomers.came
     follower = _Follower(log, sealer, publication, options, journeys)
     _measure(publication, options.telemetry)
     with options.telemetry.health.part("state", follower.waiting):
@@ -89,6 +92,7 @@ async def publish(
             tasks.create_task(follower.run(), name="publisher-follow")
             tasks.create_task(reports.write(log), name="publisher-reports")
             tasks.create_task(judge.run(), name="publisher-judge")
+            tasks.create_task(newcomers.run(), name="publisher-newcomers")
 
 
 @dataclass(slots=True)

@@ -82,14 +82,18 @@ class Session:
     """The state of one stream over one gateway's assembly.
 
     `elsewhere` is the cluster that the proxy is in, "" in the Gateway's own. While the assembly `may_be_old`, such as
-    one from disk, a proxy that comes back is told nothing: it may hold more.
+    one from disk, a proxy that comes back is told nothing: it may hold more. While the session `waits`, one that has
+    nothing is told nothing: it would be ready with what is not the latest.
     """
 
-    def __init__(self, assembly: Assembly, elsewhere: str = "", *, may_be_old: bool = False) -> None:
+    def __init__(
+        self, assembly: Assembly, elsewhere: str = "", *, may_be_old: bool = False, waits: bool = False
+    ) -> None:
         self._assembly = assembly
         self._elsewhere = elsewhere
         self.may_be_old = may_be_old
-        self._came_back = False
+        self.waits = waits
+        self.came_back = False
         self._kinds = {type_url: _Kind() for type_url in ORDER}
         for type_url in _FOLLOWING:
             self._kinds[type_url].unasked.update(assembly.names(type_url))
@@ -166,7 +170,7 @@ class Session:
             for name in self._flying(CLUSTER):
                 kind.held.pop(name, None)
         if request.versions:
-            self._came_back = True
+            self.came_back = True
             # It has its first answers already, of every type.
             for other in self._kinds.values():
                 other.greeted = True
@@ -217,7 +221,7 @@ class Session:
     def responses(self) -> list[bytes]:
         """What can be sent now, in order. Call it again after each request and change."""
         out: list[bytes] = []
-        if self.may_be_old and self._came_back:
+        if self.may_be_old if self.came_back else self.waits:
             return out
         # Clusters once more at the end: their removals wait for what the other types have just settled.
         for type_url in (*ORDER, CLUSTER):

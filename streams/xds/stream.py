@@ -25,10 +25,14 @@ class Stream:
     publication: Publication
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     reported: int = -1
+    _heard: bool = False
 
     async def received(self, request: Request) -> None:
         """Hand a request to the session."""
         rejection = self.session.received(request)
+        first, self._heard = not self._heard, True
+        if first and self.publication.on_newcomer is not None and not self.session.came_back:
+            self.publication.on_newcomer(self)
         if rejection is not None:
             await self.publication.rejected(self, rejection)
         self.wake.set()
@@ -72,7 +76,10 @@ class Publication:
         self._offset = -1
         self._may_be_old = True
         """Nothing was heard from the log yet."""
+        self._moved = asyncio.Event()
         self.on_rejection: Callable[[Stream, Rejection], Awaitable[None]] | None = None
+        self.on_newcomer: Callable[[Stream], None] | None = None
+        """Hears of proxies that have nothing yet, and sets an end to their waiting; None lets none wait."""
 
     def assembly(self, gateway: str) -> Assembly:
         """The assembly of a gateway, empty when it is not known (yet)."""
@@ -125,11 +132,18 @@ class Publication:
                 stream.wake.set()
         self._offset = max(self._offset, offset)
         self._loaded.set()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     @property
     def offset(self) -> int:
         """The last that is served, -1 before any."""
         return self._offset
+
+    async def reached(self, offset: int) -> None:
+        """Wait until it is served."""
+        while self._offset < offset:
+            await self._moved.wait()
 
     def open_streams(self) -> tuple[int, int]:
         """How many streams are open, and how many of them have not acknowledged all that is served to them."""
@@ -158,7 +172,9 @@ class Publication:
     async def open(self, node: Node) -> Stream:
         """A stream for a proxy; waits until something was ever loaded: an empty answer would take its config away."""
         await self._loaded.wait()
-        stream = Stream(node, Session(self.assembly(node.gateway), node.elsewhere, may_be_old=self._may_be_old), self)
+        waits, is_old = self.on_newcomer is not None, self._may_be_old
+        session = Session(self.assembly(node.gateway), node.elsewhere, may_be_old=is_old, waits=waits)
+        stream = Stream(node, session, self)
         self._streams[node.gateway].add(stream)
         self._report(Report("connected", node, -1))
         return stream
