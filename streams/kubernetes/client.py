@@ -29,6 +29,7 @@ from streams.kubernetes.cluster import (
     Gone,
     Invalid,
     Json,
+    NoNamespace,
     NotServed,
     Page,
     Served,
@@ -153,9 +154,12 @@ class ApiServer:
         if response.status == 401 and self._renew is not None:
             await self._renew()
         try:
-            message = str(orjson.loads(body).get("message"))
+            status = orjson.loads(body)
+            message = str(status.get("message"))
         except (orjson.JSONDecodeError, AttributeError):
-            message = response.reason or "no reason given"
+            status, message = {}, response.reason or "no reason given"
+        if response.status == 404 and (status.get("details") or {}).get("kind") == "namespaces":
+            raise NoNamespace(message)
         if response.status == 413 or (response.status == 500 and is_write):
             # What fits no schema, or what a webhook fails at: of this object, and no reason to let others wait.
             msg = f"{message} (HTTP {response.status})"

@@ -74,6 +74,10 @@ class NotServed(ClusterError):  # noqa: N818
     """There is no such resource, as long as its CRD is not there (HTTP 404)."""
 
 
+class NoNamespace(NotServed):
+    """There is no such namespace (HTTP 404)."""
+
+
 class Forbidden(ClusterError):  # noqa: N818
     """The API server does not let us (HTTP 401, 403); the message says what."""
 

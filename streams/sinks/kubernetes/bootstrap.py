@@ -35,7 +35,7 @@ def bootstrap(proxy: Proxy, publisher: Publisher) -> dict[str, Any]:
     config: dict[str, Any] = {
         "node": {
             "cluster": f"{proxy.gateway.name}.{proxy.gateway.namespace}",
-            "metadata": {"gateway": str(proxy.gateway)},
+            "metadata": {"gateway": str(proxy.placement)},
         },
         "admin": {"address": _address("127.0.0.1", ADMIN_PORT)},
         "dynamic_resources": {

@@ -14,6 +14,7 @@ from streams.sinks.kubernetes.objects import (
     Json,
     Kind,
     Listed,
+    NoNamespace,
     NotServed,
     Rejected,
     Seen,
@@ -72,6 +73,8 @@ def _translated() -> Iterator[None]:
     """The port's errors as the deployer knows them."""
     try:
         yield
+    except cluster.NoNamespace as error:
+        raise NoNamespace(str(error)) from None
     except cluster.NotServed as error:
         raise NotServed(str(error)) from None
     except cluster.Forbidden as error:

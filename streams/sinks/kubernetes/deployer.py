@@ -1,6 +1,7 @@
 """Brings one cluster to the proxies that penstock.infra wants, and keeps it there; what they serve it does not know.
 
-It writes what differs, and touches nothing that is neither labelled as its own nor owned by one of its Gateways.
+It writes what differs, and touches nothing that is neither labelled as its own nor owned by one of its Gateways. What
+is deployed for a Gateway of another cluster nobody owns: it is found by its labels, and goes when its row does.
 """
 
 from __future__ import annotations
@@ -15,10 +16,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from engine.ref import parse_ref
-from engine.resolve.proxy import proxy_name
 from streams.backoff import Backoff
-from streams.codec import decode_object
 from streams.ports import Log
 from streams.reminder import Reminder
 from streams.sinks.infra import follow_proxies
@@ -30,6 +28,7 @@ from streams.sinks.kubernetes.objects import (
     Away,
     Kind,
     Listed,
+    NoNamespace,
     NotServed,
     Objects,
     ObjectsError,
@@ -40,7 +39,8 @@ from streams.sinks.kubernetes.objects import (
 )
 from streams.sinks.kubernetes.outcomes import Outcomes
 from streams.sinks.kubernetes.overlay import contains
-from streams.sinks.kubernetes.proxy import CONTROLLER, Proxy, Template, found_by, read_proxy, secret_name
+from streams.sinks.kubernetes.proxy import CONTROLLER, Proxy, Template, found_by, secret_name
+from streams.sinks.kubernetes.wanted import Key, Rows
 from streams.telemetry import Telemetry
 from streams.view import Batch
 
@@ -52,8 +52,6 @@ _CALM_SECONDS: Final = 60.0
 _STEADY_SECONDS: Final = 5.0
 
 Json = Mapping[str, Any]
-Key = tuple[str, str]
-"""Namespace and name of a Gateway's objects."""
 
 
 class NotOurs(ObjectsError):  # noqa: N818
@@ -80,7 +78,7 @@ class _Pace:
 
 @dataclass(frozen=True, slots=True)
 class DeployOptions:
-    """Gateways of `cluster` only are deployed."""
+    """What is placed in `cluster` is deployed, and nothing else."""
 
     cluster: str
     template: Template
@@ -103,9 +101,11 @@ class Deployer:
     applied: dict[Target, tuple[str, str]] = field(default_factory=dict)
     """The mark of what was applied last, and what the API server made of it: it may write numbers in another way."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    rows: Rows = field(init=False)
     outcomes: Outcomes = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rows = Rows(self.options.cluster)
         self.outcomes = Outcomes(self.options.template.domain, self.options.partition)
 
     async def follow(self, log: Log) -> None:
@@ -126,37 +126,21 @@ class Deployer:
     # -- what is wanted ---------------------------------------------------------------------------------------------
 
     def _take(self, batch: Batch) -> None:
-        told = self._told(batch)
+        told = self.rows.take(batch)
         if batch.snapshot:
-            gone = self.wanted.keys() - told.keys()
-            told |= dict.fromkeys(gone | self.seen.keys() - told.keys())
+            told |= dict.fromkeys(self.seen.keys() - told.keys())
         for key, proxy in told.items():
             # Marked though it is wanted as before: a row that went and came back may be of another Gateway of the name.
             self.dirty.add(key)
-            if self.wanted.get(key) != proxy:
+            old = self.wanted.pop(key, None)
+            if old != proxy:
                 self.paces.pop(key, None)
-            if proxy is None:
-                old = self.wanted.pop(key, None)
-                if old is not None:
-                    self.outcomes.forget(str(old.gateway))
-            else:
+            if old is not None and (proxy is None or proxy.placement != old.placement):
+                self.outcomes.forget(str(old.placement))
+            if proxy is not None:
                 self.wanted[key] = proxy
         self.is_told = True
         self.wake.set()
-
-    def _told(self, batch: Batch) -> dict[Key, Proxy | None]:
-        """The proxies that a batch tells of, None for those not wanted any more; of this cluster, without garbage."""
-        told: dict[Key, Proxy | None] = {}
-        for gateway, record in batch.rows.items():
-            try:
-                ref = parse_ref(gateway)
-                proxy = read_proxy(decode_object(record) or {}) if record is not None else None
-            except ValueError as error:
-                _LOG.error("a record of penstock.infra is left out", key=gateway[:200], reason=str(error))
-                continue
-            if ref.cluster == self.options.cluster:
-                told[ref.namespace, proxy_name(ref.name)] = proxy
-        return told
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -248,20 +232,21 @@ class Deployer:
     async def _attend(self, key: Key) -> Away | None:
         """See to a Gateway's objects; answers why nobody's can be seen to now."""
         now, pace = asyncio.get_running_loop().time(), self.paces.setdefault(key, _Pace())
+        proxy = self.wanted.get(key)
         try:
-            written = await self._bring(key)
+            written = await (self._bring(key, proxy) if proxy is not None else self._clear(key))
         except Away as error:
             self.dirty.add(key)
             return error
         except ObjectsError as error:
             if pace.failed:
                 # Not of what only stood in the way for a moment.
-                self._tell(key, str(error))
+                self._tell(key, proxy, str(error))
             pause, pace.failed = pace.slow_down(now, 2.0), True
             self.dirty.add(key)
             _LOG.error("cannot deploy proxies", gateway="/".join(key), reason=str(error), again_in=pause)
             return None
-        self._tell(key, "")
+        self._tell(key, proxy, "")
         if pace.failed:
             # What failed until now was nobody's doing that would be undone again.
             pace = self.paces[key] = _Pace()
@@ -272,26 +257,26 @@ class Deployer:
             self.paces.pop(key, None)
         return None
 
-    def _tell(self, key: Key, words: str) -> None:
-        proxy = self.wanted.get(key)
-        if proxy is not None:
-            self.outcomes.tell(str(proxy.gateway), words)
+    def _tell(self, key: Key, proxy: Proxy | None, words: str) -> None:
+        """Of what was brought, unless that is not wanted any more."""
+        if proxy is not None and self.wanted.get(key) == proxy:
+            self.outcomes.tell(str(proxy.placement), words)
 
-    async def _bring(self, key: Key) -> list[str]:
+    async def _clear(self, key: Key) -> list[str]:
+        """Remove what nobody wants; answers what was removed. Raises ObjectsError."""
+        removed = await self._remove(key, keeping=set())
+        for target in (*(Target(kind, *key) for kind in WATCHED), _secret(key)):
+            # Those too that went by themselves, with the Gateway that owned them.
+            self.applied.pop(target, None)
+        return removed
+
+    async def _bring(self, key: Key, proxy: Proxy) -> list[str]:
         """Write what differs; answers what was written. Raises ObjectsError."""
-        proxy = self.wanted.get(key)
-        if proxy is None:
-            removed = await self._remove(key, keeping=set())
-            for target in (*(Target(kind, *key) for kind in WATCHED), _secret(key)):
-                # Those too that went by themselves, with the Gateway that owned them.
-                self.applied.pop(target, None)
-            return removed
         if proxy.held:
             return []
-        gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))
-        if gateway is None:
+        uid = await self._owner(proxy)
+        if uid is None:
             return []  # Its row goes as soon as that is in the log; its objects go with it.
-        uid = str(gateway["metadata"]["uid"])
         try:
             wanted = {target_of(one): one for one in manifests(proxy, self.options.template, uid)}
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -303,6 +288,12 @@ class Deployer:
             try:
                 if await self._apply(target, manifest, uid):
                     written.append(target.kind.name)
+            except NoNamespace:
+                msg = (
+                    f"there is no namespace {key[0]} in cluster {self.options.cluster}, where its proxies are to run: "
+                    f"create it there"
+                )
+                raise Rejected(msg) from None
             except (Rejected, NotServed, NotOurs) as error:
                 # One that is not taken is no reason to leave the others as they are.
                 refused.append(f"{target}: {error}")
@@ -310,6 +301,13 @@ class Deployer:
         if refused:
             raise Rejected("; ".join(refused))
         return written
+
+    async def _owner(self, proxy: Proxy) -> str | None:
+        """The uid of the Gateway that is to own the objects: "" for one of another cluster, None while it is gone."""
+        if not proxy.placement.is_own:
+            return ""
+        gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))
+        return str(gateway["metadata"]["uid"]) if gateway is not None else None
 
     async def _apply(self, target: Target, manifest: Json, uid: str) -> bool:
         """Apply a manifest where its object differs; answers whether it did. Raises ObjectsError."""
@@ -332,6 +330,8 @@ class Deployer:
         What a penstock has left that did not label with its controller's name is taken over, as its Gateway is ours.
         It is not removed, though: where its Gateway is not ours, it may be another installation's.
         """
+        if not uid:
+            return self._is_labelled(live)
         ours, owners = found_by(self.options.template), live["metadata"].get("ownerReferences") or ()
         labels = {CONTROLLER: ours[CONTROLLER], **_labels(live)}
         return ours.items() <= labels.items() or any(one.get("uid") == uid for one in owners)

@@ -34,7 +34,10 @@ _ADDED: Final = {
 
 
 def manifests(proxy: Proxy, template: Template, uid: str) -> tuple[dict[str, Any], ...]:
-    """All objects of a Gateway, whose uid makes it their owner, in the order in which they are applied."""
+    """All objects of a placement, in the order in which they are applied.
+
+    The Gateway's uid makes it their owner; without one, in another cluster than its own, nobody is.
+    """
     config, secret = _config(proxy, template), _secret(proxy, template)
     # Not of the Secret: it is renewed while pods run.
     made_of = _digest(config["data"])
@@ -58,6 +61,8 @@ def _whole(manifest: dict[str, Any], proxy: Proxy, template: Template, uid: str)
             manifest = patched(manifest, overlay[patch])
     owner = {"apiVersion": f"{GATEWAY_API}/v1", "kind": "Gateway", "name": proxy.gateway.name, "uid": uid}
     metadata = {**manifest["metadata"], "ownerReferences": [{**owner, "controller": True}]}
+    if not uid:
+        del metadata["ownerReferences"]
     # Whatever was patched: we would not find it again.
     metadata["labels"] = {**metadata.get("labels", {}), **labels(proxy, template), **found_by(template)}
     manifest = {**manifest, "metadata": metadata}
@@ -80,7 +85,7 @@ def _config(proxy: Proxy, template: Template) -> dict[str, Any]:
 
 
 def _secret(proxy: Proxy, template: Template) -> dict[str, Any]:
-    files = template.identity(str(proxy.gateway))
+    files = template.identity(str(proxy.placement))
     data = {name: base64.b64encode(value).decode() for name, value in sorted(files.items())}
     return {
         "apiVersion": "v1",

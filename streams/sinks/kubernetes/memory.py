@@ -7,7 +7,18 @@ import copy
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from streams.sinks.kubernetes.objects import Away, Json, Kind, Listed, NotServed, Rejected, Seen, Target, target_of
+from streams.sinks.kubernetes.objects import (
+    Away,
+    Json,
+    Kind,
+    Listed,
+    NoNamespace,
+    NotServed,
+    Rejected,
+    Seen,
+    Target,
+    target_of,
+)
 from streams.sinks.kubernetes.overlay import identity, merge_key
 
 
@@ -21,6 +32,8 @@ class MemoryObjects:
         self.down = False
         self.turned_away = 0
         self.unserved: set[str] = set()
+        self.nowhere: set[str] = set()
+        """Namespaces that are not there."""
         self.refused: dict[Target, str] = {}
         """Why writing one is rejected."""
         self.calls: list[str] = []
@@ -42,6 +55,9 @@ class MemoryObjects:
         """See `Objects.apply`."""
         target = target_of(manifest)
         self._check(target.kind)
+        if target.namespace in self.nowhere:
+            msg = f'namespaces "{target.namespace}" not found'
+            raise NoNamespace(msg)
         if target in self.refused:
             raise Rejected(self.refused[target])
         self.calls.append(f"apply {target}")

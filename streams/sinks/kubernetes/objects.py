@@ -86,7 +86,11 @@ class Forbidden(ObjectsError):  # noqa: N818
 
 
 class NotServed(ObjectsError):  # noqa: N818
-    """There is no such kind, or no such namespace (HTTP 404)."""
+    """There is no such kind (HTTP 404)."""
+
+
+class NoNamespace(NotServed):
+    """There is no such namespace, which is not made for what is written."""
 
 
 class Rejected(ObjectsError):  # noqa: N818

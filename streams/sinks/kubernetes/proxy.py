@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from engine.ref import Ref, parse_ref
+from engine.placement import Placement, parse_placement
+from engine.ref import Ref
 from engine.resolve.proxy import GATEWAY_NAME, label_value
 
 Json = Mapping[str, Any]
@@ -28,9 +29,9 @@ class Listening(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxies of one Gateway. `name` is that of their objects, `held` says why nothing of them may be changed."""
+    """The proxies of a placement. `name` is that of their objects, `held` says why nothing of them may be changed."""
 
-    gateway: Ref
+    placement: Placement
     class_name: str
     name: str
     ports: tuple[Listening, ...]
@@ -40,6 +41,11 @@ class Proxy:
     parameters: Json
     overlays: tuple[Json, ...]
     held: str
+
+    @property
+    def gateway(self) -> Ref:
+        """Whose proxies they are."""
+        return self.placement.gateway
 
     @property
     def key(self) -> tuple[str, str]:
@@ -71,8 +77,8 @@ class Publisher:
 class Template:
     """What all proxies of an installation have in common.
 
-    `identity` gives the files of a Secret by which a Gateway's proxies prove whose they are, as of now: a certificate
-    and its key (`tls.crt`, `tls.key`), or without TLS a `token`. It is asked again now and then.
+    `identity` gives the files of a Secret by which a placement's proxies prove whose they are, as of now: a
+    certificate and its key (`tls.crt`, `tls.key`), or without TLS a `token`. It is asked again now and then.
     """
 
     publisher: Publisher
@@ -86,7 +92,7 @@ def read_proxy(value: Json) -> Proxy:
     """Read a row; raises ValueError for what no resolver wrote."""
     try:
         return Proxy(
-            gateway=parse_ref(value["gateway"]),
+            placement=parse_placement(value["gateway"]),
             class_name=str(value["class"]),
             name=str(value["proxy"]),
             ports=tuple(Listening(int(one["port"]), str(one["protocol"])) for one in value["ports"]),

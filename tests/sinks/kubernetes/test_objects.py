@@ -14,7 +14,7 @@ import pytest
 from streams.kubernetes.client import connect
 from streams.sinks.kubernetes.client import ApiServerObjects
 from streams.sinks.kubernetes.memory import MemoryObjects
-from streams.sinks.kubernetes.objects import WATCHED, Listed, NotServed, Objects, Rejected, Seen, Target
+from streams.sinks.kubernetes.objects import WATCHED, Listed, NoNamespace, NotServed, Objects, Rejected, Seen, Target
 from tests.kubernetes.bed.server import ApiServerProcess
 from tests.kubernetes.conftest import api_server  # noqa: F401  a fixture
 
@@ -53,6 +53,9 @@ def config(name: str, **data: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_OWNER = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
+
+
 def service(name: str, *ports: int) -> dict[str, Any]:
     given = [{"name": f"p{one}", "port": one, "protocol": "TCP", "targetPort": one} for one in ports]
     metadata = {"name": name, "namespace": "default", "labels": {"penstock.dev/domain": name}}
@@ -82,6 +85,26 @@ async def test_items_of_lists_come_and_go(objects: Objects, name: str) -> None:
     await objects.apply(service(name, 1, 2))
     applied = await objects.apply(service(name, 2, 3))
     assert sorted(one["port"] for one in applied["spec"]["ports"]) == [2, 3]
+
+
+async def test_an_owner_comes_changes_and_goes(objects: Objects, name: str) -> None:
+    """One that does not exist is no reason to refuse it."""
+    ours, another = ({**_OWNER, "name": one, "uid": str(uuid.uuid4())} for one in ("ours", "another"))
+    owned = config(name, a="1")
+    for owners in ([{**ours, "controller": True}], [{**another, "controller": True}], []):
+        owned["metadata"] = {**owned["metadata"], "ownerReferences": owners}
+        if not owners:
+            del owned["metadata"]["ownerReferences"]
+        applied = await objects.apply(owned)
+        assert [one["uid"] for one in applied["metadata"].get("ownerReferences", ())] == [one["uid"] for one in owners]
+
+
+async def test_a_namespace_that_is_not_there(objects: Objects, name: str) -> None:
+    if isinstance(objects, MemoryObjects):
+        objects.nowhere.add(name)
+    for one in (config(name, a="1"), service(name, 1)):
+        with pytest.raises(NoNamespace, match=f'namespaces "{name}" not found'):
+            await objects.apply({**one, "metadata": {**one["metadata"], "namespace": name}})
 
 
 async def test_applying_the_same_again_changes_nothing(objects: Objects, name: str) -> None:
