@@ -270,7 +270,8 @@ def _listener_policy(seed: random.Random) -> dict[str, Any]:
         change: dict[str, Any] = {"set": [{"name": "x-early", "value": seed.choice(_VALUES)}]}
         settings["earlyRequestHeaderModifier"] = change | ({"remove": ["x-two"]} if seed.random() < 0.3 else {})
     if seed.random() < 0.3:
-        settings["healthCheck"] = {"path": "/a"}
+        # An upgrade that is held at a health check is answered when this time is over.
+        settings |= {"healthCheck": {"path": "/a"}, "streamIdleTimeout": "10s"}
     if seed.random() < 0.4:
         settings["stripHostPortMode"] = "AnyPort"
     if seed.random() < 0.4 or not settings:

@@ -17,7 +17,7 @@ import yaml
 from engine.history.explain import Answer, Kind, Outcome, Request, answer, configs
 from engine.history.explain.backend import endpoints
 from engine.history.explain.config import Config
-from tests.explain.drawing import BACKEND_PORT, BACKENDS, HTTPS, request, table
+from tests.explain.drawing import BACKEND_PORT, BACKENDS, request, table
 from tests.golden.case import resolve
 from tests.support.backend import backends
 from tests.support.client import Answer as Got
@@ -33,11 +33,16 @@ _MISSED = {Kind.NOT_FOUND, Kind.REFUSED, Kind.INVALID}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request, what explain says of it, and what Envoy answered; None where no connection was to be had."""
+    """A request, what explain says of it, and what Envoy answered; None where it is refused.
+
+    `again`: the connection broke or the answer did not come in time at first, which explain does not say, so the
+    request was sent once more; what comes then counts.
+    """
 
     request: Request
     said: Answer
     got: Got | None
+    again: bool = False
 
 
 @pytest.mark.timeout(600 + REQUESTS)
@@ -45,7 +50,7 @@ def test_explain_agrees_with_envoy(tmp_path: Path) -> None:
     """`EXPLAIN_REQUESTS=10000 make explain` asks as many; a table's seed is in what fails."""
     kinds: Counter[Kind] = Counter()
     filters: Counter[str] = Counter()
-    undecided = total = 0
+    undecided = again = total = 0
     for number in range(-(-REQUESTS // _EACH)):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -56,7 +61,13 @@ def test_explain_agrees_with_envoy(tmp_path: Path) -> None:
         filters.update(outcome.by for one in cases for outcome in one.said.outcomes if outcome.by)
         total += len(cases)
         undecided += sum(bool(one.said.undecided) for one in cases)
-    sys.stdout.write(f"\n{total} requests agree: {dict(kinds)}; filters {dict(filters)}; undecided {undecided}\n")
+        again += sum(one.again for one in cases)
+    sys.stdout.write(
+        f"\nEXPLAIN_SEED={_SEED}: {total} requests agree: {dict(kinds)}; filters {dict(filters)}; "
+        f"undecided {undecided}; asked again {again}\n"
+    )
+    if REQUESTS <= _EACH:
+        return  # One table need not have everything.
     hit = sum(count for kind, count in kinds.items() if kind not in _MISSED)
     assert hit >= 0.5 * sum(kinds.values())
     assert {Kind.NOT_FOUND, Kind.REDIRECTED, Kind.DIRECT, Kind.FORWARDED, Kind.UNSERVED, Kind.FILTERED} <= kinds.keys()
@@ -81,43 +92,37 @@ async def _asked(folder: Path, seed: random.Random) -> tuple[Config, list[Case]]
 async def _lane(config: Config, address: str, requests: list[Request]) -> list[Case]:
     """A share of the requests, those of one port and TLS name on one connection."""
     found: list[Case] = []
-    open_: dict[tuple[int, str | None], Connection | None] = {}
+    open_: dict[tuple[int, str | None], Connection] = {}
     for one in requests:
-        place = (one.port, one.sni)
-        if open_.get(place) is None:
-            open_[place] = await _opened(address, *place)
-        connection, got = open_[place], None
-        if connection is not None:
-            got = await _answer(connection, one)
-            if got is None or (got.header("connection") or "").lower() == "close":
-                connection.close()
-                open_[place] = None
-        found.append(Case(one, answer(config, one), got))
+        said = answer(config, one)
+        got = await _got(address, open_, one)
+        again = got is None and not any(outcome.kind is Kind.REFUSED for outcome in said.outcomes)
+        found.append(Case(one, said, await _got(address, open_, one) if again else got, again))
     for connection in open_.values():
-        if connection is not None:
-            connection.close()
+        connection.close()
     return found
 
 
-async def _opened(address: str, port: int, sni: str | None) -> Connection | None:
-    """None when the handshake is refused; plain connections are taken always."""
+async def _got(address: str, open_: dict[tuple[int, str | None], Connection], one: Request) -> Got | None:
+    """The answer on the connection that is open for it; None, and another one next time, when there is none."""
+    place = (one.port, one.sni)
     try:
-        return await Connection.open(address, port, sni)
-    except OSError:
-        if port != HTTPS:
-            raise
-        return None
+        if place not in open_:
+            open_[place] = await Connection.open(address, *place)
+        got = await _answer(open_[place], one)
+    except (EOFError, OSError):
+        got = None
+    if (got is None or (got.header("connection") or "").lower() == "close") and place in open_:
+        open_.pop(place).close()
+    return got
 
 
-async def _answer(connection: Connection, one: Request) -> Got | None:
-    """Headers as a list: several may have one name. None when the connection ends without an answer."""
+async def _answer(connection: Connection, one: Request) -> Got:
+    """Headers as a list: several may have one name."""
     lines = [f"{one.method} {one.path} HTTP/1.1", f"host: {one.host}"]
     lines += [f"{name}: {value}" for name, value in one.headers]
     connection.writer.write("\r\n".join([*lines, "", ""]).encode())
-    try:
-        return await asyncio.wait_for(connection._answer(one.method), 60)
-    except (EOFError, OSError):
-        return None
+    return await asyncio.wait_for(connection._answer(one.method), 60)
 
 
 def _disagreement(config: Config, case: Case) -> str:

@@ -82,17 +82,17 @@ def test_cors_looks_at_routes_to_backends_only() -> None:
         assert [one.kind for one in found.outcomes] == [kind]
 
 
-def hops(number: int) -> Change:
-    settings = {"default": {"httpSettings": {"xffNumTrustedHops": number}}}
+def listener_policy(**settings: Any) -> Change:
     target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}
-    return put("gateway.kgateway.dev", "v1alpha1", "ListenerPolicy", "lp", {"spec": {"targetRefs": [target], **settings}})
+    spec = {"targetRefs": [target], "default": {"httpSettings": settings}}
+    return put("gateway.kgateway.dev", "v1alpha1", "ListenerPolicy", "lp", {"spec": spec})
 
 
 def test_an_upgrade_that_a_redirect_to_https_does_not_let() -> None:
     """A trusted proxy says that the client came over http; found by the random tables."""
     listener = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
     ref = Ref(CLUSTER, "", "Secret", "default", "cert")
-    some = [Put(ref, stamped(ref, certificate(), None, TIME, _SEALER)), gateway("gw", listener), hops(1), route("r", "one", "/")]
+    some = [Put(ref, stamped(ref, certificate(), None, TIME, _SEALER)), gateway("gw", listener), listener_policy(xffNumTrustedHops=1), route("r", "one", "/")]
     over = {"port": 8443, "sni": "a.example.com"}
     said = (("x-forwarded-proto", "http"),)
     (only,) = answered(some, headers=said, **over).outcomes
@@ -100,3 +100,17 @@ def test_an_upgrade_that_a_redirect_to_https_does_not_let() -> None:
     asks = (*said, ("connection", "upgrade"), ("upgrade", "other"))
     (only,) = answered(some, headers=asks, **over).outcomes
     assert (only.kind, only.status) == (Kind.FILTERED, 403)
+
+
+def test_an_upgrade_that_a_health_check_waits_for_the_end_of() -> None:
+    """Its body ends never: the listener's streamIdleTimeout answers. Found by the random tables."""
+    some = [listener_policy(healthCheck={"path": "/up"}), route("r", "one", "/", hostnames=["a.example.com"])]
+    asks = (("connection", "upgrade"), ("upgrade", "other"))
+    for host, headers, kind, status in (
+        ("nobody", (), Kind.FILTERED, 200),
+        ("nobody", asks, Kind.FILTERED, 408),
+        ("nobody", (("connection", "upgrade"), ("upgrade", "h2c")), Kind.FILTERED, 200),
+        ("a.example.com", asks, Kind.FILTERED, 403),
+    ):
+        (only,) = answered(some, "/up", host, headers=headers).outcomes
+        assert (only.kind, only.status) == (kind, status), (host, headers)

@@ -22,7 +22,7 @@ from engine.history.explain.answer import WHOLE, Answer, Kind, Outcome
 from engine.history.explain.backend import endpoints, is_found_otherwise, is_made_anew
 from engine.history.explain.config import Config, Placed
 from engine.history.explain.filters import passing
-from engine.history.explain.listener import Arrived, arrive, is_upgrade, seen
+from engine.history.explain.listener import Arrived, arrive, seen
 from engine.history.explain.request import Request, Seen
 from engine.history.explain.route import MILLION, takes, up_to
 from engine.history.explain.standing import Configs, Standing, standing
@@ -153,12 +153,12 @@ def _ends(
     """What the router does."""
     if placed is None:
         if _wants_tls(host, asked):
-            if is_upgrade(asked.headers) and not _lets_upgrade(manager, None, asked):
+            if asked.is_upgrade and not _lets_upgrade(manager, None, asked):
                 return [Outcome(Kind.FILTERED, _FORBIDDEN, by=_ROUTER)]
             return [Outcome(Kind.REDIRECTED, _MOVED, location=f"https://{asked.host}{asked.headers[':path']}")]
         return [Outcome(Kind.NOT_FOUND, _NOT_FOUND)]
     route, key = placed.message, str(placed.fragment.key)
-    if is_upgrade(asked.headers) and not _lets_upgrade(manager, placed, asked):
+    if asked.is_upgrade and not _lets_upgrade(manager, placed, asked):
         return [Outcome(Kind.FILTERED, _FORBIDDEN, route=key, by=_ROUTER)]
     if route.redirect is not None:
         status, location = redirect(route, route.redirect, asked)

@@ -37,6 +37,7 @@ from engine.history.explain.tree import Undecidable, chosen
 _CHANGING: Final = {"POST", "PUT", "DELETE", "PATCH"}
 _DENIED: Final = 403
 _UNAUTHORIZED: Final = 401
+_GIVEN_UP: Final = 408
 _INERT: Final = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 _OF_GRPC: Final = {
     0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501,
@@ -104,9 +105,10 @@ def _nothing(one: Standing, seen: Seen) -> Saying:  # noqa: ARG001
 
 
 def _health_check(one: Standing, seen: Seen) -> Saying:
+    """It answers at the end of a request; an upgrade has none, and is given up when the listener's time is over."""
     config: Any = one.config
     asked = not config.pass_through_mode and all(of_header(header, seen).holds for header in config.headers)
-    return Said(200) if asked else None
+    return Said(_GIVEN_UP if seen.is_upgrade else 200) if asked else None
 
 
 def _fault(one: Standing, seen: Seen) -> Saying:  # noqa: ARG001

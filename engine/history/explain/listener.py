@@ -120,7 +120,7 @@ def seen(manager: HttpConnectionManager, request: Request) -> Seen | str:
     for name, value in request.headers:
         arrived.put(name.lower(), value.strip(" \t"), beside=True)
     found = arrived.headers
-    _connected(found)
+    _connected(arrived)
     arrived.client, scheme = believed(manager, request, found)
     found |= {":method": request.method, ":path": path, ":authority": _host(manager, request), ":scheme": scheme}
     for name in _OF_THE_EDGE if manager.use_remote_address else ():
@@ -135,19 +135,10 @@ def _accepts_http10(manager: HttpConnectionManager) -> bool:
     return manager.http_protocol_options is not None and manager.http_protocol_options.accept_http_10
 
 
-def _connected(headers: dict[str, str]) -> None:
+def _connected(arrived: Seen) -> None:
     """Without what concerns one connection only."""
-    if not is_upgrade(headers):
-        headers.pop("connection", None)
-        headers.pop("upgrade", None)
-    for name in _HOP_BY_HOP:
-        headers.pop(name, None)
-
-
-def is_upgrade(headers: dict[str, str]) -> bool:
-    """Whether a client asks to change the protocol; that it offers HTTP/2 in clear Envoy takes for nothing."""
-    tokens = [one.strip().lower() for one in headers.get("connection", "").split(",")]
-    return "upgrade" in tokens and headers.get("upgrade", "").lower() not in ("", "h2c")
+    for name in _HOP_BY_HOP if arrived.is_upgrade else (*_HOP_BY_HOP, "connection", "upgrade"):
+        arrived.put(name, None)
 
 
 def _host(manager: HttpConnectionManager, request: Request) -> str:

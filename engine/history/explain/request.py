@@ -121,6 +121,12 @@ class Seen:
         return self.headers[":method"]
 
     @property
+    def is_upgrade(self) -> bool:
+        """Whether a client asks to change the protocol; that it offers HTTP/2 in clear Envoy takes for nothing."""
+        tokens = [one.strip().lower() for one in self.headers.get("connection", "").split(",")]
+        return "upgrade" in tokens and self.headers.get("upgrade", "").lower() not in ("", "h2c")
+
+    @property
     def query(self) -> dict[str, str]:
         """The first value of each parameter, as it was written: Envoy decodes none."""
         found: dict[str, str] = {}
