@@ -54,7 +54,7 @@ def proposal(engine: Engine, sealer: Sealer, files: Sequence[str], delete: Seque
         fail(f"{twice[0].kind} {twice[0].name} is to be deleted, and stands in {where}: leave one of the two out", 2)
     is_asked = f"{ASKED}{cluster}" in state
     time = now()
-    changes, put = said(reading, logged, time, sealer)
+    changes, put = said(reading, logged, time, sealer, by_server=is_asked)
     removals = tuple(Delete(ref, was_read=is_asked and (ref.group, ref.kind) in ON_REQUEST) for ref in gone)
     source = "kubernetes" if is_asked else "files"
     every: tuple[Change, ...] = (*changes, *removals)

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from engine.document import Document, document
 from engine.events import Change, Put
@@ -42,11 +42,12 @@ def read_given(names: Sequence[str], cluster: str, stdin: BinaryIO) -> Reading:
 
 
 def said(
-    reading: Reading, logged: Mapping[Ref, Document], time: str, sealer: Sealer
+    reading: Reading, logged: Mapping[Ref, Document], time: str, sealer: Sealer, *, by_server: bool = False
 ) -> tuple[list[Change], dict[Ref, Found]]:
     """What the files source would append of it, given what the log says of these objects; and which it puts.
 
     What is refused and guards something is told as it is written, unless the log has a revision that was right.
+    An object that comes by an API server is as old as that says: a manifest's word of it does not count there.
     """
     changes: list[Change] = []
     put: dict[Ref, Found] = {}
@@ -59,12 +60,18 @@ def said(
         old = logged.get(ref)
         if ref in written and old is not None and not isinstance(admit(ref, old), Refusal):
             continue
-        new = document(stamped(ref, found.object, old, time, sealer))
+        given = _undated(found.object) if by_server else found.object
+        new = document(stamped(ref, given, old, time, sealer))
         if new != old:
             changes.append(Put(ref, new))
             put[ref] = found
     refused = sorted(reading.refused.items())
     return changes + [RefusedEvent(location, one.ref, one.message) for location, one in refused], put
+
+
+def _undated(object_: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in object_["metadata"].items() if key != "creationTimestamp"}
+    return {**object_, "metadata": metadata}
 
 
 def _files(name: str, cluster: str, stdin: BinaryIO) -> Iterator[File]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from engine.engine import Engine
+from engine.events import Put
+from engine.ref import Ref
+from engine.seal import KEY_BYTES, Sealer
+from streams.cli.proposal import Proposal, proposal
+from streams.clock import now
 from streams.kafka import KafkaLog
 from streams.topics import Topic
 from tests.cli.log import CANARY, Place, resolved
+from tests.support.manifests import change_set, gateway, route
+
+_SEALER = Sealer(bytes(KEY_BYTES))
 
 _SERVED = """
 apiVersion: v1
@@ -206,3 +216,38 @@ def test_the_same_object_cannot_come_and_go(place: Place, tmp_path: Path) -> Non
     result = place.run("what-if", str(tmp_path), "--delete", "httproute/twice")
     assert result.exit_code == 2
     assert "HTTPRoute twice is to be deleted, and stands in" in result.stderr
+
+
+_OLDEST = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: %s, creationTimestamp: "1999-01-01T00:00:00Z"}
+spec:
+  parentRefs: [{name: gw}]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: d.example}}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "coming", "staying"),
+    [
+        ("files", "1999-01-01T00:00:00Z", "1999-01-01T00:00:00Z"),
+        ("kubernetes", "now", "2026-01-01T00:00:00.000Z"),
+    ],
+)
+def test_an_api_server_says_how_old_an_object_is(tmp_path: Path, source: str, coming: str, staying: str) -> None:
+    """Of two routes for the same requests the older one serves: a manifest that was exported elsewhere cannot be older."""
+    engine = Engine(_SEALER)
+    engine.apply(replace(change_set(gateway(), route("known", path="/pay")), source=source), 0)
+    manifests = tmp_path / "all.yaml"
+    manifests.write_text(_OLDEST % "new" + "---" + _OLDEST % "known")
+    begun = now()
+    found = proposal(engine, _SEALER, [str(manifests)], [], "local")
+    times = {ref.name: one.object["metadata"]["creationTimestamp"] for ref, one in _puts(found)}
+    assert times["known"] == staying
+    assert begun <= times["new"] <= now() if coming == "now" else times["new"] == coming
+    assert [one.object["metadata"]["generation"] for _, one in _puts(found)] == [2, 1]
+
+
+def _puts(found: Proposal) -> list[tuple[Ref, Put]]:
+    return sorted((one.ref, one) for one in found.change_set.changes if isinstance(one, Put))
