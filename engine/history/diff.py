@@ -1,4 +1,4 @@
-"""What two moments of a domain differ in: in objects, in routing as a person says it, and in Envoy's resources.
+"""What two moments of a domain differ in: in objects, in routing as a person says it, in Envoy's resources, in proxies.
 
 Its cost is that of what differs: fragments are compared by the hashes of their content, and only others are read.
 """
@@ -22,11 +22,12 @@ _SEALED: Final = "(sealed)"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A domain at an offset: objects by `str(Ref)`, fragments by `str(FragmentKey)`."""
+    """A domain at an offset: objects by `str(Ref)`, fragments by `str(FragmentKey)`, proxies as in penstock.infra."""
 
     offset: int
     objects: Mapping[str, Mapping[str, Any]]
     fragments: Mapping[str, Fragment]
+    proxies: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """From one moment to another. `routing` are sentences; each level is sorted."""
+    """From one moment to another. `routing` are sentences; each level is sorted.
+
+    `proxies` is what deployers are told; what they make of it is theirs.
+    """
 
     before: int
     after: int
     objects: tuple[Change, ...]
     routing: tuple[str, ...]
     resources: tuple[Change, ...]
+    proxies: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.objects or self.routing or self.resources or self.proxies)
 
 
 def diff(before: Moment, after: Moment) -> Diff:
@@ -62,6 +71,7 @@ def diff(before: Moment, after: Moment) -> Diff:
         ),
         routing(*_met(before.fragments, after.fragments, gone, come)),
         _changes(old, new),
+        _changes(_unequal(before.proxies, after.proxies), _unequal(after.proxies, before.proxies)),
     )
 
 

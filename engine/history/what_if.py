@@ -48,7 +48,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What is otherwise in the second of two states: on three levels, in conditions, and how far that reaches."""
+    """What is otherwise in the second of two states: on each level, in conditions, and how far that reaches."""
 
     diff: Diff
     statuses: tuple[StatusChange, ...]
@@ -56,7 +56,7 @@ class WhatIf:
 
     def __bool__(self) -> bool:
         """Whether anything is otherwise."""
-        return bool(self.diff.objects or self.diff.routing or self.diff.resources or self.statuses)
+        return bool(self.diff or self.statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def state(engine: Reads) -> State:
     rows = {key: row["object"] for key, row in engine.state().items() if key.startswith(RESOURCE)}
     objects = {key.removeprefix(RESOURCE): one for key, one in rows.items()}
     update = engine.everything()
-    return State(Moment(engine.offset, objects, update.fragments.set), update.statuses.set)
+    return State(Moment(engine.offset, objects, update.fragments.set, update.infra.set), update.statuses.set)
 
 
 def what_if(before: State, after: State) -> WhatIf:

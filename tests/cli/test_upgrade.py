@@ -27,7 +27,7 @@ _KEYS = {
 
 
 class _Older(Engine):
-    """Redirects with 301 whatever a route says, and tells of Gateways in other words."""
+    """Redirects with 301 whatever a route says, tells of Gateways in other words, and names their proxies otherwise."""
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
         return _older(super().apply(change_set, offset))
@@ -39,10 +39,12 @@ class _Older(Engine):
 def _older(update: Update) -> Update:
     fragments = {key: _redirecting(one) for key, one in update.fragments.set.items()}
     statuses = {key: _reworded(one) if "/Gateway/" in key else one for key, one in update.statuses.set.items()}
+    infra = {key: {**one, "proxy": f"older-{one['name']}"} for key, one in update.infra.set.items()}
     return replace(
         update,
         fragments=Delta(fragments, update.fragments.removed),
         statuses=Delta(statuses, update.statuses.removed),
+        infra=Delta(infra, update.infra.removed),
     )
 
 
@@ -97,6 +99,13 @@ def test_what_this_version_says_otherwise_is_told(older: Place) -> None:
     (sentence,) = found["diff"]["routing"]
     assert sentence.startswith("Gateway default/gw port 8080 host b.example: /* moved from a redirect")
     assert len(found["diff"]["envoy"]) == 1
+    assert found["diff"]["proxies"] == [
+        {
+            "key": "local/gateway.networking.k8s.io/Gateway/default/gw",
+            "verb": "changed",
+            "places": [{"path": "proxy", "before": "older-gw", "after": "gw"}],
+        }
+    ]
     (status,) = found["statuses"]
     assert status["ref"] == "local/gateway.networking.k8s.io/Gateway/default/gw"
     (turned,) = status["conditions"]
@@ -115,6 +124,9 @@ def test_limits_of_an_upgrade(older: Place) -> None:
     assert result.exit_code == 5
     assert f"engine version {_OLDER} runs, this is version {VERSION}" in result.stdout
     assert "--max-routes-changed 0 is exceeded: 1 of 2 (50.0%)" in result.stdout
+    only = older.run(*words, "--level", "proxies").stdout
+    assert 'proxies\n  Gateway/default/gw changed\n      proxy: "older-gw" -> "gw"\n' in only
+    assert "/* moved" not in only
 
 
 @pytest.mark.kafka

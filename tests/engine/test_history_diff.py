@@ -1,4 +1,4 @@
-"""What two moments differ in: objects, routing in sentences, Envoy's resources."""
+"""What two moments differ in: objects, routing in sentences, Envoy's resources, proxies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _TALK = {"hostnames": ["shop.example.com"]}
 
 def moment(engine: Engine) -> Moment:
     objects = {key.removeprefix("resource/"): row["object"] for key, row in engine.state().items() if key.startswith("resource/")}
-    return Moment(engine.offset, objects, engine.everything().fragments.set)
+    update = engine.everything()
+    return Moment(engine.offset, objects, update.fragments.set, update.infra.set)
 
 
 def between(before: list[Change], after: list[Change]) -> Diff:
@@ -38,7 +39,8 @@ def pay(backend: str, generation: int = 1, **rule: Any) -> Change:
 
 def test_nothing_differs_from_itself() -> None:
     found = between([pay("pay-v1")], [])
-    assert (found.objects, found.routing, found.resources) == ((), (), ())
+    assert (found.objects, found.routing, found.resources, found.proxies) == ((), (), (), ())
+    assert not found
 
 
 def test_a_route_that_moved_and_lost_its_retry() -> None:
@@ -51,6 +53,17 @@ def test_a_route_that_moved_and_lost_its_retry() -> None:
     assert Place("spec.rules[0].backendRefs[pay-v1]", {"name": "pay-v1", "port": 80}, ABSENT) in changed.places
     assert not any("generation" in place.path for place in changed.places)
     assert any(one.key.endswith("/cluster/kube_default_pay-v1_80") and one.verb == "removed" for one in found.resources)
+
+
+def test_what_deployers_are_told_is_a_level_of_its_own() -> None:
+    listeners = [{"name": name, "port": port, "protocol": "HTTP"} for name, port in (("http", 8080), ("more", 8081))]
+    found = between([], [gateway("gw", *listeners, generation=2), gateway("new")])
+    new, changed = found.proxies[1], found.proxies[0]
+    assert (new.key, new.verb) == ("local/gateway.networking.k8s.io/Gateway/default/new", "added")
+    assert changed.places == (Place("ports[1]", ABSENT, {"port": 8081, "protocol": "TCP"}),)
+    assert not between([pay("pay-v1")], [pay("pay-v2", 2)]).proxies
+    (gone,) = between([gateway("new")], [delete(gateway("new"))]).proxies
+    assert gone.verb == "removed"
 
 
 def test_a_route_that_comes_and_goes() -> None:

@@ -1,4 +1,4 @@
-"""`penstock diff`: what two moments of the log differ in, on three levels."""
+"""`penstock diff`: what two moments of the log differ in, on four levels."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class Level(StrEnum):
     OBJECTS = "objects"
     ROUTING = "routing"
     ENVOY = "envoy"
+    PROXIES = "proxies"
 
 
 Levels = Annotated[
-    list[Level] | None, typer.Option("--level", help="Only this: objects, routing or envoy; again for more.")
+    list[Level] | None, typer.Option("--level", help="Only this: objects, routing, envoy or proxies; again for more.")
 ]
 
 
@@ -55,7 +56,7 @@ def diff(
     data: Data = None,
     brokers: Brokers = None,
 ) -> None:
-    """Print what two moments of the log differ in: objects, routing in sentences, Envoy's resources.
+    """Print what two moments of the log differ in: objects, routing in sentences, Envoy's resources, proxies wanted.
 
     Exit code 0 whether or not they differ; 1: the log does not hold a moment.
     """
@@ -89,7 +90,9 @@ def _moment(engine: Engine) -> Moment:
 
     rows = {key: row["object"] for key, row in engine.state().items() if key.startswith(_RESOURCE)}
     objects = {key.removeprefix(_RESOURCE): orjson.loads(dumps(one)) for key, one in rows.items()}
-    return Moment(engine.offset, objects, engine.everything().fragments.set)
+    update = engine.everything()
+    proxies = {key: orjson.loads(dumps(one)) for key, one in update.infra.set.items()}
+    return Moment(engine.offset, objects, update.fragments.set, proxies)
 
 
 def told_diff(found: Diff, levels: frozenset[Level]) -> dict[str, Any]:
@@ -101,6 +104,8 @@ def told_diff(found: Diff, levels: frozenset[Level]) -> dict[str, Any]:
         told["routing"] = list(found.routing)
     if Level.ENVOY in levels:
         told["envoy"] = [_change(one) for one in found.resources]
+    if Level.PROXIES in levels:
+        told["proxies"] = [_change(one) for one in found.proxies]
     return told
 
 
@@ -110,7 +115,7 @@ def _change(one: Change) -> dict[str, Any]:
 
 def print_diff(found: Diff, levels: frozenset[Level]) -> None:
     """A difference for a person."""
-    if not (found.objects or found.routing or found.resources):
+    if not found:
         typer.echo("nothing differs")
     if Level.OBJECTS in levels:
         section("objects", [line for one in found.objects for line in _lines(one, "/".join(one.key.split("/")[2:]))])
@@ -118,6 +123,8 @@ def print_diff(found: Diff, levels: frozenset[Level]) -> None:
         section("routing", [f"  {one}" for one in found.routing])
     if Level.ENVOY in levels:
         section("envoy", [line for one in found.resources for line in _lines(one, "/".join(one.key.split("/")[3:]))])
+    if Level.PROXIES in levels:
+        section("proxies", [line for one in found.proxies for line in _lines(one, "/".join(one.key.split("/")[2:]))])
 
 
 def section(name: str, lines: list[str]) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _SECONDS: Final = 60.0
 """How long it is waited for a moment in which all topics say the same offset."""
 _LOOK_SECONDS: Final = 0.1
-_TOPICS: Final = (Topic.STATE, Topic.XDS, Topic.STATUS)
+_TOPICS: Final = (Topic.STATE, Topic.XDS, Topic.STATUS, Topic.INFRA)
 _HOW: Final = """\
 an upgrade is done by starting the new version in place of the one that runs: it reads what that one left, notes itself
 in the log, and emits what it says differently. `penstock run`: stop it, install the new version, start it; its Envoys
@@ -146,16 +146,20 @@ async def _both(settings: Settings, log: Log, partition: int, sealer: Sealer) ->
     from engine.history.what_if import State, state  # noqa: PLC0415
     from streams.main import engine_settings  # noqa: PLC0415
 
-    rows, fragments, statuses = await _tables(log, partition)
+    rows, fragments, statuses, proxies = await _tables(log, partition)
     engine = Engine(sealer, engine_settings(settings))
-    fold = {key: orjson.loads(row.value or b"null") for key, row in rows.rows.items()}
+    fold = _values(rows)
     engine.load(fold.items())
     engine.offset = rows.progress
     this = state(engine)
-    moment = Moment(rows.progress, this.moment.objects, _fragments(fragments))
-    running = State(moment, {key: orjson.loads(row.value or b"null") for key, row in statuses.rows.items()})
+    moment = Moment(rows.progress, this.moment.objects, _fragments(fragments), _values(proxies))
+    running = State(moment, _values(statuses))
     version = (fold.get("engine") or {}).get("version", "")
     return _Both(_Versions(rows.progress, version, VERSION), running, this)
+
+
+def _values(table: Table) -> dict[str, Any]:
+    return {key: orjson.loads(row.value or b"null") for key, row in table.rows.items()}
 
 
 def _fragments(table: Table) -> dict[str, Fragment]:

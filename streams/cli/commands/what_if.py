@@ -77,8 +77,8 @@ def what_if(  # noqa: PLR0913  the options of the command
 ) -> None:
     """Tell what would be otherwise if manifests were applied and objects deleted, together. Nothing is written.
 
-    It tells objects, routing and Envoy's resources that differ, conditions that turn, how many hosts, routes and
-    Gateways become others, and whether an Envoy takes it. What is there and not in FILES stays as it is.
+    It tells objects, routing, Envoy's resources and proxies that differ, conditions that turn, how many hosts, routes
+    and Gateways become others, and whether an Envoy takes it. What is there and not in FILES stays as it is.
 
     Exit code 0: it may be applied. 1: something given is refused, or would not be accepted; an object to delete is not
     there; the log does not hold the moment. 5: a limit is exceeded. 7: Envoy would reject it. The first that holds
