@@ -59,5 +59,5 @@ class Rows:
 
     def _counting(self, key: Key) -> Proxy | None:
         there = self.placed.get(key, {})
-        first = min(there, key=lambda one: (not one.is_own, str(one)), default=None)
+        first = min(there, key=lambda one: (bool(one.elsewhere), str(one)), default=None)
         return there[first] if first is not None else None
