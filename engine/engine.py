@@ -32,7 +32,7 @@ from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_ke
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "45"
+VERSION = "46"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
