@@ -50,3 +50,12 @@ def parse_placement(text: str) -> Placement:
         msg = f"not a placement: {text!r} (want cluster/group/kind/namespace/name, or with @CLUSTER another one)"
         raise ValueError(msg)
     return Placement(gateway, cluster or gateway.cluster)
+
+
+def is_placement(text: str) -> bool:
+    """Whether it is the text of one."""
+    try:
+        parse_placement(text)
+    except ValueError:
+        return False
+    return True

@@ -33,7 +33,7 @@ from engine.events import (
     Unpin,
     Unreachable,
 )
-from engine.placement import parse_placement
+from engine.placement import is_placement
 from engine.ref import Ref, parse_ref
 from engine.update import Fragment, FragmentKind, Update, parse_fragment_key
 from streams.cloud_events import change_set_event, output_event
@@ -338,7 +338,7 @@ def decode_convergence(record: Record) -> dict[str, Any] | None:
 
 def _is_convergence(value: Mapping[str, Any]) -> bool:
     gateway, proxies = value["gateway"], value["proxies"]
-    if not isinstance(gateway, str) or not _is_placement(gateway) or not isinstance(proxies, dict):
+    if not isinstance(gateway, str) or not is_placement(gateway) or not isinstance(proxies, dict):
         return False
     if any(type(one) is not int and one is not None for one in (value["lowest"], value.get("acknowledged"))):
         return False
@@ -352,14 +352,6 @@ def _is_convergence(value: Mapping[str, Any]) -> bool:
         and "error" in one
         for one in proxies.values()
     )
-
-
-def _is_placement(text: str) -> bool:
-    try:
-        parse_placement(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_latency(value: Any) -> bool:
