@@ -51,16 +51,18 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
         is_newer = record.offset > row["at"]
         return dumps(row | {"at": record.offset, "error": str(report.get("error", ""))}) if is_newer else before
     if event == "connected" and record.offset > row["at"]:
-        # A proxy that comes anew has nothing until it acknowledges again.
-        row |= {"connected": True, "offset": offset, "error": "", "unconfirmed": False, "removal": False}
+        # A proxy that comes anew has nothing until it acknowledges again. Until then it is told what it rejected last:
+        # one that rejects and comes again in a loop would look like one that is slow.
+        row |= {"connected": True, "offset": offset}
         row["publisher"] = str(report.get("publisher", ""))
     elif record.offset > row["at"]:
         if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
             row["connected"], row["publisher"] = event != "disconnected", str(report.get("publisher", ""))
         row["offset"] = max(row["offset"], offset)
+        is_same = event == "disconnected" or (event == "nack" and report.get("error", "") == row["error"])
+        row["unconfirmed"] = event == "unconfirmed" or (is_same and row.get("unconfirmed", False))
         row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
         row["removal"] = bool(report.get("removal") if event in _REJECTED else row["error"] and row.get("removal"))
-        row["unconfirmed"] = event == "unconfirmed" or (event == "disconnected" and row.get("unconfirmed", False))
         row["took"] = took_with(row.get("took"), report.get("milliseconds"))
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")

@@ -95,7 +95,17 @@ def test_what_nobody_else_confirms_is_shown_as_such_until_something_is_accepted(
     assert (gone["error"], gone["unconfirmed"], gone["connected"]) == ("odd", True, False)
     assert row(report("nack", 4, error="odd"), report("unconfirmed", 4, error="odd"))["unconfirmed"]
     assert not row(report("unconfirmed", 4, error="odd"), report("ack", 5))["unconfirmed"]
-    assert not row(report("unconfirmed", 4, error="odd"), report("connected", -1))["unconfirmed"]
+
+
+def test_who_rejects_and_comes_again_in_a_loop_is_told_as_one_at_any_time() -> None:
+    """The reports of a while are written together, and of each kind the latest: that it came stands behind them."""
+    turn = [report("nack", -1, error="odd"), report("unconfirmed", -1, error="odd"), report("connected", -1)]
+    for end in range(3, 9):
+        found = row(*(turn * 3)[:end])
+        assert (found["error"], found["unconfirmed"]) == ("odd", True)
+    assert not row(*turn, report("nack", -1, error="other words"))["unconfirmed"]
+    mended = row(*turn, report("ack", 4))
+    assert (mended["error"], mended["unconfirmed"]) == ("", False)
 
 
 def test_a_removal_that_was_rejected_is_told_apart() -> None:
@@ -104,7 +114,8 @@ def test_a_removal_that_was_rejected_is_told_apart() -> None:
     assert row(removal, report("disconnected", 4))["removal"]
     assert not row(removal, report("nack", 4, error="odd"))["removal"]
     assert not row(removal, report("ack", 5))["removal"]
-    assert not row(removal, report("connected", -1))["removal"]
+    assert row(removal, report("connected", -1))["removal"]
+    assert not row(removal, report("connected", -1), report("ack", 5))["removal"]
 
 
 def test_a_proxy_that_comes_anew_has_nothing_until_it_acknowledges() -> None:
