@@ -54,7 +54,7 @@ def _acknowledged(status: Json, converged: Mapping[str, int | None]) -> dict[str
     if not waiting:
         return shown
     nothing = converged.get(waiting[0]) is None
-    why = "no proxy has acknowledged anything yet" if nothing else "not all proxies have acknowledged it"
+    why = "not all proxies, or none, have acknowledged " + ("anything yet" if nothing else "it")
     shown["conditions"] = _turned_down(shown.get("conditions"), why)
     if "listeners" in shown:
         shown["listeners"] = [

@@ -60,7 +60,7 @@ def test_it_waits_for_a_stopped_envoy_and_for_nothing_else(site: Site) -> None:
         until(lambda: is_programmed(site, 1, "other"), 60, lambda: str(condition(site, "other")))
         seen = condition(site)
         assert (seen["status"], seen["reason"], seen["observedGeneration"]) == ("False", "Pending", 2)
-        assert seen["message"] == "not all proxies have acknowledged it"
+        assert seen["message"] == "not all proxies, or none, have acknowledged it"
         listeners = site.tells("get", "gateway", "gw")["status"]["listeners"]
         assert [one["status"] for row in listeners for one in row["conditions"] if one["type"] == "Programmed"] == [
             "False"
