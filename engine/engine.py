@@ -184,7 +184,11 @@ class Engine:
             self._objects.asks(change_set.cluster, there=change_set.source in ASKING)
         told = whole or change_set
         said = Said(told.cluster, told.source, told.time, told.actor, offset)
-        warnings = [warning for change in changes for warning in self._rooms[type(change)].take(change, said)]
+        warnings = []
+        for change in changes:
+            if isinstance(change, Quarantine):
+                self._objects.show_changed()  # It looks at what queries see.
+            warnings += self._rooms[type(change)].take(change, said)
         self._pins.expire(self._clock.tick)
         return warnings
 
@@ -205,6 +209,7 @@ class Engine:
     # -- derived ----------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
+        self._objects.show_changed()
         self._readings.sync(self._pins.gateways(), self._pins.frozen)
         self._readings.settle(self._clock.tick)
 

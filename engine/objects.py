@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import itemgetter
 from typing import Any, Final
 
 from engine.changes import from_json, to_json
@@ -33,24 +31,24 @@ class Objects:
         self._holds = holds
         self._version = version
         self._refusals = Refusals()
+        self._unseen: set[Ref] = set()
+        """Objects that are served otherwise than queries see them."""
 
     def fork(self, fold: Fold, readings: Readings, holds: Holds, trunk: Trunk) -> Objects:
-        """The room of a fork."""
+        """The room of a fork; all is shown by now."""
         fork = Objects(fold, readings, holds, self._version)
         fork._refusals = self._refusals.fork(trunk)
         return fork
 
     def load(self) -> None:
-        """Let queries see what the fold holds."""
+        """Let queries see what the fold holds, when they are asked next."""
         self._refusals = Refusals(self._fold.under(REFUSED))
         for key, _ in self._fold.under(ABSENT):
             self._readings.state(absent_fact(parse_ref(key.removeprefix(ABSENT))), value=True)
         for key, _ in self._fold.under(ASKED):
             self._readings.state(asked_fact(key.removeprefix(ASKED)), value=True)
-        for ref, _ in sorted(self._fold.resources(), key=itemgetter(0)):
-            self.show(ref)
-        for ref in sorted({parse_ref(key.split("/", 2)[2]) for key, _ in self._fold.under(OVERRIDE)}):
-            self.show(ref)
+        self._unseen.update(ref for ref, _ in self._fold.resources())
+        self._unseen.update(parse_ref(key.split("/", 2)[2]) for key, _ in self._fold.under(OVERRIDE))
 
     def take(self, change: Change, said: Said) -> list[str]:
         """Fold a change; answers the warnings."""
@@ -71,7 +69,7 @@ class Objects:
             case Admitted():
                 key = f"{REFUSED}{said.cluster}/{change.location}"
                 self._fold.remove(key)
-                self._show_again(self._refusals.remove(key))
+                self._unseen |= self._refusals.remove(key)
             case SyncBegin():
                 self._sync_begin(said.cluster)
             case SyncEnd():
@@ -91,12 +89,18 @@ class Objects:
         }
         key = f"{REFUSED}{said.cluster}/{change.location}"
         self._fold.set(key, row)
-        self._show_again(self._refusals.put(key, row))
+        self._unseen |= self._refusals.put(key, row)
 
     def show(self, ref: Ref) -> None:
-        """Let queries see an object as it is served now."""
-        row = self._layers.served(ref)
-        self._readings.show(ref, None if row is None else resource_of(row, self._refusals.of(ref)))
+        """Let queries see an object as it is served when they are asked next."""
+        self._unseen.add(ref)
+
+    def show_changed(self) -> None:
+        """Let queries see all of it now: once, however often an object has changed. Indexing it is half of a fold."""
+        for ref in sorted(self._unseen):
+            row = self._layers.served(ref)
+            self._readings.show(ref, None if row is None else resource_of(row, self._refusals.of(ref)))
+        self._unseen.clear()
 
     def _delete(self, change: Delete) -> None:
         ref = change.ref
@@ -137,10 +141,6 @@ class Objects:
             # Of a revision that its model refused it is the one before it that was served, and rejected.
             return None if old["refusal"] and self._holds.is_held(ref) else old.get("previous")
         return old.get("previous") if old["refusal"] else old["object"]
-
-    def _show_again(self, refs: Iterable[Ref]) -> None:
-        for ref in refs:
-            self.show(ref)
 
     def _sync_begin(self, cluster: str) -> None:
         """What a listing said that never ended is void: its successor says all that there is."""
