@@ -22,7 +22,7 @@ from tests.benchmarks.world import edited, world
 from tests.support.manifests import CLUSTER, endpoints
 
 TEAMS = 20
-_STEP = 2_000
+_STEP = 500
 """Change sets that are appended at once, then folded."""
 _FIRST = 1_000
 """Objects of a change set that brings the world."""
