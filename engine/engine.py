@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
 from typing import Any, Protocol
 
-from engine.changes import from_json, to_json
 from engine.clock import Clock
 from engine.events import ASKING, WATCHERS, Change, ChangeSet, Quarantine
-from engine.fold import CHANGED, PART, Fold, Said
+from engine.fold import CHANGED, Fold, Said
 from engine.graph.graph import Graph
 from engine.holds import Holds
 from engine.layers import Layers
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
+from engine.parts import whole
 from engine.pins import Pins
 from engine.placement import parse_placement
 from engine.reach import Reach
@@ -175,14 +174,14 @@ class Engine:
         self._trunk.move()
         self.offset = offset
         self._signers.note(change_set)
-        whole = self._whole(change_set)
-        changes = whole.changes if whole is not None else ()
+        complete = whole(self._fold, change_set)
+        changes = complete.changes if complete is not None else ()
         if any(isinstance(one, Quarantine) for one in changes):
             self._settle()  # It is of what was wanted just before it.
         self._clock.move(change_set.time, offset)
         if change_set.source in WATCHERS:
             self._objects.asks(change_set.cluster, there=change_set.source in ASKING)
-        told = whole or change_set
+        told = complete or change_set
         said = Said(told.cluster, told.source, told.time, told.actor, offset)
         warnings = []
         for change in changes:
@@ -191,20 +190,6 @@ class Engine:
             warnings += self._rooms[type(change)].take(change, said)
         self._pins.expire(self._clock.tick)
         return warnings
-
-    def _whole(self, change_set: ChangeSet) -> ChangeSet | None:
-        """The change set, put together from its parts; None while some are missing."""
-        if change_set.parts == 1:
-            return change_set
-        prefix = f"{PART}{change_set.cluster}~{change_set.source}~{change_set.id}/"
-        self._fold.set(f"{prefix}{change_set.part:06d}", {"changes": [to_json(one) for one in change_set.changes]})
-        rows = self._fold.under(prefix)
-        if len(rows) < change_set.parts:
-            return None
-        for key, _ in rows:
-            self._fold.remove(key)
-        changes = tuple(from_json(one) for _, row in rows for one in row["changes"])
-        return replace(change_set, changes=changes, part=0, parts=1)
 
     # -- derived ----------------------------------------------------------------------------------------------------
 

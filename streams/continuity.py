@@ -15,6 +15,7 @@ from streams.ports import TRANSACTION_SECONDS, Log, LogBehind, Record, Writer
 from streams.topics import Topic
 
 if TYPE_CHECKING:
+    from engine.resolve.settings import EngineSettings
     from streams.signing import Signer  # who only reads the stream needs nothing of the engine
 
 BEGIN_ANEW: Final = (
@@ -51,6 +52,11 @@ class ContinuedLog:
     def signer(self) -> Signer | None:
         """See `Log.signer`."""
         return self.log.signer
+
+    @property
+    def trust(self) -> EngineSettings | None:
+        """See `Log.trust`."""
+        return self.log.trust
 
     async def check(self) -> None:
         """Raises LogBehind, TopicMissing or Unavailable."""

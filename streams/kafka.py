@@ -33,6 +33,7 @@ from streams.ports import TRANSACTION_SECONDS, Fenced, LogError, Outgoing, Recor
 from streams.topics import Topic, topic_name, topic_specs
 
 if TYPE_CHECKING:
+    from engine.resolve.settings import EngineSettings
     from streams.signing import Signer  # who only reads the stream needs nothing of the engine
 
 _LOG = structlog.get_logger()
@@ -66,6 +67,8 @@ class KafkaLog:
     patience: float = 20.0
     signer: Signer | None = field(default=None, repr=False)
     """Signs what is written into penstock.changes."""
+    trust: EngineSettings | None = field(default=None, repr=False)
+    """See `Log.trust`."""
 
     async def create_topics(self, domains: int = 1) -> None:
         """Create what is missing; raises TopicMissing when a topic is there but not as it must be, or Unavailable."""

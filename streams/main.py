@@ -66,17 +66,19 @@ def remedy(settings: Settings) -> str:
 
 def kafka_log(settings: Settings) -> KafkaLog:
     """The log. Raises Unavailable."""
-    return _kafka(settings, broker_address(settings))
+    return kafka_at(settings, broker_address(settings))
 
 
 def log_to_come(settings: Settings) -> KafkaLog:
     """The log for roles that go on without it: where it was last, or will be."""
     address = settings.brokers or Broker(settings.data / "broker").address()
-    return _kafka(settings, address)
+    return kafka_at(settings, address)
 
 
-def _kafka(settings: Settings, address: str) -> KafkaLog:
-    return KafkaLog(address, settings.topic_prefix, settings.security(), signer=signer(settings))
+def kafka_at(settings: Settings, address: str) -> KafkaLog:
+    """The log of brokers at an address."""
+    known = (settings.topic_prefix, settings.security())
+    return KafkaLog(address, *known, signer=signer(settings), trust=trust(settings))
 
 
 def signer(settings: Settings) -> Signer | None:
@@ -84,6 +86,15 @@ def signer(settings: Settings) -> Signer | None:
     path = settings.signing_key_file
     is_there = settings.signing_key is not None or os.path.exists(path)  # noqa: PTH110  false where we may not look
     return Signer(partial(private_key, path)) if is_there else None
+
+
+def trust(settings: Settings) -> EngineSettings | None:
+    """By what the resolver is known to refuse records; None where no keys are named."""
+    keys = trusted_keys(settings.trusted_keys)
+    if not keys:
+        return None
+    first, domain = settings.configuration_cluster, settings.domain
+    return EngineSettings(configuration_cluster=first, trusted_keys=keys, domain=domain)
 
 
 def snapshot_file(settings: Settings) -> Path:

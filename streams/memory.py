@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
+from engine.resolve.settings import EngineSettings
 from streams.ports import TRANSACTION_SECONDS, Fenced, Outgoing, Record, Unavailable, Writer
 from streams.signing import Signer
 from streams.topics import Topic
@@ -29,6 +30,7 @@ class MemoryLog:
         self.down = False
         self.turned_away = 0
         self.signer = signer
+        self.trust: EngineSettings | None = None
         self._clock = clock
         self._records: dict[tuple[Topic, int], list[Record]] = defaultdict(list)
         self._ends: dict[tuple[Topic, int], int] = defaultdict(int)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from streams.topics import Topic
 
 if TYPE_CHECKING:
+    from engine.resolve.settings import EngineSettings
     from streams.signing import Signer
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -88,6 +89,10 @@ class Log(Protocol):
     @property
     def signer(self) -> Signer | None:
         """Who signs what is written into penstock.changes."""
+
+    @property
+    def trust(self) -> EngineSettings | None:
+        """By what the resolver refuses what nobody registered has signed; None where that is not known."""
 
     async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
         """(first offset kept, offset after the last committed record)."""

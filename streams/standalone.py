@@ -18,7 +18,7 @@ from streams.broker.jars import JarsMissing
 from streams.cancellation import apart
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
-from streams.main import health_socket, signer, snapshot_file
+from streams.main import health_socket, kafka_at, snapshot_file
 from streams.ports import Log, LogError, TopicMissing, Unavailable
 from streams.reminder import Reminder
 from streams.settings import Settings
@@ -85,7 +85,7 @@ class Standalone:
             if is_served and address != before:
                 raise _Moved
         self.say("broker", f"Kafka at {address}")
-        log = KafkaLog(address, self.settings.topic_prefix, self.settings.security(), signer=signer(self.settings))
+        log = kafka_at(self.settings, address)
         await self._create_topics(log, is_patient=is_served)
         self._keep_roles(tasks, (*(() if is_served else serving), *_FOLDING, *self.outside.sources.values()))
         tasks.create_task(self.show(log, self.settings.partition), name="view")

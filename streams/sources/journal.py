@@ -9,18 +9,19 @@ from typing import Any
 
 import structlog
 
-from engine.changes import Garbage
 from engine.events import WATCHERS, Change, ChangeSet, SyncBegin, SyncEnd
 from streams.backoff import Backoff
 from streams.cancellation import apart
-from streams.codec import NewerSchema, decode_change_set, encode_change_set
+from streams.codec import encode_change_set
 from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded, Writer
 from streams.reminder import Reminder
 from streams.sources.logged import Logged, Place, logged, writer_of
+from streams.sources.registry import counted
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import APPENDED, STAGE
 from streams.telemetry.traces import Attributes, Span
 from streams.topics import Topic
+from streams.view import read_table
 
 _LOG = structlog.get_logger()
 _FENCED_SECONDS = 5.0
@@ -192,18 +193,13 @@ async def _keep_writing(
 async def _check_alone(log: Log, fenced: Journal) -> None:
     """Raises Superseded when somebody else said something as our cluster since: each would undo what the other says."""
     place = fenced.place
-    async for records in log.read(Topic.CHANGES, place.partition, fenced.logged.end):
-        for record in records:
-            try:
-                change_set = decode_change_set(record)
-            except (Garbage, NewerSchema):
-                continue
-            is_watcher = change_set.cluster == place.cluster and change_set.source in WATCHERS
-            if is_watcher and change_set.id not in fenced.tried:
-                msg = (
-                    f"another watcher of cluster {place.cluster} has written to the log since (offset "
-                    f"{record.offset}, {change_set.time}, {change_set.actor or 'deletions only'}), what "
-                    f"{place.shown or 'this one'} says counts no more: stop one of the two, or name one of them "
-                    f"differently (NAME=DIR), and start again"
-                )
-                raise Superseded(msg)
+    state = await read_table(log, Topic.STATE, place.partition)
+    async for offset, said in counted(log, place.cluster, place.partition, state, fenced.logged.end):
+        if said.source in WATCHERS and said.id not in fenced.tried:
+            msg = (
+                f"another watcher of cluster {place.cluster} has written to the log since (offset "
+                f"{offset}, {said.time}, {said.actor or 'deletions only'}), what "
+                f"{place.shown or 'this one'} says counts no more: stop one of the two, or name one of them "
+                f"differently (NAME=DIR), and start again"
+            )
+            raise Superseded(msg)

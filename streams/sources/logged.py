@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
-from engine.changes import Garbage, from_json
+from engine.changes import from_json
 from engine.document import Document, document
-from engine.events import Admitted, Change, ChangeSet, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
-from engine.fold import PART, PENDING, SIGNED, STALE
+from engine.events import Admitted, Change, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
+from engine.fold import PART, PENDING, STALE
 from engine.ref import Ref, parse_ref
-from streams.codec import NewerSchema, decode_change_set
 from streams.continuity import refuse
 from streams.ports import Log
-from streams.signing import Signer
+from streams.sources.registry import counted
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -96,48 +94,11 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
         elif kind == "sync" and rest == cluster:
             found.synced = value is not None and value.get("state") == "done"
     found.stale = orjson.loads(stale.value or b"{}")["since"] if (stale := state.rows.get(STALE + cluster)) else ""
-    signed = {name: row for name, row in state.rows.items() if name.startswith(f"{SIGNED}cluster/{cluster}/")}
-    ours = _Ours(log.signer, {name: orjson.loads(row.value or b"null") for name, row in signed.items()})
     found.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, cluster))
-    async for records in log.read(Topic.CHANGES, partition, state.progress + 1):
-        for record in records:
-            try:
-                change_set = decode_change_set(record)
-            except (Garbage, NewerSchema):
-                continue
-            # Whichever source said it: a cluster of manifests may become one of Kubernetes.
-            if change_set.cluster == cluster and ours.counts(change_set):
-                found.take(change_set.changes)
+    # Whichever source said it: a cluster of manifests may become one of Kubernetes.
+    async for _, said in counted(log, cluster, partition, state, state.progress + 1):
+        found.take(said.changes)
     return found
-
-
-class _Ours:
-    """Tells what the resolver is going to refuse of what says to be of our cluster; nothing where nobody signs.
-
-    Taken for ours it would keep us from saying the same, and then nobody would have said it.
-    """
-
-    def __init__(self, signer: Signer | None, rows: Mapping[str, Any]) -> None:
-        """`rows` are those of the state with the last sequences of the cluster's signers."""
-        self._key, self._last = "", -1
-        found = {name.split("/", 3)[3]: row["sequence"] for name, row in rows.items() if row}
-        if signer is not None and signer.public in found:
-            self._key, self._last = signer.public, found[signer.public]
-            signer.after(self._last)
-        self._signer = signer
-
-    def counts(self, change_set: ChangeSet) -> bool:
-        """Whether it is taken, one after the other."""
-        signature = change_set.signature
-        if self._signer is None or not self._key:
-            return True
-        if signature is None or signature.key != self._key or signature.sequence <= self._last:
-            return False
-        if not signature.is_good():
-            return False
-        self._last = signature.sequence
-        self._signer.after(self._last)
-        return True
 
 
 def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:

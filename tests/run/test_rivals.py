@@ -9,10 +9,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.engine import Engine
+from engine.events import SyncBegin, SyncEnd
+from engine.seal import KEY_BYTES, Sealer
+from streams.codec import encode_change_set
+from streams.domain import Domain
 from streams.hanging import mend, writers
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
@@ -20,6 +26,7 @@ from streams.ports import Fenced, Log, Superseded, Writer
 from tests.run import test_files
 from tests.run.test_files import has, objects, service, sets, until
 from tests.streams.toy import kafka_log
+from tests.support.signing import EAST, TRUSTING, said, signer
 
 LOGS = pytest.mark.parametrize("kind", ["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
 
@@ -77,6 +84,27 @@ async def test_the_fenced_one_ends_and_the_other_stays(tmp_path: Path, log: Log)
             await has(log, {"b": 81})
             assert not other.done()
     assert len(await sets(log)) == 3
+
+
+@pytest.mark.parametrize("is_resolved", [False, True])
+async def test_a_record_that_nobody_registered_signed_ends_nobody(tmp_path: Path, is_resolved: bool) -> None:  # noqa: FBT001
+    log = MemoryLog(signer=signer(EAST))
+    log.trust = replace(TRUSTING, trusted_keys=(*TRUSTING.trusted_keys, ("cluster/local", signer(EAST).public)))
+    async with watching(log, directory(tmp_path / "root", "a")) as task:
+        await has(log, {"a": 80})
+        async with log.writer("source-default-local"):
+            log.signer, signing = None, log.signer
+            async with log.appender() as writer:
+                await writer.write(encode_change_set(said("local", "files", SyncBegin(), SyncEnd(), name="forged")))
+            log.signer = signing
+            if is_resolved:
+                # The state is then behind what was forged, and only penstock.rejected tells.
+                domain = Domain(log, lambda: Engine(Sealer(bytes(KEY_BYTES)), log.trust))
+                await domain.acquire()
+                await domain.release()
+        directory(tmp_path / "root", "a", 81)
+        await has(log, {"a": 81})
+        assert not task.done()
 
 
 @LOGS
