@@ -13,9 +13,11 @@ import pytest
 
 from streams.permissions import rules
 from streams.settings import Settings
+from streams.trust import trusted_keys
 from tests.chart.helm import CHART, LEAST, helm, only, rendered
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import ApiServerProcess
+from tests.support.signing import signer
 
 pytestmark = pytest.mark.helm
 _EVERYTHING = (
@@ -38,6 +40,8 @@ _EVERYTHING = (
     "extraEnv[0].value=yes",
     "metrics.dashboard.enabled=true",
     "members.enabled=true",
+    "signing.secretName=keys",
+    "signing.trustedKeys[0]=A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
     "members.kubeconfigSecretName=contexts",
 )
 _APART = (*_EVERYTHING, "roles.apart=true", "roles.resources.resolve.limits.memory=4Gi")
@@ -105,7 +109,29 @@ def test_no_secret_stands_in_the_deployment() -> None:
     assert found["PENSTOCK_SSL_KEY"] == "/etc/penstock/kafka/tls.key"
     mounted = {one["name"]: one["mountPath"] for one in pod(*_EVERYTHING)["containers"][0]["volumeMounts"]}
     volumes = {one["name"] for one in pod(*_EVERYTHING)["volumes"]}
-    assert mounted.keys() == volumes == {"data", "tmp", "sealing-key", "kafka-tls", "xds-tls", "members"}
+    files = {"data", "tmp", "sealing-key", "signing-key", "kafka-tls", "xds-tls", "members"}
+    assert mounted.keys() == volumes == files
+
+
+def test_those_who_write_to_the_log_get_the_key_and_all_know_whom_to_trust() -> None:
+    one, two = (signer(number).public for number in (1, 2))
+    signing = ("signing.secretName=keys", "signing.key=own.pem", f"signing.trustedKeys={{{one},cluster/*={two}}}")
+    assert not {"PENSTOCK_SIGNING_KEY", "PENSTOCK_TRUSTED_KEYS"} & environment().keys()
+    for values, writers in ((signing, {"controller"}), ((*_APART, *signing), {"watch", "resolve", "publish"})):
+        for component, spec in pods(*values).items():
+            told = [_environment(container) for container in (*spec["containers"], *spec.get("initContainers", ()))]
+            text = ",".join(env["PENSTOCK_TRUSTED_KEYS"] for env in told[:1])
+            assert {env["PENSTOCK_TRUSTED_KEYS"] for env in told} == {text}
+            assert trusted_keys(text) == (("", one), ("cluster/*", two))
+            volumes = {volume["name"]: volume for volume in spec["volumes"]}
+            assert ("signing-key" in volumes) == (component in writers)
+            mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+            path = told[0].get("PENSTOCK_SIGNING_KEY", "")
+            assert path == (f"{mounts['signing-key']}/own.pem" if component in writers else "")
+            if component in writers:
+                # What others can read is refused.
+                assert volumes["signing-key"]["secret"] == {"secretName": "keys", "defaultMode": 0o440}
+            assert all("PENSTOCK_SIGNING_KEY" not in env for env in told[1:])
 
 
 @_ALL
@@ -142,7 +168,10 @@ def test_roles_apart_are_a_deployment_each() -> None:
         assert container["args"][0] == role
         assert topics["args"] == ["topics"]
         done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *container["args"], "--help"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "streams.cli", *container["args"], "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert _environment(container)["PENSTOCK_PROXIES"] == "kubernetes"
@@ -168,9 +197,15 @@ def test_each_object_selects_its_pods_and_no_others(roles: str) -> None:
     metrics = by_name["Service", "penstock-metrics"]["spec"]
     assert _selected(metrics["selector"], found) == components
     assert metrics["publishNotReadyAddresses"] is True
-    for kind, field in (("Deployment", "selector"), ("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
+    for kind, field in (
+        ("Deployment", "selector"),
+        ("PodDisruptionBudget", "selector"),
+        ("NetworkPolicy", "podSelector"),
+    ):
         some = [one for one in found if one["kind"] == kind]
-        assert [_selected(one["spec"][field]["matchLabels"], found) for one in some] == [{one} for one in sorted(components)]
+        assert [_selected(one["spec"][field]["matchLabels"], found) for one in some] == [
+            {one} for one in sorted(components)
+        ]
     open_to = {
         one["metadata"]["name"]: {port["port"] for rule in one["spec"]["ingress"] for port in rule["ports"]}
         for one in found
@@ -195,7 +230,11 @@ def test_metrics_are_found_by_an_operator_that_is_there() -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     (endpoint,) = monitor["spec"]["endpoints"]
     services = [one for one in found if one["kind"] == "Service"]
-    chosen = [one for one in services if monitor["spec"]["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()]
+    chosen = [
+        one
+        for one in services
+        if monitor["spec"]["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
+    ]
     assert [one["metadata"]["name"] for one in chosen] == ["penstock-metrics"]
     assert endpoint["port"] in {port["name"] for port in chosen[0]["spec"]["ports"]}
 
@@ -233,10 +272,15 @@ def test_a_budget_is_for_several() -> None:
         (("kafka.securityProtocol=SASL_SSL",), "needs kafka.sasl.secretName"),
         (("kafka.tls.clientCertificate=true",), "needs kafka.tls.secretName"),
         (("kafka.tls.secretName=kafka-tls",), "kafka.tls is for SSL and SASL_SSL"),
-        (("kafka.sasl.secretName=kafka-sasl", "kafka.securityProtocol=SSL"), "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL"),
+        (
+            ("kafka.sasl.secretName=kafka-sasl", "kafka.securityProtocol=SSL"),
+            "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL",
+        ),
         (("serviceAccount.create=false",), "name the service account"),
         (("roles.resources.nobody.limits.memory=1Gi",), "nobody"),
         (("health.port=80",), "health"),
+        (("signing.trustedKeys[0]=A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",), "needs signing.secretName"),
+        (("signing.secretName=keys", "signing.trustedKeys[0]=secret"), "trustedKeys"),
         (("members.kubeconfigSecretName=contexts",), "is for members.enabled=true"),
     ],
 )

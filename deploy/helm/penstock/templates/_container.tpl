@@ -1,4 +1,4 @@
-{{/* What every container has: settings, files, and no right that it does not need. */}}
+{{/* What every container has: settings, files, and no right that it does not need. `component` is the Deployment's. */}}
 {{- define "penstock.container" -}}
 env:
 {{ include "penstock.env" . }}
@@ -18,6 +18,11 @@ volumeMounts:
 - name: sealing-key
   mountPath: /etc/penstock/sealing
   readOnly: true
+{{- if eq (include "penstock.signs" .) "true" }}
+- name: signing-key
+  mountPath: /etc/penstock/signing
+  readOnly: true
+{{- end }}
 {{- if .Values.kafka.tls.secretName }}
 - name: kafka-tls
   mountPath: /etc/penstock/kafka

@@ -9,6 +9,14 @@
   value: /var/lib/penstock/data
 - name: PENSTOCK_SEALING_KEY
   value: {{ printf "/etc/penstock/sealing/%s" .Values.sealingKey.key | quote }}
+{{- if eq (include "penstock.signs" .) "true" }}
+- name: PENSTOCK_SIGNING_KEY
+  value: {{ printf "/etc/penstock/signing/%s" .Values.signing.key | quote }}
+{{- end }}
+{{- with .Values.signing.trustedKeys }}
+- name: PENSTOCK_TRUSTED_KEYS
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: PENSTOCK_PROXIES
   value: kubernetes
 - name: PENSTOCK_HEALTH_LISTEN

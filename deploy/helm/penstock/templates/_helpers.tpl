@@ -34,6 +34,11 @@ controller: {{ concat (list "controller") $cluster (list "--plain") | toJson }}
 {{ ternary "publish" "controller" .Values.roles.apart }}
 {{- end }}
 
+{{/* "true" for a component that writes changes into the log, where there is a key to sign them with. */}}
+{{- define "penstock.signs" -}}
+{{ and (ne .Values.signing.secretName "") (has .component (list "controller" "watch" "resolve" "publish")) }}
+{{- end }}
+
 {{/* The name of a component's Deployment. */}}
 {{- define "penstock.full" -}}
 {{- if eq .component "controller" }}{{ include "penstock.name" .root }}
@@ -58,6 +63,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- if and $kafka.sasl.secretName (not (contains "SASL" $kafka.securityProtocol)) }}
 {{- fail (printf "kafka.sasl is for SASL_PLAINTEXT and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
+{{- end }}
+{{- if and .Values.signing.trustedKeys (not .Values.signing.secretName) }}
+{{- fail "signing.trustedKeys needs signing.secretName: what penstock says itself must be signed then" }}
 {{- end }}
 {{- if and .Values.members.kubeconfigSecretName (not .Values.members.enabled) }}
 {{- fail "members.kubeconfigSecretName is for members.enabled=true" }}
