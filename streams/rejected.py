@@ -46,7 +46,7 @@ async def rejected_offsets(log: Log, partition: int) -> frozenset[int]:
     """Offsets of penstock.changes that were rejected. Raises Unavailable or TopicMissing."""
     found: set[int] = set()
     async for records in log.read(Topic.REJECTED, partition):
-        found.update(offset for record in records if (offset := _offset(record)) is not None)
+        found.update(offset for record in records if (offset := rejected_offset(record)) is not None)
     return frozenset(found)
 
 
@@ -61,7 +61,7 @@ async def lately(log: Log, partition: int, since: int) -> list[dict[str, Any]]:
     last: dict[str, int] = {}
     async for records in log.read(Topic.REJECTED, partition, start):
         for record in records:
-            if (offset := _offset(record)) is not None and (reason := _reason(record)) is not None:
+            if (offset := rejected_offset(record)) is not None and (reason := rejected_reason(record)) is not None:
                 counted[reason] += 1
                 last[reason] = offset
     return [{"reason": one, "records": counted[one], "offset": last[one]} for one in sorted(last, key=last.__getitem__)]
@@ -69,21 +69,27 @@ async def lately(log: Log, partition: int, since: int) -> list[dict[str, Any]]:
 
 async def reason_of(log: Log, partition: int, offset: int, since: int) -> str | None:
     """Why the record at an offset was rejected since a time; None when it was not. Raises as `lately`."""
-    async for records in log.read(Topic.REJECTED, partition, await log.since(Topic.REJECTED, partition, since)):
+    return await reason_behind(log, partition, offset, await log.since(Topic.REJECTED, partition, since))
+
+
+async def reason_behind(log: Log, partition: int, offset: int, start: int) -> str | None:
+    """As `reason_of`, from an offset of penstock.rejected on."""
+    async for records in log.read(Topic.REJECTED, partition, start):
         for record in records:
-            if _offset(record) == offset:
-                return _reason(record)
+            if rejected_offset(record) == offset:
+                return rejected_reason(record)
     return None
 
 
-def _reason(record: Record) -> str | None:
+def rejected_reason(record: Record) -> str | None:
+    """Why; None for what no resolver wrote."""
     try:
         return record.header("reason")
     except UnicodeDecodeError:
         return None
 
 
-def _offset(record: Record) -> int | None:
+def rejected_offset(record: Record) -> int | None:
     """Which offset was rejected; None for what no resolver wrote."""
     try:
         topic, offset = record.header("topic"), record.header("offset")

@@ -54,6 +54,10 @@ class Signer:
         self._micros = micros
         self._last = 0
 
+    def renew(self) -> None:
+        """Load the key anew when something is to be signed next: it may have been replaced."""
+        self._load.cache_clear()
+
     @property
     def public(self) -> str:
         """The public key. Raises IdentityError."""

@@ -17,6 +17,7 @@ from streams.ports import TRANSACTION_SECONDS, Fenced, Log, LogError, Superseded
 from streams.reminder import Reminder
 from streams.sources.logged import Logged, Place, logged, writer_of
 from streams.sources.registry import counted
+from streams.sources.rejections import Rejected, Written, heed, taken
 from streams.telemetry import Telemetry
 from streams.telemetry.metrics import APPENDED, STAGE
 from streams.telemetry.traces import Attributes, Span
@@ -25,6 +26,8 @@ from streams.view import read_table
 
 _LOG = structlog.get_logger()
 _FENCED_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0
+"""At most, between two looks whether what is rejected would be taken now: each is a record more that is rejected."""
 _LONGER, _LONGEST_SECONDS = 3.0, 120.0
 """How much longer a transaction may take, each time that its own limit ended it. Readers wait for one left open."""
 
@@ -46,6 +49,7 @@ class Journal:
     waits: str = "is compared with what the log says"
     """For what, until the source has brought the log to the world once."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    written: Written = field(default_factory=Written)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of those who write, one at a time."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,12 +72,18 @@ class Journal:
             await self._write(given)
             self.synced.set()
 
-    async def note(self, change: Change) -> None:
-        """Write what is of the cluster itself, and no part of any listing. Raises LogError."""
+    async def note(self, change: Change) -> int:
+        """Write what is of the cluster itself, and no part of any listing; answers its offset. Raises LogError."""
         async with self.turn:
-            await self._write([("", [change])])
+            return await self._write([("", [change])])
 
-    async def _write(self, given: Sequence[Group]) -> None:
+    async def has_written(self, offset: int) -> bool:
+        """Whether a record of the log is of this stretch; what is being written is waited for."""
+        async with self.turn:
+            return offset in self.written
+
+    async def _write(self, given: Sequence[Group]) -> int:
+        """Answers the last offset, or the end where there is nothing to say."""
         sets = [self._change_set(actor, changes) for actor, changes in given if changes]
         self.tried = frozenset(one.id for one in sets)
         spans = [self._span(one) for one in sets]
@@ -86,12 +96,14 @@ class Journal:
             began = self.telemetry.time()
             offsets = await self.writer.write(records)
             self.logged.end = offsets[-1] + 1
+            self.written.add(offsets)
             self.telemetry.meters.count(APPENDED, amount=len(sets))
             self.telemetry.meters.observe(STAGE, self.telemetry.time() - began, "append")
             for span in spans:
                 span.end()
         for _, changes in given:
             self.logged.take(changes)
+        return self.logged.end - 1
 
     def _span(self, change_set: ChangeSet) -> Span:
         said: Attributes = {
@@ -116,6 +128,12 @@ class _Standing:
     telemetry: Telemetry
     journal: Journal | None = None
     trouble: str = "waits for its place in the log"
+    last: Journal | None = None
+    """What was written by last, also when that is over."""
+    fenced: Journal | None = None
+    """What was written by when somebody took our place."""
+    is_rejected: bool = False
+    """Whether the resolver refused what was said last."""
 
     def waits(self) -> str:
         """For what; "" when the log says all that it sees."""
@@ -161,33 +179,55 @@ async def keep_writing(
 async def _keep_writing(
     log: Log, standing: _Standing, now: Callable[[], str], stretch: Callable[[Journal], Coroutine[Any, Any, None]]
 ) -> None:
-    place, reminder, backoff, seconds = standing.place, Reminder(), Backoff(), TRANSACTION_SECONDS
-    journal: Journal | None = None
-    fenced: Journal | None = None
+    place, reminder, seconds = standing.place, Reminder(), TRANSACTION_SECONDS
+    backoff, patience = Backoff(), Backoff(1.0, _PATIENCE_SECONDS)
     while True:
         try:
-            if fenced is not None:
-                await _check_alone(log, fenced)
+            if standing.fenced is not None:
+                await _check_alone(log, standing.fenced)
                 # Nobody else wrote: its own limit ended it, or somebody who ended a hanging transaction.
-                fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
+                standing.fenced, seconds = None, min(seconds * _LONGER, _LONGEST_SECONDS)
             async with log.writer(writer_of(place.domain, place.cluster), seconds) as writer:
-                found = await logged(log, place.cluster, place.partition)
-                standing.journal = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
+                journal, start = await _begun(log, standing, writer, now)
                 backoff.reset()
-                await apart(stretch(journal))
+                await apart(together(stretch(journal), heed(log, place.partition, journal, start)))
         except Superseded:
             raise
         except Fenced as error:
             _LOG.warning("the source lost its place in the log", cluster=place.cluster, reason=str(error))
-            fenced = journal
+            standing.fenced = standing.last
             standing.journal, standing.trouble = None, str(error)
             await asyncio.sleep(_FENCED_SECONDS)
+        except Rejected as error:
+            standing.journal, standing.is_rejected = None, True
+            standing.trouble = f"what cluster {place.cluster} says is rejected by the resolver: {error}"
+            if reminder.is_due(str(error)):
+                _LOG.error("the resolver rejects the source's records", cluster=place.cluster, reason=str(error))
+            await patience.wait()
         except LogError as error:
             # Whether the last write arrived is not known: what the log says now is compared again.
             standing.journal, standing.trouble = None, str(error)
             if reminder.is_due(str(error)):
                 _LOG.warning("the source waits for the log", cluster=place.cluster, reason=str(error))
             await backoff.wait()
+
+
+async def _begun(log: Log, standing: _Standing, writer: Writer, now: Callable[[], str]) -> tuple[Journal, int]:
+    """A stretch of writing, and from where on penstock.rejected tells of it. Raises Rejected, or LogError."""
+    place = standing.place
+    if standing.is_rejected and log.signer is not None:
+        log.signer.renew()
+    _, start = await log.ends(Topic.REJECTED, place.partition)
+    found = await logged(log, place.cluster, place.partition)
+    standing.last = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
+    if standing.is_rejected:
+        await taken(log, place.partition, journal, found.stale)
+        _LOG.info("the resolver takes the source's records again", cluster=place.cluster)
+        standing.is_rejected = False
+        found = await logged(log, place.cluster, place.partition)
+        standing.last = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
+    standing.journal = journal
+    return journal, start
 
 
 async def _check_alone(log: Log, fenced: Journal) -> None:
