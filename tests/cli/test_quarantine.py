@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.engine import VERSION, Engine
+from engine.engine import VERSION, Engine, EngineSettings
 from engine.events import CONTROL, ChangeSet, Lift, Put, Quarantine
 from engine.ref import Ref
 from engine.seal import Sealer
@@ -17,10 +17,12 @@ from streams.codec import decode_change_set, encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.identity import sealing_key
 from streams.kafka import KafkaLog
+from streams.pins import Teller
 from streams.topics import Topic
 from streams.view import read_table
 from tests.cli.log import TIME, Place, resolved
 from tests.support.running import until
+from tests.support.signing import ROOT, signer
 
 pytestmark = pytest.mark.kafka
 _ROUTE = Ref("local", "gateway.networking.k8s.io", "HTTPRoute", "default", "twice")
@@ -33,14 +35,28 @@ def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
         yield found
 
 
-async def _told(place: Place, *changes: Any) -> None:
+@pytest.fixture(autouse=True)
+def trusted(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Keys of a resolver: who waits for one is it."""
+    keys: list[tuple[str, str]] = []
+    applied = Teller.applied
+
+    async def resolved_first(teller: Teller, offset: int) -> None:
+        await _told(place, keys=tuple(keys))
+        await applied(teller, offset)
+
+    monkeypatch.setattr("streams.pins.Teller.applied", resolved_first)
+    return keys
+
+
+async def _told(place: Place, *changes: Any, keys: tuple[tuple[str, str], ...] = ()) -> None:
     log = KafkaLog(place.brokers, place.prefix)
     sealer = Sealer(sealing_key(place.data / "keys" / "sealing.key"))
     if changes:
         async with log.writer("source-local") as writer:
             said = ChangeSet("default", "local", "files", f"n{changes}"[:60], TIME, "ann", changes)
             await writer.write(encode_change_set(said))
-    domain = Domain(log, lambda: Engine(sealer), DomainOptions(version=VERSION))
+    domain = Domain(log, lambda: Engine(sealer, EngineSettings(trusted_keys=keys)), DomainOptions(version=VERSION))
     await domain.acquire()
     await domain.release()
 
@@ -97,9 +113,19 @@ def test_what_is_held_is_listed_shown_and_lifted_with_who_and_why(place: Place) 
     (lift,) = _said(place)
     assert (lift.source, bool(lift.actor)) == (CONTROL, True)
     assert lift.changes == (Lift(held.gateway, held.fragment, "1.40.0", "Envoy was mended"),)
-    asyncio.run(_told(place))
     assert place.prints("quarantine", "list") == "nothing is in quarantine\n"
     assert "Envoy was mended" in place.prints("log", "-o", "json")
+
+
+def test_a_lift_that_nobody_signed_is_told_and_lifts_nothing(place: Place, trusted: list[tuple[str, str]]) -> None:
+    asyncio.run(_condemned(place))
+    trusted.append(("", signer(ROOT).public))
+    done = place.run("quarantine", "lift", "HTTPRoute/twice", "-m", "why not", "-y")
+    assert done.exit_code == 3
+    assert "and was rejected there: it says to be of source control" in done.stderr
+    assert "not signed" in done.stderr
+    assert "lifted" not in done.stdout
+    assert "HTTPRoute/default/twice" in place.prints("quarantine")
 
 
 def _said(place: Place) -> list[ChangeSet]:

@@ -58,7 +58,7 @@ def quarantine(  # noqa: PLR0913  the options of the command
 
     A quarantine ends by itself once an object that it names is edited, or the Envoy of its Gateway is another. Lifted,
     what was rejected is tried once more: if a proxy rejects it again, it is held again. Exit code 1: nothing of that
-    name is in quarantine.
+    name is in quarantine. 3: a lift is in the log and waits, or was rejected there, as standard error says.
     """
     if verb is Verb.LIFT and (what is None or not reason):
         fail("lift what, and why? penstock quarantine lift KIND/NAME --reason TEXT", 2)
@@ -188,7 +188,9 @@ def _lift(settings: Settings, found: list[Row], reason: str, *, yes: bool) -> No
 
         lifts = [Lift(parse_ref(row["gateway"]), row["fragment"], row["envoy"], reason) for row in found]
         teller = said(settings, log, partition, lifts[0].gateway.cluster)
-        return await teller.say(f"lift-{new_id()}", lifts)
+        offset = await teller.say(f"lift-{new_id()}", lifts)
+        await teller.applied(offset)
+        return offset
 
     offset = with_log(settings, work)
     typer.echo(f"lifted at offset {offset}: {names}, tried once more; what a proxy rejects again is held again")
