@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -27,6 +28,8 @@ _LOG = structlog.get_logger()
 _POLL_SECONDS = 1.0
 _PAUSE_SECONDS = 60.0
 """Ten sessions: within one who is gone is found, and within ten seconds more a group has shared out what was theirs."""
+_AGAIN_SECONDS: Final = 30.0
+"""After which a Tick that moved no deadline is said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +129,23 @@ def _domain(options: ResolveOptions, partition: int) -> Domain:
 
 async def _ticks(options: ResolveOptions, host: Host) -> None:
     """Time enters the log as change sets: one when the next deadline of a domain of ours has come."""
-    told: dict[int, str] = {}
+    told: dict[int, tuple[str, float]] = {}
+    clock = asyncio.get_running_loop().time
     while True:
         await asyncio.sleep(_POLL_SECONDS)
         for partition, wake in host.wakes().items():
-            if wake is None or told.get(partition) == wake or seconds_until(wake) > 0:
+            before, at = told.get(partition, ("", 0.0))
+            # One that counts moves the deadline: one that did not was rejected, or is behind much else.
+            is_told = before == wake and clock() - at < _AGAIN_SECONDS
+            if wake is None or is_told or seconds_until(wake) > 0:
                 continue
+            if before == wake and options.log.signer is not None:
+                options.log.signer.renew()
             time = now()
             tick = ChangeSet(options.domain, "", "clock", f"tick-{wake}", time, "penstock", (Tick(),))
             try:
                 async with options.continued(options.log).writer(f"clock-{options.domain}") as writer:
                     await writer.write(encode_change_set(tick, partition))
-                told[partition] = wake
+                told[partition] = wake, clock()
             except LogError as error:
                 _LOG.warning("a tick waits for the log", reason=str(error))

@@ -24,10 +24,11 @@ from streams.telemetry import Telemetry
 from streams.telemetry.metrics import BEHIND, CONNECTED, NACKS, PUBLISHED_OFFSET
 from streams.topics import Topic
 from streams.view import Batch, follow_table
+from streams.xds.bench import Bench
 from streams.xds.court import Court
 from streams.xds.journey import Arrival, Journeys
 from streams.xds.newcomers import Newcomers
-from streams.xds.quarantine import Bench, Judge
+from streams.xds.quarantine import Judge
 from streams.xds.reports import Reports
 from streams.xds.server import Authorised, Secured, serve
 from streams.xds.snapshot import Rows, SnapshotFile, load

@@ -7,23 +7,22 @@ proxy that is merely odd punishes nobody else, and that is said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from engine.events import Change, ChangeSet, Quarantine
+from engine.events import Quarantine
 from engine.ref import Ref
 from engine.update import Fragment, FragmentKey, FragmentKind, parse_fragment_key
 from streams.backoff import Backoff
-from streams.codec import encode_change_set
-from streams.ports import Log, LogError
+from streams.ports import LogError
 from streams.reminder import Reminder, Reminders
-from streams.telemetry.metrics import LIFTED, QUARANTINES, Meters
 from streams.xds.address import Waits, remedy, taken
 from streams.xds.assembly import Assembly
+from streams.xds.bench import Bench, Verdicts
 from streams.xds.court import Court
 from streams.xds.docket import Case, Docket
 from streams.xds.lift import Quarantines, lifts, quarantines
@@ -39,20 +38,6 @@ _NAMED = 1_000
 """Objects that a quarantine names at most: it is one record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Where the judge sits: `court` is None without an Envoy to ask, and then nobody is found guilty."""
-
-    log: Log
-    court: Court | None
-    now: Callable[[], str]
-    domain: str = "default"
-    partition: int = 0
-    bind: str = ""
-    """The address of listeners."""
-    meters: Meters = field(default_factory=Meters)
-
-
 @dataclass(slots=True)
 class Judge:
     """Takes NACKs one after another, and looks through old verdicts when proxies of another Envoy come."""
@@ -60,6 +45,7 @@ class Judge:
     bench: Bench
     publication: Publication
     _docket: Docket = field(default_factory=Docket)
+    _verdicts: Verdicts = field(init=False)
     _moved: set[str] = field(default_factory=set)
     """Gateways whose proxies came or went since the last look."""
     _judged: dict[FragmentKey, tuple[Fragment, str, int]] = field(default_factory=dict)
@@ -75,6 +61,9 @@ class Judge:
     _reminder: Reminder = field(default_factory=Reminder)
     _told: Reminders = field(default_factory=Reminders)
     """What was said of proxies: one that rejects in a loop must not drown what is said of others."""
+
+    def __post_init__(self) -> None:
+        self._verdicts = Verdicts(self.bench, self._docket.review)
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
@@ -154,7 +143,7 @@ class Judge:
         if fresh:
             fragments = self.publication.assembly(stream.node.gateway).fragments.values()
             found = [_quarantine(one, fragments, stream, rejection) for one in fresh]
-            offset = await self._append([replace(one, address=self.bench.bind) for one in found])
+            offset = await self._verdicts.say([replace(one, address=self.bench.bind) for one in found])
             self._judged |= {one.key: (one, stream.node.version, offset) for one in fresh}
 
     def _is_told(self, guilty: Fragment, version: str) -> bool:
@@ -227,6 +216,11 @@ class Judge:
 
     async def _review(self) -> None:
         """Lift quarantines of an Envoy that no proxy of theirs runs any more, or of an address; proxies judge anew."""
+        moved = await self._verdicts.again()
+        if moved:
+            self._judged = {key: (*one[:2], moved.get(one[2], one[2])) for key, one in self._judged.items()}
+        if not self._moved:
+            return
         await asyncio.sleep(0)  # Proxies that come together are looked at together.
         gateways, self._moved = self._moved, set()
         running = {one: self.publication.versions(one) for one in gateways}
@@ -243,7 +237,7 @@ class Judge:
         for one in found:
             _LOG.info("a quarantine is lifted: its proxies run another Envoy or address now", fragment=one.fragment)
         if found:
-            await self._append(found)
+            await self._verdicts.say(found)
         for one in found:
             key = parse_fragment_key(one.fragment)
             self._judged.pop(key, None)
@@ -254,25 +248,6 @@ class Judge:
         for key, (_, _, offset) in list(self._judged.items()):
             if offset <= there.offset and str(key) not in there.rows:
                 del self._judged[key]
-
-    async def _append(self, changes: Sequence[Change]) -> int:
-        """Answers the offset."""
-        bench, time = self.bench, self.bench.now()
-        cluster = changes[0].gateway.cluster  # type: ignore[union-attr]
-        verb = "quarantine" if isinstance(changes[0], Quarantine) else "lift"
-        change_set = ChangeSet(bench.domain, cluster, "publisher", f"{verb}-{time}", time, "publisher", tuple(changes))
-        reminder, backoff = Reminder(), Backoff()
-        while True:
-            try:
-                async with bench.log.writer(f"publisher-{bench.domain}") as writer:
-                    offset = (await writer.write(encode_change_set(change_set, bench.partition)))[-1]
-            except LogError as error:
-                if reminder.is_due(str(error)):
-                    _LOG.warning("a verdict waits for the log", reason=str(error))
-                await backoff.wait()
-                continue
-            bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
-            return offset
 
 
 def _acquittal(isolated: str, rejected: str, *, is_asked: bool) -> str:

@@ -20,10 +20,11 @@ from streams.projections.convergence import ProjectOptions, _Joins, _write
 from streams.sinks.infra import follow_proxies
 from streams.sources.files import FilesOptions, watch_files
 from streams.telemetry import Health
+from streams.xds.bench import Bench
 from streams.xds.journey import Journeys
 from streams.xds.messages import Node
 from streams.xds.publisher import PublishOptions, _Follower
-from streams.xds.quarantine import Bench, Judge
+from streams.xds.quarantine import Judge
 from streams.xds.reports import Reports
 from streams.xds.stream import Publication, Report
 from tests.streams.toy import GATEWAY, TIME, ToyEngine

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from engine.seal import KEY_BYTES, Sealer
 from streams.memory import MemoryLog
 from streams.xds.assembly import Assembly
+from streams.xds.bench import Bench
 from streams.xds.messages import CLUSTER, LISTENER, Node
-from streams.xds.quarantine import Bench, Judge
+from streams.xds.quarantine import Judge
 from streams.xds.session import Rejection, Session
 from streams.xds.stream import Publication, Stream
 
