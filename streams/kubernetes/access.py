@@ -20,6 +20,8 @@ _OURS: Final = {
     "user": ("exec", "auth-provider", "tokenFile", "client-certificate", "client-key"),
 }
 """What would be run or read here, in the place of this process and with its rights."""
+EXTENSION: Final = "client.authentication.k8s.io/exec"
+"""The extension of a kubeconfig's cluster that is an exec plugin's config."""
 
 
 class AccessError(ValueError):

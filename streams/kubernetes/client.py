@@ -1,13 +1,12 @@
-"""A cluster behind a real API server: the only file that knows kubernetes-asyncio and the HTTP client below it.
+"""A cluster behind a real API server: the only file that knows the client of kubernetes-asyncio, and the one below it.
 
 Objects are read as plain JSON: the library's models cost more and lose fields that they do not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,8 +15,8 @@ import orjson
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client.api_client import ApiClient
 from kubernetes_asyncio.client.configuration import Configuration
+from kubernetes_asyncio.client.rest import RESTClientObject
 from kubernetes_asyncio.config.config_exception import ConfigException
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 
 from streams.kubernetes.access import AccessError
 from streams.kubernetes.answer import event_of, lines, page_of, parsed
@@ -35,6 +34,7 @@ from streams.kubernetes.cluster import (
     Served,
     Target,
 )
+from streams.kubernetes.kubeconfig import Kubeconfig
 
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
@@ -65,10 +65,10 @@ class _Request(NamedTuple):
 class ApiServer:
     """See `Cluster`. Made by `connect`."""
 
-    def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, client: ApiClient, credentials: Kubeconfig | None = None) -> None:
         self._client = client
-        self._renew = renew
-        """Takes the credentials anew: those of a plugin end after a while."""
+        self._credentials = credentials
+        """Those of a plugin end after a while."""
 
     async def page(self, target: Target, token: str, limit: int) -> Page:
         """See `Cluster.page`."""
@@ -151,7 +151,7 @@ class ApiServer:
         if response.status < 300:
             return
         body = await response.read()
-        if response.status == 401 and self._renew is not None:
+        if response.status == 401:
             await self._renew()
         try:
             status = orjson.loads(body)
@@ -166,7 +166,20 @@ class ApiServer:
             raise Invalid(msg)
         _raise(response.status, message)
 
+    async def _renew(self) -> None:
+        if self._credentials is None:
+            return
+        configuration = self._client.configuration
+        before = configuration.cert_file
+        await self._credentials.load(configuration)
+        if configuration.cert_file != before:
+            # A connection keeps the certificate that it was made with.
+            ended, self._client.rest_client = self._client.rest_client, RESTClientObject(configuration)
+            await ended.close()
+
     async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
+        if self._credentials is not None and self._credentials.is_ending:
+            await self._renew()
         response: aiohttp.ClientResponse = await self._client.call_api(
             request.path,
             request.verb,
@@ -189,15 +202,15 @@ async def connect(kubeconfig: Path | Json | None, context: str = "") -> AsyncIte
     A kubeconfig is a file, or what one says.
     """
     configuration = Configuration()
-    renew: Callable[[], Awaitable[None]] | None = None
+    credentials: Kubeconfig | None = None
     if isinstance(kubeconfig, Path):
         _check_file(kubeconfig)
     try:
         if kubeconfig is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            loader = await _loaded(kubeconfig, context, configuration)
-            renew = partial(loader.load_and_set, configuration)
+            credentials = Kubeconfig(kubeconfig, context)
+            await credentials.load(configuration)
         # Each watch keeps a connection.
         configuration.connection_pool_maxsize = 0
         opened = ApiClient(configuration)
@@ -210,15 +223,7 @@ async def connect(kubeconfig: Path | Json | None, context: str = "") -> AsyncIte
         raise KubeconfigError(msg) from None
     async with opened as client:
         client.user_agent = _AGENT
-        yield ApiServer(client, renew)
-
-
-async def _loaded(kubeconfig: Path | Json, context: str, configuration: Configuration) -> KubeConfigLoader:
-    if isinstance(kubeconfig, Path):
-        return await config.load_kube_config(
-            str(kubeconfig), context or None, client_configuration=configuration, persist_config=False
-        )
-    return await config.load_kube_config_from_dict(kubeconfig, context or None, client_configuration=configuration)
+        yield ApiServer(client, credentials)
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
