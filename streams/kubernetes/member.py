@@ -6,7 +6,7 @@ Whatever fails here is this member's alone: it is told, tried again, and harms n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,10 +102,10 @@ class Kept:
             return Standing(Reason.PENDING, "; ".join(waiting.values()))
         return Standing(Reason.WATCHED, "what it says enters the log")
 
-    async def keep(self, after: asyncio.Task[None] | None) -> None:
-        """Work at it until cancelled, once the task before has ended."""
-        if after is not None:
-            await asyncio.wait({after})
+    async def keep(self, after: Collection[asyncio.Task[None]]) -> None:
+        """Work at it until cancelled, once the tasks before have ended."""
+        if after:
+            await asyncio.wait(after)
         if self.way.context:
             await self._serve(self.places.kubeconfig)
             return

@@ -60,7 +60,7 @@ class Members:
     kept: dict[str, Kept] = field(default_factory=dict)
     is_listed: bool = False
     _works: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _ending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _ending: dict[str, set[asyncio.Task[None]]] = field(default_factory=dict)
     _quiet: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Until when nothing of a member is written, and until when no other words of the same."""
     _tasks: asyncio.TaskGroup | None = None
@@ -130,13 +130,15 @@ class Members:
             return
         if there is not None:
             del self.kept[name]
-            self._ending[name] = task = self._works.pop(name)
+            self._ending.setdefault(name, set()).add(task := self._works.pop(name))
             task.cancel()
             _LOG.info("a member's access is another one now" if wanted else "a member is left", cluster=name)
         if wanted is not None and self._tasks is not None:
             kept = Kept(name, wanted, self.places, self.reach, self.work)
             self.kept[name] = kept
-            self._works[name] = self._tasks.create_task(kept.keep(self._ending.pop(name, None)))
+            # Who waited for one before him, and was ended, too, has not seen its end.
+            self._ending[name] = ending = {one for one in self._ending.get(name, ()) if not one.done()}
+            self._works[name] = self._tasks.create_task(kept.keep(ending))
             _LOG.info("a member comes", cluster=name)
 
     # -- what is told -----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,6 +75,7 @@ class Fleet:
         self.begun: list[tuple[str, str]] = []
         self.working: dict[str, str] = {}
         self.fails: dict[str, Exception] = {}
+        self.ends_after = 0.0
 
     @asynccontextmanager
     async def reach(self, given: Path | Mapping[str, Any] | None, context: str) -> AsyncIterator[Any]:
@@ -95,6 +96,10 @@ class Fleet:
             options = KubernetesOptions(member.name, now, telemetry=member.telemetry)
             await watch_cluster(self.log, _SEALER, member.heard, options)
         finally:
+            until_then = time.monotonic() + self.ends_after
+            while time.monotonic() < until_then:  # However often it is told to.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.02)
             del self.working[member.name]
 
     @asynccontextmanager
@@ -148,6 +153,19 @@ async def test_members_come_change_and_go_one_by_one() -> None:
         await until(lambda: _now(fleet.working), lambda there: not there)
         await until(lambda: fleet.hub.told("west"), lambda told: told is None)
         assert "beside" not in fleet.hub.writes, "who has a watcher of its own is told nothing"
+
+
+async def test_who_waited_for_one_that_ends_hands_the_wait_on() -> None:
+    fleet = Fleet()
+    fleet.ends_after = 0.5
+    await fleet.hub.put(cluster("west", context="west"))
+    async with fleet.kept():
+        await until(lambda: _now(fleet.working), lambda there: there == {"west": "west"})
+        await fleet.hub.put(cluster("west", context="north"))
+        await asyncio.sleep(0.05)
+        await fleet.hub.put(cluster("west", context="east"))
+        await until(lambda: _now(fleet.working), lambda there: there == {"west": "east"})
+        assert fleet.begun == [("west", "west"), ("west", "east")]
 
 
 async def _now(there: dict[str, str]) -> dict[str, str]:
