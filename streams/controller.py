@@ -21,6 +21,7 @@ from streams.kubernetes.cluster import Cluster
 from streams.kubernetes.leading import Candidate, lead
 from streams.kubernetes.member import Member, Places, Work
 from streams.kubernetes.members import Members
+from streams.kubernetes.profiles import Inventory
 from streams.main import continued, discovery, kafka_log, key, log_to_come
 from streams.sources.journal import together
 from streams.telemetry import Telemetry
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 class Access:
     """A cluster by its name, and how it is reached: without a kubeconfig as the service account of this pod.
 
-    `members`: the clusters, too, that its Cluster objects give access to.
+    `members`: the clusters, too, that its Cluster objects, or its ClusterProfiles, give access to.
     """
 
     cluster: str
@@ -193,12 +194,21 @@ class _Led:
     def _has_members(self) -> bool:
         return self.access.members or self.settings.members
 
+    @property
+    def _inventory(self) -> Inventory | None:
+        settings = self.settings
+        namespaces = tuple(filter(None, settings.members_profiles.split(",")))
+        return (
+            Inventory(namespaces, settings.members_profile_labels, settings.members_providers) if namespaces else None
+        )
+
     async def work(self, server: ApiServer, own: Callable[[], Awaitable[None]], of_member: Work) -> None:
         """Do the work, and that of members; where replicas share a Lease, while this one is active."""
         namespace, work = self.settings.lease_namespace, own
         if self._has_members:
             places = Places(self.access.cluster, server, self.settings.members_kubeconfig or self.access.kubeconfig)
-            members = Members(places, connect, of_member, server if self.role == "watch" else None)
+            writes = server if self.role == "watch" else None
+            members = Members(places, connect, of_member, writes, self._inventory)
             work = partial(_both, own, partial(members.run, self.telemetry.health))
         if not namespace:
             await work()

@@ -14,6 +14,7 @@ from engine.models.kinds import KINDS
 from engine.outputs.channels import ON_REQUEST
 from streams.kubernetes.leading import LEASE
 from streams.kubernetes.members import KIND as CLUSTER
+from streams.kubernetes.profile import KIND as PROFILE
 from streams.sinks.kubernetes.objects import GATEWAY, SECRET, WATCHED
 from streams.sinks.status.classes import CLASS
 from streams.sinks.status.kinds import WRITTEN
@@ -33,7 +34,8 @@ _HEADER: Final = "# Generated from the kinds that are read and written (make gol
 def rules() -> dict[str, list[Rule]]:
     """The rules of each role that knows an API server.
 
-    And those of `leases`, which is of one namespace, and of `members`, for roles that follow Cluster objects.
+    And those of `leases`, which is of one namespace, and of `members`, for roles that follow Cluster objects and
+    ClusterProfiles.
     """
     statuses = [(kind.group, kind.plural) for kind in WRITTEN]
     asked = [(kind.group, kind.plural) for kind in KINDS if (kind.group, kind.name) in ON_REQUEST]
@@ -51,7 +53,8 @@ def rules() -> dict[str, list[Rule]]:
             *_rules([(SECRET.group, SECRET.plural)], _KEPT_UNSEEN),
         ],
         "members": [
-            *_rules([(CLUSTER.group, CLUSTER.plural), (SECRET.group, SECRET.plural)], _READ),
+            *_rules([(one.group, one.plural) for one in (CLUSTER, PROFILE, SECRET)], _READ),
+            *_rules([(CLUSTER.group, CLUSTER.plural)], ("create",)),
             *_rules([(CLUSTER.group, f"{CLUSTER.plural}/status")], ("patch",)),
         ],
         "leases": _rules([(LEASE.group, LEASE.plural)], _LED),

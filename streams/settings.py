@@ -20,6 +20,7 @@ _BROKER = re.compile(r"(\[[0-9a-fA-F:.]+]|[a-zA-Z0-9._-]+)(:([0-9]{1,5}))?")
 _LAST_PORT = 65535
 _NAMED = r"^[a-zA-Z0-9._-]{1,200}$"
 _CLUSTER = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DOMAIN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
 
 _ENDPOINT: Final = f"host:port, with a port from 1 to {_LAST_PORT}"
@@ -47,6 +48,8 @@ ALLOWED: Final = {
     "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "members": "true or false",
+    "members_profiles": "names of namespaces, such as fleet,edge",
+    "members_profile_labels": "a label selector of at most 1000 letters, such as x-k8s.io/cluster-manager=fleet",
     "allow_empty": "true or false",
     "reference_grant_mode": "STRICT, PERMISSIVE or OFF",
     "dns_lookup_family": "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL",
@@ -89,6 +92,13 @@ def deep_merges(policy_merge: str) -> tuple[str, ...]:
     if not isinstance(chosen, dict) or not chosen.keys() <= set(_MERGED) or not set(chosen.values()) <= set(_WAYS):
         raise ValueError(ALLOWED["policy_merge"])
     return tuple(sorted(one for one, way in ({"acl": _WAYS[0]} | chosen).items() if way == _WAYS[0]))
+
+
+def _namespaces(value: str) -> str:
+    found = [one.strip() for one in value.split(",")] if value else []
+    if not all(_NAMESPACE.fullmatch(one) for one in found):
+        raise ValueError(ALLOWED["members_profiles"])
+    return ",".join(dict.fromkeys(found))
 
 
 def _merge(value: str) -> str:
@@ -141,6 +151,7 @@ Brokers = Annotated[str, AfterValidator(_brokers)]
 Address = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 TrustedKeys = Annotated[str, AfterValidator(_trusted)]
+Namespaces = Annotated[str, AfterValidator(_namespaces)]
 PolicyMerge = Annotated[str, AfterValidator(_merge)]
 HealthEndpoint = Annotated[str, AfterValidator(_health)]
 Folder = Annotated[Path, AfterValidator(_directory)]
@@ -225,6 +236,15 @@ class Settings(BaseSettings):
     )
     members_kubeconfig: Path | None = Field(
         None, description="Kubeconfig whose contexts Cluster objects may name; empty: the one of --kubeconfig."
+    )
+    members_profiles: Namespaces = Field(
+        "", description="Namespaces whose ClusterProfiles name members, too, such as fleet,edge; empty: none do."
+    )
+    members_profile_labels: str = Field(
+        "", max_length=1000, description="Label selector of ClusterProfiles that count; empty: all of these namespaces."
+    )
+    members_providers: Path | None = Field(
+        None, description="JSON file with the exec plugins that give credentials for the providers of ClusterProfiles."
     )
     proxies: Literal["local", "kubernetes"] = Field(
         "local", description="Where proxies run, for the resolver: local or kubernetes."

@@ -33,7 +33,7 @@ Kubeconfig = Annotated[
 ]
 Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; empty: its current one.")]
 Members = Annotated[
-    bool, typer.Option("--members", help="The clusters, too, that Cluster objects of this one give access to.")
+    bool, typer.Option("--members", help="The clusters, too, that Cluster objects or ClusterProfiles of this one name.")
 ]
 
 

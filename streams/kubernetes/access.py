@@ -29,12 +29,14 @@ class AccessError(ValueError):
 
 
 class Way(NamedTuple):
-    """A context of the kubeconfig of this process, or a key of a Secret of the configuration cluster."""
+    """A context of the kubeconfig of this process, a key of a Secret of the configuration cluster, or a kubeconfig."""
 
     context: str = ""
     namespace: str = ""
     name: str = ""
     key: str = ""
+    kubeconfig: str = ""
+    """As JSON."""
 
     @property
     def secret(self) -> Target:

@@ -59,11 +59,14 @@ class Following(Generic[V]):
     limit: int = PAGE
     reminders: dict[str, Reminder] = field(default_factory=dict)
 
-    async def kind(self, kind: Kind) -> None:
-        """Follow a kind as one of its versions serves it; wait while none does."""
+    async def kind(self, kind: Kind, namespace: str = "", labels: str = "") -> None:
+        """Follow a kind, or what a namespace or a label selector leaves of it, as one of its versions serves it.
+
+        Waits while none does.
+        """
         served = await self._discover()
         while True:
-            target = Target(kind.group, kind.name, kind.plural, version_of(kind, served))
+            target = Target(kind.group, kind.name, kind.plural, version_of(kind, served), namespace, "", labels)
             with suppress(NotServed):
                 await self.target(target)
             served = await self._discover()

@@ -1,4 +1,4 @@
-"""One member cluster: reached as its Cluster object says, worked at for as long as that holds; it writes nothing.
+"""One member cluster: reached as an object of the configuration cluster says, and worked at; it writes nothing.
 
 Whatever fails here is this member's alone: it is told, tried again, and harms no other.
 """
@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import orjson
 import structlog
 
 from engine.ref import Ref
@@ -108,6 +109,9 @@ class Kept:
             await asyncio.wait(after)
         if self.way.context:
             await self._serve(self.places.kubeconfig)
+            return
+        if self.way.kubeconfig:
+            await self._serve(orjson.loads(self.way.kubeconfig))
             return
         secret = _Secret(self.way, self.places.cluster)
         following = Following(self.places.cluster, self.places.configuration, secret)

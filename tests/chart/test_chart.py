@@ -43,6 +43,13 @@ _EVERYTHING = (
     "signing.secretName=keys",
     "signing.trustedKeys[0]=A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
     "members.kubeconfigSecretName=contexts",
+    "members.profiles.namespaces={fleet,edge}",
+    "members.profiles.labels=x-k8s.io/cluster-manager=fleet",
+    "members.profiles.providersConfigMapName=providers",
+    "extraVolumes[0].name=plugins",
+    "extraVolumes[0].image.reference=plugins:1",
+    "extraVolumeMounts[0].name=plugins",
+    "extraVolumeMounts[0].mountPath=/plugins",
 )
 _APART = (*_EVERYTHING, "roles.apart=true", "roles.resources.resolve.limits.memory=4Gi")
 _ROLES = {"watch", "resolve", "project", "publish", "write-status", "deploy"}
@@ -102,6 +109,14 @@ def test_proxies_of_members_are_told_an_address_that_they_reach() -> None:
     assert environment("members.enabled=true")["PENSTOCK_MEMBERS"] == "true"
 
 
+def test_profiles_of_these_namespaces_count() -> None:
+    found = {name: value for name, value in environment(*_EVERYTHING).items() if name.startswith("PENSTOCK_MEMBERS_P")}
+    assert found == {
+        "PENSTOCK_MEMBERS_PROFILES": "fleet,edge", "PENSTOCK_MEMBERS_PROFILE_LABELS": "x-k8s.io/cluster-manager=fleet",
+        "PENSTOCK_MEMBERS_PROVIDERS": "/etc/penstock/providers/providers.json",
+    }  # fmt: skip
+
+
 def test_no_secret_stands_in_the_deployment() -> None:
     found = environment(*_EVERYTHING)
     assert found["PENSTOCK_SASL_PASSWORD"] == {"secretKeyRef": {"name": "kafka-sasl", "key": "password"}}
@@ -109,7 +124,7 @@ def test_no_secret_stands_in_the_deployment() -> None:
     assert found["PENSTOCK_SSL_KEY"] == "/etc/penstock/kafka/tls.key"
     mounted = {one["name"]: one["mountPath"] for one in pod(*_EVERYTHING)["containers"][0]["volumeMounts"]}
     volumes = {one["name"] for one in pod(*_EVERYTHING)["volumes"]}
-    files = {"data", "tmp", "sealing-key", "signing-key", "kafka-tls", "xds-tls", "members"}
+    files = {"data", "tmp", "sealing-key", "signing-key", "kafka-tls", "xds-tls", "members", "providers", "plugins"}
     assert mounted.keys() == volumes == files
 
 
@@ -282,6 +297,9 @@ def test_a_budget_is_for_several() -> None:
         (("signing.trustedKeys[0]=A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",), "needs signing.secretName"),
         (("signing.secretName=keys", "signing.trustedKeys[0]=secret"), "trustedKeys"),
         (("members.kubeconfigSecretName=contexts",), "is for members.enabled=true"),
+        (("members.profiles.namespaces={fleet}",), "is for members.enabled=true"),
+        (("members.enabled=true", "members.profiles.labels=a=b"), "needs namespaces"),
+        (("members.enabled=true", "members.profiles.namespaces={fleet}"), "needs providersConfigMapName"),
     ],
 )
 def test_what_cannot_be_is_refused(values: tuple[str, ...], words: str) -> None:

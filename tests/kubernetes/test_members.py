@@ -17,10 +17,11 @@ from engine.models.kinds import KINDS
 from engine.seal import KEY_BYTES, Sealer
 from streams.clock import now
 from streams.kubernetes.access import AccessError, kubeconfig, way
-from streams.kubernetes.cluster import Forbidden, Page, Served, Target
+from streams.kubernetes.cluster import Conflict, Forbidden, Page, Served, Target
 from streams.kubernetes.member import Member, Places
 from streams.kubernetes.members import Members
 from streams.kubernetes.memory import MemoryCluster
+from streams.kubernetes.profiles import Inventory
 from streams.memory import MemoryLog
 from streams.ports import Superseded
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
@@ -28,7 +29,7 @@ from streams.telemetry import Health
 from tests.support.roles import working
 
 _CLUSTER = Served("penstock.dev", "v1alpha1", "clusters")
-_SEALER = Sealer(bytes(range(KEY_BYTES)))
+SEALER = Sealer(bytes(range(KEY_BYTES)))
 _SECONDS = 60.0
 
 
@@ -47,10 +48,17 @@ class Hub(MemoryCluster):
         await self.put(after)
         return after
 
+    async def write(self, target: Target, object_: Mapping[str, Any]) -> Any:
+        if (await self.page(target, "", 0)).objects:
+            raise Conflict("it already exists")
+        metadata = {**object_["metadata"], "name": target.name}
+        await self.put({"apiVersion": target.api_version, "kind": target.kind, **object_, "metadata": metadata})
+
     async def told(self, name: str) -> tuple[str, str] | None:
         """Reason and message of the condition."""
-        (found,) = (await self.page(Target(*_CLUSTER[:1], "Cluster", "clusters", "v1alpha1", name=name), "", 0)).objects
-        return next(((one["reason"], one["message"]) for one in (found.get("status") or {}).get("conditions", ())), None)
+        found = (await self.page(Target(*_CLUSTER[:1], "Cluster", "clusters", "v1alpha1", name=name), "", 0)).objects
+        conditions = ((found[0].get("status") or {}).get("conditions", ())) if found else ()
+        return next(((one["reason"], one["message"]) for one in conditions), None)
 
 
 class Refusing(MemoryCluster):
@@ -94,7 +102,7 @@ class Fleet:
             if member.name in self.fails:
                 raise self.fails.pop(member.name)
             options = KubernetesOptions(member.name, now, telemetry=member.telemetry)
-            await watch_cluster(self.log, _SEALER, member.heard, options)
+            await watch_cluster(self.log, SEALER, member.heard, options)
         finally:
             until_then = time.monotonic() + self.ends_after
             while time.monotonic() < until_then:  # However often it is told to.
@@ -103,8 +111,9 @@ class Fleet:
             del self.working[member.name]
 
     @asynccontextmanager
-    async def kept(self, kubeconfig: Path | None = Path("contexts")) -> AsyncIterator[Members]:
-        members = Members(Places("hub", self.hub, kubeconfig), self.reach, self.work, self.hub, lambda: 20 * time.monotonic())
+    async def kept(self, kubeconfig: Path | None = Path("contexts"), inventory: Inventory | None = None) -> AsyncIterator[Members]:
+        places = Places("hub", self.hub, kubeconfig)
+        members = Members(places, self.reach, self.work, self.hub, inventory, lambda: 20 * time.monotonic())
         async with working(members.run(Health())):
             yield members
 

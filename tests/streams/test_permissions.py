@@ -54,7 +54,8 @@ def test_the_deployer_follows_no_secret() -> None:
 def test_members_are_found_and_told_by_who_follows_them() -> None:
     reads = {"get", "list", "watch"}
     assert verbs("members") == {
-        ("penstock.dev", "clusters"): reads, ("", "secrets"): reads, ("penstock.dev", "clusters/status"): {"patch"},
+        ("penstock.dev", "clusters"): {*reads, "create"}, ("penstock.dev", "clusters/status"): {"patch"},
+        ("multicluster.x-k8s.io", "clusterprofiles"): reads, ("", "secrets"): reads,
     }  # fmt: skip
     names = [{one["metadata"]["name"] for one in manifests("a", "b", members=members)} for members in (False, True)]
     assert names[1] - names[0] == {"b-members"}

@@ -33,9 +33,17 @@ volumeMounts:
   mountPath: /etc/penstock/members
   readOnly: true
 {{- end }}
+{{- if .Values.members.profiles.providersConfigMapName }}
+- name: providers
+  mountPath: /etc/penstock/providers
+  readOnly: true
+{{- end }}
 {{- if .Values.xds.tls.secretName }}
 - name: xds-tls
   mountPath: /etc/penstock/xds
   readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

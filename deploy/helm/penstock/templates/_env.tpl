@@ -43,6 +43,18 @@
 - name: PENSTOCK_MEMBERS_KUBECONFIG
   value: /etc/penstock/members/kubeconfig
 {{- end }}
+{{- with .Values.members.profiles.namespaces }}
+- name: PENSTOCK_MEMBERS_PROFILES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.members.profiles.labels }}
+- name: PENSTOCK_MEMBERS_PROFILE_LABELS
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.members.profiles.providersConfigMapName }}
+- name: PENSTOCK_MEMBERS_PROVIDERS
+  value: /etc/penstock/providers/providers.json
+{{- end }}
 {{- with .Values.proxyImage }}
 - name: PENSTOCK_PROXY_IMAGE
   value: {{ . | quote }}

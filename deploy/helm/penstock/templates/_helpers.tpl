@@ -70,6 +70,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and .Values.members.kubeconfigSecretName (not .Values.members.enabled) }}
 {{- fail "members.kubeconfigSecretName is for members.enabled=true" }}
 {{- end }}
+{{- $profiles := .Values.members.profiles }}
+{{- if and $profiles.namespaces (not .Values.members.enabled) }}
+{{- fail "members.profiles.namespaces is for members.enabled=true" }}
+{{- end }}
+{{- if and (or $profiles.labels $profiles.providersConfigMapName) (not $profiles.namespaces) }}
+{{- fail "members.profiles needs namespaces: name those whose ClusterProfiles count" }}
+{{- end }}
+{{- if and $profiles.namespaces (not $profiles.providersConfigMapName) }}
+{{- fail "members.profiles needs providersConfigMapName: a ConfigMap with a key providers.json" }}
+{{- end }}
 {{- if and $kafka.tls.secretName (not (contains "SSL" $kafka.securityProtocol)) }}
 {{- fail (printf "kafka.tls is for SSL and SASL_SSL, and kafka.securityProtocol is %s" $kafka.securityProtocol) }}
 {{- end }}
