@@ -54,12 +54,8 @@ def profile(object_: Json) -> Profile:
     # A name twice: the last one counts, of accessProviders, as for the API's library.
     entries = (*_entries(status.get("credentialProviders")), *_entries(status.get("accessProviders")))
     offers = {str(one.get("name")): _mapping(one.get("cluster")) for one in entries}
-    try:
-        text = orjson.dumps(offers, option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONEncodeError:  # Nested deeper than it writes.
-        text = ""
     name = str(next(named, None) or metadata.get("name") or "")
-    return Profile(name, str(metadata.get("creationTimestamp") or ""), text)
+    return Profile(name, str(metadata.get("creationTimestamp") or ""), _written(offers))
 
 
 def providers(text: bytes, where: str) -> Providers:
@@ -108,7 +104,7 @@ def _amiss(provider: Json) -> Iterator[str]:
 def way(said: Profile, plugins: Providers) -> Way:
     """The way of a profile. Raises AccessError; of what the profile says only names of fields are in its words."""
     if not said.offers:
-        raise AccessError("status.accessProviders is nested too deep")
+        raise AccessError(_DEEP)
     offers: Mapping[str, Json] = orjson.loads(said.offers)
     name = next((one for one in plugins if one in offers), None)
     if name is None:
@@ -129,7 +125,21 @@ def way(said: Profile, plugins: Providers) -> Way:
         "clusters": [{"name": "member", "cluster": kept | ({"extensions": config[:1]} if config else {})}],
         "users": [{"name": "member", "user": {"exec": {**plugins[name], "interactiveMode": "Never"}}}],
     }
-    return Way(kubeconfig=orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode())
+    text = _written(found)
+    if not text:
+        raise AccessError(_DEEP)
+    return Way(kubeconfig=text)
+
+
+_DEEP: Final = "status.accessProviders is nested too deep"
+
+
+def _written(value: Json) -> str:
+    """As JSON; empty for what is nested deeper than can be written."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:
+        return ""
 
 
 _TEXTS: Final = ("tls-server-name", "proxy-url")

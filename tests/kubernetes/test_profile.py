@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
 
-from streams.kubernetes.access import AccessError
+from streams.kubernetes.access import EXTENSION, AccessError
 from streams.kubernetes.profile import profile, providers, way
 
 _V1 = "client.authentication.k8s.io/v1"
@@ -42,7 +43,7 @@ def reached(object_: Any, plugins: Any) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def test_the_address_is_the_profiles_and_the_command_is_ours() -> None:
-    config = {"name": "client.authentication.k8s.io/exec", "extension": {"project": "p"}}
+    config = {"name": EXTENSION, "extension": {"project": "p"}}
     hostile = {"exec": {"command": "sh"}, "token": "t", "tokenFile": "/etc/passwd"}
     cluster, user = reached(said(offer(extensions=[{"name": "x", "extension": {}}, config], **hostile)), fleet("fleet"))
     assert cluster == {"server": "https://west:6443", "certificate-authority-data": _CA, "extensions": [config]}
@@ -87,10 +88,11 @@ def test_what_could_read_here_or_proves_nothing_is_refused(cluster: dict[str, An
 
 def test_what_is_odd_harms_nothing() -> None:
     deep: Any = {}
-    for _ in range(1_000):
+    for depth in range(1_000):
         deep = {"a": deep}
-    with pytest.raises(AccessError, match="too deep"):
-        way(profile(said(offer(extensions=[deep]))), fleet("fleet"))
+        with suppress(AccessError):  # At whatever depth one of ours cannot be written any more.
+            way(profile(said(offer(extensions=[{"name": EXTENSION, "extension": deep}]))), fleet("fleet"))
+            assert depth < 300
     for status in (
         {"accessProviders": {"a": 1}},
         {"accessProviders": [None, "x", {"name": "fleet", "cluster": []}]},

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,14 +16,16 @@ import pytest
 import yaml
 
 from streams.clock import now
+from streams.controller import Access, _Led
 from streams.kubernetes.client import connect
 from streams.kubernetes.cluster import Served, Target
 from streams.kubernetes.member import Member, Places
 from streams.kubernetes.members import PROFILE, Members
 from streams.kubernetes.profiles import Inventory
 from streams.memory import MemoryLog
+from streams.settings import Settings
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
-from streams.telemetry import Health
+from streams.telemetry import Health, Telemetry
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import TOKEN, ApiServerProcess
 from tests.kubernetes.test_members import SEALER, Fleet, cluster, until
@@ -165,6 +168,13 @@ async def test_the_kind_may_come_later_and_labels_choose(tmp_path: Path) -> None
         await fleet.works_at(east="east", west="west")
         await fleet.hub.put(named("west", "west"))
         await fleet.works_at(east="east")
+
+
+def test_settings_say_which_profiles_count() -> None:
+    settings = Settings(configuration_cluster="hub", members_profiles="a, b", members_profile_labels="x=y", members_providers=Path("p"))
+    roles = _Led(settings, Access("hub", members=True), "watch", Telemetry())
+    assert roles._inventory == Inventory(("a", "b"), "x=y", Path("p"))
+    assert replace(roles, settings=Settings(configuration_cluster="hub"))._inventory is None
 
 
 # -- a real API server ----------------------------------------------------------------------------------------------------
