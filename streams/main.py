@@ -289,6 +289,7 @@ async def run_deploy(settings: Settings, telemetry: Telemetry) -> None:
         settings.envoy_concurrency,
         settings.partition,
         telemetry,
+        settings.proxy_cluster,
     )
     await Deployer(options).follow(continued(settings, log_to_come(settings)))
 

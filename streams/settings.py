@@ -63,6 +63,7 @@ ALLOWED: Final = {
     "gateway_class": "a name of a-z, 0-9, - and .",
     "lease_namespace": "a name of a-z, 0-9 and -",
     "proxies": "local or kubernetes",
+    "proxy_cluster": "at most 63 of a-z, 0-9 and -, the first and the last no -",
     "xds_listen": _ENDPOINT,
     "xds_address": _ENDPOINT,
     "xds_plaintext": "true or false",
@@ -248,6 +249,9 @@ class Settings(BaseSettings):
     )
     proxies: Literal["local", "kubernetes"] = Field(
         "local", description="Where proxies run, for the resolver: local or kubernetes."
+    )
+    proxy_cluster: str = Field(
+        "", pattern=_CLUSTER, description="Cluster whose proxies run as local Envoys; empty: those of all clusters."
     )
     proxy_image: str = Field("", description="Image of proxies in Kubernetes; empty: the Envoy that is tested with.")
     health_listen: HealthEndpoint = Field("", description="host:port for /healthz, /readyz and /metrics; empty: none.")

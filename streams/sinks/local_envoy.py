@@ -1,4 +1,4 @@
-"""Runs one local Envoy a Gateway, as penstock.infra asks; it knows nothing of what they serve."""
+"""Runs one local Envoy a Gateway and cluster, as penstock.infra asks; it knows nothing of what they serve."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from engine.ref import parse_ref
+from engine.placement import parse_placement
 from streams.ports import Log
 from streams.process import Process, reap, recall, remember, spawn, words
 from streams.sinks.bootstrap import bootstrap
@@ -84,7 +84,10 @@ def _line(said: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeployOptions:
-    """`directory` holds what is remembered of proxies; `socket` is the publisher's; `token` proves a gateway."""
+    """`directory` holds what is remembered of proxies; `socket` is the publisher's; `token` proves a placement.
+
+    With a `cluster` only what is placed there runs.
+    """
 
     directory: Path
     socket: Path
@@ -93,11 +96,12 @@ class DeployOptions:
     concurrency: int = 1
     partition: int = 0
     telemetry: Telemetry = field(default_factory=Telemetry)
+    cluster: str = ""
 
 
 @dataclass(slots=True)
 class _Proxy:
-    """What is known of a gateway's proxy; `process` is None while it waits for another try."""
+    """What is known of a placement's proxy; `process` is None while it waits for another try."""
 
     process: Process | None = None
     began: float = 0.0
@@ -107,7 +111,7 @@ class _Proxy:
 
 @dataclass(slots=True)
 class Deployer:
-    """The proxies that run, against those wanted."""
+    """The proxies that run, against those wanted, each by its placement's text."""
 
     options: DeployOptions
     wanted: set[str] = field(default_factory=set)
@@ -138,7 +142,7 @@ class Deployer:
                 )
             elif row is None:
                 self.wanted.discard(gateway)
-            else:
+            elif self.options.cluster in {"", parse_placement(gateway).cluster}:
                 self.wanted.add(gateway)
         self.wake.set()
 
@@ -235,7 +239,7 @@ class Deployer:
         )
 
     def _directory(self, gateway: str) -> Path:
-        ref = parse_ref(gateway)
+        ref = parse_placement(gateway).gateway
         digest = hashlib.blake2b(gateway.encode(), digest_size=4).hexdigest()
         return self.options.directory / f"{ref.namespace[:40]}.{ref.name[:80]}.{digest}"
 
@@ -298,14 +302,15 @@ async def stop_all(directory: Path) -> None:
 
 
 def _is_gateway(text: str) -> bool:
-    """Whether it is a ref that can stand in a path: whoever wrote it."""
+    """Whether it is a placement that can stand in a path: whoever wrote it."""
     try:
-        parse_ref(text)
+        parse_placement(text)
     except ValueError:
         return False
     return text.isprintable()
 
 
 def _short(gateway: str) -> str:
-    ref = parse_ref(gateway)
-    return f"{ref.namespace}/{ref.name}"
+    one = parse_placement(gateway)
+    ref, where = one.gateway, "" if one.cluster == one.gateway.cluster else f" in {one.cluster}"
+    return f"{ref.namespace}/{ref.name}{where}"

@@ -162,7 +162,8 @@ def test_the_environment_names_one_too(place: Place, monkeypatch: pytest.MonkeyP
 
 
 def test_a_proxy_of_one_name_in_two_clusters_is_not_guessed(place: Place) -> None:
-    for at, gateway in enumerate(("east/{}/default/edge", "west/{}/default/edge", "west/{}/other/one", "west/{}/more/one")):
+    edges, ones = ("east/{}/default/edge", "west/{}/default/edge"), ("west/{}/other/one", "west/{}/more/one")
+    for at, gateway in enumerate((*edges, *ones, "east/{}/default/out@north")):
         path = place.data / "proxies" / str(at) / "process.json"
         remember(path, running(os.getpid()), gateway=gateway.format(f"{_API}/Gateway"), admin_file="/nowhere")
 
@@ -178,6 +179,8 @@ def test_a_proxy_of_one_name_in_two_clusters_is_not_guessed(place: Place) -> Non
         assert (result.exit_code, result.stderr) == (2, f"penstock: {said}\n")
     assert "proxy of Gateway edge is still starting" in dump("edge", "--cluster", "east").stderr
     assert "no local proxy of Gateway edge runs in cluster north" in dump("edge", "--cluster", "north").stderr
+    assert "no local proxy of Gateway out runs in cluster east" in dump("out", "--cluster", "east").stderr
+    assert "proxy of Gateway out is still starting" in dump("out", "--cluster", "north").stderr
 
 
 def test_check_says_whose_each_line_is(tmp_path: Path) -> None:

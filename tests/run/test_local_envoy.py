@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,35 @@ async def test_a_record_that_names_no_gateway_is_left_out(options: DeployOptions
         await wants(log, 1, set(), {"nonsense"})
         await wants(log, 2, set(), {_ONE})
         await until(lambda: not pids(options))
+
+
+_EAST = "east/gateway.networking.k8s.io/Gateway/default/one"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "wanted"),
+    [("", {_EAST, f"{_EAST}@west", _ONE}), ("west", {f"{_EAST}@west"}), ("east", {_EAST}), ("north", set())],
+)
+async def test_what_is_placed_in_a_cluster_has_an_envoy_there(options: DeployOptions, cluster: str, wanted: set[str]) -> None:
+    """Each by a name and an identity of its own, whosever Gateway it is; without a cluster all of them."""
+    log = MemoryLog()
+    await wants(log, 0, {_EAST, f"{_EAST}@west", _ONE})
+    async with deploying(log, replace(options, cluster=cluster)) as deployer:
+        await until(lambda: pids(options).keys() == wanted and deployer.wanted == wanted)
+        for one in wanted & {f"{_EAST}@west"}:
+            node = (await answers(options, one))["node"]
+            assert isinstance(node, dict)
+            assert (node["id"], node["metadata"]) == (f"{one}~0", {"gateway": one})
+        found = [json.loads(path.read_text()) for path in options.directory.glob("*/bootstrap.json")]
+        tokens = {_token_of(one) for one in found}
+        assert tokens == {f"Bearer token of {one}" for one in wanted}
+        await wants(log, 1, set(), {_EAST})
+        await until(lambda: pids(options).keys() == wanted - {_EAST})
+
+
+def _token_of(config: dict[str, Any]) -> str:
+    (service,) = config["dynamic_resources"]["ads_config"]["grpc_services"]
+    return str(service["initial_metadata"][0]["value"])
 
 
 async def test_a_dead_envoy_comes_back(options: DeployOptions) -> None:

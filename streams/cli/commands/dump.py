@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engine.placement import parse_placement
-from engine.ref import Ref
+from engine.placement import Placement, parse_placement
 from streams.cli.clusters import listed, one_of
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Cluster, Data, Output, chosen
@@ -29,22 +28,22 @@ def dump(
 ) -> None:
     """Print the config dump of a gateway's local Envoy, as it is now only.
 
-    A name that is in several clusters needs --cluster.
+    A name that is in several clusters, or has proxies in several, needs --cluster.
     """
     from streams.sinks.local_envoy import admin_address, remembered  # noqa: PLC0415
 
     settings = chosen(data, cluster=cluster)
     found = {
-        ref: row
+        one: row
         for _, row in remembered(settings.data / "proxies")
-        if _is_meant(ref := parse_placement(str(row["gateway"])).gateway, gateway, settings.cluster)
+        if _is_meant(one := parse_placement(str(row["gateway"])), gateway, settings.cluster)
     }
     if not found:
         where = f" in cluster {settings.cluster}" if settings.cluster else ""
         fail(f"no local proxy of Gateway {gateway} runs{where}; see penstock status", 1)
-    one_of(f"Gateway {gateway}", (ref.cluster for ref in found))
+    one_of(f"Gateway {gateway}", (one.cluster for one in found))
     if len(found) > 1:
-        namespaces = listed(sorted(ref.namespace for ref in found))
+        namespaces = listed(sorted(one.gateway.namespace for one in found))
         fail(f"Gateway {gateway} is in namespaces {namespaces}: write NAMESPACE/NAME", 2)
     address = admin_address(next(iter(found.values())))
     if address is None:
@@ -57,6 +56,7 @@ def dump(
     emit(config, Format.YAML if output is Format.YAML else Format.JSON)
 
 
-def _is_meant(ref: Ref, gateway: str, cluster: str) -> bool:
+def _is_meant(one: Placement, gateway: str, cluster: str) -> bool:
     namespace, _, name = gateway.rpartition("/")
-    return ref.name == name and namespace in ("", ref.namespace) and cluster in ("", ref.cluster)
+    ref = one.gateway
+    return ref.name == name and namespace in ("", ref.namespace) and cluster in ("", one.cluster)

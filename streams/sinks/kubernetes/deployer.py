@@ -304,7 +304,7 @@ class Deployer:
 
     async def _owner(self, proxy: Proxy) -> str | None:
         """The uid of the Gateway that is to own the objects: "" for one of another cluster, None while it is gone."""
-        if proxy.placement.elsewhere:
+        if not proxy.is_own:
             return ""
         gateway = await self.objects.find(Target(GATEWAY, proxy.gateway.namespace, proxy.gateway.name))
         return str(gateway["metadata"]["uid"]) if gateway is not None else None

@@ -48,6 +48,11 @@ class Proxy:
         return self.placement.gateway
 
     @property
+    def is_own(self) -> bool:
+        """Whether they are in the Gateway's own cluster."""
+        return self.placement.cluster == self.gateway.cluster
+
+    @property
     def key(self) -> tuple[str, str]:
         """Namespace and name of its objects."""
         return self.gateway.namespace, self.name

@@ -58,6 +58,5 @@ class Rows:
         return key
 
     def _counting(self, key: Key) -> Proxy | None:
-        there = self.placed.get(key, {})
-        first = min(there, key=lambda one: (bool(one.elsewhere), str(one)), default=None)
-        return there[first] if first is not None else None
+        there = self.placed.get(key, {}).values()
+        return min(there, key=lambda one: (not one.is_own, str(one.placement)), default=None)
