@@ -43,12 +43,12 @@ the other in this order, are the whole update's. Most updates have one part.
 
 ## penstock.convergence
 
-The key is the Gateway. A value is JSON: `gateway`, `proxies` by name (each with the `offset` that it acknowledged
-whole, whether it is `connected`, the `error` that it said last, its `envoy`), `lowest`, the lowest offset of the
-connected, `acknowledged`, the greatest that all of them ever had, `undeployed`, why proxies cannot be deployed, and
-`latency`: `p50`, `p90`, `p99` and `max` in milliseconds, from the change set's own time to the acknowledgement, of the
-oldest change in each of the latest 32 acknowledgements of each connected proxy, `many` in all; null while there are
-none.
+The key is that of penstock.infra. A value is JSON: `gateway`, the key's text, `proxies` by name (each with the `offset`
+that it acknowledged whole, whether it is `connected`, the `error` that it said last, its `envoy`), `lowest`, the lowest
+offset of the connected, `acknowledged`, the greatest that all of them ever had, `undeployed`, why proxies cannot be
+deployed, and `latency`: `p50`, `p90`, `p99` and `max` in milliseconds, from the change set's own time to the
+acknowledgement, of the oldest change in each of the latest 32 acknowledgements of each connected proxy, `many` in all;
+null while there are none.
 
 ## Signatures
 
@@ -65,12 +65,14 @@ update, and with the reports of proxies that acknowledge it. It is of the moment
 
 ## penstock.infra
 
-A value is JSON: the proxies that a Gateway wants. `gateway` (as in every key), `name`, `namespace`, `class`; `proxy`,
-the name of their objects; `ports`, each a `port` with its `protocol`; `labels` and `annotations` of
-`spec.infrastructure`; `addresses`, the IP addresses that it asks for; `parameters`, `spec.kube` of the
-GatewayParameters of the Gateway over its class's, and `overlays`, their patches in order. With `held` (text) nothing
-about the proxies may be changed, and none begun: their parameters cannot be resolved. A Gateway whose proxies somebody
-else runs has no row.
+The key is a Gateway and, after an `@`, the cluster that its proxies are wanted in, where that is not its own
+([place gateways](../how-to/place-gateways.md)): `east/gateway.networking.k8s.io/Gateway/default/edge@west`. A value is
+JSON: the proxies wanted there. `gateway` is the key's text, by which they name themselves to the publisher, too;
+`name`, `namespace`, `class` are the Gateway's; `proxy`, the name of their objects; `ports`, each a `port` with its
+`protocol`; `labels` and `annotations` of `spec.infrastructure`; `addresses`, the IP addresses that it asks for;
+`parameters`, `spec.kube` of the GatewayParameters of the Gateway over its class's, and `overlays`, their patches in
+order. With `held` (text) nothing about the proxies may be changed, and none begun: their parameters cannot be resolved.
+A Gateway whose proxies somebody else runs has no row.
 """
 
 
