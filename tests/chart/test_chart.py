@@ -231,6 +231,18 @@ def test_each_object_selects_its_pods_and_no_others(roles: str) -> None:
     assert all(ports == {"http-health"} for ports in open_to.values())
 
 
+def test_proxies_of_members_are_let_in_from_where_they_come() -> None:
+    (ours,) = _xds_from()
+    assert ours["podSelector"]["matchLabels"]["kgateway"] == "kube-gateway"
+    block = {"ipBlock": {"cidr": "10.8.0.0/14"}}
+    assert _xds_from("networkPolicy.xdsFrom[0].ipBlock.cidr=10.8.0.0/14") == [ours, block]
+
+
+def _xds_from(*values: str) -> list[Any]:
+    rules = only("NetworkPolicy", rendered(*values))["spec"]["ingress"]
+    return next(one["from"] for one in rules if one["ports"][0]["port"] == "grpc-xds")
+
+
 def test_the_dashboard_is_found_by_the_sidecar_of_grafana() -> None:
     assert not [one for one in rendered() if one["kind"] == "ConfigMap"]
     found = only("ConfigMap", rendered("metrics.dashboard.enabled=true"))
