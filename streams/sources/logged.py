@@ -14,7 +14,6 @@ from engine.fold import PART, PENDING, STALE
 from engine.ref import Ref, parse_ref
 from streams.continuity import refuse
 from streams.ports import Log
-from streams.sources.registry import counted
 from streams.topics import Topic
 from streams.view import read_table
 
@@ -78,6 +77,8 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
 
     Raises LogBehind when the log ends before that state: what is appended there would take offsets that are taken.
     """
+    from streams.sources.registry import counted  # noqa: PLC0415  it brings the models, which who only asks lacks
+
     state = await read_table(log, Topic.STATE, partition)
     _, end = await log.ends(Topic.CHANGES, partition)
     refuse(state.progress, end)
