@@ -48,6 +48,7 @@ def test_as_of_another_moment(place: Place) -> None:
         ((_REDIRECTED, "-H", "x-env"), 2, "-H 'x-env' is no header: write it as in 'x-env: test'"),
         (("http://a.example",), 1, "no Gateway listens on port 80 (default/gw on 8080): name the listener's port with --port"),
         ((_REDIRECTED, "--gateway", "other"), 1, "there is no Gateway other that is served: there is default/gw"),
+        ((_REDIRECTED, "--gateway", "gw@west"), 1, "Gateway default/gw has no proxies in cluster west: it has them in local"),
         ((_REDIRECTED, "--at", "999"), 1, "there is no offset 999"),
     ],
 )

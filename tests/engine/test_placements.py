@@ -8,6 +8,8 @@ import pytest
 
 from engine.engine import Engine, EngineSettings
 from engine.events import Delete, Put
+from engine.history.explain import configs
+from engine.history.explain.backend import endpoints as explained
 from engine.placement import Placement, parse_placement
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
@@ -98,6 +100,14 @@ def test_its_proxies_are_given_what_a_gateway_of_their_cluster_would_be(cluster:
     assert site.given(cluster).payload == mine.payload
     others = {site.given(one).payload for one in ("east", "west", "local")}
     assert len(others) == 3
+
+
+@pytest.mark.parametrize(("where", "address"), [("", "127.0.0.1"), ("east", "127.0.0.2"), ("west", "127.0.0.3"), ("north", "127.0.0.1")])  # fmt: skip
+def test_an_explanation_has_the_endpoints_of_the_proxies_that_are_meant(where: str, address: str) -> None:
+    fragments = Site("*").engine.everything().fragments.set
+    (config,) = configs(fragments, Sealer(bytes(KEY_BYTES)), where).values()
+    found = explained(config, _ENDPOINTS) or ()
+    assert next(one.address for one in found if not one.priority) == address
 
 
 def test_only_what_differs_is_there_twice() -> None:

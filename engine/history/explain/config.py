@@ -11,6 +11,7 @@ from typing import Any
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.config.route.v3 import Route
 
+from engine.envoy.names import assignment_name
 from engine.history.resource import MESSAGES
 from engine.ref import Ref
 from engine.seal import Sealer
@@ -26,10 +27,14 @@ class Placed:
 
 
 class Config:
-    """What the proxies of one Gateway are served. It is read once, and only what requests come to."""
+    """What the proxies of one Gateway are served. It is read once, and only what requests come to.
 
-    def __init__(self, gateway: Ref, fragments: Iterable[Fragment], sealer: Sealer) -> None:
+    `elsewhere` is the cluster that these proxies are in, "" for the Gateway's own.
+    """
+
+    def __init__(self, gateway: Ref, fragments: Iterable[Fragment], sealer: Sealer, elsewhere: str = "") -> None:
         self.gateway = gateway
+        self.elsewhere = elsewhere
         self._sealer = sealer
         self._by_name: dict[tuple[FragmentKind, str], Fragment] = {}
         self._within: defaultdict[tuple[FragmentKind, str], list[Fragment]] = defaultdict(list)
@@ -71,13 +76,17 @@ class Config:
         return self._routes[virtual_host]
 
     def fragment(self, kind: FragmentKind, name: str) -> Fragment | None:
-        """A fragment by its name."""
+        """A fragment by its name; of endpoints those that are served there."""
+        if self.elsewhere and kind is FragmentKind.ENDPOINTS:
+            there = self._by_name.get((kind, assignment_name(name, self.elsewhere)))
+            if there is not None:
+                return there
         return self._by_name.get((kind, name))
 
     def message(self, kind: FragmentKind, name: str) -> Any:
         """Envoy's message of a fragment; None when there is none."""
         if (kind, name) not in self._read:
-            found = self._by_name.get((kind, name))
+            found = self.fragment(kind, name)
             self._read[kind, name] = None if found is None else MESSAGES[kind].parse(self._clear(found))
         return self._read[kind, name]
 
@@ -85,12 +94,15 @@ class Config:
         return self._sealer.unseal(one.payload, str(one.key).encode()) if one.sealed else one.payload
 
 
-def configs(fragments: Mapping[str, Fragment], sealer: Sealer) -> dict[Ref, Config]:
-    """The config of each Gateway, by its ref; `fragments` by `str(FragmentKey)`, as an Update has them."""
+def configs(fragments: Mapping[str, Fragment], sealer: Sealer, elsewhere: str = "") -> dict[Ref, Config]:
+    """The config of each Gateway, by its ref; `fragments` by `str(FragmentKey)`, as an Update has them.
+
+    `elsewhere` as of a `Config`.
+    """
     by_gateway: dict[Ref, list[Fragment]] = {}
     for one in fragments.values():
         by_gateway.setdefault(one.key.gateway, []).append(one)
-    return {gateway: Config(gateway, by_gateway[gateway], sealer) for gateway in sorted(by_gateway)}
+    return {gateway: Config(gateway, by_gateway[gateway], sealer, elsewhere) for gateway in sorted(by_gateway)}
 
 
 def port_of(listener: Listener) -> int:

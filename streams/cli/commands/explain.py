@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.placement import parse_placement, place_of
 from streams.cli.moment import At, engine_of, last
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, with_log
@@ -40,7 +41,9 @@ def explain(  # noqa: PLR0913  the options of the command
     ] = None,
     sni: Annotated[str | None, typer.Option(help="The name in the TLS handshake, where it is not the URL's.")] = None,
     client: Annotated[str, typer.Option(help="The address that the connection comes from.")] = "127.0.0.1",
-    gateway: Annotated[str | None, typer.Option(help="Only this Gateway: NAME or NAMESPACE/NAME.")] = None,
+    gateway: Annotated[
+        str | None, typer.Option(help="Only this Gateway: NAME or NAMESPACE/NAME; with @CLUSTER, its proxies there.")
+    ] = None,
     at: At = None,
     cluster: Cluster = None,
     output: Output = Format.TABLE,
@@ -64,8 +67,10 @@ def explain(  # noqa: PLR0913  the options of the command
         engine = await engine_of(settings, log, partition, at or str(await last(log, partition)))
         update = engine.everything()
         rows = {key.removeprefix(_RESOURCE): row for key, row in engine.state().items() if key.startswith(_RESOURCE)}
-        configs = _configs(settings, update.fragments.set)
-        return await asyncio.to_thread(_explained, _wanted(configs, settings.cluster, gateway), request, rows)
+        name, elsewhere = place_of(gateway or "")
+        configs = _wanted(_configs(settings, update.fragments.set, elsewhere), settings.cluster, name)
+        _check(configs, update.statuses.set)
+        return await asyncio.to_thread(_explained, configs, request, rows)
 
     found = with_log(settings, work)
     if output is Format.TABLE:
@@ -90,17 +95,17 @@ def _request(words: list[str], headers: list[str], port: int | None, sni: str | 
         fail(str(error), 2)
 
 
-def _configs(settings: Settings, fragments: Mapping[str, Any]) -> dict[Ref, Config]:
+def _configs(settings: Settings, fragments: Mapping[str, Any], elsewhere: str) -> dict[Ref, Config]:
     from engine.history.explain import configs  # noqa: PLC0415  slow to import
     from engine.seal import Sealer  # noqa: PLC0415
     from streams.main import key  # noqa: PLC0415
 
-    return configs(fragments, Sealer(key(settings)))
+    return configs(fragments, Sealer(key(settings)), elsewhere)
 
 
-def _wanted(configs: Mapping[Ref, Config], cluster: str, gateway: str | None) -> list[Config]:
+def _wanted(configs: Mapping[Ref, Config], cluster: str, gateway: str) -> list[Config]:
     """The Gateways that are meant; none of them ends the command with code 1."""
-    namespace, _, name = (gateway or "").rpartition("/")
+    namespace, _, name = gateway.rpartition("/")
     found = [
         one
         for ref, one in configs.items()
@@ -108,8 +113,18 @@ def _wanted(configs: Mapping[Ref, Config], cluster: str, gateway: str | None) ->
     ]
     if not found:
         known = ", ".join(f"{ref.namespace}/{ref.name}" for ref in configs) or "none"
-        fail(f"there is no Gateway {gateway or ''} that is served: there is {known}".replace("  ", " "), 1)
+        fail(f"there is no Gateway {gateway} that is served: there is {known}".replace("  ", " "), 1)
     return found
+
+
+def _check(configs: list[Config], statuses: Mapping[str, Any]) -> None:
+    """A Gateway without proxies in the cluster that is meant ends the command with code 1."""
+    for one in configs:
+        places = [parse_placement(text) for text in (statuses.get(str(one.gateway)) or {}).get("programmed") or ()]
+        if one.elsewhere and one.elsewhere not in {place.cluster for place in places}:
+            where = ", ".join(place.cluster for place in places) or "none"
+            name = f"{one.gateway.namespace}/{one.gateway.name}"
+            fail(f"Gateway {name} has no proxies in cluster {one.elsewhere}: it has them in {where}", 1)
 
 
 def _explained(configs: list[Config], request: Request, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
