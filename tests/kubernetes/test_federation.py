@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,6 +74,18 @@ def watched(hub: Member, name: str) -> str:
     return hub.conditions(f"{_CLUSTERS}/{name}").get("Watched", ("", ""))[1]
 
 
+def stale_since(hub: Member, name: str) -> str:
+    """Since when a cluster cannot be reached, as its Cluster object says it; "" while it can."""
+    said = (hub.call("GET", f"{_CLUSTERS}/{name}").get("status") or {}).get("conditions") or ()
+    told = {one["type"]: one for one in said}["Reachable"]
+    if told["status"] == "True":
+        return ""
+    assert (told["status"], told["reason"]) == ("False", "Unreachable")
+    found = re.fullmatch(r"stale since (\S+Z): its API server does not answer; its last state is served", told["message"])
+    assert found is not None, told
+    return found[1]
+
+
 def answers(plane: Plane, name: str) -> None:
     """Wait until a cluster answers, and then all of several requests in a row."""
     until(lambda: all(plane.ask() == (200, name) for _ in range(5)), START_SECONDS, lambda: f"{plane.ask()} {plane.said()}")
@@ -137,8 +150,13 @@ def _endpoints_fail(plane: Plane, east: Member, west: Member) -> None:
 def _an_api_server_is_gone(plane: Plane, east: Member, west: Member) -> None:
     """Nothing changes, though penstock begins anew meanwhile; back again, the log catches up."""
     before = served(plane)
+    assert not stale_since(east, "west")
     asyncio.run(west.kill())
     until(lambda: watched(east, "west") == "Unreachable", says=plane.said)
+    until(lambda: stale_since(east, "west"), says=plane.said)
+    since = stale_since(east, "west")
+    assert since <= now(), "it is when it answered last"
+    assert not stale_since(east, "north")
     assert plane.ask() == (200, "north")
     assert served(plane) == before
     plane.kill()
@@ -148,11 +166,13 @@ def _an_api_server_is_gone(plane: Plane, east: Member, west: Member) -> None:
     until(lambda: plane.says("the cluster does not answer", "cluster=west"), says=plane.said)
     until(lambda: watched(east, "north") == "Watched", says=plane.said)
     assert watched(east, "west") == "Unreachable"
+    assert stale_since(east, "west") == since
     assert served(plane) == before
     west.again()
     west.exports(8080, addresses=("10.200.2.9",))
     until(lambda: watched(east, "west") == "Watched", says=plane.said)
     until(lambda: has(plane, "10.200.2.9"), says=plane.said)
+    until(lambda: not stale_since(east, "west"), says=plane.said)
     answers(plane, "north")
 
 
