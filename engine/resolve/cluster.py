@@ -13,6 +13,8 @@ from engine.instant import written
 from engine.models.cluster import GROUP
 from engine.models.duration import milliseconds
 from engine.ref import Ref
+from engine.resolve.gateway import age
+from engine.resolve.indexes import ENTRANCES, entrance_of
 from engine.resolve.manifest import mapping, object_of, passed_fact, spec_of, stale_fact, texts
 from engine.resolve.settings import settings
 
@@ -63,16 +65,36 @@ def cluster(graph: Reader, name: str) -> Cluster:
     """What is known of a cluster."""
     ref = cluster_ref(graph, name)
     spec = spec_of(object_of(graph, ref)) if ref is not None else {}
-    entry, unreachable = mapping(spec.get("remoteGateway")), mapping(spec.get("whenUnreachable"))
+    entry, unreachable = entrance_of(spec), mapping(spec.get("whenUnreachable"))
     return Cluster(
         name,
         str(spec.get("region") or ""),
         str(spec.get("network") or ""),
-        RemoteGateway(str(entry["address"]), int(entry["port"])) if entry else None,
+        RemoteGateway(*entry) if entry is not None else None,
         Action(unreachable.get("action") or Action.KEEP),
         milliseconds(unreachable.get("after")) or 0,
         texts(spec.get("publicKeys")),
     )
+
+
+def rival(graph: Reader, name: str) -> str:
+    """The older cluster whose remote gateway has the same address and port; "" for none.
+
+    Envoy takes one address for one endpoint, in whatever locality and priority, and keeps the first that it is told
+    (measured with 1.40): two clusters cannot be entered there, and the gateway's proxies are of one of them.
+    """
+    ref, gateway = cluster_ref(graph, name), graph.get(cluster, name).gateway
+    if ref is None or gateway is None:
+        return ""
+    some = (one for one in graph.find(ENTRANCES, (ref.cluster, *gateway)) if is_name(one.name))
+    first = min(some, key=lambda one: graph.get(age, one), default=ref)
+    return first.name if first != ref else ""
+
+
+def entrance(graph: Reader, name: str) -> RemoteGateway | None:
+    """Where a cluster is entered from other networks; None for one that has no way in of its own."""
+    gateway = graph.get(cluster, name).gateway
+    return gateway if gateway is not None and not graph.get(rival, name) else None
 
 
 def stale_since(graph: Reader, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from ipaddress import ip_address
 
 from engine.graph.graph import index_keys
 from engine.graph.reader import IndexKeys, Json, Resource
@@ -34,6 +35,8 @@ CLUSTERS = "clusters"
 """Cluster objects by the cluster in which they stand."""
 REMOTE_GATEWAYS = "remote_gateways"
 """Gateways with a listener for other networks, by cluster."""
+ENTRANCES = "entrances"
+"""Cluster objects by (their own cluster, address, port) of the remote gateway."""
 SETS = "sets"
 """ListenerSets by the Gateway that they name."""
 LABELLED = "labelled"
@@ -81,6 +84,17 @@ def _remote_gateways(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     return (ref.cluster,) if any(one.get("protocol") == REMOTE_GATEWAY for one in every) else ()
 
 
+def entrance_of(spec: Json) -> tuple[str, int] | None:
+    """Address and port of a Cluster's remote gateway, an address always written in the same way."""
+    entry = mapping(spec.get("remoteGateway"))
+    return (str(ip_address(str(entry["address"]))), int(entry["port"])) if entry else None
+
+
+def _entrances(ref: Ref, resource: Resource) -> Iterable[Hashable]:
+    found = entrance_of(spec_of(resource.object))
+    return ((ref.cluster, *found),) if found is not None else ()
+
+
 def _sets(ref: Ref, resource: Resource) -> Iterable[Hashable]:
     parent = mapping(spec_of(resource.object).get("parentRef"))
     if resource.object is None or parent.get("kind", "Gateway") != "Gateway":
@@ -111,6 +125,7 @@ INDEXES: dict[str, IndexKeys] = {
     TARGETS: index_keys(*KINDS, keys=target_keys),
     CLUSTERS: index_keys("Cluster", keys=_clusters),
     REMOTE_GATEWAYS: index_keys("Gateway", keys=_remote_gateways),
+    ENTRANCES: index_keys("Cluster", keys=_entrances),
     SETS: index_keys("ListenerSet", keys=_sets),
     LABELLED: index_keys("Secret", keys=_labelled),
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
-from engine.resolve.cluster import RemoteGateway, cluster
+from engine.resolve.cluster import RemoteGateway, cluster, entrance
 from engine.resolve.endpoint import Endpoint
 
 DRAINED: Final = 3
@@ -51,4 +51,4 @@ class Locality(NamedTuple):
 def locality(graph: Reader, name: str) -> Locality:
     """Where a cluster is; whatever else changes in its object stops here."""
     known = graph.get(cluster, name)
-    return Locality(name, known.region, known.network, known.gateway)
+    return Locality(name, known.region, known.network, graph.get(entrance, name))

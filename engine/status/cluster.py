@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from engine.graph.reader import Reader
 from engine.ref import Ref
-from engine.resolve.cluster import Action, cluster_ref, due, in_force, is_name, stale_since
+from engine.resolve.cluster import Action, cluster, cluster_ref, due, in_force, is_name, rival, stale_since
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
 from engine.status.condition import condition, not_taken, present
 
 ACCEPTED: Final = "Accepted"
 REACHABLE: Final = "Reachable"
+REMOTE_GATEWAY: Final = "RemoteGateway"
 _WORDS: Final = {
     Action.KEEP: "its last state is served",
     Action.DRAIN: "what it exports is used where no other cluster has any",
@@ -35,6 +36,8 @@ def cluster_status(graph: Reader, ref: Ref) -> dict[str, Any] | None:
     conditions = [condition(ACCEPTED, problem is None, reason, message, at)]
     if ref == cluster_ref(graph, ref.name):
         conditions.append(_reachable(graph, ref.name, at))
+        if graph.get(cluster, ref.name).gateway is not None:
+            conditions.append(_remote_gateway(graph, ref.name, at))
     return {"generation": at, "status": {"conditions": conditions}, "programmed": {}}
 
 
@@ -47,6 +50,19 @@ def _reachable(graph: Reader, name: str, at: int) -> dict[str, Any]:
     if when is not None and graph.get(in_force, name) is Action.KEEP:
         text += f" until {when}"
     return condition(REACHABLE, False, "Unreachable", text, at)
+
+
+def _remote_gateway(graph: Reader, name: str, at: int) -> dict[str, Any]:
+    """Whether other networks enter the cluster there."""
+    older = graph.get(rival, name)
+    if not older:
+        return condition(REMOTE_GATEWAY, True, ACCEPTED, "other networks enter here", at)
+    address, port = graph.get(cluster, name).gateway or ("", 0)
+    text = (
+        f"Cluster {older}, which is older, has the same remote gateway, {address} port {port}: that is {older}'s, and "
+        f"other networks have no way to {name}; give {name} an address or port of its own"
+    )
+    return condition(REMOTE_GATEWAY, False, "AddressInUse", text, at)
 
 
 def _problem(graph: Reader, ref: Ref) -> Problem | None:

@@ -168,6 +168,32 @@ def _same(one: Update, other: Update) -> None:
     }
 
 
+def test_a_gateway_that_two_clusters_name_is_the_older_ones() -> None:
+    """Envoy takes one address for one endpoint: which of two is asked there must not be left to it."""
+    engine = _of_many(3)
+    for number, (name, created) in enumerate((("c1", "2026-02-02"), ("c2", "2026-02-01")), 200):
+        one = described(name, **_AWAY)
+        aged = {**one.object, "metadata": {**one.object["metadata"], "creationTimestamp": f"{created}T00:00:00Z"}}
+        told(engine, number, Put(one.ref, aged))
+    assert _ways(engine) == ["c2"]
+    assert _told_of(engine, "c1") == ("False", "AddressInUse")
+    assert _told_of(engine, "c2") == ("True", "Accepted")
+    told(engine, 202, described("c2", network="n2"))
+    assert _ways(engine) == ["c1"]
+    assert _told_of(engine, "c1") == ("True", "Accepted")
+
+
+def _ways(engine: Engine) -> list[str]:
+    nodes = engine.everything().nodes.set
+    shown = next(value for key, value in nodes.items() if key.startswith("backend/"))["endpoints"]
+    return [one["cluster"] for one in shown if one["address"] == "192.0.2.7"]
+
+
+def _told_of(engine: Engine, name: str) -> tuple[str, str]:
+    said = engine.everything().statuses.set[f"local/penstock.dev/Cluster//{name}"]["status"]["conditions"]
+    return next((one["status"], one["reason"]) for one in said if one["type"] == "RemoteGateway")
+
+
 _AWAY = {"network": "n2", "remoteGateway": {"address": "192.0.2.7", "port": 15443}}
 _TLS = put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", "p", {"spec": {"targetRefs": [{"group": _GROUP, "kind": "ServiceImport", "name": "s"}], "tls": {"wellKnownCACertificates": "System", "sni": "a"}}})  # fmt: skip
 
