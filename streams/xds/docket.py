@@ -25,6 +25,8 @@ class Docket:
     def __init__(self) -> None:
         self._cases: dict[str, dict[tuple[str, ...], Case]] = {}
         self._is_review_due = False
+        self._was_review = False
+        """The last that was taken: reviews that become due without end keep no case waiting."""
         self._waiting = asyncio.Event()
 
     def put(self, case: Case) -> None:
@@ -45,15 +47,17 @@ class Docket:
         self._rest()
 
     def review(self) -> None:
-        """Look through old verdicts first."""
+        """Look through old verdicts first; after a review a case is next, however many more become due."""
         self._is_review_due = True
         self._waiting.set()
 
     async def next(self) -> Case | None:
         """Wait for the next case; None is a review."""
         await self._waiting.wait()
-        found = None if self._is_review_due else self._first()
-        self._is_review_due = False
+        self._was_review = self._is_review_due and not (self._was_review and self._cases)
+        if self._was_review:
+            self._is_review_due = False
+        found = None if self._was_review else self._first()
         self._rest()
         return found
 

@@ -65,6 +65,19 @@ async def test_a_review_comes_first_and_once() -> None:
     assert await told(docket) == [None]
 
 
+async def test_proxies_that_come_and_go_without_end_keep_nobody_waiting() -> None:
+    """Each makes a review due, also while the last one is under way."""
+    docket, found = Docket(), []
+    cases = [case("odd", "x"), case("a", "x")]
+    for one in cases:
+        docket.put(one)
+    for _ in range(6):
+        docket.review()
+        found.append(await docket.next())
+    assert found == [None, cases[0], None, cases[1], None, None]
+    assert await told(docket) == []
+
+
 @pytest.mark.parametrize(
     ("other", "is_settled"),
     [
