@@ -27,7 +27,7 @@ from tests.support.envoys import LARGE, NEWER, OLDER, Envoys, beside
 from tests.support.odd_proxy import odd_proxy
 from tests.support.running import free_port, processes, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.envoy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.envoy, pytest.mark.timeout(900)]
 _GATEWAY = str(Ref("local", "gateway.networking.k8s.io", "Gateway", "default", "gw"))
 _FLOOD = 2_000
 Held = dict[tuple[str, str], tuple[object, object]]
@@ -51,7 +51,7 @@ def _held(site: Site) -> Held:
 
 
 def _is_held(site: Site, held: Held) -> None:
-    until(lambda: _held(site) == held, 120, lambda: f"{_held(site)}\n{site.printed}")
+    until(lambda: _held(site) == held, 300, lambda: f"{_held(site)}\n{site.printed}")
 
 
 def _verdicts(site: Site) -> list[Quarantine | Lift]:
