@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -68,28 +69,48 @@ def digest(engine: Engine) -> str:
     return hashed.hexdigest()
 
 
-async def moments(log: Log, offsets: Sequence[int]) -> tuple[dict[int, str], list[float], list[float]]:
+@dataclass(frozen=True, slots=True)
+class Moments:
     """The digest at each offset, read as `--at` does; seconds until its state was there, then until it was derived."""
-    found, reached, derived = {}, [], []
+
+    digests: dict[int, str] = field(default_factory=dict)
+    reached: list[float] = field(default_factory=list)
+    reached_cpu: list[float] = field(default_factory=list)
+    """Of the reader alone: on a machine that does something else, too, the clock says less."""
+    derived: list[float] = field(default_factory=list)
+
+
+async def moments(log: Log, offsets: Sequence[int]) -> Moments:
+    """Reach each, and derive all of it."""
+    found = Moments()
     for offset in offsets:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         engine = await engine_at(log, 0, make, offset)
-        reached.append(time.perf_counter() - began)
+        found.reached.append(time.perf_counter() - began)
+        found.reached_cpu.append(time.process_time() - worked)
         engine.everything()
-        derived.append(time.perf_counter() - began - reached[-1])
-        found[offset] = digest(engine)
-    return found, reached, derived
+        found.derived.append(time.perf_counter() - began - found.reached[-1])
+        found.digests[offset] = digest(engine)
+    return found
 
 
-async def folded(log: Log, offsets: Sequence[int]) -> dict[int, str]:
-    """The digest at each offset by one fold from the beginning of the log."""
-    engine, found, left = make(), {}, sorted(offsets)
+async def folded(log: Log, offsets: Sequence[int], console: Console) -> dict[int, str]:
+    """The digest at each offset by one fold from the beginning of the log, which stops at each of them."""
+    engine, found, left = make(), dict[int, str](), sorted(offsets)
+    began = time.perf_counter()
+
+    def stop() -> None:
+        engine.offset = left[0]
+        found[left.pop(0)] = digest(engine)
+        seconds = time.perf_counter() - began
+        console.print(f"the full fold is at offset {engine.offset:,} after {seconds:,.0f} s: {len(found)} moments")
+
     async for change_set, offset in read(log, 0, to=left[-1]):
         while left and offset > left[0]:
-            engine.offset = left[0]
-            found[left.pop(0)] = digest(engine)
+            stop()
         engine.fold(change_set, offset)
-    found |= {one: digest(engine) for one in left}
+    while left:
+        stop()
     return found
 
 
@@ -118,23 +139,27 @@ async def _measured(log: KafkaLog, many: int, console: Console) -> dict[str, flo
     console.print(f"the index is whole after {time.perf_counter() - began:,.0f} s")
     _, end = await log.ends(Topic.CHANGES, 0)
     chance = Random(1)
-    offsets = sorted(chance.randrange(end) for _ in range(_MOMENTS))
+    offsets = sorted(chance.sample(range(end), _MOMENTS))
     with collector.paused():
-        found, reached, derived = await moments(log, offsets)
+        found = await moments(log, offsets)
         newest, all_ = await of_objects(log, _ROUTES)
-    console.print(f"states took {', '.join(f'{one:.2f}' for one in reached)} s")
-    console.print(f"and to derive {', '.join(f'{one:.2f}' for one in derived)} s")
+    console.print(f"states took {', '.join(f'{one:.2f}' for one in found.reached)} s")
+    console.print(f"and to derive {', '.join(f'{one:.2f}' for one in found.derived)} s")
     console.print(f"histories took {', '.join(f'{one:.2f}' for one in newest)} s")
     began = time.perf_counter()
-    wanted = await folded(log, offsets)
+    with collector.paused():
+        wanted = await folded(log, offsets, console)
     figures = {
         "offsets": end,
         "checkpoints": len(await marks(log, 0)),
-        "state_s.p50": percentile(reached, 0.5),
-        "state_s.max": max(reached),
-        "derived_s.p50": percentile(derived, 0.5),
-        "derived_s.max": max(derived),
-        "moments_that_differ": sum(found[one] != wanted[one] for one in wanted),
+        "state_s.p50": percentile(found.reached, 0.5),
+        "state_s.max": max(found.reached),
+        "state_cpu_s.p50": percentile(found.reached_cpu, 0.5),
+        "state_cpu_s.max": max(found.reached_cpu),
+        "derived_s.p50": percentile(found.derived, 0.5),
+        "derived_s.max": max(found.derived),
+        "moments_compared": len(wanted),
+        "moments_that_differ": sum(found.digests[one] != wanted[one] for one in wanted),
         "history_s.p50": percentile(newest, 0.5),
         "history_s.max": max(newest),
         "history_whole_s.p50": percentile(all_, 0.5),
