@@ -204,9 +204,9 @@ def test_what_was_printed_may_be_written_back() -> None:
     assert again == put.object
 
 
-async def _connected(place: Place, cluster: str) -> None:
-    gateway = f"{cluster}/{_API}/Gateway/default/edge"
-    proxy = {"connected": True, "offset": 1, "version": "1.40.0", "error": "", "time": TIME}
+async def _connected(place: Place, cluster: str, elsewhere: str = "", *, is_now: bool = True) -> None:
+    gateway = f"{cluster}/{_API}/Gateway/default/edge{elsewhere}"
+    proxy = {"connected": is_now, "offset": 1, "version": "1.40.0", "error": "", "time": TIME}
     row = {"gateway": gateway, "proxies": {"p": proxy}, "lowest": 1, "acknowledged": 1}
     async with KafkaLog(place.brokers, place.prefix).appender() as writer:
         await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", gateway), dumps(row))])
@@ -234,6 +234,11 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
     # A proxy that is told of still, though nothing of its cluster is there, is not taken for another's.
     asyncio.run(_connected(place, "west"))
     assert "proxy       west: default/edge: connected" in place.prints("status")
+    # Of a Gateway that is there those too that it has elsewhere, as of where they are, though none is connected.
+    asyncio.run(_connected(place, "east", "@north", is_now=False))
+    assert "proxy       north: default/edge@north: gone" in place.prints("status")
+    answer: Any = place.tells("status", "--cluster", "north")
+    assert [one["gateway"] for one in answer["proxies"]] == [f"east/{_API}/Gateway/default/edge@north"]
     # One whose first listing never ended has objects that wait for its end.
     asyncio.run(tell(place, "south", SyncBegin(), *_puts("south", "away")))
     asyncio.run(tell(place, "south", Refused("y.yaml:1", None, "a tab")))

@@ -169,7 +169,7 @@ def _present(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     return {
         gateway: row
         for gateway, row in found.items()
-        if f"resource/{gateway}" in state or any(one["connected"] for one in row["proxies"].values())
+        if f"resource/{place_of(gateway)[0]}" in state or any(one["connected"] for one in row["proxies"].values())
     }
 
 
@@ -183,7 +183,7 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
         wanted = int((state.get(f"changed/{place_of(gateway)[0]}") or {}).get("offset", -1))
         for name, proxy in row["proxies"].items():
             behind = proxy["offset"] < wanted
-            at = {"cluster": gateway.split("/")[0], "proxy": name, "gateway": gateway}
+            at = {"cluster": _where(gateway), "proxy": name, "gateway": gateway}
             shown.append({**at, "admin": admins.get(gateway), "behind": behind, **proxy})
     return shown
 
@@ -191,7 +191,13 @@ def _proxies(found: dict[str, Any], state: dict[str, Any], directory: Path) -> l
 def _clusters(state: dict[str, Any], proxies: Iterable[str]) -> set[str]:
     """Whose objects, refusals and proxies there are."""
     found = {key.split("/")[1] for key in state if key.startswith(("resource/", "refused/", "stale/"))}
-    return found | {gateway.split("/")[0] for gateway in proxies}
+    return found | {_where(gateway) for gateway in proxies}
+
+
+def _where(placement: str) -> str:
+    """The cluster that proxies are in."""
+    name, elsewhere = place_of(placement)
+    return elsewhere or name.split("/")[0]
 
 
 def _stale(state: dict[str, Any]) -> list[dict[str, Any]]:
