@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 from envoy_data_plane.envoy.config.core.v3 import HealthStatus
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions
@@ -16,13 +16,17 @@ from engine.update import FragmentKind
 
 
 class Endpoint(NamedTuple):
-    """An address of a backend. `health` is what the config says of it; "" for nothing, which counts as healthy."""
+    """An address of a backend. `health` is what the config says of it; "" for nothing, which counts as healthy.
+
+    `name` is the host that stands for it where the backend is to be asked for by its own name; "" for none.
+    """
 
     address: str
     port: int
     priority: int = 0
     health: str = ""
     zone: str = ""
+    name: str = ""
 
 
 def endpoints(config: Config, cluster: str) -> tuple[Endpoint, ...] | None:
@@ -31,7 +35,8 @@ def endpoints(config: Config, cluster: str) -> tuple[Endpoint, ...] | None:
     if found is None:
         return None
     told = config.message(FragmentKind.ENDPOINTS, cluster) or found.load_assignment
-    return tuple(_endpoints(told)) if told is not None else ()
+    is_named = found.type == ClusterDiscoveryType.STRICT_DNS
+    return tuple(_endpoints(told, is_named=is_named)) if told is not None else ()
 
 
 def is_found_otherwise(config: Config, cluster: str) -> bool:
@@ -48,15 +53,17 @@ def is_made_anew(config: Config, cluster: str) -> bool:
     return isinstance(inside, HttpProtocolOptions) and bool(inside.http_filters)
 
 
-def _endpoints(told: ClusterLoadAssignment) -> list[Endpoint]:
+def _endpoints(told: ClusterLoadAssignment, *, is_named: bool) -> list[Endpoint]:
     found = []
     for group in told.endpoints:
         zone = group.locality.zone if group.locality is not None else ""
         for one in group.lb_endpoints:
             address = one.endpoint.address if one.endpoint is not None else None
             socket = address.socket_address if address is not None else None
-            if socket is not None:
+            if socket is not None and one.endpoint is not None:
                 status = HealthStatus(one.health_status)
                 health = "" if status is HealthStatus.UNKNOWN else str(status.name).lower()
-                found.append(Endpoint(socket.address, socket.port_value or 0, group.priority or 0, health, zone))
+                name = one.endpoint.hostname or (socket.address if is_named else "")
+                place = (socket.address, socket.port_value or 0)
+                found.append(Endpoint(*place, group.priority or 0, health, zone, name))
     return found

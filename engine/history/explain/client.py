@@ -16,23 +16,27 @@ from engine.history.explain.request import Request
 
 _FOR: Final = "x-forwarded-for"
 _PROTO: Final = "x-forwarded-proto"
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+OWN: Final = "(the proxy's own address)"
+"""Stands in x-forwarded-for: that of a peer on the proxy's own machine Envoy writes so."""
 
 
 def believed(manager: HttpConnectionManager, request: Request, headers: dict[str, str]) -> tuple[str, str]:
     """The client's address and the scheme; `headers` get x-forwarded-for and x-forwarded-proto as routes see them."""
     told = [one.strip() for one in headers.get(_FOR, "").split(",")] if _FOR in headers else []
-    hops = manager.xff_num_trusted_hops
-    trusts = not manager.use_remote_address or hops > 0
-    client = _client(manager, told, request.client)
-    if manager.use_remote_address and not manager.skip_xff_append:
-        headers[_FOR] = ",".join([*([headers[_FOR]] if _FOR in headers else []), request.client])
+    trusts = not manager.use_remote_address or manager.xff_num_trusted_hops > 0
+    client, appends = _client(manager, told, request.client)
+    if appends:
+        peer = OWN if request.client in _LOOPBACK else request.client
+        headers[_FOR] = ",".join([*([headers[_FOR]] if _FOR in headers else []), peer])
     if not trusts or _PROTO not in headers:
         headers[_PROTO] = request.scheme
-    said = headers[_PROTO]
+    said = headers[_PROTO].lower()
     return client, said if said in ("http", "https") else request.scheme
 
 
-def _client(manager: HttpConnectionManager, told: list[str], peer: str) -> str:
+def _client(manager: HttpConnectionManager, told: list[str], peer: str) -> tuple[str, bool]:
+    """The address, and whether the peer's is written behind those in x-forwarded-for."""
     for one in manager.original_ip_detection_extensions:
         inside = unpacked(one.typed_config) if one.typed_config is not None else None
         if isinstance(inside, XffConfig) and inside.xff_trusted_cidrs is not None:
@@ -40,11 +44,11 @@ def _client(manager: HttpConnectionManager, told: list[str], peer: str) -> str:
                 ipaddress.ip_network(f"{cidr.address_prefix}/{cidr.prefix_len or 0}")
                 for cidr in inside.xff_trusted_cidrs.cidrs
             ]
-            return _untrusted(told, peer, ranges)
+            return _untrusted(told, peer, ranges), not _is_within(peer, ranges) or inside.skip_xff_append is False
     hops = manager.xff_num_trusted_hops
     if manager.use_remote_address:
-        return _last(told, hops - 1) or peer if hops else peer
-    return _last(told, hops) or peer
+        return (_last(told, hops - 1) or peer if hops else peer), not manager.skip_xff_append
+    return _last(told, hops) or peer, False
 
 
 def _last(told: list[str], back: int) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from envoy_data_plane.envoy.config.listener.v3 import FilterChain, Listener
 from envoy_data_plane.envoy.config.route.v3 import Route
+from envoy_data_plane.google.protobuf import Any as ProtoAny
 
 from engine.envoy.names import assignment_name
+from engine.envoy.typed import unpacked
 from engine.history.resource import MESSAGES
 from engine.ref import Ref
 from engine.seal import Sealer
@@ -39,6 +41,7 @@ class Config:
         self._by_name: dict[tuple[FragmentKind, str], Fragment] = {}
         self._within: defaultdict[tuple[FragmentKind, str], list[Fragment]] = defaultdict(list)
         self._read: dict[tuple[FragmentKind, str], Any] = {}
+        self._inside: dict[tuple[str, bytes], Any] = {}
         self._routes: dict[str, tuple[Placed, ...]] = {}
         self._domains: dict[str, dict[str, str]] = {}
         for one in fragments:
@@ -89,6 +92,18 @@ class Config:
             found = self.fragment(kind, name)
             self._read[kind, name] = None if found is None else MESSAGES[kind].parse(self._clear(found))
         return self._read[kind, name]
+
+    def inside(self, packed: ProtoAny | None) -> Any:
+        """The message that is packed there, None for nothing.
+
+        A connection manager has some forty filters: to read it takes longer than all else that an answer needs.
+        """
+        if packed is None:
+            return None
+        key = packed.type_url, packed.value
+        if key not in self._inside:
+            self._inside[key] = unpacked(packed)
+        return self._inside[key]
 
     def _clear(self, one: Fragment) -> bytes:
         return self._sealer.unseal(one.payload, str(one.key).encode()) if one.sealed else one.payload

@@ -19,7 +19,7 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpPr
 
 from engine.history.explain.action import Target, host_for, missing_cluster, path_for, redirect, targets
 from engine.history.explain.answer import WHOLE, Answer, Kind, Outcome
-from engine.history.explain.backend import endpoints, is_found_otherwise, is_made_anew
+from engine.history.explain.backend import Endpoint, endpoints, is_found_otherwise, is_made_anew
 from engine.history.explain.config import Config, Placed
 from engine.history.explain.filters import passing
 from engine.history.explain.listener import Arrived, arrive, seen
@@ -179,12 +179,23 @@ def _forwarded(config: Config, placed: Placed, asked: Seen, target: Target) -> O
     found = Outcome(Kind.FORWARDED, None, target.share, key, cluster=target.cluster)
     if is_made_anew(config, target.cluster):
         return found
-    return replace(found, host=host_for(action, target, asked), path=path_for(placed.message, asked))
+    host = host_for(action, target, asked)
+    if host is None and there:
+        host = _own_name(there, asked)
+    return replace(found, host=host, path=path_for(placed.message, asked))
+
+
+def _own_name(there: tuple[Endpoint, ...], asked: Seen) -> str | None:
+    """The backend's; the request's host where it has none, None where it depends on the endpoint."""
+    names = {one.name or asked.host for one in there}
+    return names.pop() if len(names) == 1 else None
 
 
 def _wants_tls(host: VirtualHost, asked: Seen) -> bool:
     """Whether the request is sent to https instead."""
-    return host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"] != "https"
+    return (
+        host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"].lower() != "https"
+    )
 
 
 def _lets_upgrade(manager: HttpConnectionManager, placed: Placed | None, asked: Seen) -> bool:

@@ -30,7 +30,7 @@ from envoy_data_plane.envoy.extensions.filters.http.rbac.v3 import Rbac, RbacPer
 from engine.envoy.typed import unpacked
 from engine.history.explain.matcher import of_header, of_text
 from engine.history.explain.request import Seen
-from engine.history.explain.route import MILLION, millionths, of_million
+from engine.history.explain.route import MILLION, is_grpc, millionths, of_million
 from engine.history.explain.standing import Standing
 from engine.history.explain.tree import Undecidable, chosen
 
@@ -43,7 +43,7 @@ _OF_GRPC: Final = {
     0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501,
     13: 500, 14: 503, 15: 500, 16: 401,
 }  # fmt: skip
-"""The status of HTTP that clients of HTTP get for one of gRPC."""
+"""The status of HTTP that stands for one of gRPC."""
 
 
 class Said(NamedTuple):
@@ -111,13 +111,16 @@ def _health_check(one: Standing, seen: Seen) -> Saying:
     return Said(_GIVEN_UP if seen.is_upgrade else 200) if asked else None
 
 
-def _fault(one: Standing, seen: Seen) -> Saying:  # noqa: ARG001
+def _fault(one: Standing, seen: Seen) -> Saying:
+    """One of gRPC fails calls of it; others get 200 for it, as Envoy has it."""
     config: Any = one.config
     abort = config.abort
     if abort is None or config.max_active_faults == 0 or abort.percentage is None:
         return None
     part = of_million(abort.percentage)
-    status = abort.http_status or (_OF_GRPC.get(abort.grpc_status, 500) if abort.grpc_status is not None else 0)
+    status = abort.http_status or 0
+    if abort.grpc_status is not None:
+        status = _OF_GRPC.get(abort.grpc_status, 500) if is_grpc(seen.header("content-type")) else 200
     return Said(status, Fraction(part, MILLION)) if part and status else None
 
 
@@ -196,7 +199,7 @@ def _basic_auth(one: Standing, seen: Seen) -> Saying:
     if users is None:
         return UNDECIDED
     given = seen.header(getattr(one.own, "authentication_header", "") or "authorization") or ""
-    if given[:6].lower() != "basic ":
+    if not given.startswith("Basic "):
         return Said(_UNAUTHORIZED)
     try:
         name, colon, password = base64.b64decode(given[6:], validate=True).decode().partition(":")

@@ -28,6 +28,11 @@ _OF_THE_EDGE: Final = (
     "x-envoy-downstream-service-cluster",
     "x-envoy-downstream-service-node",
     "x-envoy-original-path",
+)
+"""What a proxy before may say (use_remote_address is off), and no client."""
+_OF_ITS_OWN: Final = (
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retriable-header-names",
     "x-envoy-retry-on",
     "x-envoy-retry-grpc-on",
     "x-envoy-max-retries",
@@ -41,7 +46,7 @@ _OF_THE_EDGE: Final = (
     "x-envoy-original-url",
     "x-envoy-hedge-on-per-try-timeout",
 )
-"""What a client from outside may not say."""
+"""What nobody from outside may say."""
 SOME_ID: Final = "00000000-0000-4000-8000-000000000000"
 """Stands for an x-request-id that the proxy makes up."""
 
@@ -66,10 +71,10 @@ def arrive(config: Config, request: Request) -> Arrived | str:
     chain = _chain(config.chains(listener), request.sni)
     if chain is None:
         return f"no filter chain of {listener.name} takes the TLS name {request.sni or '(none)'}"
-    inside = unpacked(chain.filters[-1].typed_config) if chain.filters and chain.filters[-1].typed_config else None
+    inside = config.inside(chain.filters[-1].typed_config) if chain.filters else None
     if isinstance(inside, TcpProxy) and chain.transport_socket is None:
         return Arrived(listener, chain, None, inside)
-    refused = _tls_refused(chain, request)
+    refused = _tls_refused(config, chain, request)
     if refused:
         return f"{listener.name}: {refused}"
     if isinstance(inside, HttpConnectionManager):
@@ -88,13 +93,13 @@ def _chain(chains: list[FilterChain], sni: str | None) -> FilterChain | None:
     return by_name.get(found or "*")
 
 
-def _tls_refused(chain: FilterChain, request: Request) -> str:
+def _tls_refused(config: Config, chain: FilterChain, request: Request) -> str:
     socket = chain.transport_socket
     if socket is None:
         return "" if request.sni is None else "it takes no TLS"
     if request.sni is None:
         return "it takes TLS only"
-    inside = unpacked(socket.typed_config) if socket.typed_config is not None else None
+    inside = config.inside(socket.typed_config)
     if isinstance(inside, DownstreamTlsContext) and inside.require_client_certificate and not request.certificate:
         return "it asks for a client certificate, and none is shown"
     return ""
@@ -123,9 +128,11 @@ def seen(manager: HttpConnectionManager, request: Request) -> Seen | str:
     _connected(arrived)
     arrived.client, scheme = believed(manager, request, found)
     found |= {":method": request.method, ":path": path, ":authority": _host(manager, request), ":scheme": scheme}
-    for name in _OF_THE_EDGE if manager.use_remote_address else ():
+    is_edge = bool(manager.use_remote_address)
+    for name in (*_OF_ITS_OWN, *_OF_THE_EDGE) if is_edge else _OF_ITS_OWN:
         arrived.put(name, None)
-    if not (manager.preserve_external_request_id and "x-request-id" in found):
+    is_kept = "x-request-id" in found and (manager.preserve_external_request_id or not is_edge)
+    if manager.generate_request_id is not False and not is_kept:
         arrived.put("x-request-id", SOME_ID)
     _mutate(manager, arrived)
     return arrived
