@@ -82,6 +82,13 @@ def test_cors_looks_at_routes_to_backends_only() -> None:
         assert [one.kind for one in found.outcomes] == [kind]
 
 
+def tls_gateway() -> list[Change]:
+    """That listens on 8443, with its certificate."""
+    listener = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
+    ref = Ref(CLUSTER, "", "Secret", "default", "cert")
+    return [Put(ref, stamped(ref, certificate(), None, TIME, _SEALER)), gateway("gw", listener)]
+
+
 def listener_policy(**settings: Any) -> Change:
     target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}
     spec = {"targetRefs": [target], "default": {"httpSettings": settings}}
@@ -90,9 +97,7 @@ def listener_policy(**settings: Any) -> Change:
 
 def test_an_upgrade_that_a_redirect_to_https_does_not_let() -> None:
     """A trusted proxy says that the client came over http; found by the random tables."""
-    listener = {"name": "tls", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}}
-    ref = Ref(CLUSTER, "", "Secret", "default", "cert")
-    some = [Put(ref, stamped(ref, certificate(), None, TIME, _SEALER)), gateway("gw", listener), listener_policy(xffNumTrustedHops=1), route("r", "one", "/")]
+    some = [*tls_gateway(), listener_policy(xffNumTrustedHops=1), route("r", "one", "/")]
     over = {"port": 8443, "sni": "a.example.com"}
     said = (("x-forwarded-proto", "http"),)
     (only,) = answered(some, headers=said, **over).outcomes

@@ -8,7 +8,7 @@ import pytest
 
 from engine.events import Change
 from engine.history.explain import Kind, Outcome
-from tests.explain.test_evaluator import answered, listener_policy
+from tests.explain.test_evaluator import answered, listener_policy, tls_gateway
 from tests.support.manifests import put, route
 
 _GRPC = (("content-type", "application/grpc"),)
@@ -90,10 +90,14 @@ def test_whose_address_is_written_into_x_forwarded_for(settings: dict[str, Any],
     assert told(some, client=client).kind is kind
 
 
-def test_a_scheme_is_told_in_any_case() -> None:
+def test_a_scheme_is_told_in_any_case_but_to_a_listener_of_tls() -> None:
     moved = [{"type": "RequestRedirect", "requestRedirect": {"hostname": "other.org", "port": 90}}]
     some = [route("r", rules=[{"filters": moved}]), listener_policy(xffNumTrustedHops=1)]
     assert told(some, ("x-forwarded-proto", "HTTPS")).location == "https://other.org:90/"
+    over: dict[str, Any] = {"port": 8443, "sni": "a.example.com"}
+    for said, kind in (("https", Kind.FORWARDED), ("HTTPS", Kind.REDIRECTED)):
+        some = [*tls_gateway(), listener_policy(xffNumTrustedHops=1), route("r", "one", "/")]
+        assert told(some, ("x-forwarded-proto", said), **over).kind is kind
 
 
 def test_a_backend_without_a_name_is_asked_for_as_the_client_did() -> None:

@@ -118,7 +118,7 @@ def _own_host(seen: Seen, scheme: str, port: str) -> str:
     bare, colon, said = seen.host.rpartition(":")
     if not colon or "]" in said:
         return seen.host
-    came_over = seen.headers["x-forwarded-proto"].lower()
+    came_over = seen.headers["x-forwarded-proto"]
     is_its_own = (came_over, said) in (("http", "80"), ("https", "443"))
     return bare if port or (scheme != came_over and is_its_own) else seen.host
 

@@ -193,9 +193,7 @@ def _own_name(there: tuple[Endpoint, ...], asked: Seen) -> str | None:
 
 def _wants_tls(host: VirtualHost, asked: Seen) -> bool:
     """Whether the request is sent to https instead."""
-    return (
-        host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"].lower() != "https"
-    )
+    return host.require_tls == VirtualHostTlsRequirementType.ALL and asked.headers["x-forwarded-proto"] != "https"
 
 
 def _lets_upgrade(manager: HttpConnectionManager, placed: Placed | None, asked: Seen) -> bool:

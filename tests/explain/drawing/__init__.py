@@ -26,7 +26,7 @@ def table(seed: random.Random, prefix: str) -> Table:
     routes = []
     for number in range(seed.choice((3, 6, 12, 20))):
         routes += route(seed, f"r{number:02d}", listeners, hints)
-    routes += [rest(seed)] if seed.random() < 0.4 else []
+    routes += [rest(seed)] if seed.random() < 0.7 else []
     named = [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in routes]
     documents += [*routes, *streams(seed)]
     if seed.random() < 0.5:
