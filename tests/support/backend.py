@@ -79,7 +79,7 @@ class Backend:
                 return
             method, path, headers = _parse(head)
             fields = {name.lower(): value for name, value in headers}
-            if fields.get("upgrade", "").lower() == "websocket":
+            if fields.get("upgrade", "").lower() == "websocket" and "sec-websocket-key" in fields:
                 await self._websocket(fields, reader, writer)
                 return
             await _body(fields, reader)
