@@ -54,7 +54,7 @@ def test_its_code_says_whether_all_is_as_wished(place: Place, ref: tuple[str, ..
 
 
 def test_a_listener_is_named_with_its_conditions(place: Place) -> None:
-    assert "Gateway/default/gw  listener http: Programmed=False Pending: no proxy" in place.prints("status")
+    assert "Gateway/default/gw  listener http: Programmed=False Pending: not all proxies, or none" in place.prints("status")
     answer: Any = place.tells("status", "Gateway/gw")
     (found,) = answer["objects"]
     of = {(one.get("listener"), one["type"]) for one in found["conditions"]}

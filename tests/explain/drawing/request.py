@@ -69,7 +69,10 @@ def request(seed: random.Random, drawn: Table) -> Request:
         case 11:
             port, sni = seed.choice(((NOBODY, None), (HTTPS, None), (seed.choice(WEB[:2]), host)))
     headers += _asides(seed, host)
-    headers += _upgrade(seed) if "application/grpc" not in dict(headers).values() else []
+    upgrade = _upgrade(seed) if "application/grpc" not in dict(headers).values() else []
+    # A handshake is a GET (RFC 6455): to a HEAD Envoy gave none (measured).
+    method = "GET" if upgrade == [*_SOCKET] else method
+    headers += upgrade
     text = "&".join(f"{name}={value}" for name, value in [*query, *_key(seed)])
     client = seed.choice(("10.1.2.3", "127.0.0.1", "192.0.2.9")) if drawn.proxied and port == OTHER else "127.0.0.1"
     shows = drawn.validates and seed.random() < 0.7
