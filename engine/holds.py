@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from engine.events import Change, Lift, Quarantine
 from engine.fold import PIN, QUARANTINE, RESOURCE, Fold, Said
+from engine.judgement import resource_of
 from engine.layers import Layers, is_configuration
 from engine.outputs.channels import FRAGMENT
 from engine.quarantine import concerned, ends, held, is_exhausted, suspected, told
@@ -99,7 +99,9 @@ class Holds:
         for ref in map(parse_ref, reversed(refs)):
             resource = self._readings.main.graph.resource(ref)
             if resource is not None and self._layers.forget(ref):
-                self._readings.show(ref, replace(resource, previous=None))
+                row = self._layers.served(ref)
+                # Of one that its model refuses now nothing is left: what was served was its last good revision.
+                self._readings.show(ref, None if row is None else resource_of(row, resource.refusal))
                 return
 
     def _changed_at(self, ref: str) -> int:

@@ -45,3 +45,17 @@ def test_two_bad_objects_behind_one_fragment_do_not_take_turns(kind: FragmentKin
     seen = _rejected(engine, kind, 8)
     assert len(set(seen[4:])) == 1, "it ends"
     assert not set(seen[4:]) & set(seen[:1]), "and not with what was rejected first"
+
+
+def test_what_its_model_refuses_now_has_no_good_revision_once_that_is_rejected_too() -> None:
+    """An engine that goes on and one that is built anew say the same."""
+    engine = Engine(Sealer(bytes(KEY_BYTES)))
+    engine.apply(change_set(gateway(), service(), endpoints(), route("r", path="/x")), 0)
+    engine.apply(change_set(put(API, "v1", "HTTPRoute", "r", {"spec": {"nonsense": True}}, 2), number=1), 1)
+    for turn in (2, 3):
+        (one,) = (each for each in engine.everything().fragments.set.values() if each.key.kind is FragmentKind.ROUTE)
+        engine.apply(change_set(_verdict(one), number=turn, source="publisher"), turn)
+        anew = Engine(Sealer(bytes(KEY_BYTES)))
+        anew.load(engine.state().items())
+        assert anew.everything().fragments.set.keys() == engine.everything().fragments.set.keys()
+        assert anew.everything().statuses.set.keys() == engine.everything().statuses.set.keys()
