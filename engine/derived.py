@@ -52,6 +52,7 @@ from engine.outputs.gateway import (
 )
 from engine.outputs.listener_policy import listener_policy_outputs
 from engine.outputs.listener_set import listener_set_outputs
+from engine.outputs.placement import placement_outputs
 from engine.outputs.proxy import proxy_outputs
 from engine.outputs.remote_gateway import entry_outputs, identity_outputs
 from engine.outputs.route import route_outputs
@@ -73,7 +74,13 @@ ROOTS: dict[tuple[str, str], tuple[AnyQuery, ...]] = {
     },
     (GATEWAY_API, "BackendTLSPolicy"): (policy_outputs,),
     (GATEWAY_API, "ListenerSet"): (listener_set_outputs,),
-    (GATEWAY_API, "Gateway"): (gateway_outputs, gateway_status_outputs, gateway_policy_outputs, proxy_outputs),
+    (GATEWAY_API, "Gateway"): (
+        gateway_outputs,
+        gateway_status_outputs,
+        gateway_policy_outputs,
+        proxy_outputs,
+        placement_outputs,
+    ),
     (GATEWAY_API, "GatewayClass"): (gateway_class_status,),
     (KGATEWAY, "Backend"): (backend_status,),
     (KGATEWAY, "TrafficPolicy"): (traffic_policy_outputs,),

@@ -20,14 +20,14 @@ from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
 from engine.parts import whole
 from engine.pins import Pins
-from engine.placement import parse_placement
+from engine.placement import place_of, placed
 from engine.reach import Reach
 from engine.readings import Readings
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from engine.signers import Signers
 from engine.table import Trunk
-from engine.update import Delta, FragmentKind, Status, Update, parse_fragment_key
+from engine.update import Delta, FragmentKey, FragmentKind, Status, Update, parse_fragment_key
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
@@ -205,6 +205,7 @@ class Engine:
         for key in keys:
             if key.kind in _OF_THE_GATEWAY:
                 moved.add(str(key.gateway))
+            self._placed(key, there=str(key) in fragments.set)
         for gateway in sorted(moved):
             if self._readings.item(STATUS, gateway) is not None:
                 self._fold.set(CHANGED + gateway, {"offset": self.offset})
@@ -216,9 +217,20 @@ class Engine:
             return value
         return {**value, "programmed": {one: self._moved(one) for one in value["programmed"]}}
 
+    def _placed(self, key: FragmentKey, *, there: bool) -> None:
+        """Proxies that a Gateway comes to have in another cluster acknowledge that first."""
+        name, elsewhere = place_of(key.name)
+        if key.kind is not FragmentKind.ENDPOINTS or name or not elsewhere:
+            return
+        row = f"{CHANGED}{placed(str(key.gateway), elsewhere)}"
+        if there:
+            self._fold.set(row, {"offset": self.offset})
+        else:
+            self._fold.remove(row)
+
     def _moved(self, placement: str) -> int:
-        row = self._fold.rows.get(f"{CHANGED}{parse_placement(placement).gateway}", {})
-        return int(row.get("offset", -1))
+        rows = (self._fold.rows.get(f"{CHANGED}{one}", {}) for one in {placement, place_of(placement)[0]})
+        return max(int(row.get("offset", -1)) for row in rows)
 
     def _wake_at(self) -> str | None:
         tick = self._clock.tick

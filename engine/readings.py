@@ -56,8 +56,10 @@ class Readings:
     def show(self, ref: Ref, resource: Resource | None) -> None:
         """Let queries see a resource, None for that it is not there: configuration only those that are not pinned."""
         self.main.show(ref, resource)
-        if not is_configuration(ref):
-            for _, reading in self._pinned.values():
+        for gateway, reading in self._pinned.values():
+            # A namesake elsewhere takes the place of its proxies there, now as then.
+            is_namesake = ref.kind == "Gateway" and _is_called(ref, gateway) and str(ref) != gateway
+            if is_namesake or not is_configuration(ref):
                 reading.show(ref, resource)
 
     def sync(self, pins: Mapping[str, str], frozen: Frozen) -> None:

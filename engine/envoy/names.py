@@ -47,6 +47,11 @@ def assignment_name(cluster: str, elsewhere: str) -> str:
     return placed(cluster, elsewhere)
 
 
+def placed_name(elsewhere: str) -> str:
+    """The fragment that says that the Gateway has proxies in another Kubernetes cluster: an assignment of none."""
+    return placed("", elsewhere)
+
+
 def route_name(route: Ref, rule_index: int, match_index: int, rule_name: str = "") -> str:
     """The name of one match of one rule; kgateway's, without the position that would make neighbours change."""
     named = f"-{rule_name}" if rule_name else ""

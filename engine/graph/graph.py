@@ -11,6 +11,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from engine.graph.cell import AnyQuery, Cell, Failure
@@ -51,6 +52,8 @@ class Graph:
         self._claims: MutableMapping[tuple[str, Hashable], list[Any]] = {}
         self._cells: MutableMapping[tuple[Any, Any], Cell] = {}
         self._current: dict[Cell, None] = {}
+        self._running: list[Cell] = []
+        """The queries that are under way, each asked by the one before."""
         self._queue: list[tuple[int, int, Cell]] = []
         self._serial = 0
         self._orphans: dict[Cell, None] = {}
@@ -314,7 +317,8 @@ class Graph:
     # -- recomputing ----------------------------------------------------------------------------------------------
 
     def _mark(self, cell: Cell) -> None:
-        for reader in cell.readers:
+        # Who reads it for the first time in the run that is under way is no reader yet, and may have the old answer.
+        for reader in chain(cell.readers, self._running):
             if reader.running is not None and cell not in reader.running:
                 continue  # it will read, or has no more need of, the new answer in the run that is under way
             if not reader.stale:
@@ -329,6 +333,7 @@ class Graph:
     def _run(self, cell: Cell) -> None:
         outer, self._current = self._current, {}
         cell.stale, cell.running = False, self._current
+        self._running.append(cell)
         try:
             value = cell.query(self, cell.identity[1])  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001  a query that fails is data: it must not stop the others
@@ -336,6 +341,7 @@ class Graph:
         finally:
             reads, self._current = self._current, outer
             cell.running = None
+            self._running.pop()
         self.work.reruns += 1
         self._link(cell, reads)
         if value != cell.value or type(value) is not type(cell.value):

@@ -28,7 +28,7 @@ from engine.outputs.channels import (
     Used,
     Wanted,
 )
-from engine.outputs.emission import Emission, Target, broken, emission
+from engine.outputs.emission import Emission, Target, broken, emission, moved
 from engine.policies.backend_config.feature import Use
 from engine.policies.backend_config.shape import Shaped, Told, shaped
 from engine.ref import Ref
@@ -43,6 +43,7 @@ from engine.resolve.backend import (
     problem,
     seen_from,
     slices,
+    view_from,
 )
 from engine.resolve.backend_config import KIND, TLS, in_force, standing
 from engine.resolve.backend_config import At as ConfigAt
@@ -56,7 +57,7 @@ from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.placement import elsewhere
 from engine.resolve.remote_gateway import Remote
-from engine.resolve.service_import import direct, takes_remote
+from engine.resolve.service_import import From, direct, takes_remote
 from engine.resolve.settings import settings
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
@@ -240,11 +241,16 @@ def _assignments(graph: Reader, key: Used, value: Backend, provenance: Provenanc
     name = cluster_name(key.backend, key.gateway.cluster)
     of = Target(FragmentKey(key.gateway, FragmentKind.ENDPOINTS, name), key, provenance)
     made = [emission(of, assignment(value, name))]
+    # Most clusters look at it alike: what they see is found out, and encoded, once.
+    views: dict[Hashable, Emission | None] = {}
     for one in graph.get(elsewhere, key.gateway):
-        there = assigned(graph, key, one)
-        if isinstance(there, Backend) and there.endpoints != value.endpoints:
-            at = of.key._replace(name=assignment_name(name, one))
-            made.append(emission(of._replace(key=at), assignment(there, name)))
+        view = view_from(graph, From(key.backend, one))
+        if view not in views:
+            there = assigned(graph, key, one)
+            is_other = isinstance(there, Backend) and there.endpoints != value.endpoints
+            views[view] = emission(of, assignment(there, name)) if isinstance(there, Backend) and is_other else None
+        if (found := views[view]) is not None:
+            made.append(moved(found, of.key._replace(name=assignment_name(name, one))))
     items = tuple(item for one in made for item in one.items)
     return Emission(items, tuple(dict.fromkeys(count for one in made for count in one.counts)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from betterproto2 import Message
@@ -40,6 +41,12 @@ def emission(to: Target, message: Message, sealer: Sealer | None = None) -> Emis
         return Emission(((FRAGMENT, str(to.key), made),))
     text = f"in Envoy's {to.key.kind.value.replace('_', ' ')}, {found}"
     return Emission(((BROKEN, str(to.key), text),), ((BROKEN, to.of),))
+
+
+def moved(made: Emission, key: FragmentKey) -> Emission:
+    """The same, in clear, at another key."""
+    items = ((of, str(key), replace(one, key=key) if of == FRAGMENT else one) for of, _, one in made.items)
+    return Emission(tuple(items), made.counts)
 
 
 def broken(graph: Reader, of: Hashable, *queries: tuple[AnyQuery, Hashable]) -> str | None:

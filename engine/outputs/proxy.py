@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.graph.reader import Outputs, Reader
 from engine.outputs.channels import INFRA
+from engine.placement import Placement
 from engine.ref import Ref
 from engine.resolve.gateway import gateway_spec
 from engine.resolve.listener import PROTOCOLS, listeners
@@ -50,4 +52,11 @@ def proxy_outputs(graph: Reader, gateway: Ref) -> Outputs:
         "overlays": [dict(one) for one in how.overlays],
         "held": problem.message if problem is not None and wanted is None else "",
     }
-    return Outputs(tuple((INFRA, str(one), {"gateway": str(one), **row}) for one in graph.get(placements, gateway)))
+    places = graph.get(placements, gateway)
+    return Outputs(tuple((INFRA, str(one), _row(one, row, alone=len(places) == 1)) for one in places))
+
+
+def _row(place: Placement, row: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
+    """Asked for in several clusters an address would be several Services' at a time."""
+    addresses = row["addresses"] if alone or not place.elsewhere else []
+    return {"gateway": str(place), **row, "addresses": addresses}

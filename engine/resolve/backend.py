@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from engine.graph.reader import Json, Reader
@@ -17,8 +18,10 @@ from engine.resolve.locality import locality
 from engine.resolve.manifest import KGATEWAY, MULTICLUSTER, items, object_of, served_object, spec_of
 from engine.resolve.service_import import (
     IMPORT,
+    From,
     import_nature,
     import_parts,
+    import_view,
     imported_endpoints,
     imported_port_name,
     imported_protocol,
@@ -185,6 +188,16 @@ def seen_from(
         return ends
     own = graph.get(locality, cluster)
     return ends if own.reaches(graph.get(locality, key.ref.cluster)) else ()
+
+
+def view_from(graph: Reader, key: From) -> Hashable:
+    """What two clusters have in common for which `seen_from` says the same."""
+    ref = key.backend.ref
+    if ref.kind == IMPORT:
+        return import_view(graph, key)
+    if ref.kind == "Backend":
+        return ""
+    return graph.get(locality, key.cluster).reaches(graph.get(locality, ref.cluster))
 
 
 def _endpoints_in(

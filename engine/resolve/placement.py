@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
+from engine.models.cluster import GROUP
 from engine.placement import Placement
 from engine.ref import Ref
-from engine.resolve.cluster import cluster_ref
-from engine.resolve.gateway import gateway_spec
+from engine.resolve.cluster import KIND, cluster_ref, is_name
+from engine.resolve.gateway import age, gateway_spec
 from engine.resolve.indexes import CLUSTERS
-from engine.resolve.manifest import mapping, metadata_of, object_of, served_object
+from engine.resolve.manifest import mapping, metadata_of, object_of
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
 
@@ -31,8 +32,11 @@ class Selection(NamedTuple):
 
 
 def selection(graph: Reader, gateway: Ref) -> Selection:
-    """The clusters of a Gateway; without a word, its own."""
-    written = mapping(metadata_of(served_object(graph, gateway, gateway)).get("annotations")).get(ANNOTATION)
+    """The clusters of a Gateway; without a word, its own.
+
+    As it is written now, whatever of it proxies rejected: an annotation is no revision of its own.
+    """
+    written = mapping(metadata_of(object_of(graph, gateway)).get("annotations")).get(ANNOTATION)
     if written is None:
         return Selection((gateway.cluster,))
     configuration = settings(graph).configuration_cluster
@@ -40,15 +44,20 @@ def selection(graph: Reader, gateway: Ref) -> Selection:
         where = f"which is {configuration}" if configuration else "of which this domain has none"
         text = f"{ANNOTATION} counts on Gateways of the configuration cluster only, {where}: it runs in its own cluster"
         return Selection((gateway.cluster,), (Problem("NotConfigurationCluster", text),), is_made=True)
-    names = sorted({one for one in (part.strip() for part in str(written).split(",")) if one})
-    if _EVERY in names:
-        names = sorted({*names, *(ref.name for ref in graph.find(CLUSTERS, configuration))} - {_EVERY})
+    named = {one for one in (part.strip() for part in str(written).split(",")) if one}
+    every = {ref.name for ref in graph.find(CLUSTERS, configuration)} if _EVERY in named else set()
+    named.discard(_EVERY)
     problems = []
-    unknown = [one for one in names if one != configuration and not graph.get(is_described, one)]
+    odd = sorted(one for one in named if not is_name(one))
+    if odd:
+        text = f"{ANNOTATION} names {', '.join(odd)[:_SHOWN]}, which no cluster is called"
+        problems.append(Problem("InvalidName", text))
+    known = sorted(one for one in named | every if is_name(one))
+    unknown = [one for one in known if one != configuration and not graph.get(is_described, one)]
     if unknown:
-        text = f"{ANNOTATION} names {', '.join(unknown)[:_SHOWN]}, of which there is no Cluster object that is taken"
+        # Its proxies stay: an object that was deleted by mistake must not cost a cluster.
+        text = f"of {', '.join(unknown)[:_SHOWN]}, which {ANNOTATION} names, there is no Cluster object"
         problems.append(Problem("ClusterNotFound", text))
-    known = [one for one in names if one not in set(unknown)]
     taken = [one for one in known if one != gateway.cluster and graph.get(has_its_own, gateway._replace(cluster=one))]
     if taken:
         whose = f"Gateway {gateway.namespace}/{gateway.name} of its own"
@@ -56,8 +65,20 @@ def selection(graph: Reader, gateway: Ref) -> Selection:
         problems.append(Problem("NameTaken", text))
     free = [one for one in known if one not in set(taken)]
     if len(free) > _MOST:
-        problems.append(Problem("TooManyClusters", f"{len(free)} clusters are selected: the first {_MOST} count"))
-    return Selection(tuple(free[:_MOST]), tuple(problems), is_made=True)
+        problems.append(
+            Problem("TooManyClusters", f"{len(free)} clusters are selected: {_MOST} count, the oldest first")
+        )
+        free = sorted(_oldest(graph, configuration, free, named))
+    return Selection(tuple(free), tuple(problems), is_made=True)
+
+
+def _oldest(graph: Reader, configuration: str, names: list[str], named: set[str]) -> list[str]:
+    """As many as count, those named before others: one that comes puts none out."""
+
+    def rank(name: str) -> tuple[bool, tuple[str, Ref]]:
+        return name not in named, graph.get(age, Ref(configuration, GROUP, KIND, "", name))
+
+    return sorted(names, key=rank)[:_MOST]
 
 
 def is_described(graph: Reader, name: str) -> bool:

@@ -6,7 +6,7 @@ object counts that a controller of the Multi-Cluster Services API wrote, with th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -120,6 +120,22 @@ def _members(graph: Reader, key: _Members) -> Found:
     return found(graph, _slices(graph, key.service), key.port, key.held)
 
 
+class From(NamedTuple):
+    """A backend as it is asked from a cluster."""
+
+    backend: BackendKey
+    cluster: str
+
+
+def import_view(graph: Reader, key: From) -> Hashable:
+    """What two clusters have in common that ask for an import's endpoints alike."""
+    whole = graph.get(imported, key.backend.ref)
+    if whole is None or any(one.cluster == key.cluster for one in whole.exports):
+        return key.cluster
+    own = graph.get(locality, key.cluster)
+    return own.region, own.network
+
+
 def imported_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
     """Those of the cluster `at` first, then its region's, then the rest, then drained ones: priorities without gaps.
 
@@ -187,18 +203,11 @@ def import_nature(graph: Reader, key: At) -> Failover:
     return Remote(ways=ways, authority=graph.get(authority, ""))
 
 
-class _From(NamedTuple):
-    """A backend as it is asked from a cluster."""
-
-    backend: BackendKey
-    cluster: str
-
-
 def _ways_from(graph: Reader, key: At, place: Placement) -> tuple[Way, ...]:
-    return graph.get(_ways, _From(key.backend, place.cluster))
+    return graph.get(_ways, From(key.backend, place.cluster))
 
 
-def _ways(graph: Reader, key: _From) -> tuple[Way, ...]:
+def _ways(graph: Reader, key: From) -> tuple[Way, ...]:
     whole = graph.get(imported, key.backend.ref)
     port = _chosen(whole, key.backend) if whole is not None else None
     if whole is None or port is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from engine.envoy.names import assignment_name
+from engine.envoy.names import assignment_name, placed_name
 from engine.envoy.wire import frame, varint
 from engine.placement import place_of
 from engine.seal import Sealer
@@ -155,6 +155,10 @@ class Assembly:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.
             return empty_assignment(name)
         return found
+
+    def is_placed(self, elsewhere: str) -> bool:
+        """Whether its Gateway has proxies in another cluster; in its own it may always have some."""
+        return not elsewhere or placed_name(elsewhere) in self._elsewhere
 
     def clusters(self, route_config: str) -> frozenset[str]:
         """The clusters that the routes of a RouteConfiguration use."""

@@ -191,20 +191,21 @@ class Judge:
 
     async def _guilty_of(self, resource: Changed, node: Node) -> list[Fragment]:
         court, assembly = self.bench.court, self.publication.assembly(node.gateway)
-        if court is None or self._taken.get((node.gateway, *resource)) == _version(assembly, resource):
+        now = _version(assembly, resource, node.elsewhere)
+        if court is None or self._taken.get((node.placement, *resource)) == now:
             return []
         if resource[0] == ROUTES:
             # What a proxy took cannot be it: what changed since is asked alone, and all only when that is not it.
             recent = untried(assembly, resource)
             if recent and (found := await _guilty_routes(court, recent, head(assembly, node.gateway, resource[1]))):
                 return found
-        accused, version = parts(assembly, resource), _version(assembly, resource)
+        accused, version = parts(assembly, resource), _version(assembly, resource, node.elsewhere)
         if resource[0] == ROUTES:
             found = await _guilty_routes(court, accused, accused)
         else:
             found = await self._refused(court, accused, node)
         if not found:
-            self._taken[node.gateway, *resource] = version
+            self._taken[node.placement, *resource] = version
         return found
 
     async def _refused(self, court: Court, accused: Sequence[Fragment], node: Node) -> list[Fragment]:
@@ -283,9 +284,9 @@ def _objects(guilty: Fragment, fragments: Iterable[Fragment]) -> tuple[tuple[Ref
     return tuple(sorted(found.items())[:_NAMED])
 
 
-def _version(assembly: Assembly, resource: Changed) -> str:
+def _version(assembly: Assembly, resource: Changed, elsewhere: str) -> str:
     """Of what is served; "" for nothing."""
-    there = assembly.get(*resource)
+    there = assembly.get(*resource, elsewhere)
     return there.version if there is not None else ""
 
 

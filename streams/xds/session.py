@@ -221,6 +221,8 @@ class Session:
     def responses(self) -> list[bytes]:
         """What can be sent now, in order. Call it again after each request and change."""
         out: list[bytes] = []
+        if not self._assembly.is_placed(self._elsewhere):
+            return out  # It keeps what it has: endpoints as its cluster asks them are known no more.
         if self.may_be_old if self.came_back else self.waits:
             return out
         # Clusters once more at the end: their removals wait for what the other types have just settled.

@@ -22,6 +22,10 @@ def _ends(name: str, text: bytes) -> Fragment:
     return piece(FragmentKind.ENDPOINTS, name, frame(1, b"a") + frame(2, text))
 
 
+_PLACED = {one.key: one for one in (_ends("@west", b""), _ends("@north", b""))}
+"""What says that the Gateway has proxies there."""
+
+
 async def _connected(publication: Publication, placement: str, proxy: str = "p") -> Stream:
     stream = await publication.open(Node(proxy, placement, "1.40.0"))
     for type_url, names in ((CLUSTER, []), (LISTENER, []), (ENDPOINTS, ["a"]), (ROUTES, ["rc"])):
@@ -43,7 +47,7 @@ def _taken(stream: Stream) -> dict[str, bytes]:
 async def test_each_is_given_the_endpoints_of_its_cluster() -> None:
     publication = Publication(SEALER, lambda _: None)
     mine, others = _ends("a", b"east"), _ends("a@west", b"west")
-    publication.apply({**world("a"), mine.key: mine, others.key: others}, 1)
+    publication.apply({**world("a"), **_PLACED, mine.key: mine, others.key: others}, 1)
     own, west, north = [await _connected(publication, one) for one in (str(GATEWAY), _WEST, f"{GATEWAY}@north")]
     seen = [_taken(one) for one in (own, west, north)]
     name = "ClusterLoadAssignment a"
@@ -56,7 +60,7 @@ async def test_a_change_goes_to_those_whom_it_concerns_and_is_acknowledged_by_al
     reports: list[Report] = []
     publication = Publication(SEALER, reports.append)
     mine, others = _ends("a", b"east"), _ends("a@west", b"west")
-    publication.apply({**world("a"), mine.key: mine, others.key: others}, 1)
+    publication.apply({**world("a"), **_PLACED, mine.key: mine, others.key: others}, 1)
     own, west = [await _connected(publication, one) for one in (str(GATEWAY), _WEST)]
     for one in (own, west):
         _taken(one)
@@ -81,6 +85,21 @@ async def test_what_a_proxy_elsewhere_rejects_is_sought_in_its_own_endpoints_too
     mine, others = _ends("a", b"east"), _ends("a@west", b"west")
     publication.apply({mine.key: mine, others.key: others}, 1)
     assert set(parts(publication.assembly(str(GATEWAY)), (ENDPOINTS, "a"))) == {mine, others}
+
+
+async def test_a_proxy_that_is_left_where_its_gateway_is_no_more_is_told_nothing() -> None:
+    """What others ask may be somebody else's address there, and new keys are not for it."""
+    publication = Publication(SEALER, lambda _: None)
+    mine, others = _ends("a", b"east"), _ends("a@west", b"west")
+    publication.apply({**world("a"), **_PLACED, mine.key: mine, others.key: others}, 1)
+    west = await _connected(publication, _WEST)
+    _taken(west)
+    publication.apply({others.key: None, **dict.fromkeys(_PLACED)}, 2)
+    publication.apply(world("b"), 3)
+    assert _taken(west) == {}
+    assert _taken(await _connected(publication, _WEST)) == {}
+    publication.apply({**_PLACED, others.key: others}, 4)
+    assert _taken(west)["Cluster b"]
 
 
 @pytest.mark.parametrize("asks", [str(GATEWAY), _WEST, f"{GATEWAY}@north", ""])

@@ -60,7 +60,9 @@ def convergence(
 def is_meant(ref: str, gateway: str | None, cluster: str) -> bool:
     """Whether a Gateway, or its placement, is named NAME or NAMESPACE/NAME, if any, in that cluster, if any."""
     found, there = parse_placement(ref)
-    return cluster in ("", found.cluster, there) and gateway in (None, found.name, f"{found.namespace}/{found.name}")
+    names = {found.name, f"{found.namespace}/{found.name}"}
+    names |= {f"{one}@{there}" for one in names}
+    return cluster in ("", found.cluster, there) and (gateway is None or gateway in names)
 
 
 def _row(gateway: str, row: Mapping[str, Any], found: Recent) -> dict[str, Any]:

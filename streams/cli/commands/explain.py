@@ -121,10 +121,13 @@ def _check(configs: list[Config], statuses: Mapping[str, Any]) -> None:
     """A Gateway without proxies in the cluster that is meant ends the command with code 1."""
     for one in configs:
         places = [parse_placement(text) for text in (statuses.get(str(one.gateway)) or {}).get("programmed") or ()]
-        if one.elsewhere and one.elsewhere not in {place.cluster for place in places}:
+        meant = one.elsewhere or one.gateway.cluster
+        if (one.elsewhere or places) and meant not in {place.cluster for place in places}:
             where = ", ".join(place.cluster for place in places) or "none"
             name = f"{one.gateway.namespace}/{one.gateway.name}"
-            fail(f"Gateway {name} has no proxies in cluster {one.elsewhere}: it has them in {where}", 1)
+            fail(
+                f"Gateway {name} has no proxies in cluster {meant}: it has them in {where} (--gateway NAME@CLUSTER)", 1
+            )
 
 
 def _explained(configs: list[Config], request: Request, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
