@@ -202,10 +202,12 @@ class Members:
             return Standing(Reason.INVALID_ACCESS, f"ClusterProfile {claim.where}: {claim.problem}")
         if kept is not None:
             return kept.told()
-        if described is None or not described.profile:
+        if described is None or not (described.profile or described.told):
             return None
-        if self._profiles is not None and not self._profiles.is_listed:
-            return Standing(Reason.PENDING, f"waits for ClusterProfile {described.profile}")
+        if self._profiles is not None and self._profiles.waiting:
+            return Standing(Reason.PENDING, f"{self._profiles.waiting}; what was last known of it is served on")
+        if not described.profile:
+            return None
         msg = (
             f"ClusterProfile {described.profile} names it no more; what was last known of it is served on: give "
             f"spec.access, or delete this object, then `penstock forget {name}`"

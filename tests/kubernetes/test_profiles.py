@@ -18,17 +18,17 @@ import yaml
 from streams.clock import now
 from streams.controller import Access, _Led
 from streams.kubernetes.client import connect
-from streams.kubernetes.cluster import Served, Target
+from streams.kubernetes.cluster import ClusterError, Forbidden, NotServed, Page, Served, Target
 from streams.kubernetes.member import Member, Places
 from streams.kubernetes.members import PROFILE, Members
-from streams.kubernetes.profiles import Inventory
+from streams.kubernetes.profiles import Inventory, Profiles
 from streams.memory import MemoryLog
 from streams.settings import Settings
 from streams.sources.kubernetes.source import KubernetesOptions, watch_cluster
 from streams.telemetry import Health, Telemetry
 from tests.kubernetes.bed.api import Api
 from tests.kubernetes.bed.server import TOKEN, ApiServerProcess
-from tests.kubernetes.test_members import SEALER, Fleet, cluster, until
+from tests.kubernetes.test_members import SEALER, Fleet, Hub, cluster, until
 from tests.support.roles import working
 
 _GROUP = "multicluster.x-k8s.io"
@@ -150,6 +150,64 @@ async def test_what_is_the_matter_with_a_profile_is_told_and_harms_no_other(
         await until(lambda: _read(capsys), lambda text: "credentials are had as before" in text)
         assert members.kept.keys() == {"west", "dark", "ours"}
     assert [one for one, _ in fleet.begun].count("west") == 1
+
+
+class _Behind(Hub):
+    """One that says nothing of namespace edge for a while: it refuses, or does not serve the kind yet."""
+
+    says: ClusterError | None = None
+
+    async def page(self, target: Target, token: str, limit: int) -> Page:
+        if self.says is not None and (target.kind, target.namespace) == ("ClusterProfile", "edge"):
+            raise self.says
+        return await super().page(target, token, limit)
+
+
+async def _older_is_not_seen(fleet: Inventoried, says: ClusterError) -> _Behind:
+    times = iter(("2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z"))
+    hub = _Behind()
+    hub._now = lambda: next(times, "2026-07-01T00:00:00Z")
+    hub._served.update(fleet.hub._served)
+    fleet.hub = hub
+    await hub.put(named("prod", "east", within="edge", cluster="east"))
+    await hub.put(named("copy", "north", within="fleet", cluster="east"))
+    await hub.put(cluster("west", context="west"))
+    hub.says = says
+    return hub
+
+
+async def test_no_profile_counts_while_an_older_one_may_not_be_seen_yet(tmp_path: Path) -> None:
+    fleet = Inventoried(tmp_path)
+    hub = await _older_is_not_seen(fleet, Forbidden("clusterprofiles is forbidden (HTTP 403)"))
+    await hub.put({**cluster("east"), "metadata": {"name": "east", "annotations": {PROFILE: "edge/prod"}}})
+    async with fleet.kept(inventory=Inventory(("fleet", "edge"), "", fleet.file)):
+        await fleet.tells("west", "Watched")
+        await fleet.tells("east", "Pending", "of namespace edge cannot be listed: clusterprofiles is forbidden (HTTP 403)")
+        await fleet.tells("east", "Pending", "leave it out of PENSTOCK_MEMBERS_PROFILES")
+        assert fleet.begun == [("west", "west")]
+        hub.says = None
+        await fleet.works_at(west="west", east="east")
+        assert fleet.begun == [("west", "west"), ("east", "east")]
+
+
+async def test_a_kind_that_comes_comes_to_all_namespaces(tmp_path: Path) -> None:
+    fleet = Inventoried(tmp_path)
+    hub = await _older_is_not_seen(fleet, NotServed("not found"))
+    del hub._served[_KIND]
+    async with fleet.kept(inventory=Inventory(("fleet", "edge"), "", fleet.file)) as members:
+        await fleet.tells("west", "Watched")
+        profiles = members._profiles
+        assert profiles is not None
+        await hub.serve(_KIND, _PROFILES)
+        await until(lambda: _are_seen(profiles), bool)
+        assert not profiles.is_listed
+        hub.says = None
+        await fleet.works_at(west="west", east="east")
+        assert fleet.begun == [("west", "west"), ("east", "east")]
+
+
+async def _are_seen(profiles: Profiles) -> bool:
+    return bool(profiles._profiles)
 
 
 async def _read(capsys: pytest.CaptureFixture[str]) -> str:
