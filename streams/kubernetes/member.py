@@ -6,7 +6,7 @@ Whatever fails here is this member's alone: it is told, tried again, and harms n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -113,13 +113,23 @@ class Kept:
         if self.way.kubeconfig:
             await self._serve(orjson.loads(self.way.kubeconfig))
             return
+        backoff = Backoff(1.0, _LONGEST_SECONDS)
+        while True:
+            try:
+                await self._serve_secret()
+            except Exception as error:  # noqa: BLE001  whatever it is, it is this member's alone
+                self._stand(Standing(Reason.FAILED, f"what follows its Secret ended with {_kind(error)}"))
+            await backoff.wait()
+
+    async def _serve_secret(self) -> None:
+        """Work at it as its Secret says. Raises what ends the following of that."""
         secret = _Secret(self.way, self.places.cluster)
         following = Following(self.places.cluster, self.places.configuration, secret)
         follow, serve = asyncio.create_task(following.target(self.way.secret)), None
         self.standing = Standing(Reason.PENDING, f"waits for Secret {self.way.namespace}/{self.way.name}")
         try:
             while True:
-                await secret.changed.wait()
+                await _first(secret.changed.wait(), follow)
                 secret.changed.clear()
                 if serve is not None:
                     await end_task(serve)
@@ -186,6 +196,18 @@ async def _look(member: Member, given: Path | Json, known: object) -> None:
             await member.heard.again()
         if isinstance(member.heard.trouble, Forbidden) and _signature(given) != known:
             raise _Renewed
+
+
+async def _first(awaited: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:
+    """Wait for the first, or for the end of a task that has none but a mistake, which is raised."""
+    waiting = asyncio.create_task(awaited)
+    try:
+        await asyncio.wait((waiting, task), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end_task(waiting)
+    if task.done():
+        task.result()
+        raise EOFError
 
 
 class _Renewed(Exception):  # noqa: N818

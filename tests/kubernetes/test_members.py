@@ -202,6 +202,22 @@ async def test_a_secret_that_comes_changes_and_goes_is_followed() -> None:
         assert members.kept.keys() == {"west", "east"}
 
 
+async def test_what_follows_a_secret_begins_anew_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, mistakes = Fleet(), [ZeroDivisionError("a secret word")]
+
+    def mistaken(*said: Any) -> Any:
+        if mistakes:
+            raise mistakes.pop()
+        return kubeconfig(*said)
+
+    monkeypatch.setattr("streams.kubernetes.member.kubeconfig", mistaken)
+    await fleet.hub.put(in_secret("west", {"current-context": "west"}))
+    await fleet.hub.put(cluster("west", kubeconfig=_WEST))
+    async with fleet.kept():
+        await fleet.tells("west", "Failed", "what follows its Secret ended with ZeroDivisionError")
+        await fleet.tells("west", "Watched")
+
+
 async def test_what_is_the_matter_with_one_is_told_and_harms_no_other() -> None:
     fleet = Fleet()
     refusing = cast("Refusing", fleet.clusters["north"])
@@ -279,8 +295,8 @@ def test_a_kubeconfig_of_a_secret_runs_and_reads_nothing_here(user: dict[str, An
      {"kubeconfig": base64.b64encode(b"a: b\n" * 20_000).decode()}, {"kubeconfig": base64.b64encode(b"- a").decode()},
      {"kubeconfig": base64.b64encode(b"a: !!python/name:os.system").decode()},
      *({"kubeconfig": base64.b64encode(one).decode()} for one in (
-         b"a: !!timestamp x", b"a: !!bool x", b"a: !!int ''", b"a: &a [x]\nb: [*a, *a]"))],
-    ids=["empty", "other", "base64", "utf8", "deep", "large", "list", "tag", "time", "bool", "int", "aliases"],
+         b"a: 1" + b":0" * 200 + b".5", b"a: 0x" + b"f" * 5_000, b"a: !!timestamp x", b"a: !!bool x", b"a: !!int ''", b"a: &a [x]\nb: [*a, *a]"))],
+    ids=["empty", "other", "base64", "utf8", "deep", "large", "list", "tag", "sixties", "digits", "time", "bool", "int", "aliases"],
 )  # fmt: skip
 def test_what_is_no_kubeconfig_is_said_so(data: dict[str, str]) -> None:
     said = way(cluster("west", kubeconfig=_WEST))
