@@ -6,7 +6,7 @@ Objects are read as plain JSON: the library's models cost more and lose fields t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -170,11 +170,12 @@ class ApiServer:
         if self._credentials is None:
             return
         configuration = self._client.configuration
-        before = configuration.cert_file
+        before = self._credentials.certificate
         await self._credentials.load(configuration)
-        if configuration.cert_file != before:
+        if self._credentials.certificate != before:
             # A connection keeps the certificate that it was made with.
-            ended, self._client.rest_client = self._client.rest_client, RESTClientObject(configuration)
+            with self._credentials.shown(configuration):
+                ended, self._client.rest_client = self._client.rest_client, RESTClientObject(configuration)
             await ended.close()
 
     async def _ask(self, request: _Request, silence: float) -> aiohttp.ClientResponse:
@@ -213,7 +214,8 @@ async def connect(kubeconfig: Path | Json | None, context: str = "") -> AsyncIte
             await credentials.load(configuration)
         # Each watch keeps a connection.
         configuration.connection_pool_maxsize = 0
-        opened = ApiClient(configuration)
+        with credentials.shown(configuration) if credentials is not None else nullcontext():
+            opened = ApiClient(configuration)
     except Exception as error:  # noqa: BLE001  the library raises whatever its parsers do, with what they quote
         what = kubeconfig if isinstance(kubeconfig, Path) else "the kubeconfig"
         if kubeconfig is None:

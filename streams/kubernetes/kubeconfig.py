@@ -6,12 +6,15 @@ The library's own runner tells them nothing of it, waits for ever, and takes a t
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import orjson
@@ -22,13 +25,12 @@ from kubernetes_asyncio.config.kube_config import FileOrData, KubeConfigLoader, 
 
 from streams.kubernetes.access import EXTENSION
 from streams.kubernetes.cluster import Json
+from streams.kubernetes.plugin import PluginError, run
 
-_PLUGIN_SECONDS: Final = 60.0
 _SOON_SECONDS: Final = 10.0
 """Before its end a credential is taken anew: a request with it is on its way for a while."""
 _LONGEST_SECONDS: Final = 30.0
 _CALM_SECONDS: Final = 60.0
-_WORDS: Final = 300
 _TOLD: Final = ("server", "tls-server-name", "insecure-skip-tls-verify", "proxy-url", "disable-compression")
 
 
@@ -42,10 +44,43 @@ class Kubeconfig(KubeConfigLoader):
         self._asked, self._quiet, self._ends = -_CALM_SECONDS, 0.0, float("inf")
         self._status: Json = {}
         self._trouble: ConfigException | None = None
+        self.certificate: Mapping[str, str] | None = None
+        """The client's certificate and key, as PEM, where they are in no file already."""
 
     async def load(self, configuration: Configuration) -> None:
         """Take the credentials, anew those of a plugin, into the client's configuration."""
         await self.load_and_set(configuration)
+
+    @contextmanager
+    def shown(self, configuration: Configuration) -> Iterator[None]:
+        """While a client is made: it takes certificate and key out of files alone, which are gone afterwards."""
+        if self.certificate is None:
+            yield
+            return
+        with TemporaryDirectory(prefix="penstock-") as directory:  # of mode 700
+            names = {one: Path(directory, one) for one in ("cert_file", "key_file")}
+            for one, path in names.items():
+                path.touch(mode=0o600)
+                path.write_text(self.certificate[one], encoding="utf-8")
+                setattr(configuration, one, str(path))
+            try:
+                yield
+            finally:
+                configuration.cert_file = configuration.key_file = None
+
+    def _load_cluster_info(self) -> None:
+        """See the library, which would leave a key in a file of its own for as long as the process runs."""
+        user: Any = self._user
+        said: Mapping[str, Any] = user.value if user is not None else {}
+        pair = said.get("client-certificate-data"), said.get("client-key-data")
+        if "cert_file" not in self.__dict__ and all(pair):
+            self._show(*(base64.standard_b64decode(one).decode() for one in pair))
+        super()._load_cluster_info()  # type: ignore[no-untyped-call]
+
+    def _show(self, certificate: str, key: str) -> None:
+        self.certificate = {"cert_file": certificate, "key_file": key}
+        self.cert_file: str | None = None
+        self.key_file: str | None = None
 
     @property
     def is_ending(self) -> bool:
@@ -77,9 +112,8 @@ class Kubeconfig(KubeConfigLoader):
     def _take(self, status: Json) -> None:
         if "token" in status:
             self.token = f"Bearer {status['token']}"
-        if "clientCertificateData" in status:
-            self.cert_file: str | None = _file(status, "clientCertificateData")
-            self.key_file: str | None = _file(status, "clientKeyData")
+        if {"clientCertificateData", "clientKeyData"} <= status.keys():
+            self._show(status["clientCertificateData"], status["clientKeyData"])
         ends = status.get("expirationTimestamp")
         self._ends = parse_rfc3339(ends).timestamp() if isinstance(ends, str) else float("inf")
 
@@ -95,10 +129,6 @@ class Kubeconfig(KubeConfigLoader):
         return found | ({"config": config} if config is not None else {})
 
 
-def _file(status: Json, field: str) -> str | None:
-    return FileOrData(status, None, data_key_name=field, base64_file_content=False).as_file()
-
-
 async def asked(plugin: Json, cluster: Json) -> Json:
     """`status` of what an exec plugin answers. Raises ConfigException."""
     command, version = (str(plugin.get(one) or "") for one in ("command", "apiVersion"))
@@ -109,7 +139,10 @@ async def asked(plugin: Json, cluster: Json) -> Json:
     info = orjson.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec}).decode()
     more = {str(one["name"]): str(one["value"]) for one in plugin.get("env") or ()}
     words = [command, *(str(one) for one in plugin.get("args") or ())]
-    output = await _run(words, {**os.environ, **more, "KUBERNETES_EXEC_INFO": info}, may_ask=may_ask)
+    try:
+        output = await run(words, {**os.environ, **more, "KUBERNETES_EXEC_INFO": info}, may_ask=may_ask)
+    except PluginError as error:
+        raise ConfigException(str(error)) from None
     try:
         said = orjson.loads(output)
         status = said["status"]
@@ -122,27 +155,3 @@ async def asked(plugin: Json, cluster: Json) -> Json:
         raise ConfigException(msg)
     found: Json = status
     return found
-
-
-async def _run(words: list[str], environment: Mapping[str, str], *, may_ask: bool) -> bytes:
-    pipe = asyncio.subprocess.PIPE
-    stdin = None if may_ask else asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(*words, env=environment, stdin=stdin, stdout=pipe, stderr=pipe)
-    except (OSError, ValueError) as error:
-        msg = f"the exec plugin {words[0]} cannot be started: {error}"
-        raise ConfigException(msg) from None
-    try:
-        async with asyncio.timeout(None if may_ask else _PLUGIN_SECONDS):
-            output, said = await process.communicate()
-    except TimeoutError:
-        msg = f"the exec plugin {words[0]} has not answered for {_PLUGIN_SECONDS:.0f} s"
-        raise ConfigException(msg) from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode:
-        lines = "".join(one if one.isprintable() else " " for one in said.decode(errors="replace")).strip()
-        msg = f"the exec plugin {words[0]} ended with {process.returncode}: {lines[-_WORDS:]}"
-        raise ConfigException(msg)
-    return output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -59,7 +61,8 @@ async def test_a_plugin_is_told_the_cluster_if_it_wants_to_be(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("import sys; sys.exit('no such\\x1b project')", "ended with 1: no such  project"),
+        ("import sys; sys.exit('no such\\x1b project')", "ended with 1: the log of this process has what it said"),
+        ("print('x' * 2_000_000)", "writes more than 1024 KiB"),
         ("print('hello')", "answers no ExecCredential"),
         ("print('{}')", "answers no ExecCredential"),
         (_answering(_V1, clientCertificateData="x"), "certificate and key"),
@@ -74,6 +77,61 @@ async def test_a_plugin_that_gives_nothing_is_said_so(tmp_path: Path, text: str,
 async def test_a_plugin_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigException, match="cannot be started"):
         await asked({"apiVersion": _V1, "command": str(tmp_path / "none")}, {})
+
+
+async def test_what_a_plugin_says_is_in_the_log_alone_and_without_its_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "eyJ" + "a" * 40
+    text = f"import sys; sys.exit('no such\\x1b project\\n+ echo {token}\\nAuthorization: Bearer abc')"
+    with pytest.raises(ConfigException) as refused:
+        await asked(plugin(tmp_path, text), {})
+    assert "project" not in str(refused.value)
+    said = capsys.readouterr().out
+    assert "no such  project + echo [withheld] [withheld]" in said
+    assert token not in said
+    assert "abc" not in said
+
+
+_BEGETS = """
+import os, pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+"""
+
+
+async def test_a_plugin_that_does_not_end_is_ended_with_all_that_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.kubernetes.plugin._SECONDS", 3.0)
+    one = plugin(tmp_path, _BEGETS + "child.wait()\n")
+    one["args"].append(str(tmp_path / "child"))
+    descriptors = _descriptors()
+    with pytest.raises(ConfigException, match="has not answered for 3 s"):
+        await asked(one, {})
+    await _until_ended(int((tmp_path / "child").read_text()))
+    assert _descriptors() <= descriptors
+
+
+def _descriptors() -> int:
+    return len(tuple(Path("/proc/self/fd").iterdir()))
+
+
+async def _until_ended(process: int) -> None:
+    async with asyncio.timeout(10):
+        while _goes_on(Path(f"/proc/{process}/stat")):
+            await asyncio.sleep(0.02)
+
+
+def _goes_on(stat: Path) -> bool:
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_an_answer_is_not_waited_for_longer_than_for_the_plugin(tmp_path: Path) -> None:
+    one = plugin(tmp_path, _BEGETS + _answering(_V1, token="t"))
+    one["args"].append(str(tmp_path / "child"))
+    try:
+        assert await asked(one, {}) == {"token": "t"}
+    finally:
+        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
 # -- an API server that knows its clients by certificates or tokens --------------------------------------------------------
@@ -154,7 +212,11 @@ async def lock(tmp_path: Path) -> AsyncIterator[Lock]:
         yield found
 
 
-async def test_a_new_certificate_is_shown_on_new_connections(lock: Lock) -> None:
+async def test_a_new_certificate_is_shown_on_new_connections_and_left_in_no_file(
+    lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files := tmp_path / "files").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(files))
     lock.give(**lock.certificate("old"))
     lock.lets_in = "old"
     async with connect(lock.kubeconfig) as cluster:
@@ -164,6 +226,20 @@ async def test_a_new_certificate_is_shown_on_new_connections(lock: Lock) -> None
         with pytest.raises(Forbidden, match="401"):
             await cluster.page(_MAPS, "", 1)
         assert (await cluster.page(_MAPS, "", 1)).version == "1"
+    assert not [one for one in files.rglob("*") if one.is_dir() or "KEY" in one.read_text()]
+
+
+async def test_a_kubeconfig_of_its_own_certificate_leaves_it_in_no_file(
+    lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files := tmp_path / "files").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(files))
+    lock.lets_in = "own"
+    pair = (base64.b64encode(one.encode()).decode() for one in lock.certificate("own").values())
+    user = dict(zip(("client-certificate-data", "client-key-data"), pair, strict=True))
+    async with connect({**lock.kubeconfig, "users": [{"name": "x", "user": user}]}) as cluster:
+        assert (await cluster.page(_MAPS, "", 1)).version == "1"
+    assert not [one for one in files.rglob("*") if one.is_dir() or "KEY" in one.read_text()]
 
 
 async def test_a_token_is_taken_anew_before_it_ends(lock: Lock) -> None:
