@@ -85,7 +85,13 @@ def signer(settings: Settings) -> Signer | None:
     """Who signs what this process writes; None where there is no key."""
     path = settings.signing_key_file
     is_there = settings.signing_key is not None or os.path.exists(path)  # noqa: PTH110  false where we may not look
-    return Signer(partial(private_key, path)) if is_there else None
+    return _signer(path) if is_there else None
+
+
+@cache
+def _signer(path: Path) -> Signer:
+    """One of a process, so that the key that was read at its start is there when something is to be signed."""
+    return Signer(partial(private_key, path))
 
 
 def trust(settings: Settings) -> EngineSettings | None:

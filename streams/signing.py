@@ -11,10 +11,10 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -29,8 +29,10 @@ from engine.signature import UNREADABLE, Signature, digest
 from streams.disk import sync_folder
 from streams.identity import IdentityError
 from streams.ports import Outgoing, Record
+from streams.reminder import Reminder
 from streams.topics import Topic
 
+_LOG = structlog.get_logger()
 _HEADER: Final = "signature"
 _SIGNED: Final = re.compile(rb"([A-Za-z0-9+/]{43}=) ([0-9]{1,18}) ([A-Za-z0-9+/]{86}==)")
 """The public key, the sequence and the signature."""
@@ -50,18 +52,31 @@ class Signer:
     """
 
     def __init__(self, load: Callable[[], Ed25519PrivateKey], micros: Callable[[], int] = _micros) -> None:
-        self._load = cache(load)
+        self._load = load
+        self._key: Ed25519PrivateKey | None = None
+        self._reminder = Reminder()
         self._micros = micros
         self._last = 0
 
     def renew(self) -> None:
-        """Load the key anew when something is to be signed next: it may have been replaced."""
-        self._load.cache_clear()
+        """Load the key anew, it may have been replaced: the one before signs on as long as no other can be loaded."""
+        if self._key is None:
+            return
+        try:
+            self._key = self._load()
+        except IdentityError as error:
+            if self._reminder.is_due(str(error)):
+                _LOG.error("the signing key cannot be loaded anew: the one before signs on", reason=str(error))
 
     @property
     def public(self) -> str:
         """The public key. Raises IdentityError."""
-        return public_key(self._load())
+        return public_key(self._private())
+
+    def _private(self) -> Ed25519PrivateKey:
+        if self._key is None:
+            self._key = self._load()
+        return self._key
 
     def after(self, sequence: int) -> None:
         """What is signed from now on comes after this one, though the clock was put back."""
@@ -73,7 +88,7 @@ class Signer:
             return record
         self._last = max(self._last + 1, self._micros())
         public = self.public
-        value = self._load().sign(digest(public, self._last, record.value))
+        value = self._private().sign(digest(public, self._last, record.value))
         words = (public, str(self._last), base64.b64encode(value).decode())
         return record._replace(headers=(*record.headers, (_HEADER, " ".join(words).encode())))
 

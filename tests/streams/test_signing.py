@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from engine.engine import VERSION, Engine
 from engine.events import Delete, Put
@@ -16,6 +17,8 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.codec import decode_change_set, encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.identity import IdentityError
+from streams.main import kafka_at
+from streams.main import signer as signer_of
 from streams.memory import MemoryLog
 from streams.past import engine_at
 from streams.ports import Log, Outgoing
@@ -68,6 +71,38 @@ def test_each_part_is_signed_and_they_rise_though_the_clock_goes_back() -> None:
     assert [one.sequence for one in parts if one] == [100 + number for number in range(len(parts))]
     by.after(500)
     assert read(written(said("east", "files"), by)).signature.sequence == 501  # type: ignore[union-attr]
+
+
+def test_a_key_is_renewed_by_one_that_can_be_loaded_only(tmp_path: Path) -> None:
+    file = tmp_path / "signing.key"
+    by = Signer(lambda: private_key(file))
+    with pytest.raises(IdentityError, match="penstock keys new"):
+        by.public  # noqa: B018
+    first = make_key(file)
+    assert by.public == public_key(first)
+    file.chmod(0o644)
+    with capture_logs() as logs:
+        for _ in range(3):
+            by.renew()
+            assert by.public == public_key(first)
+    assert [one["reason"].rpartition(": ")[2] for one in logs] == [f"chmod 600 {file}"]
+    file.unlink()
+    by.renew()
+    assert read(written(said("east", "files"), by)).signature.key == public_key(first)  # type: ignore[union-attr]
+    second = make_key(file)
+    by.renew()
+    assert by.public == public_key(second)
+
+
+def test_a_process_has_one_signer_which_has_the_key_from_its_start(tmp_path: Path) -> None:
+    file = tmp_path / "signing.key"
+    settings = Settings(data=tmp_path, brokers="127.0.0.1:9", signing_key=file)
+    own = make_key(file)
+    assert signer_of(settings).public == public_key(own)  # type: ignore[union-attr]
+    file.write_text("not whole yet")
+    log = kafka_at(settings, "127.0.0.1:9")
+    assert log.signer is not None
+    assert log.signer.public == public_key(own)
 
 
 async def test_forged_records_are_rejected_with_reasons_and_a_replay_refuses_the_same() -> None:
@@ -123,7 +158,9 @@ async def test_a_source_believes_what_its_key_signed_and_goes_on_above_it() -> N
     await _resolved(log)
     copied = written(said("east", "files", of("east", service("mine"))), by.east)
     forged = of("east", service("forged"))
-    await _write(log, copied, written(said("east", "files", forged), None), written(said("east", "files", forged), by.stranger))
+    await _write(
+        log, copied, written(said("east", "files", forged), None), written(said("east", "files", forged), by.stranger)
+    )
     await _write(log, written(said("east", "files", Delete(of("east", service("mine")).ref)), by.east), copied)
     log.signer = signer(2, start=-100)
     found = await logged(log, "east", 0)
@@ -189,8 +226,15 @@ def test_a_key_that_cannot_be_used_is_told_with_its_remedy(
 def test_trusted_keys_are_read_and_gaps_are_told() -> None:
     one, two = signer(1).public, signer(2).public
     assert trusted_keys("") == ()
-    assert trusted_keys(f" {one}, cluster/east={two},cluster/*={two}") == (("", one), ("cluster/*", two), ("cluster/east", two))
-    assert len(trusted_keys(",".join(f"{who}={one}" for who in ("control", "clock", "publisher", "resolver", "broker")))) == 5
+    assert trusted_keys(f" {one}, cluster/east={two},cluster/*={two}") == (
+        ("", one),
+        ("cluster/*", two),
+        ("cluster/east", two),
+    )
+    assert (
+        len(trusted_keys(",".join(f"{who}={one}" for who in ("control", "clock", "publisher", "resolver", "broker"))))
+        == 5
+    )
     for text in (f"control={one}", "x", f"{one[:-2]}", f"east={one}", f"cluster/East={one}", f"{one},control="):
         with pytest.raises(ValueError, match="no key"):
             trusted_keys(text)
