@@ -50,12 +50,14 @@ class Journal:
     """For what, until the source has brought the log to the world once."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     written: Written = field(default_factory=Written)
+    """With what an earlier stretch wrote, or another process, of which nobody knows yet whether it is rejected."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of those who write, one at a time."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Once the log has the first listing."""
 
     def __post_init__(self) -> None:
+        self.written.add(self.logged.believed)
         if self.logged.synced:
             self.synced.set()
 
@@ -78,7 +80,7 @@ class Journal:
             return await self._write([("", [change])])
 
     async def has_written(self, offset: int) -> bool:
-        """Whether a record of the log is of this stretch; what is being written is waited for."""
+        """Whether a record is of this stretch, or was believed as it began; what is being written is waited for."""
         async with self.turn:
             return offset in self.written
 
@@ -134,6 +136,12 @@ class _Standing:
     """What was written by when somebody took our place."""
     is_rejected: bool = False
     """Whether the resolver refused what was said last."""
+    since: float = 0.0
+    """When the last stretch began, by the loop's clock."""
+
+    def has_lasted(self) -> bool:
+        """Whether what was said in this stretch was taken for long: what is rejected now is another trouble."""
+        return self.journal is not None and asyncio.get_running_loop().time() - self.since > _PATIENCE_SECONDS
 
     def waits(self) -> str:
         """For what; "" when the log says all that it sees."""
@@ -199,6 +207,8 @@ async def _keep_writing(
             standing.journal, standing.trouble = None, str(error)
             await asyncio.sleep(_FENCED_SECONDS)
         except Rejected as error:
+            if standing.has_lasted():
+                patience.reset()
             standing.journal, standing.is_rejected = None, True
             standing.trouble = f"what cluster {place.cluster} says is rejected by the resolver: {error}"
             if reminder.is_due(str(error)):
@@ -226,7 +236,7 @@ async def _begun(log: Log, standing: _Standing, writer: Writer, now: Callable[[]
         standing.is_rejected = False
         found = await logged(log, place.cluster, place.partition)
         standing.last = journal = Journal(place, writer, found, now, telemetry=standing.telemetry)
-    standing.journal = journal
+    standing.journal, standing.since = journal, asyncio.get_running_loop().time()
     return journal, start
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from engine.changes import from_json
 from engine.document import Document, document
-from engine.events import Admitted, Change, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
+from engine.events import WATCHERS, Admitted, Change, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
 from engine.fold import PART, PENDING, STALE
 from engine.ref import Ref, parse_ref
 from streams.continuity import refuse
@@ -50,6 +50,8 @@ class Logged:
     """Since when it could not be reached; "" while it can."""
     end: int = 0
     """The offset up to which that is known."""
+    believed: list[int] = field(default_factory=list)
+    """Offsets behind the resolver's state of what watchers said: it may still reject what was taken for said here."""
 
     def take(self, changes: Iterable[Change]) -> None:
         """Follow our cluster's changes."""
@@ -97,8 +99,10 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
     found.stale = orjson.loads(stale.value or b"{}")["since"] if (stale := state.rows.get(STALE + cluster)) else ""
     found.take(_waiting({name: row.value or b"null" for name, row in state.rows.items()}, cluster))
     # Whichever source said it: a cluster of manifests may become one of Kubernetes.
-    async for _, said in counted(log, cluster, partition, state, state.progress + 1):
+    async for offset, said in counted(log, cluster, partition, state, state.progress + 1):
         found.take(said.changes)
+        if said.source in WATCHERS:
+            found.believed.append(offset)
     return found
 
 

@@ -23,7 +23,7 @@ class Rejected(LogError):  # noqa: N818  the word of the topic
 
 
 class Written:
-    """The offsets of what one writer wrote last."""
+    """The offsets of what one writer wrote last, and of what it took for its own."""
 
     def __init__(self) -> None:
         self._offsets: dict[int, None] = {}
@@ -46,7 +46,7 @@ class Journal(Protocol):
 
 
 async def heed(log: Log, partition: int, journal: Journal, start: int) -> None:
-    """Listen for ever, from an offset of penstock.rejected on. Raises Rejected for a record of the journal's own.
+    """Listen for ever, from an offset of penstock.rejected on. Raises Rejected for what the journal wrote or believed.
 
     Who forges records as ours cannot make us believe that ours were rejected: it goes by where they stand.
     """

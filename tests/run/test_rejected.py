@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.engine import Engine
+from engine.engine import Engine, EngineSettings
 from engine.events import ChangeSet, Put, Reachable
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
+from streams.backoff import Backoff
 from streams.clock import now
 from streams.codec import decode_change_set
 from streams.domain import Domain
+from streams.identity import IdentityError
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Log, Outgoing
@@ -161,3 +163,87 @@ async def test_what_others_forge_as_ours_is_no_refusal_of_ours(tmp_path: Path) -
         assert not _waits(site)
     assert len(await rejected_offsets(site.log, 0)) == 20
     assert len(await site.said()) == 2
+
+
+async def test_while_the_file_of_its_key_cannot_be_read_it_asks_with_the_key_before(tmp_path: Path) -> None:
+    site = _Site(MemoryLog(), tmp_path)
+    (tmp_path / "a.yaml").write_text(service("a"))
+    keys: list[Ed25519PrivateKey | None] = [key(EAST)]
+
+    def load() -> Ed25519PrivateKey:
+        if (found := keys[-1]) is None:
+            msg = "the signing key cannot be read"
+            raise IdentityError(msg)
+        return found
+
+    await site.register(signer(WEST).public)
+    async with site.resolving(), site.watching(Signer(load)):
+        await until(lambda: "is rejected" in _waits(site))
+        keys.append(None)
+        there = len(await rejected_offsets(site.log, 0))
+        async with asyncio.timeout(_SECONDS):
+            while len(await rejected_offsets(site.log, 0)) < there + 2:
+                await asyncio.sleep(0.02)
+        keys.append(key(WEST))
+        await until(lambda: site.has("a"))
+
+
+@pytest.mark.parametrize("trust", [None, TRUSTING], ids=["unknown", "known"])
+async def test_what_was_written_before_a_restart_and_is_rejected_later_is_said_again(
+    tmp_path: Path, trust: EngineSettings | None
+) -> None:
+    log = MemoryLog()
+    log.trust = trust
+    site = _Site(log, tmp_path)
+    (tmp_path / "a.yaml").write_text(service("a"))
+    own, other = signer(EAST).public, signer(WEST).public
+    await site.register(other)
+    for _ in range(2):
+        # Nobody resolves meanwhile: it is not known yet that the key is not registered.
+        async with site.watching(Signer(lambda: key(EAST))):
+            await until(lambda: not _waits(site))
+    async with site.watching(Signer(lambda: key(EAST))):
+        await until(lambda: not _waits(site))
+        async with site.resolving():
+            await until(lambda: "is rejected by the resolver" in _waits(site))
+            assert not site.has("a")
+            await site.register(other, own, generation=2)
+            await until(lambda: site.has("a"))
+            await until(lambda: not _waits(site))
+
+
+async def test_a_rejection_after_a_long_time_is_asked_about_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    class Waited(Backoff):
+        async def wait(self) -> None:
+            pauses.append(self.pause())
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr("streams.sources.journal.Backoff", Waited)
+    monkeypatch.setattr("streams.sources.journal._PATIENCE_SECONDS", 3.0)
+    site = _Site(MemoryLog(), tmp_path)
+    (tmp_path / "a.yaml").write_text(service("a"))
+    own, other = signer(EAST).public, signer(WEST).public
+    await site.register(other)
+    async with site.resolving(), site.watching(Signer(lambda: key(EAST))):
+        await until(lambda: len(pauses) > 3)
+        assert pauses[:4] == [1.0, 2.0, 3.0, 3.0]
+        await site.register(other, own, generation=2)
+        await until(lambda: site.has("a"))
+        # Soon after it is the same trouble still, which must not be tried in a loop.
+        before = len(pauses)
+        await site.register(other, generation=3)
+        (tmp_path / "b.yaml").write_text(service("b"))
+        await until(lambda: len(pauses) > before)
+        assert pauses[before] == 3.0
+        await site.register(other, own, generation=4)
+        await until(lambda: site.has("b") and not _waits(site))
+        await asyncio.sleep(3.2)
+        before = len(pauses)
+        await site.register(other, generation=5)
+        (tmp_path / "c.yaml").write_text(service("c"))
+        await until(lambda: len(pauses) > before + 1)
+        assert pauses[before : before + 2] == [1.0, 2.0]
