@@ -22,7 +22,9 @@ from streams.xds.court import Court
 
 _LOG = structlog.get_logger()
 _LOOK_SECONDS: Final = 10.0
-"""After which it is looked what became of a verdict, and how long one that was rejected waits at least."""
+"""After which it is looked what became of a verdict, and whether one that was rejected is taken when said anew."""
+_LONGEST_SECONDS: Final = 120.0
+"""Until that is looked at, where it was rejected again and again: each time is a record more that is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class _Said(NamedTuple):
     changes: Sequence[Change]
     offset: int
     start: int
+    patience: Backoff
+    """Until it is looked what became of it; later and later while it is rejected."""
 
 
 @dataclass(slots=True)
@@ -53,10 +57,17 @@ class Verdicts:
 
     bench: Bench
     look: Callable[[], None]
-    _open: list[_Said] = field(default_factory=list)
+    _open: set[int] = field(default_factory=set)
+    """Where they stand."""
+    _due: list[_Said] = field(default_factory=list)
+    """Those to look at now."""
     _reminder: Reminder = field(default_factory=Reminder)
 
-    async def say(self, changes: Sequence[Change]) -> int:
+    def is_open(self, offset: int) -> bool:
+        """Whether it is not known yet if the one at an offset counts."""
+        return offset in self._open
+
+    async def say(self, changes: Sequence[Change], patience: Backoff | None = None) -> int:
         """Append one, however long the log is away; answers the offset."""
         bench, time = self.bench, self.bench.now()
         cluster = changes[0].gateway.cluster  # type: ignore[union-attr]
@@ -74,7 +85,9 @@ class Verdicts:
                 await backoff.wait()
                 continue
             bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
-            self._wait(_Said(changes, offset, start))
+            said = _Said(changes, offset, start, patience or Backoff(_LOOK_SECONDS, _LONGEST_SECONDS))
+            self._open.add(offset)
+            self._wait(said, said.patience.pause())
             return offset
 
     async def again(self) -> dict[int, int]:
@@ -83,32 +96,35 @@ class Verdicts:
         What is no longer meant changes nothing: a quarantine is of one version of a fragment.
         """
         moved: dict[int, int] = {}
-        said, self._open = self._open, []
-        for one in said:
+        due, self._due = self._due, []
+        for one in due:
             try:
-                reason = await self._rejection(one)
+                is_resolved, reason = await self._fate(one)
             except LogError as error:
                 _LOG.debug("a look at a verdict waits for the log", reason=str(error))
-                self._wait(one)
+                is_resolved, reason = False, None
+            if not is_resolved:
+                self._wait(one, _LOOK_SECONDS)
                 continue
-            if reason is None:
-                continue
-            if self._reminder.is_due(reason):
-                _LOG.error("the resolver rejected a verdict: nothing is quarantined or lifted by it yet", reason=reason)
-            if self.bench.log.signer is not None:
-                self.bench.log.signer.renew()
-            moved[one.offset] = await self.say(one.changes)
+            if reason is not None:
+                if self._reminder.is_due(reason):
+                    _LOG.error("the resolver rejected a verdict: nothing is quarantined or lifted by it", reason=reason)
+                if self.bench.log.signer is not None:
+                    self.bench.log.signer.renew()
+                moved[one.offset] = await self.say(one.changes, one.patience)
+            self._open.discard(one.offset)
         return moved
 
-    def _wait(self, one: _Said) -> None:
-        if not self._open:
-            asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.look)
-        self._open.append(one)
+    def _wait(self, one: _Said, seconds: float) -> None:
+        def look() -> None:
+            self._due.append(one)
+            self.look()
 
-    async def _rejection(self, one: _Said) -> str | None:
-        """Why it was rejected; None when it counts. What is not resolved yet waits on. Raises LogError."""
+        asyncio.get_running_loop().call_later(seconds, look)
+
+    async def _fate(self, one: _Said) -> tuple[bool, str | None]:
+        """Whether it is resolved, and why it was rejected: None when it counts. Raises LogError."""
         bench = self.bench
         if (await read_table(bench.log, Topic.INFRA, bench.partition)).progress < one.offset:
-            self._wait(one)
-            return None
-        return await reason_behind(bench.log, bench.partition, one.offset, one.start)
+            return False, None
+        return True, await reason_behind(bench.log, bench.partition, one.offset, one.start)
