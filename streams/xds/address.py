@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-_CANNOT_BIND: Final = re.compile(r"cannot bind '([^']*)'")
+_CANNOT_BIND: Final = re.compile(r"Error adding/updating listener\(s\) \S+: cannot bind '([^']*)': ")
+"""At the beginning only: further on Envoy quotes what people wrote."""
 _IS_NOT_OURS: Final = "Cannot assign requested address"
 _HELD: Final = (
     "end what holds the address, or give the listener another port; `ss -ltnp` names the process, which may be the "
@@ -23,9 +24,10 @@ def remedy(error: str) -> str:
     return _FOREIGN if _IS_NOT_OURS in error else _HELD
 
 
-def taken(error: str) -> list[str]:
-    """The addresses that a rejection names as not to be had, such as "127.0.0.1:8080"."""
-    return sorted(set(_CANNOT_BIND.findall(error)))
+def taken(error: str) -> str:
+    """The address that a listener's rejection names as not to be had, such as "127.0.0.1:8080"; "" for any other."""
+    found = _CANNOT_BIND.match(error)
+    return found[1] if found else ""
 
 
 _SHORTEST: Final = 0.5

@@ -27,7 +27,7 @@ from streams.xds.court import Court
 from streams.xds.docket import Case, Docket
 from streams.xds.lift import Quarantines, lifts, quarantines
 from streams.xds.lineup import together
-from streams.xds.messages import ROUTES, Node
+from streams.xds.messages import LISTENER, ROUTES, Node
 from streams.xds.parts import head, parts, untried
 from streams.xds.session import Rejection
 from streams.xds.stream import Publication, Stream
@@ -67,7 +67,7 @@ class Judge:
 
     async def heard(self, stream: Stream, rejection: Rejection) -> None:
         """A proxy rejected one resource. An address that is taken is nobody's fault: it is tried again."""
-        if taken(rejection.error):
+        if rejection.type_url == LISTENER and taken(rejection.error):
             self._try_later(stream, rejection)
             return
         if self._is_news("rejected", stream, rejection):
@@ -96,7 +96,7 @@ class Judge:
             _LOG.error(
                 f"a proxy cannot listen: {remedy(rejection.error)}",
                 gateway="/".join(stream.node.gateway.split("/")[-2:]),
-                address=", ".join(taken(rejection.error)),
+                address=taken(rejection.error),
                 proxy=stream.node.id,
                 error=rejection.error[:500].strip(),
                 again_in=pause,

@@ -98,7 +98,7 @@ async def test_a_listener_that_loses_its_port_between_bind_and_listen_says_so_an
             other.listen()
             publication.apply(fragments, 1)
             await until(rejected)
-            assert taken((await rejected()).error) == [f"127.0.0.1:{port}"]
+            assert taken((await rejected()).error) == f"127.0.0.1:{port}"
             other.close()
             (stream,) = publication._streams[GATEWAY]
             stream.session.again(await rejected())

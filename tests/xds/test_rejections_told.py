@@ -15,14 +15,15 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.memory import MemoryLog
 from streams.xds.assembly import Assembly
 from streams.xds.bench import Bench
-from streams.xds.messages import CLUSTER, LISTENER, Node
+from streams.xds.messages import CLUSTER, LISTENER, ROUTES, Node
 from streams.xds.quarantine import Judge
 from streams.xds.session import Rejection, Session
 from streams.xds.stream import Publication, Stream
 
 _SEALER = Sealer(bytes(KEY_BYTES))
 _PUBLICATION = Publication(_SEALER, lambda _: None)
-_TAKEN = "cannot bind '0.0.0.0:8080': Address already in use"
+_WORDS = "cannot bind '0.0.0.0:8080': Address already in use"
+_TAKEN = f"Error adding/updating listener(s) listener~8080: {_WORDS}\n"
 
 
 @pytest.fixture
@@ -54,6 +55,24 @@ async def test_a_proxy_that_rejects_in_a_loop_is_told_of_once(again: Rejection, 
     for _ in range(100):
         await one.heard(stream(), again)
     assert len(logs) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (ROUTES, f"missing ]: [{_WORDS}"),
+        (ROUTES, _TAKEN),
+        (CLUSTER, f"Error adding/updating cluster(s) x: {_WORDS}"),
+        (LISTENER, f"Error adding/updating listener(s) x: missing ]: [x: {_WORDS}"),
+        (LISTENER, f"Error adding/updating listener(s) x: missing ]: [\nx: {_WORDS}\n"),
+        (LISTENER, f"Proto constraint validation failed: {_TAKEN}"),
+    ],
+)
+async def test_what_people_wrote_is_no_word_of_an_address(kind: str, error: str, logs: list[Any]) -> None:
+    """Envoy quotes what is wrong: who writes such words would be judged never, and tried for ever."""
+    one = judge()
+    await one.heard(stream(), rejection(error=error, kind=kind))
+    assert [each["event"] for each in logs] == ["a proxy rejected config"]
 
 
 async def test_each_proxy_resource_and_version_is_a_trouble_of_its_own(logs: list[Any]) -> None:
