@@ -74,8 +74,8 @@ class Kubeconfig(KubeConfigLoader):
         said: Mapping[str, Any] = user.value if user is not None else {}
         pair = said.get("client-certificate-data"), said.get("client-key-data")
         if "cert_file" not in self.__dict__ and all(pair):
-            self._show(*(base64.standard_b64decode(one).decode() for one in pair))
-        super()._load_cluster_info()  # type: ignore[no-untyped-call]
+            self._show(*(base64.standard_b64decode(str(one)).decode() for one in pair))
+        super()._load_cluster_info()
 
     def _show(self, certificate: str, key: str) -> None:
         self.certificate = {"cert_file": certificate, "key_file": key}

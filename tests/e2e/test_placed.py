@@ -101,14 +101,15 @@ def _ask(port: int) -> tuple[int, bytes]:
 
 def test_the_process_of_a_cluster_runs_what_is_placed_there(tmp_path: Path) -> None:
     """Of east's Gateways it runs no other one."""
-    port, data = free_port(), tmp_path / "data"
+    data = tmp_path / "data"
     with tidy(data), _pod("east") as east, ExitStack() as west:
         for name, pod in (("east", east), ("west", west.enter_context(_pod("west")))):
             (tmp_path / name).mkdir()
             (tmp_path / name / "pay.yaml").write_text(_EXPORTED.format(pod=pod))
         (tmp_path / "east" / "all.yaml").write_text(_EAST)
         (tmp_path / "east" / "own.yaml").write_text(_GATEWAY.format(name="own", clusters="east", port=free_port()))
-        gateway = tmp_path / "east" / "edge.yaml"
+        # After all that takes a port of the kernel's choice.
+        port, gateway = free_port(), tmp_path / "east" / "edge.yaml"
         gateway.write_text(_GATEWAY.format(name="edge", clusters="west", port=port))
         run = Running(
             f"east={tmp_path / 'east'}", f"west={tmp_path / 'west'}", "--data", str(data), "--plain", out=tmp_path / "out",
