@@ -110,3 +110,19 @@ def test_a_backend_without_a_name_is_asked_for_as_the_client_did() -> None:
     ):
         some = [backend, route("r", rules=[{"backendRefs": [reference]}]), traffic_policy(autoHostRewrite=True)]
         assert told(some).host == host
+
+
+def test_an_upgrade_that_a_buffer_waits_for_the_end_of() -> None:
+    """As at a health check: the listener's streamIdleTimeout answers."""
+    some = [route("r", "one", "/"), traffic_policy(buffer={"maxRequestSize": "1Ki"})]
+    some.append(listener_policy(upgradeConfig={"enabledUpgrades": ["other"]}))
+    asks = (("connection", "upgrade"), ("upgrade", "other"))
+    assert (told(some, *asks).kind, told(some, *asks).status) == (Kind.FILTERED, 408)
+    assert told(some).kind is Kind.FORWARDED
+
+
+def test_of_te_only_trailers_are_left() -> None:
+    some = [asks_for("te", "trailers")]
+    assert told(some, ("te", "trailers"), ("te", "trailers")).kind is Kind.FORWARDED
+    assert told(some, ("te", "gzip, trailers")).kind is Kind.FORWARDED
+    assert told(some, ("te", "gzip")).kind is Kind.NOT_FOUND

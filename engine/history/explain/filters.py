@@ -241,6 +241,13 @@ def _may(one: Standing, seen: Seen) -> Saying:  # noqa: ARG001
     return UNDECIDED
 
 
+def _buffer(one: Standing, seen: Seen) -> Saying:
+    """It waits for the end of a request, which an upgrade has not: it is given up when the listener's time is over."""
+    if getattr(one.config, "disabled", False):
+        return None
+    return Said(_GIVEN_UP) if seen.is_upgrade else UNDECIDED
+
+
 def _chain(one: Standing, seen: Seen) -> Saying:  # noqa: ARG001
     """A chain of what a GatewayExtension brings: other processes decide."""
     config: Any = one.config
@@ -268,6 +275,6 @@ _SAYING: Final[dict[type[Message | None], Callable[[Standing, Seen], Saying]]] =
     ApiKeyAuthPerRoute: _api_key,
     FilterChainConfigPerRoute: _chain,
     LocalRateLimit: _limit,
-    Buffer: _may,
-    BufferPerRoute: _may,
+    Buffer: _buffer,
+    BufferPerRoute: _buffer,
 }

@@ -146,6 +146,9 @@ def _connected(arrived: Seen) -> None:
     """Without what concerns one connection only."""
     for name in _HOP_BY_HOP if arrived.is_upgrade else (*_HOP_BY_HOP, "connection", "upgrade"):
         arrived.put(name, None)
+    if "te" in arrived.headers:
+        tokens = {one.strip() for one in arrived.headers["te"].split(",")}
+        arrived.put("te", "trailers" if "trailers" in tokens else None)
 
 
 def _host(manager: HttpConnectionManager, request: Request) -> str:

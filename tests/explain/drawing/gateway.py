@@ -34,25 +34,23 @@ def _listeners(seed: random.Random) -> list[dict[str, Any]]:
 
 
 def listener_policy(seed: random.Random, *, proxied: bool) -> list[dict[str, Any]]:
-    """None at times, but where a proxy is to be believed."""
-    if not proxied and seed.random() < 0.35:
-        return []
+    """Of little at times, but where a proxy is to be believed."""
     spec: dict[str, Any] = {"targetRefs": [{"group": API, "kind": "Gateway", "name": "gw"}]}
-    if settings := _settings(seed):
-        spec["default"] = {"httpSettings": settings}
+    is_plain = not proxied and seed.random() < 0.35
+    spec["default"] = {"httpSettings": {"streamIdleTimeout": "10s"} if is_plain else _settings(seed)}
     if proxied:
         mine = _settings(seed) if seed.random() < 0.5 else {}
         spec["perPort"] = [{"port": OTHER, "listener": {"proxyProtocol": {}} | ({"httpSettings": mine} if mine else {})}]
-    return [written(OURS, "v1alpha1", "ListenerPolicy", "lp", spec)] if len(spec) > 1 else []
+    return [written(OURS, "v1alpha1", "ListenerPolicy", "lp", spec)]
 
 
 def _settings(seed: random.Random) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+    # An upgrade that is held at a health check or in a buffer is answered when this time is over.
+    settings: dict[str, Any] = {"streamIdleTimeout": "10s"}
     if seed.random() < 0.4:
         settings["earlyRequestHeaderModifier"] = _early(seed)
     if seed.random() < 0.3:
-        # An upgrade that is held at a health check is answered when this time is over.
-        settings |= {"healthCheck": {"path": "/a"}, "streamIdleTimeout": "10s"}
+        settings["healthCheck"] = {"path": "/a"}
     if seed.random() < 0.4:
         settings["stripHostPortMode"] = seed.choice(("AnyPort", "MatchingPort"))
     if seed.random() < 0.3:
