@@ -57,15 +57,9 @@ class Verdicts:
 
     bench: Bench
     look: Callable[[], None]
-    _open: set[int] = field(default_factory=set)
-    """Where they stand."""
     _due: list[_Said] = field(default_factory=list)
     """Those to look at now."""
     _reminder: Reminder = field(default_factory=Reminder)
-
-    def is_open(self, offset: int) -> bool:
-        """Whether it is not known yet if the one at an offset counts."""
-        return offset in self._open
 
     async def say(self, changes: Sequence[Change], patience: Backoff | None = None) -> int:
         """Append one, however long the log is away; answers the offset."""
@@ -86,7 +80,6 @@ class Verdicts:
                 continue
             bench.meters.count(QUARANTINES if verb == "quarantine" else LIFTED, amount=len(changes))
             said = _Said(changes, offset, start, patience or Backoff(_LOOK_SECONDS, _LONGEST_SECONDS))
-            self._open.add(offset)
             self._wait(said, said.patience.pause())
             return offset
 
@@ -112,7 +105,6 @@ class Verdicts:
                 if self.bench.log.signer is not None:
                     self.bench.log.signer.renew()
                 moved[one.offset] = await self.say(one.changes, one.patience)
-            self._open.discard(one.offset)
         return moved
 
     def _wait(self, one: _Said, seconds: float) -> None:

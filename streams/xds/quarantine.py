@@ -247,7 +247,7 @@ class Judge:
     def _forget(self, there: Quarantines) -> None:
         """What somebody else lifted is judged again when it is rejected again, though it is the same."""
         for key, (_, _, offset) in list(self._judged.items()):
-            if offset <= there.offset and str(key) not in there.rows and not self._verdicts.is_open(offset):
+            if offset <= there.offset and str(key) not in there.rows:
                 del self._judged[key]
 
 

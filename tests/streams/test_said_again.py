@@ -199,7 +199,6 @@ async def test_whoever_looks_for_another_reason_has_no_verdict_said_before_its_t
     async with made.resolving():
         held = await made.held()
         await made.signs_with(STRANGER)
-        offset = await verdicts.say([held])
+        await verdicts.say([held])
         await made.rejects(1)
         assert await verdicts.again() == {}
-        assert verdicts.is_open(offset)
