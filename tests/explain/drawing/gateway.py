@@ -37,7 +37,7 @@ def listener_policy(seed: random.Random, *, proxied: bool) -> list[dict[str, Any
     """Of little at times, but where a proxy is to be believed."""
     spec: dict[str, Any] = {"targetRefs": [{"group": API, "kind": "Gateway", "name": "gw"}]}
     is_plain = not proxied and seed.random() < 0.35
-    spec["default"] = {"httpSettings": {"streamIdleTimeout": "10s"} if is_plain else _settings(seed)}
+    spec["default"] = {"httpSettings": {"streamIdleTimeout": "20s"} if is_plain else _settings(seed)}
     if proxied:
         mine = _settings(seed) if seed.random() < 0.5 else {}
         spec["perPort"] = [{"port": OTHER, "listener": {"proxyProtocol": {}} | ({"httpSettings": mine} if mine else {})}]
@@ -46,7 +46,7 @@ def listener_policy(seed: random.Random, *, proxied: bool) -> list[dict[str, Any
 
 def _settings(seed: random.Random) -> dict[str, Any]:
     # An upgrade that is held at a health check or in a buffer is answered when this time is over.
-    settings: dict[str, Any] = {"streamIdleTimeout": "10s"}
+    settings: dict[str, Any] = {"streamIdleTimeout": "20s"}
     if seed.random() < 0.4:
         settings["earlyRequestHeaderModifier"] = _early(seed)
     if seed.random() < 0.3:
