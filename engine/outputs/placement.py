@@ -22,6 +22,7 @@ def placement_outputs(graph: Reader, gateway: Ref) -> Outputs:
     items: list[tuple[str, str, Any]] = []
     for one in graph.get(elsewhere, gateway):
         name = placed_name(one)
+        # Of no revision of the Gateway: it is the same through all of them.
         to = Target(FragmentKey(gateway, FragmentKind.ENDPOINTS, name), gateway, ((gateway, 0),))
         items += emission(to, ClusterLoadAssignment(cluster_name=name)).items
     return Outputs(tuple(items))

@@ -279,7 +279,7 @@ def test_its_addresses_are_those_of_all_clusters() -> None:
 
 
 @pytest.mark.parametrize("change", [in_cluster(endpoints("s", "127.0.0.9"), "east"), route("r", "s2", generation=2)])
-def test_a_route_costs_no_more_in_many_clusters_and_an_endpoint_what_it_puts_out(change: Put) -> None:
+def test_an_endpoint_and_a_route_rerun_as_many_queries_in_many_clusters(change: Put) -> None:
     work = []
     for number in (2, 20):
         site = Site("*")

@@ -285,13 +285,18 @@ class Plane:
 
     def ask(self) -> tuple[int, str]:
         """Status of an answer on a new connection, and the cluster that gave it."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status, answer.getheader("x-cluster", "")
-        except (OSError, HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+        return asked("127.0.0.1", self.port)
+
+
+def asked(address: str, port: int) -> tuple[int, str]:
+    """Status of an answer on a new connection, and the cluster that gave it; 0 where there is none."""
+    connection = HTTPConnection(address, port, timeout=30)
+    try:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("x-cluster", "")
+    except (OSError, HTTPException):
+        return 0, ""
+    finally:
+        connection.close()

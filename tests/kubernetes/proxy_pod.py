@@ -6,13 +6,12 @@ import subprocess
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
 from streams.sinks.local_envoy import envoy_binary
 from tests.conformance.network import Network
-from tests.kubernetes.federation import Member
+from tests.kubernetes.federation import Member, asked
 from tests.kubernetes.replicas import called
 
 KINDS: Final = {
@@ -78,16 +77,7 @@ class ProxyPod:
 
     def ask(self) -> tuple[int, str]:
         """Status of an answer on a new connection, and the cluster that gave it."""
-        connection = HTTPConnection(self.address, 80, timeout=30)
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status, answer.getheader("x-cluster", "")
-        except (OSError, HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+        return asked(self.address, 80)
 
     def log(self) -> str:
         """The end of what its Envoy said last."""

@@ -30,7 +30,7 @@ from streams.telemetry import Telemetry
 from streams.topics import Topic
 from tests.run.test_files import service
 from tests.streams.toy import kafka_log
-from tests.support.roles import working
+from tests.support.roles import taking, working
 from tests.support.signing import EAST, HUB, ROOT, TRUSTING, WEST, cluster_object, key, said, signer, written
 
 _SECONDS = 60.0
@@ -47,21 +47,6 @@ class _Site:
     def __init__(self, log: MemoryLog | KafkaLog, root: Path) -> None:
         self.log, self.root, self.telemetry = log, root, Telemetry()
         self.domain = Domain(log, lambda: Engine(Sealer(bytes(KEY_BYTES)), TRUSTING))
-
-    @asynccontextmanager
-    async def resolving(self) -> AsyncIterator[None]:
-        async def resolve() -> None:
-            while True:
-                async for records in self.domain.missing():
-                    await self.domain.apply(records)
-                await asyncio.sleep(0.02)
-
-        await self.domain.acquire()
-        try:
-            async with working(resolve()):
-                yield
-        finally:
-            await self.domain.release()
 
     @asynccontextmanager
     async def watching(self, by: Signer) -> AsyncIterator[None]:
@@ -115,7 +100,7 @@ async def _registered_late(site: _Site) -> None:
     (site.root / "a.yaml").write_text(service("a"))
     own, other = signer(EAST).public, signer(WEST).public
     await site.register(other)
-    async with site.resolving(), site.watching(Signer(lambda: key(EAST))):
+    async with taking(site.domain), site.watching(Signer(lambda: key(EAST))):
         await until(lambda: "is not registered for it: sign it with a key" in _waits(site))
         assert "what cluster local says is rejected by the resolver" in _waits(site)
         (site.root / "b.yaml").write_text(service("b"))
@@ -143,7 +128,7 @@ async def test_a_key_that_is_replaced_is_loaded_anew(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(service("a"))
     keys: list[Ed25519PrivateKey] = [key(EAST)]
     await site.register(signer(WEST).public)
-    async with site.resolving(), site.watching(Signer(lambda: keys[-1])):
+    async with taking(site.domain), site.watching(Signer(lambda: keys[-1])):
         await until(lambda: "is rejected" in _waits(site))
         keys.append(key(WEST))
         await until(lambda: site.has("a"))
@@ -153,7 +138,7 @@ async def test_what_others_forge_as_ours_is_no_refusal_of_ours(tmp_path: Path) -
     site = _Site(MemoryLog(), tmp_path)
     (tmp_path / "a.yaml").write_text(service("a"))
     await site.register(signer(EAST).public)
-    async with site.resolving(), site.watching(Signer(lambda: key(EAST))):
+    async with taking(site.domain), site.watching(Signer(lambda: key(EAST))):
         await until(lambda: site.has("a"))
         (own,) = await site.said()
         await site.write(*(written(replace(own, actor="test"), None) for _ in range(20)))
@@ -177,7 +162,7 @@ async def test_while_the_file_of_its_key_cannot_be_read_it_asks_with_the_key_bef
         return found
 
     await site.register(signer(WEST).public)
-    async with site.resolving(), site.watching(Signer(load)):
+    async with taking(site.domain), site.watching(Signer(load)):
         await until(lambda: "is rejected" in _waits(site))
         keys.append(None)
         there = len(await rejected_offsets(site.log, 0))
@@ -204,7 +189,7 @@ async def test_what_was_written_before_a_restart_and_is_rejected_later_is_said_a
             await until(lambda: not _waits(site))
     async with site.watching(Signer(lambda: key(EAST))):
         await until(lambda: not _waits(site))
-        async with site.resolving():
+        async with taking(site.domain):
             await until(lambda: "is rejected by the resolver" in _waits(site))
             assert not site.has("a")
             await site.register(other, own, generation=2)
@@ -228,7 +213,7 @@ async def test_a_rejection_after_a_long_time_is_asked_about_soon(
     (tmp_path / "a.yaml").write_text(service("a"))
     own, other = signer(EAST).public, signer(WEST).public
     await site.register(other)
-    async with site.resolving(), site.watching(Signer(lambda: key(EAST))):
+    async with taking(site.domain), site.watching(Signer(lambda: key(EAST))):
         await until(lambda: len(pauses) > 3)
         assert pauses[:4] == [1.0, 2.0, 3.0, 3.0]
         await site.register(other, own, generation=2)

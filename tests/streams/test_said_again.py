@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from streams.resolver import ResolveOptions, _ticks
 from streams.signing import Signer
 from streams.xds.bench import Bench, Verdicts
 from tests.support.manifests import TIME, endpoints, gateway, route, service
-from tests.support.roles import working
+from tests.support.roles import taking, working
 from tests.support.signing import HUB, ROOT, STRANGER, TRUSTING, key, of
 
 _SEALER = Sealer(bytes(KEY_BYTES))
@@ -71,18 +70,6 @@ class _Resolver:
         assert self.log.signer is not None
         self.log.signer.renew()
 
-    @asynccontextmanager
-    async def resolving(self) -> AsyncIterator[None]:
-        async def resolve() -> None:
-            while True:
-                async for records in self.domain.missing():
-                    await self.domain.apply(records)
-                await asyncio.sleep(0.02)
-
-        await self.domain.acquire()
-        async with working(resolve()):
-            yield
-
     async def held(self) -> Quarantine:
         """A quarantine of what there is, once it is resolved."""
         await _until(lambda: self.engine.everything().fragments.set)
@@ -108,7 +95,7 @@ async def test_a_tick_that_was_rejected_is_said_again(tmp_path: Path, replaced: 
     await made.tell("control", "", Pin("p", None, 0, "why", "2026-01-01T00:00:00.000Z"))
     await made.signs_with(STRANGER)
     options = ResolveOptions(made.log, _SEALER, TRUSTING, tmp_path)  # type: ignore[arg-type]
-    async with made.resolving(), working(_ticks(options, made)):  # type: ignore[arg-type]
+    async with taking(made.domain), working(_ticks(options, made)):  # type: ignore[arg-type]
         await made.rejects(2)
         assert "pin/p" in made.engine.state()
         for number in replaced:
@@ -124,7 +111,7 @@ async def test_a_verdict_that_was_rejected_is_said_again_until_it_counts() -> No
     await made.tell("files", HUB, *(of(HUB, one) for one in (gateway(), route("r"), service(), endpoints())))
     looks = asyncio.Event()
     verdicts = Verdicts(Bench(made.log, None, now), looks.set)
-    async with made.resolving():
+    async with taking(made.domain):
         held = await made.held()
         await made.signs_with(STRANGER)
         offset = await verdicts.say([held])
@@ -147,7 +134,7 @@ async def test_a_verdict_is_said_with_the_key_before_while_its_file_cannot_be_re
     await made.tell("files", HUB, *(of(HUB, one) for one in (gateway(), route("r"), service(), endpoints())))
     looks = asyncio.Event()
     verdicts = Verdicts(Bench(made.log, None, now), looks.set)
-    async with made.resolving():
+    async with taking(made.domain):
         held = await made.held()
         await made.signs_with(STRANGER)
         offset = await verdicts.say([held])
@@ -174,7 +161,7 @@ async def test_a_verdict_that_is_rejected_again_and_again_is_said_later_and_late
         waits.append(seconds)
         return later(0.0, call, *given, **named)
 
-    async with made.resolving():
+    async with taking(made.domain):
         held = await made.held()
         await made.signs_with(STRANGER)
         with pytest.MonkeyPatch.context() as patch:
@@ -196,7 +183,7 @@ async def test_whoever_looks_for_another_reason_has_no_verdict_said_before_its_t
     made = _Resolver()
     await made.tell("files", HUB, *(of(HUB, one) for one in (gateway(), route("r"), service(), endpoints())))
     verdicts = Verdicts(Bench(made.log, None, now), lambda: None)
-    async with made.resolving():
+    async with taking(made.domain):
         held = await made.held()
         await made.signs_with(STRANGER)
         await verdicts.say([held])

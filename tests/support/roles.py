@@ -29,6 +29,24 @@ async def working(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def taking(domain: Domain) -> AsyncIterator[None]:
+    """The domain takes what comes, looking for it again and again, and lets go at the end."""
+
+    async def resolve() -> None:
+        while True:
+            async for records in domain.missing():
+                await domain.apply(records)
+            await asyncio.sleep(0.02)
+
+    await domain.acquire()
+    try:
+        async with working(resolve()):
+            yield
+    finally:
+        await domain.release()
+
+
+@asynccontextmanager
 async def resolving(log: Log, engine: Callable[[], Engine]) -> AsyncIterator[None]:
     """The resolver of a log's first domain."""
     domain = Domain(log, engine)
