@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.engine import Engine, EngineSettings
-from engine.events import Delete, Put, Quarantine
+from engine.events import CONTROL, Delete, Pin, Put, Quarantine
 from engine.history.explain import configs
 from engine.history.explain.backend import endpoints as explained
 from engine.placement import Placement, parse_placement
@@ -208,6 +208,17 @@ def _with(of: Put, port: int, generation: int) -> Put:
 
 def _fragments(site: Site) -> list[Fragment]:
     return list(site.engine.everything().fragments.set.values())
+
+
+def test_a_namesake_that_comes_while_the_gateway_is_pinned_goes_before_all_the_same() -> None:
+    """Else its addresses would be told as the pinned one's."""
+    site = Site("east, west")
+    pin = Pin("p", _GATEWAY, site.number, "it broke")
+    site.engine.apply(change_set(pin, number=90, source=CONTROL), 90)
+    site.number = 90
+    own = in_cluster(gateway("gw"), "west")
+    site.tell(own)
+    assert site.infra == sorted([str(own.ref), str(Placement(_GATEWAY, "east"))])
 
 
 def test_a_cluster_object_that_is_deleted_by_mistake_costs_no_proxies() -> None:
