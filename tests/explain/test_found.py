@@ -8,6 +8,7 @@ import pytest
 
 from engine.events import Change
 from engine.history.explain import Kind, Outcome
+from engine.seal import KEY_BYTES, Sealer
 from tests.explain.test_evaluator import answered, listener_policy, tls_gateway
 from tests.support.manifests import put, route
 
@@ -126,3 +127,13 @@ def test_of_te_only_trailers_are_left() -> None:
     assert told(some, ("te", "trailers"), ("te", "trailers")).kind is Kind.FORWARDED
     assert told(some, ("te", "gzip, trailers")).kind is Kind.FORWARDED
     assert told(some, ("te", "gzip")).kind is Kind.NOT_FOUND
+
+
+@pytest.mark.parametrize(("forwards", "path"), [(False, "/?a=1&p=2"), (True, "/?p=2&key=k&a=1")])
+def test_an_api_key_of_the_query_is_not_forwarded(forwards: bool, path: str) -> None:  # noqa: FBT001  as the field is
+    sealed = Sealer(bytes(KEY_BYTES)).seal_text(b"k")
+    keys = put("", "v1", "Secret", "keys", {"type": "Opaque", "data": {"ann": sealed}})
+    auth = {"keySources": [{"query": "key"}], "secretRef": {"name": "keys"}, "forwardCredential": forwards}
+    some = [keys, route("r", "one", "/"), traffic_policy(apiKeyAuth=auth)]
+    (only,) = answered(some, "/?p=2&key=k&a=1").outcomes
+    assert (only.kind, only.path) == (Kind.FORWARDED, path)

@@ -21,7 +21,7 @@ from engine.history.explain.action import Target, host_for, missing_cluster, pat
 from engine.history.explain.answer import WHOLE, Answer, Kind, Outcome
 from engine.history.explain.backend import Endpoint, endpoints, is_found_otherwise, is_made_anew
 from engine.history.explain.config import Config, Placed
-from engine.history.explain.filters import passing
+from engine.history.explain.filters import behind, passing
 from engine.history.explain.listener import Arrived, arrive, seen
 from engine.history.explain.request import Request, Seen
 from engine.history.explain.route import MILLION, takes, up_to
@@ -98,7 +98,7 @@ def _routed(config: Config, found: Answer, there: Arrived, asked: Seen) -> Answe
     ways = list(_ways(config.routes(table.host.name), table.host, asked))
     outcomes, undecided, reason = (), (), ""
     for placed, share in ways:
-        ends = _ends(config, manager, table.host, placed, asked)
+        ends = _ends(config, manager, table.host, placed, behind(filters_of(manager, table, placed), asked))
         more, may = _passed(manager, table, placed, asked, ends)
         outcomes = (*outcomes, *(replace(one, share=one.share * share) for one in more))
         undecided = tuple(dict.fromkeys((*undecided, *may)))

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -223,6 +224,30 @@ def _api_key(one: Standing, seen: Seen) -> Saying:
         return Said(_UNAUTHORIZED)
     allowed = getattr(config, "allowed_clients", [])
     return Said(_DENIED) if allowed and named not in allowed else None
+
+
+def behind(filters: Iterable[Standing], seen: Seen) -> Seen:
+    """The request as it is behind filters that let it through: without API keys in its query that are not forwarded.
+
+    What is left of the query Envoy sorts by name.
+    """
+    hidden = {
+        source.query
+        for one in filters
+        if isinstance(config := one.config, ApiKeyAuth | ApiKeyAuthPerRoute)
+        and config.forwarding is not None
+        and config.forwarding.hide_credentials
+        for source in config.key_sources
+    }
+    if hidden.isdisjoint(seen.query):
+        return seen
+    path, _, query = seen.headers[":path"].partition("?")
+    left = sorted((one for one in query.split("&") if _name(one) not in hidden), key=_name)
+    return replace(seen, headers=seen.headers | {":path": f"{path}?{'&'.join(left)}" if left else path})
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0]
 
 
 def _key(source: Any, seen: Seen) -> str | None:
