@@ -126,7 +126,7 @@ class Asking:
     async def _opened(self, one: Request) -> Connection:
         found = await Connection.open(self._address, one.port, one.sni, certificate=one.certificate)
         if self._proxied and one.port == OTHER:
-            found.writer.write(f"PROXY TCP4 {one.client} 127.0.0.1 1234 80\r\n".encode())
+            found.writer.write(f"PROXY TCP4 {one.client} 127.0.0.1 1234 {one.port}\r\n".encode())
         return found
 
     def close(self) -> None:
