@@ -23,6 +23,7 @@ from engine.pins import Pins
 from engine.placement import place_of, placed
 from engine.reach import Reach
 from engine.readings import Readings
+from engine.ref import parse_ref
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from engine.signers import Signers
@@ -31,7 +32,7 @@ from engine.update import Delta, FragmentKey, FragmentKind, Status, Update, pars
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "46"
+VERSION = "47"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
@@ -142,7 +143,8 @@ class Engine:
         statuses = readings.delta(STATUS)
         for key in statuses.removed:
             self._fold.remove(CHANGED + key)
-        again = ((one, readings.item(STATUS, one)) for one in (*moved, *self._pins.moved()))
+        parts = [str(one) for gateway in moved for one in readings.listener_sets(parse_ref(gateway))]
+        again = ((one, readings.item(STATUS, one)) for one in (*moved, *parts, *self._pins.moved()))
         shown = dict(statuses.set) | {one: value for one, value in again if value is not None}
         update = Update(
             offset,
@@ -206,10 +208,10 @@ class Engine:
             if key.kind in _OF_THE_GATEWAY:
                 moved.add(str(key.gateway))
             self._placed(key, there=str(key) in fragments.set)
-        for gateway in sorted(moved):
-            if self._readings.item(STATUS, gateway) is not None:
-                self._fold.set(CHANGED + gateway, {"offset": self.offset})
-        return sorted(moved)
+        told = [one for one in sorted(moved) if self._readings.item(STATUS, one) is not None]
+        for gateway in told:
+            self._fold.set(CHANGED + gateway, {"offset": self.offset})
+        return told
 
     def _status(self, key: str, value: Status) -> Status:
         value = self._pins.told(key, value)

@@ -319,17 +319,19 @@ def test_incremental_equals_from_scratch(changes: list[Change], batches: list[in
 def test_updates_add_up(changes: list[Change]) -> None:
     """What the updates set and removed, one after the other, is all that is wanted at the end."""
     engine = Engine(_SEALER)
-    seen: dict[str, Any] = {}
-    state: dict[str, Any] = {}
+    channels = ("fragments", "nodes", "statuses", "infra", "state")
+    seen: dict[str, dict[str, Any]] = {one: {} for one in channels}
     for number, change in enumerate(changes):
         update = engine.apply(change_set(change, number=number), number)
-        for delta, into in ((update.fragments, seen), (update.state, state)):
+        for channel, into in seen.items():
+            delta = getattr(update, channel)
             assert not delta.removed & delta.set.keys()
             into.update(delta.set)
             for key in delta.removed:
                 into.pop(key, None)
-    assert seen == engine.everything().fragments.set
-    assert state == engine.state()
+    wanted = engine.everything()
+    assert seen == {one: getattr(wanted, one).set for one in channels}
+    assert wanted.state.set == engine.state()
 
 
 @settings(max_examples=40)
