@@ -13,6 +13,7 @@ from engine.holds import Holds
 from engine.judgement import judged, resource_of
 from engine.layers import Layers, is_configuration
 from engine.objects import Objects
+from engine.readings import PinOf
 from engine.ref import Ref
 from engine.status.pinned import annotated
 from engine.update import Status
@@ -62,9 +63,10 @@ class Pins:
         """When the first of them ends."""
         return min((row["until"] for _, row in self._fold.under(PIN) if row["until"] > tick), default=None)
 
-    def gateways(self) -> dict[str, str]:
+    def gateways(self) -> dict[PinOf, str]:
         """The pinned gateways, by pin."""
-        return {key.removeprefix(PIN): row["gateway"] for key, row in self._fold.under(PIN) if row["gateway"]}
+        rows = ((key.removeprefix(PIN), row) for key, row in self._fold.under(PIN))
+        return {(pin, row["offset"]): row["gateway"] for pin, row in rows if row["gateway"]}
 
     def frozen(self, pin: str) -> Mapping[Ref, Resource | None]:
         """What the gateway of a pin sees otherwise than the others."""
@@ -93,7 +95,7 @@ class Pins:
             return []
         gateway = str(change.gateway) if change.gateway is not None else None
         if gateway is not None:
-            for other, of in self.gateways().items():
+            for (other, _), of in self.gateways().items():
                 if of == gateway:
                     self._end(other)
             self._holds.lift_of(gateway)

@@ -16,6 +16,7 @@ from engine.outputs.channels import INFRA, LOOKUP, NODE, STATUS
 from engine.placement import place_of
 from engine.reading import Reading
 from engine.ref import Ref, parse_ref
+from engine.resolve.gateway import attached_sets
 from engine.resolve.manifest import PASSED
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
@@ -24,6 +25,8 @@ from engine.update import Delta
 
 Frozen = Callable[[str], Mapping[Ref, Resource | None]]
 """The configuration, by pin, that is not as in the main reading; None for what is not there."""
+PinOf = tuple[str, int]
+"""A pin and the offset that it is of: its id may be used again."""
 
 
 class Readings:
@@ -32,7 +35,7 @@ class Readings:
     def __init__(self, sealer: Sealer, settings: EngineSettings) -> None:
         self.main = Reading(sealer, settings)
         self._made_of = (sealer, settings)
-        self._pinned: dict[str, tuple[str, Reading]] = {}
+        self._pinned: dict[PinOf, tuple[str, Reading]] = {}
         """By pin: the Gateway, and its reading."""
         self._were: dict[str, Reading] = {}
         """By Gateway, as of the last `clear`."""
@@ -62,13 +65,13 @@ class Readings:
             if is_namesake or not is_configuration(ref):
                 reading.show(ref, resource)
 
-    def sync(self, pins: Mapping[str, str], frozen: Frozen) -> None:
+    def sync(self, pins: Mapping[PinOf, str], frozen: Frozen) -> None:
         """Read for these pins, Gateway by pin, and for no others."""
         for pin in self._pinned.keys() - pins.keys():
             del self._pinned[pin]
         for pin, gateway in sorted(pins.items()):
             if pin not in self._pinned:
-                self._pinned[pin] = gateway, self._read(gateway, frozen(pin))
+                self._pinned[pin] = gateway, self._read(gateway, frozen(pin[0]))
 
     def _read(self, gateway: str, frozen: Mapping[Ref, Resource | None]) -> Reading:
         reading = Reading(*self._made_of)
@@ -88,6 +91,10 @@ class Readings:
         self.main.settle(tick)
         for _, reading in self._pinned.values():
             reading.settle(tick)
+
+    def listener_sets(self, gateway: Ref) -> tuple[Ref, ...]:
+        """The ListenerSets that a Gateway lets in, of which the main reading tells the status."""
+        return self.main.graph.get(attached_sets, gateway)
 
     # -- what is told -----------------------------------------------------------------------------------------------
 

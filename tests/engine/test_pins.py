@@ -158,6 +158,18 @@ def test_a_pin_said_twice_is_one() -> None:
     assert "without a pin of its own" in world.warnings[0]
 
 
+def test_an_id_that_is_used_again_at_once_is_another_pin() -> None:
+    """Its reading was the first one's: what was pinned then went on being served."""
+    world = World(OLD)
+    then = world.of("gw")
+    world.tell(NEW)
+    now = world.of("gw")
+    world.control(_pin(), _was(OLD))
+    assert world.of("gw") == then
+    world.control(Unpin("p"), _pin(), _was(NEW))
+    assert world.of("gw") == now
+
+
 def test_a_rollback_is_of_its_objects_only_and_what_sources_say_goes_on_beneath() -> None:
     world = World(OLD, _of_other("s", 1))
     then = world.of("gw")
