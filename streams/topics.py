@@ -47,6 +47,8 @@ PART_BYTES: Final = 900 * 1024
 """A larger change set, and a larger record of penstock.updates, travels in parts."""
 
 _COMPACTED = {Topic.STATE, Topic.GRAPH, Topic.XDS, Topic.STATUS, Topic.INFRA, Topic.CONVERGENCE, Topic.ACKNOWLEDGED}
+_MESSAGE_BYTES: Final = 16 << 20
+"""A resource's state holds its last good revision too: twice a large manifest."""
 _DAYS_7_MS = 7 * 24 * 3600 * 1000
 
 
@@ -73,17 +75,19 @@ def _config(topic: Topic) -> dict[str, str]:
     common = {
         "compression.type": "producer",
         "message.timestamp.type": "CreateTime",
-        # A resource's state holds its last good revision too: twice a large manifest.
-        "max.message.bytes": str(16 << 20),
+        "max.message.bytes": str(_MESSAGE_BYTES),
     }
     if topic in _COMPACTED:
         # A consumer that was away longer than delete.retention.ms takes a new snapshot.
         return common | {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.3",
-            # What is written last is never compacted: of a busy state all who read it would read an hour's rows.
-            "segment.bytes": str(32 << 20),
-            "segment.ms": str(3600 * 1000),
+            # What is written last is never compacted, and all who read a busy state read that, too. Rows are some 50
+            # bytes there: 32 MiB were 600,000 of them. A segment has to hold the largest message.
+            "segment.bytes": str(_MESSAGE_BYTES),
+            "segment.ms": str(5 * 60 * 1000),
+            # A large state that changes little would else have a segment for each five minutes in which it did.
+            "max.compaction.lag.ms": str(3600 * 1000),
             "delete.retention.ms": str(24 * 3600 * 1000),
         }
     retention = str(_DAYS_7_MS) if topic is Topic.REPORTS else "-1"
