@@ -22,6 +22,14 @@ def is_configuration(ref: Ref) -> bool:
     return ref.group.startswith("gateway.") and ref.kind not in _LIVE and (ref.group, ref.kind) in BY_NAME
 
 
+def is_of_then(ref: Ref, gateway: str) -> bool:
+    """Whether a pinned Gateway sees configuration as it was: all but other Gateways, of which it reads none.
+
+    But for its namesakes in other clusters: they take the place of its proxies there as they are today.
+    """
+    return ref.kind != "Gateway" or str(ref) == gateway
+
+
 class Layers:
     """Rows of objects, by layer; rows of `override/` have `object` None for what was absent."""
 
@@ -67,12 +75,13 @@ class Layers:
 
     def keep(self, ref: Ref) -> None:
         """Before something changes of an object: pinned gateways go on seeing it as it is now."""
-        pinned = [key for key, row in self._fold.under(PIN) if row["gateway"] is not None]
-        if not pinned or not is_configuration(ref):
+        if not is_configuration(ref):
             return
-        row = self.served(ref) or {"object": None}
-        for pin in pinned:
-            key = f"{OVERRIDE}{pin.removeprefix(PIN)}/{ref}"
+        pinned = ((key.removeprefix(PIN), row["gateway"]) for key, row in self._fold.under(PIN))
+        seen = [pin for pin, gateway in pinned if gateway is not None and is_of_then(ref, gateway)]
+        row = (self.served(ref) or {"object": None}) if seen else {}
+        for pin in seen:
+            key = f"{OVERRIDE}{pin}/{ref}"
             if key not in self._fold.rows:
                 self._fold.set(key, row)
 

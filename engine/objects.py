@@ -91,6 +91,10 @@ class Objects:
         self._fold.set(key, row)
         self._unseen |= self._refusals.put(key, row)
 
+    def complained(self) -> list[Ref]:
+        """Objects that their sources could not take as they are written."""
+        return self._refusals.refs()
+
     def show(self, ref: Ref) -> None:
         """Let queries see an object as it is served when they are asked next."""
         self._unseen.add(ref)

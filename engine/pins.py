@@ -11,7 +11,7 @@ from engine.fold import OVERRIDE, PIN, Fold, Said
 from engine.graph.reader import Resource
 from engine.holds import Holds
 from engine.judgement import judged, resource_of
-from engine.layers import Layers, is_configuration
+from engine.layers import Layers, is_configuration, is_of_then
 from engine.objects import Objects
 from engine.readings import PinOf
 from engine.ref import Ref
@@ -69,9 +69,18 @@ class Pins:
         return {(pin, row["offset"]): row["gateway"] for pin, row in rows if row["gateway"]}
 
     def frozen(self, pin: str) -> Mapping[Ref, Resource | None]:
-        """What the gateway of a pin sees otherwise than the others."""
-        rows = self._layers.of(pin)
-        return {ref: resource_of(row) if row["object"] is not None else None for ref, row in rows.items()}
+        """What the gateway of a pin sees otherwise than the others.
+
+        What its source has against an object as it is written today is not of then either.
+        """
+        gateway = self._fold.rows[PIN + pin]["gateway"]
+        today = (ref for ref in self._objects.complained() if is_configuration(ref))
+        rows = {ref: self._layers.served(ref) or {"object": None} for ref in today} | self._layers.of(pin)
+        return {
+            ref: resource_of(row) if row["object"] is not None else None
+            for ref, row in rows.items()
+            if is_of_then(ref, gateway)
+        }
 
     def told(self, name: str, status: Status) -> Status:
         """The status of an object, with what is to be said of pins."""

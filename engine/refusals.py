@@ -46,6 +46,10 @@ class Refusals:
             del self._texts[ref]
         return {ref}
 
+    def refs(self) -> list[Ref]:
+        """The objects of which something is said."""
+        return sorted(self._texts)
+
     def of(self, ref: Ref) -> str:
         """What stands against an object as it is written now; "" for nothing."""
         found = self._texts.get(ref)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.engine import Engine
-from engine.events import Change, ChangeSet, Confirm, Delete, Override, Pin, Put, Quarantine, Tick, Unpin
+from engine.events import Admitted, Change, ChangeSet, Confirm, Delete, Override, Pin, Put, Quarantine, Refused, Tick, Unpin
 from engine.ref import Ref
 from engine.update import Update
 from tests.support.manifests import change_set, delete, endpoints, gateway, put, route, service
@@ -308,6 +308,19 @@ def test_the_status_of_a_pinned_gateway_is_of_what_it_serves() -> None:
         "served as of offset 1 since 2026-11-24T10:00:00.000Z until 2026-11-24T10:30:00.000Z unless confirmed, "
         "by anna: it broke. To end it: penstock unpin p"
     )
+
+
+def test_what_a_source_has_against_a_pinned_gateway_today_is_not_told_of_then() -> None:
+    """It was told or not by when the pin came, and otherwise after a boot."""
+    world = World(OLD)
+    world.tell(Refused("gw.yaml:1", _gateway(), "no YAML"))
+    world.control(_pin())
+    assert "no YAML" not in world.says(_gateway())
+    world.tell(Admitted("gw.yaml:1"))
+    world.tell(Refused("gw.yaml:2", _gateway(), "no YAML either"))
+    assert "no YAML" not in world.says(_gateway())
+    world.control(Unpin("p"))
+    assert "no YAML either" in world.says(_gateway())
 
 
 def test_a_pin_of_a_gateway_that_never_was_serves_nothing() -> None:

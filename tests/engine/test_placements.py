@@ -210,8 +210,14 @@ def _fragments(site: Site) -> list[Fragment]:
     return list(site.engine.everything().fragments.set.values())
 
 
+def _booted(site: Site) -> Update:
+    engine = Engine(Sealer(bytes(KEY_BYTES)), EngineSettings(configuration_cluster="local"))
+    engine.load(site.engine.state().items())
+    return engine.everything()
+
+
 def test_a_namesake_that_comes_while_the_gateway_is_pinned_goes_before_all_the_same() -> None:
-    """Else its addresses would be told as the pinned one's."""
+    """Else its addresses would be told as the pinned one's; a boot placed its proxies there again."""
     site = Site("east, west")
     pin = Pin("p", _GATEWAY, site.number, "it broke")
     site.engine.apply(change_set(pin, number=90, source=CONTROL), 90)
@@ -219,6 +225,20 @@ def test_a_namesake_that_comes_while_the_gateway_is_pinned_goes_before_all_the_s
     own = in_cluster(gateway("gw"), "west")
     site.tell(own)
     assert site.infra == sorted([str(own.ref), str(Placement(_GATEWAY, "east"))])
+    assert _booted(site) == site.engine.everything()
+
+
+def test_a_namesake_that_goes_while_the_gateway_is_pinned_leaves_it_the_place() -> None:
+    """A boot found it where it was when the pin came, and ended the proxies."""
+    site = Site("east, west")
+    own = in_cluster(gateway("gw"), "west")
+    site.tell(own)
+    pin = Pin("p", _GATEWAY, site.number, "it broke")
+    site.engine.apply(change_set(pin, number=90, source=CONTROL), 90)
+    site.number = 90
+    site.tell(Delete(own.ref))
+    assert site.infra == [str(Placement(_GATEWAY, one)) for one in ("east", "west")]
+    assert _booted(site) == site.engine.everything()
 
 
 def test_a_cluster_object_that_is_deleted_by_mistake_costs_no_proxies() -> None:
