@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from engine.engine import Engine
-from engine.events import Admitted, Change, ChangeSet, Confirm, Delete, Override, Pin, Put, Quarantine, Refused, Tick, Unpin
+from engine.events import (
+    Admitted,
+    Change,
+    ChangeSet,
+    Confirm,
+    Delete,
+    Override,
+    Pin,
+    Put,
+    Quarantine,
+    Refused,
+    Tick,
+    Unpin,
+)
 from engine.ref import Ref
 from engine.update import Update
 from tests.support.manifests import change_set, delete, endpoints, gateway, put, route, service
