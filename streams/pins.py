@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -17,7 +17,7 @@ from engine.engine import VERSION
 from engine.events import CONTROL, Change, ChangeSet, Delete, Override, Pin, Put, SyncEnd, Unpin
 from engine.fold import OVERRIDE, PIN
 from engine.history.overrides import configuration, overrides
-from engine.layers import is_configuration
+from engine.layers import is_configuration, is_of_then
 from engine.ref import Ref
 from streams.clock import now
 from streams.codec import encode_change_set
@@ -80,19 +80,26 @@ async def serve(teller: Teller, pin: Pin, then: Rows, takes: Callable[[Ref], boo
     What changed of the configuration between the look and the append would be in neither: then it is said anew, in
     place of what was said. Raises LogError or NotApplied.
     """
-    old, told = configuration(then.items(), VERSION, pin.gateway), pin
-    lifted: list[Change] = []
-    for number in range(_TRIES):
+    old, lifted = configuration(then.items(), VERSION, pin.gateway), list[Change]()
+    for number in range(1, _TRIES + 1):
+        told = replace(pin, id=f"{pin.id}-{number}") if lifted else pin
         rows, seen = await teller.state()
         rows = {key: row for key, row in rows.items() if not key.startswith(tuple(_keys(lifted)))}
         found = overrides(told.id, old, configuration(rows.items(), VERSION), takes)
         offset = await teller.say(told.id, [*lifted, told, *found])
         await teller.applied(offset)
-        if not await _moved(teller, seen, offset):
-            break
+        if not await _moved(teller, (seen, offset), lambda ref: takes(ref) and _concerns(pin, ref)):
+            return told, offset
         lifted = [Unpin(told.id)]
-        told = Pin(f"{pin.id}-{number + 2}", pin.gateway, pin.to, pin.reason, pin.until, pin.on_trial)
-    return told, offset
+    msg = (
+        f"it is in force as {told.id}, at offset {offset}, but configuration keeps changing beside it: what changed in that "
+        f"moment is served as it is today. Say it once more when it is quiet, or end it: penstock unpin {told.id}"
+    )
+    raise NotApplied(msg)
+
+
+def _concerns(pin: Pin, ref: Ref) -> bool:
+    return is_configuration(ref) and (pin.gateway is None or is_of_then(ref, str(pin.gateway)))
 
 
 def differing(then: Rows, rows: Rows, gateway: Ref | None, takes: Callable[[Ref], bool]) -> tuple[Override, ...]:
@@ -100,11 +107,12 @@ def differing(then: Rows, rows: Rows, gateway: Ref | None, takes: Callable[[Ref]
     return overrides("", configuration(then.items(), VERSION, gateway), configuration(rows.items(), VERSION), takes)
 
 
-async def _moved(teller: Teller, seen: int, offset: int) -> bool:
-    """Whether the log says something of configuration between what was seen and what was said."""
+async def _moved(teller: Teller, between: tuple[int, int], counts: Callable[[Ref], bool]) -> bool:
+    """Whether the log says something that counts between what was seen and what was said."""
+    seen, offset = between
     async for said, _ in change_sets(teller.log, teller.partition, seen + 1, offset - 1):
         for change in said.changes:
-            if isinstance(change, Put | Delete) and is_configuration(change.ref):
+            if isinstance(change, Put | Delete) and counts(change.ref):
                 return True
             if isinstance(change, SyncEnd | Pin | Unpin):
                 return True

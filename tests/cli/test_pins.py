@@ -131,6 +131,32 @@ def test_what_changes_between_the_look_and_the_append_is_of_the_past_too(
     asyncio.run(tell(place, "local", Delete(made("late").ref)))
 
 
+@pytest.mark.parametrize(("words", "code"), [("pin gateway/gw --at 0", 3), ("rollback --to 0 --ref httproute/good", 0)])
+def test_what_changes_at_every_look_is_told_not_passed_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch, words: str, code: int
+) -> None:
+    """It said that it is served, by a pin that is not there; of a rollback only its own objects concern it."""
+    from streams.pins import Teller
+
+    honest, number = Teller.state, iter(range(100))
+
+    async def state(teller: Teller) -> Any:
+        found = await honest(teller)
+        await tell(place, "local", made("late", "web", f"/{next(number)}", generation=next(number) + 1))
+        return found
+
+    monkeypatch.setattr(Teller, "state", state)
+    done = place.run(*words.split(), "-m", "why", "--yes")
+    (pin,) = _pins(place)
+    assert done.exit_code == code, done.output
+    assert f"unpin {pin['pin']}" in " ".join(done.output.split())
+    assert ("keeps changing" in done.output) == (code == 3)
+    monkeypatch.setattr(Teller, "state", honest)
+    place.prints("unpin", "--all")
+    asyncio.run(tell(place, "local", Delete(made("late").ref)))
+    assert _pins(place) == []
+
+
 def test_without_a_resolver_it_waits_in_the_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     async def applied(teller: Any, offset: int) -> None:
         msg = f"it is in the log at offset {offset} and waits there for the resolver: see `penstock status`"
