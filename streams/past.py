@@ -117,18 +117,25 @@ async def offset_at(log: Log, partition: int, millis: int) -> int:
     Raises NotKept when the log begins later, or LogError.
     """
     after = await log.since(Topic.CHANGES, partition, millis + 1)
+    first, _ = await log.ends(Topic.CHANGES, partition)
+    back = _LOOK_BACK
+    while (last := await _last_until(log, partition, (after - back, after), millis)) < 0:
+        if after - back <= first:
+            msg = "the log begins later than that"
+            raise NotKept(msg)
+        back *= _LOOK_BACK  # An aborted transaction leaves as many offsets without a record as it had.
+    return last
+
+
+async def _last_until(log: Log, partition: int, between: tuple[int, int], millis: int) -> int:
+    """The last offset from the first of two on that is below the second, or says of itself that it was; -1 for none."""
+    start, after = between
     last = -1
-    async for records in log.read(Topic.CHANGES, partition, max(0, after - _LOOK_BACK)):
+    async for records in log.read(Topic.CHANGES, partition, max(0, start)):
         for record in records:
             if record.offset >= after and _is_later(record, millis):
-                break
+                return last
             last = record.offset
-        else:
-            continue
-        break
-    if last < 0:
-        msg = "the log begins later than that"
-        raise NotKept(msg)
     return last
 
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from engine.engine import Engine
@@ -21,7 +21,7 @@ from streams.codec import decode_change_set, encode_change_set
 from streams.domain import Domain
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
-from streams.past import NotKept, engine_at, milliseconds, offset_at
+from streams.past import NotKept, engine_at, last_offset, milliseconds, offset_at
 from streams.ports import Log, LogError, Outgoing, Record
 from streams.projections.checkpoints import checkpoint_if_due
 from streams.topics import Topic, topic_name
@@ -205,6 +205,23 @@ async def test_a_time_names_the_last_offset_that_was_there(log: Log) -> None:
     if isinstance(log, KafkaLog):
         with pytest.raises(NotKept, match="the log begins later than that"):
             await offset_at(log, 0, milliseconds("1999-01-01T00:00:00Z"))
+
+
+@pytest.mark.kafka
+async def test_a_time_is_found_before_a_long_transaction_that_was_aborted(broker: str) -> None:
+    """A source that is killed amid a listing leaves as many offsets as it had written, and no record."""
+    async with kafka_log(broker) as log:
+        await written(log, changes(3))
+        _, end = await log.ends(Topic.CHANGES, 0)
+        producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id="killed")
+        await producer.start()
+        await producer.begin_transaction()
+        for _ in range(100):
+            await producer.send_and_wait(topic_name(Topic.CHANGES, log.prefix), b"x", key=b"default/x", partition=0)
+        await producer.abort_transaction()
+        await producer.stop()
+        assert (await log.ends(Topic.CHANGES, 0))[1] > end + 100
+        assert await offset_at(log, 0, milliseconds("2099-01-01T00:00:00Z")) == await last_offset(log, 0)
 
 
 @pytest.mark.kafka
