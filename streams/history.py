@@ -6,17 +6,17 @@ Read is what the index names, and what is too new for it; never all of the log, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.history.touched import touched
-from engine.ref import Ref, parse_ref
+from engine.ref import Ref
 from streams.index import Block, actor_term, blocks, host_term, namespace_term, object_term
 from streams.ports import Log, Record
 from streams.topics import Topic
-from streams.updates import Whole, decode_update
+from streams.updates import Whole, decode_update, is_of_cluster, objects_of
 
 _POSITIONS_AN_UPDATE: Final = 4
 """That an update of one part takes at most, in a transaction of its own: itself, its progress, the marker."""
@@ -52,9 +52,9 @@ class Asked:
         """Whether an update is one of them."""
         if update["offset"] < self.since or (self.until is not None and update["offset"] > self.until):
             return False
-        if self.cluster not in ("", update.get("cluster")) or self.actor not in (None, update.get("actor")):
+        if not is_of_cluster(update, self.cluster) or self.actor not in (None, update.get("actor")):
             return False
-        refs = list(_refs(update))
+        refs = objects_of(update)
         if self.object is not None and not any(self._is_meant(ref) for ref in refs):
             return False
         if self.namespace is not None and all(ref.namespace != self.namespace for ref in refs):
@@ -67,15 +67,6 @@ class Asked:
     def _is_meant(self, ref: Ref) -> bool:
         group, kind, name, namespace = self.object or ("", "", "", None)
         return (ref.group, ref.kind, ref.name) == (group, kind, name) and namespace in (None, ref.namespace)
-
-
-def _refs(update: Value) -> Iterator[Ref]:
-    for change in update["changes"]:
-        for text in (change.get("ref"), change.get("gateway")):
-            try:
-                yield parse_ref(text or "")
-            except ValueError:
-                continue
 
 
 async def history(

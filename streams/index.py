@@ -11,17 +11,15 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, Final
 
 from engine.history.touched import touched
-from engine.ref import parse_ref
 from streams.ports import Log, Outgoing, Record, TopicMissing, Writer
 from streams.topics import Topic, key
-from streams.updates import Whole, decode_update
+from streams.updates import Whole, decode_update, objects_of
 
 EVERY: Final = 4_096
 """Updates of a block, at least: as many are read whole behind the last one."""
@@ -86,11 +84,8 @@ def actor_term(actor: str) -> str:
 def terms(update: dict[str, Any]) -> set[str]:
     """All that an update is found by."""
     found = {actor_term(str(update.get("actor", "")))}
-    for change in update["changes"]:
-        for name in ("ref", "gateway"):
-            with suppress(ValueError):
-                ref = parse_ref(change.get(name) or "")
-                found |= {object_term(ref.group, ref.kind, ref.name), namespace_term(ref.namespace)}
+    for ref in objects_of(update):
+        found |= {object_term(ref.group, ref.kind, ref.name), namespace_term(ref.namespace)}
     told = touched(update["downstream"])
     return found | {host_term(one) for one in (*told.hosts, *told.hosts_gone)}
 

@@ -92,8 +92,8 @@ async def serve(teller: Teller, pin: Pin, then: Rows, takes: Callable[[Ref], boo
             return told, offset
         lifted = [Unpin(told.id)]
     msg = (
-        f"it is in force as {told.id}, at offset {offset}, but configuration keeps changing beside it: what changed in that "
-        f"moment is served as it is today. Say it once more when it is quiet, or end it: penstock unpin {told.id}"
+        f"it is in force as {told.id}, at offset {offset}, but configuration keeps changing beside it: what changed "
+        f"in that moment is served as it is today. Say it once more, or end it: penstock unpin {told.id}"
     )
     raise NotApplied(msg)
 

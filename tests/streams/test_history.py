@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from engine.engine import VERSION, Engine
-from engine.events import ChangeSet
+from engine.events import Change, ChangeSet, Override, Pin, Refused, Tick, Unpin
 from engine.seal import KEY_BYTES, Sealer
 from streams import index
 from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.history import Asked, history
-from streams.index import Block, decode_block, encode_block, indexed, terms
+from streams.index import Block, decode_block, encode_block, indexed, object_term, terms
 from streams.memory import MemoryLog
 from streams.ports import Log, LogError, Outgoing, Record
 from streams.projections.index import index_if_due
@@ -104,6 +104,41 @@ async def test_the_index_answers_what_reading_all_gives(log: Log, every: int, mo
     updates = await everything(log)
     for asked in ASKED:
         assert await answered(log, asked) == [one for one in updates if asked.takes(one)], asked
+
+
+async def test_what_ends_by_a_name_of_its_own_is_of_the_objects_that_it_changed() -> None:
+    """An unpin and a tick name no object; a refusal says where one is written."""
+    log, gw, one = MemoryLog(), gateway(), route("r", "s0", "/1", 1)
+    newer = route("r", "s0", "/2", 2)
+    until = "2026-11-24T14:30:00.000Z"
+    told: list[tuple[str, str, tuple[Change, ...]]] = [
+        ("files", "local", (gw, service("s0"), one)),
+        ("files", "local", (newer,)),
+        ("control", "", (Pin("p", None, 0, "why"), Override("p", one.ref, one.object))),
+        ("control", "", (Unpin("p"),)),
+        ("control", "", (Pin("q", gw.ref, 0, "why", until),)),
+        ("clock", "", (Tick(),)),
+        ("files", "local", (Refused("r.yaml:1", one.ref, "no YAML"),)),
+        ("files", "other", (service("x"),)),
+    ]
+    async with log.writer("source") as source:
+        for number, (who, cluster, changes) in enumerate(told):
+            at = f"2026-11-24T14:{number * 8:02d}:00.000Z"
+            said = ChangeSet("default", cluster, who, str(number), at, "me", changes)
+            await source.write(encode_change_set(said))
+    domain = Domain(log, lambda: Engine(Sealer(bytes(KEY_BYTES))))
+    await domain.acquire()
+    await domain.release()
+    updates = (await everything(log))[::-1]
+
+    def of(asked: Asked) -> list[str]:
+        return [one["changes"][0]["verb"] for one in updates if asked.takes(one)]
+
+    assert of(Asked((*_ROUTE, "r", None))) == ["put", "put", "pin", "unpin", "refused"]
+    assert of(Asked(("gateway.networking.k8s.io", "Gateway", "gw", None)))[-2:] == ["pin", "tick"]
+    assert of(Asked(cluster="other")) == ["put"]
+    assert of(Asked(cluster="local")) == ["put", "put", "pin", "unpin", "pin", "tick", "refused"]
+    assert all(object_term(*_ROUTE, "r") in terms(one) for one in updates if Asked((*_ROUTE, "r", None)).takes(one))
 
 
 async def test_of_an_object_only_what_names_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

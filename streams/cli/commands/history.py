@@ -156,7 +156,8 @@ def _few(names: list[str]) -> str:
 
 
 def _name(change: dict[str, Any]) -> str:
-    return _short(str(change.get("ref") or change.get("gateway") or change.get("location") or ""))
+    names = (change.get(word) for word in ("ref", "gateway", "location", "pin"))
+    return _short(str(next((one for one in names if one), "")))
 
 
 def _short(ref: str) -> str:

@@ -15,7 +15,7 @@ from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
 from streams.history import latest
 from streams.ports import Log
 from streams.topics import Topic
-from streams.updates import Whole
+from streams.updates import Whole, is_of_cluster
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def show_log(
     wanted = settings.cluster
 
     async def work(log: Log, partition: int) -> None:
-        found, end = await latest(log, partition, limit, lambda one: wanted in ("", one.get("cluster")))
+        found, end = await latest(log, partition, limit, lambda one: is_of_cluster(one, wanted))
         if not follow:
             _print(found, output)
             return
@@ -53,7 +53,7 @@ def show_log(
 
 
 def _of(updates: Iterable[dict[str, Any]], cluster: str) -> Iterator[dict[str, Any]]:
-    return (one for one in updates if cluster in ("", one.get("cluster")))
+    return (one for one in updates if is_of_cluster(one, cluster))
 
 
 def _print(found: list[dict[str, Any]], output: Format) -> None:
