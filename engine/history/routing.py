@@ -96,17 +96,39 @@ def host(gateway: Ref, virtual_host: str) -> str:
 
 
 def match(route: Mapping[str, Any]) -> str:
-    """What a route takes: the path, then whatever else must hold."""
+    """What a route takes: the path and the method, then whatever else must hold.
+
+    Who reads the stream says it in the same words (streams.client.values.Match).
+    """
     wanted = route.get("match") or {}
-    words = [shape.format(_text(wanted[field])) for field, shape in _PATHS.items() if field in wanted]
+    words = [_path(field, _text(wanted[field])) for field in _PATHS if field in wanted]
+    asked = []
     for kind, of in (("headers", "header"), ("queryParameters", "query")):
-        for one in wanted.get(kind) or ():
-            rest = {name: value for name, value in one.items() if name != "name"}
-            method = (rest.get("stringMatch") or {}).get("exact") if one.get("name") == ":method" else None
-            words.append(str(method) if method else f"{of} {one.get('name')} {_plain(rest)}")
+        for one in sorted(wanted.get(kind) or (), key=lambda one: str(one.get("name"))):
+            method = (one.get("stringMatch") or {}).get("exact") if one.get("name") == ":method" else None
+            if method:
+                words.append(str(method))
+            else:
+                asked.append(f"{of} {_condition(one)}")
     known = {*_PATHS, "headers", "queryParameters"}
     words += [f"{name} {_plain(value)}" for name, value in sorted(wanted.items()) if name not in known]
-    return " ".join(words) or "*"
+    what = " ".join(words) or "*"
+    return f"{what} with {' and '.join(asked)}" if asked else what
+
+
+def _path(field: str, text: str) -> str:
+    """Of all paths "/": each has it for a prefix."""
+    return "/" if (field, text) == ("prefix", "/") else _PATHS[field].format(text)
+
+
+def _condition(one: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in one.items() if name != "name"}
+    match rest:
+        case {"stringMatch": {"exact": str(value), **more}} if len(rest) == 1 and not more:
+            return f"{one.get('name')}: {value}"
+        case {"stringMatch": {"safeRegex": {"regex": str(value)}, **more}} if len(rest) == 1 and not more:
+            return f"{one.get('name')} ~ {value}"
+    return f"{one.get('name')} {_plain(rest)}"
 
 
 def _text(value: Any) -> str:
