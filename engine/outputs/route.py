@@ -22,7 +22,7 @@ from engine.resolve.delegation import KIND, http_parents, own_pairs
 from engine.resolve.delegation import told as words
 from engine.resolve.manifest import object_of, refused_from_the_start
 from engine.resolve.rule import ResolvedRoute, resolved_route
-from engine.resolve.values import Verdict
+from engine.resolve.values import Match, StringMatch, Verdict
 from engine.status.route import accepted, refused_status, route_status
 
 _NOTHING: Final = Descents({}, (), frozenset())
@@ -138,10 +138,7 @@ def _node(ref: Ref, first: ResolvedRoute, parents: list[Parent], hosts: set[str]
         "listeners": sorted({name for parent in parents for name in parent.listeners}),
         "rules": [
             {
-                "matches": [
-                    {"path": {"type": match.path_type.value, "value": match.path}, "method": match.method}
-                    for match in item.matches
-                ],
+                "matches": [_match(one) for one in item.matches],
                 "backends": [
                     {
                         "backend": f"{one.backend.ref}:{one.backend.port}" if one.backend is not None else None,
@@ -156,3 +153,16 @@ def _node(ref: Ref, first: ResolvedRoute, parents: list[Parent], hosts: set[str]
             for item in first.rules
         ],
     }
+
+
+def _match(match: Match) -> dict[str, Any]:
+    """What a match asks for; of headers and query parameters only where it does."""
+    found: dict[str, Any] = {"path": {"type": match.path_type.value, "value": match.path}, "method": match.method}
+    for name, some in (("headers", match.headers), ("queryParams", match.query)):
+        if some:
+            found[name] = [_string(one) for one in sorted(some, key=lambda one: one.name)]
+    return found
+
+
+def _string(one: StringMatch) -> dict[str, str]:
+    return {"name": one.name, "value": one.value, **({"type": "RegularExpression"} if one.regex else {})}

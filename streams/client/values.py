@@ -25,15 +25,32 @@ class PathMatch(_Value):
     value: str
 
 
+class ValueMatch(_Value):
+    """What a header or a query parameter must be. `type` is Exact or RegularExpression."""
+
+    name: str
+    value: str
+    type: str = "Exact"
+
+    def __str__(self) -> str:
+        return f"{self.name} ~ {self.value}" if self.type == "RegularExpression" else f"{self.name}: {self.value}"
+
+
 class Match(_Value):
-    """What a request must be like."""
+    """What a request must be like. What earlier versions wrote has no headers and query parameters."""
 
     path: PathMatch
     method: str | None = None
+    headers: tuple[ValueMatch, ...] = ()
+    query_params: tuple[ValueMatch, ...] = Field((), alias="queryParams")
 
     def __str__(self) -> str:
-        shape = {"Exact": "= {}", "RegularExpression": "~ {}"}.get(self.path.type, "{}").format(self.path.value)
-        return f"{shape} {self.method}" if self.method else shape
+        """As `penstock diff` says it (engine.history.routing): "/pay GET with header x-canary: 1 and query q ~ a.*"."""
+        shape = {"Exact": "= {}", "RegularExpression": "~ {}"}.get(self.path.type, "{}")
+        path = shape.format(self.path.value)
+        what = f"{path} {self.method}" if self.method else path
+        asked = [f"header {one}" for one in self.headers] + [f"query {one}" for one in self.query_params]
+        return f"{what} with {' and '.join(asked)}" if asked else what
 
 
 class Destination(_Value):
