@@ -62,6 +62,7 @@ def diff(before: Moment, after: Moment) -> Diff:
     """What is otherwise `after`."""
     gone, come = others(before.fragments, after.fragments), others(after.fragments, before.fragments)
     old, new = ({key: resource(one) for key, one in some.items()} for some in (gone, come))
+    clusters = {key.partition("/")[0] for key in (*before.fragments, *after.fragments)}
     return Diff(
         before.offset,
         after.offset,
@@ -69,7 +70,7 @@ def diff(before: Moment, after: Moment) -> Diff:
             {ref: _written(ref, one) for ref, one in _unequal(before.objects, after.objects).items()},
             {ref: _written(ref, one) for ref, one in _unequal(after.objects, before.objects).items()},
         ),
-        routing(*_met(before.fragments, after.fragments, gone, come)),
+        routing(*_met(before.fragments, after.fragments, gone, come), clusters=len(clusters) > 1),
         _changes(old, new),
         _changes(_unequal(before.proxies, after.proxies), _unequal(after.proxies, before.proxies)),
     )

@@ -15,6 +15,8 @@ from engine.update import Fragment, FragmentKind
 
 Read = Mapping[str, tuple[Fragment, Any]]
 """Fragments with their JSON, by key."""
+Called = Mapping[Ref, str]
+"""How a person is told of each Gateway."""
 
 _KUBE: Final = re.compile(r"(?P<how>kube|import)_(?P<namespace>[^_]+)_(?P<name>[^_]+)_(?P<port>\d+)")
 _PATHS: Final = {"path": "= {}", "prefix": "{}*", "pathSeparatedPrefix": "{}", "safeRegex": "~ {}"}
@@ -59,13 +61,21 @@ class Facts(NamedTuple):
     features: Mapping[str, Any]
 
 
-def routing(old: Read, new: Read) -> tuple[str, ...]:
-    """The sentences, sorted; one for each match of each host, and for whatever else changed as a whole."""
-    return tuple(sorted({*_hosts(old, new), *_backends(old, new), *_listeners(old, new)}))
+def routing(old: Read, new: Read, *, clusters: bool = False) -> tuple[str, ...]:
+    """The sentences, sorted; one for each match of each host, and for whatever else changed as a whole.
+
+    With `clusters` each Gateway is said with its cluster.
+    """
+    gateways = {fragment.key.gateway for some in (old, new) for fragment, _ in some.values()}
+    called = {
+        one: f"Gateway {one.namespace}/{one.name}" + (f" of cluster {one.cluster}" if clusters else "")
+        for one in gateways
+    }
+    return tuple(sorted({*_hosts(old, new, called), *_backends(old, new, called), *_listeners(old, new, called)}))
 
 
-def _hosts(old: Read, new: Read) -> Iterator[str]:
-    before, after = _placed(old), _placed(new)
+def _hosts(old: Read, new: Read, called: Called) -> Iterator[str]:
+    before, after = _placed(old, called), _placed(new, called)
     for place in sorted(before.keys() | after.keys()):
         where, what = place
         subject = f"{where}: {what}" if what else where
@@ -77,22 +87,22 @@ def _hosts(old: Read, new: Read) -> Iterator[str]:
             yield f"{subject} {said}"
 
 
-def _placed(some: Read) -> dict[tuple[str, str], Facts]:
+def _placed(some: Read, called: Called) -> dict[tuple[str, str], Facts]:
     found = {}
     # Of several with one match the first in order takes the requests: it is the last word here.
     for fragment, value in sorted(some.values(), key=lambda one: (one[0].order, one[0].key.name), reverse=True):
         if fragment.key.kind is FragmentKind.ROUTE:
-            found[host(fragment.key.gateway, fragment.parent), match(value)] = facts(value)
+            found[_host(called[fragment.key.gateway], fragment.parent), match(value)] = facts(value)
         elif fragment.key.kind is FragmentKind.VIRTUAL_HOST:
-            found[host(fragment.key.gateway, fragment.key.name), ""] = facts(value)
+            found[_host(called[fragment.key.gateway], fragment.key.name), ""] = facts(value)
     return found
 
 
-def host(gateway: Ref, virtual_host: str) -> str:
+def _host(gateway: str, virtual_host: str) -> str:
     """`listener~80~shop_example_com` of a Gateway as a person says it."""
     _, port, name = (*virtual_host.split("~", 2), "", "")[:3]
     shown = name.replace("_", ".") or virtual_host  # a hostname has no underscore, and a virtual host's name no dot
-    return f"Gateway {gateway.namespace}/{gateway.name} port {port} host {shown}"
+    return f"{gateway} port {port} host {shown}"
 
 
 def match(route: Mapping[str, Any]) -> str:
@@ -190,29 +200,25 @@ def _differs(before: Facts, after: Facts) -> Iterator[str]:
             yield f"has another {name}"
 
 
-def _backends(old: Read, new: Read) -> Iterator[str]:
+def _backends(old: Read, new: Read, called: Called) -> Iterator[str]:
     for kind, verb in ((FragmentKind.CLUSTER, _cluster), (FragmentKind.ENDPOINTS, _endpoints)):
-        before, after = (_of(some, kind) for some in (old, new))
+        before, after = (_of(some, kind, called) for some in (old, new))
         for key in sorted(before.keys() | after.keys()):
             said = verb(before.get(key), after.get(key))
             gateway, name = key
             if said:
-                yield f"backend {backend(name)} of Gateway {gateway}: {said}"
+                yield f"backend {backend(name)} of {gateway}: {said}"
 
 
-def _of(some: Read, *kinds: FragmentKind) -> dict[tuple[str, str], Any]:
-    return {
-        (f"{one.key.gateway.namespace}/{one.key.gateway.name}", one.key.name): value
-        for one, value in some.values()
-        if one.key.kind in kinds
-    }
+def _of(some: Read, kind: FragmentKind, called: Called) -> dict[tuple[str, str], Any]:
+    return {(called[one.key.gateway], one.key.name): value for one, value in some.values() if one.key.kind is kind}
 
 
 def _cluster(before: Any, after: Any) -> str:
     if before is None or after is None:
         return "is new" if before is None else "is gone"
     names = sorted({place.path.partition(".")[0].partition("[")[0] for place in differences(before, after)})
-    return f"has another {', '.join(names)}"
+    return f"has another {', '.join(names)}" if names else ""
 
 
 def _endpoints(before: Any, after: Any) -> str:
@@ -233,7 +239,7 @@ def _addresses(assignment: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _listeners(old: Read, new: Read) -> Iterator[str]:
+def _listeners(old: Read, new: Read, called: Called) -> Iterator[str]:
     kinds = {
         FragmentKind.LISTENER: "listener",
         FragmentKind.FILTER_CHAIN: "filter chain",
@@ -241,10 +247,10 @@ def _listeners(old: Read, new: Read) -> Iterator[str]:
         FragmentKind.SECRET: "secret",
     }
     for kind, word in kinds.items():
-        before, after = (_of(some, kind) for some in (old, new))
+        before, after = (_of(some, kind, called) for some in (old, new))
         for key in sorted(before.keys() | after.keys()):
             gateway, name = key
-            subject = f"Gateway {gateway} {word} {name}"
+            subject = f"{gateway} {word} {name}"
             if key not in before or key not in after:
                 yield f"{subject} is {'gone' if key in before else 'new'}"
             elif paths := sorted({place.path for place in differences(before[key], after[key])}):

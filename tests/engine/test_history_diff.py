@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engine.engine import Engine
-from engine.events import Change
+from engine.engine import Engine, EngineSettings
+from engine.events import Change, Delete, Put
 from engine.history.diff import Diff, Moment, diff
 from engine.history.paths import ABSENT, Place, differences
 from engine.seal import KEY_BYTES, Sealer
@@ -53,6 +54,30 @@ def test_a_route_that_moved_and_lost_its_retry() -> None:
     assert Place("spec.rules[0].backendRefs[pay-v1]", {"name": "pay-v1", "port": 80}, ABSENT) in changed.places
     assert not any("generation" in place.path for place in changed.places)
     assert any(one.key.endswith("/cluster/kube_default_pay-v1_80") and one.verb == "removed" for one in found.resources)
+
+
+def test_gateways_of_one_name_in_several_clusters_are_each_told() -> None:
+    """They took each other's place: a route that went from one cluster and came to another was told by nothing."""
+
+    def of(cluster: str, *changes: Change) -> list[Change]:
+        return [replace(one, ref=one.ref._replace(cluster=cluster)) for one in changes if isinstance(one, Put | Delete)]
+
+    engine = Engine(_SEALER, EngineSettings(shared_address=False))
+    told = [
+        of("local", *_BASE, pay("pay-v1")),
+        of("east", *_BASE, pay("pay-v1")),
+        of("west", *_BASE),
+    ]
+    for number, changes in enumerate(told):
+        engine.apply(replace(change_set(*changes, number=number), cluster=changes[0].ref.cluster), number)
+    old = moment(engine)
+    for number, changes in enumerate((of("west", pay("pay-v1")), of("east", delete(pay("pay-v1")))), 3):
+        engine.apply(replace(change_set(*changes, number=number), cluster=changes[0].ref.cluster), number)
+    found = diff(old, moment(engine)).routing
+    host = "port 8080 host shop.example.com: /pay is"
+    assert f"Gateway default/gw of cluster west {host} new, goes to default/pay-v1:80" in found
+    assert f"Gateway default/gw of cluster east {host} gone, went to default/pay-v1:80" in found
+    assert not [one for one in found if one.rstrip() != one or "local" in one]
 
 
 def test_what_deployers_are_told_is_a_level_of_its_own() -> None:
