@@ -34,12 +34,14 @@ _DEPLOYERS = {"deployed", "undeployed"}
 _DEPLOYER = f"/{DEPLOYER}".encode()
 
 
-def joined(before: bytes | None, record: Record) -> bytes | None:
+def joined(
+    before: bytes | None, record: Record, is_lost: Callable[[str], bool] = lambda _: False
+) -> bytes | None:
     """A proxy's row with one more report: the greatest offset, the latest presence, the latest rejection.
 
     `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing; nor
     does what is no report. A deployer has a row of its own for a Gateway, of which but `at` and `error` count: why it
-    cannot deploy.
+    cannot deploy. Where it is connected says one publisher, that of the latest connection, unless that `is_lost`.
     """
     try:
         report = orjson.loads(record.value or b"null")
@@ -56,9 +58,11 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
         row |= {"connected": True, "offset": offset}
         row["publisher"] = str(report.get("publisher", ""))
     elif record.offset > row["at"]:
-        if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
-            row["connected"], row["publisher"] = event != "disconnected", str(report.get("publisher", ""))
-        row["offset"] = max(row["offset"], offset)
+        publisher = str(report.get("publisher", ""))
+        if not _is_elsewhere(row, event, publisher, is_lost):
+            if event != "unconfirmed":  # Found out of what it said earlier: it may have gone since.
+                row["connected"], row["publisher"] = event != "disconnected", publisher
+            row["offset"] = max(row["offset"], offset)
         is_same = event == "disconnected" or (event == "nack" and report.get("error", "") == row["error"])
         row["unconfirmed"] = event == "unconfirmed" or (is_same and row.get("unconfirmed", False))
         row["error"] = report.get("error", "") if event in _REJECTED else ("" if event == "ack" else row["error"])
@@ -67,6 +71,15 @@ def joined(before: bytes | None, record: Record) -> bytes | None:
     row["at"] = max(row["at"], record.offset)
     row["envoy"] = report.get("envoy") or row.get("envoy", "")
     return dumps(row)
+
+
+def _is_elsewhere(row: Mapping[str, Any], event: str, publisher: str, is_lost: Callable[[str], bool]) -> bool:
+    """Whether a proxy is connected to another publisher than the one that reports.
+
+    One that it left notices that late, and then tells that it is gone, and what it had there.
+    """
+    its = row.get("publisher", publisher)
+    return its != publisher and (event == "disconnected" or (row["connected"] and not is_lost(its)))
 
 
 def _publisher(record: Record) -> str:
@@ -178,7 +191,7 @@ class _Joins:
         if not name.endswith(_DEPLOYER) and self.publishers.heard(_publisher(record)):
             self.all()
         parts = name.count(b"/") + 1
-        return joined(before, record) if parts > _GATEWAY_PARTS + 1 else None
+        return joined(before, record, self.publishers.is_lost) if parts > _GATEWAY_PARTS + 1 else None
 
     def greater(self, one: bytes | None, other: bytes | None) -> bytes | None:
         """See `greater`."""

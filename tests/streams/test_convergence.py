@@ -123,9 +123,12 @@ def test_a_proxy_that_comes_anew_has_nothing_until_it_acknowledges() -> None:
     assert (again["offset"], again["connected"]) == (-1, True)
 
 
-_events = st.lists(
-    st.builds(report, st.sampled_from(["connected", "ack", "nack", "unconfirmed", "disconnected"]), st.integers(-1, 9)), max_size=8
-)
+def by(publisher: str, event: str, offset: int = -1) -> dict[str, Any]:
+    return report(event, offset) | {"publisher": publisher}
+
+
+_EVENTS = "connected", "ack", "nack", "unconfirmed", "disconnected"
+_events = st.lists(st.builds(by, st.sampled_from("AB"), st.sampled_from(_EVENTS), st.integers(-1, 9)), max_size=8)
 
 
 @given(_events, st.data())
