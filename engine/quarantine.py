@@ -66,18 +66,28 @@ def is_exhausted(row: Row, before: Row) -> bool:
 
 
 def held(row: Row) -> tuple[str, ...]:
-    """The objects that a quarantine holds."""
+    """The objects that a quarantine accuses: it holds them, unless it is of something that they share (`holding`)."""
     return tuple(row.get("held") or (text for text, _ in row["objects"]))
+
+
+def left_out(row: Row) -> str:
+    """The name of the virtual host that is left out because of a quarantine; "" where it is of something else."""
+    key = parse_fragment_key(row["fragment"])
+    return key.name if key.kind is FragmentKind.VIRTUAL_HOST else ""
+
+
+def holding(row: Row) -> tuple[str, ...]:
+    """The objects of which another revision is served because of a quarantine."""
+    accused = held(row)
+    # Routes that share a hostname pay with that hostname only.
+    return () if left_out(row) and len(accused) > 1 else accused
 
 
 def holds(row: Row) -> list[str]:
     """The facts that a quarantine makes true."""
-    gateway, facts = parse_ref(row["gateway"]), []
-    if parse_fragment_key(row["fragment"]).kind is FragmentKind.VIRTUAL_HOST:
-        facts.append(withheld_fact(row["fragment"]))
-        if len(held(row)) > 1:
-            return facts  # Routes that share a hostname pay with that hostname only.
-    return facts + [held_fact(gateway, parse_ref(text)) for text in held(row)]
+    gateway = parse_ref(row["gateway"])
+    facts = [withheld_fact(row["fragment"])] if left_out(row) else []
+    return facts + [held_fact(gateway, parse_ref(text)) for text in holding(row)]
 
 
 def told(rows: Iterable[Row]) -> dict[str, Any]:
@@ -88,12 +98,10 @@ def told(rows: Iterable[Row]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     holders: defaultdict[str, set[Ref]] = defaultdict(set)
     for row in rows:
-        gateway, facts = parse_ref(row["gateway"]), holds(row)
-        for fact in facts:
+        for fact in holds(row):
             found.setdefault(fact, row["error"] or "rejected")
-        for ref in map(parse_ref, held(row)):
-            if held_fact(gateway, ref) in facts:
-                holders[holders_fact(ref)].add(gateway)
+        for ref in map(parse_ref, holding(row)):
+            holders[holders_fact(ref)].add(parse_ref(row["gateway"]))
     return found | {fact: tuple(sorted(gateways)) for fact, gateways in holders.items()}
 
 

@@ -11,7 +11,7 @@ from engine.engine import Engine
 from engine.events import Change, ChangeSet, Delete
 from engine.fold import ASKED, OVERRIDE, PIN, QUARANTINE, RESOURCE, SYNC
 from engine.outputs.channels import ON_REQUEST
-from engine.quarantine import held
+from engine.quarantine import concerned, holding, left_out
 from engine.ref import Ref, parse_ref
 from engine.seal import Sealer
 from streams.cli.clusters import listed
@@ -107,7 +107,10 @@ def _notes(state: State, cluster: str, refs: set[Ref]) -> Iterator[str]:
 
 def _of_quarantine(row: Mapping[str, Any], refs: set[Ref]) -> Iterator[str]:
     where = _named(parse_ref(row["gateway"]))
-    for text in held(dict(row)):
+    host = left_out(dict(row))
+    if host and any(parse_ref(text) in refs for text in concerned(dict(row))):
+        yield f"virtual host {host} is left out at {where}, where requests to it get no route: this lifts that"
+    for text in holding(dict(row)):
         if parse_ref(text) in refs:
             yield (
                 f"{_named(parse_ref(text))} is in quarantine at {where}, where its last good revision is served: "

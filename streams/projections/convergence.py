@@ -34,9 +34,7 @@ _DEPLOYERS = {"deployed", "undeployed"}
 _DEPLOYER = f"/{DEPLOYER}".encode()
 
 
-def joined(
-    before: bytes | None, record: Record, is_lost: Callable[[str], bool] = lambda _: False
-) -> bytes | None:
+def joined(before: bytes | None, record: Record, is_lost: Callable[[str], bool] = lambda _: False) -> bytes | None:
     """A proxy's row with one more report: the greatest offset, the latest presence, the latest rejection.
 
     `at` is the offset of the report in its topic: reports come at least once, and an older one changes nothing; nor

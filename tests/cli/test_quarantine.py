@@ -81,6 +81,8 @@ async def _condemned(place: Place) -> Quarantine:
 
 def test_what_is_held_is_listed_shown_and_lifted_with_who_and_why(place: Place) -> None:
     assert place.prints("quarantine", "list") == "nothing is in quarantine\n"
+    assert place.prints("quarantine", "list", "--gateway", "default/gw") == "nothing of Gateway default/gw is in quarantine\n"
+    assert place.tells("quarantine", "list", "--gateway", "gw") == []
     held = asyncio.run(_condemned(place))
     text = place.prints("quarantine")
     assert "HTTPRoute/default/twice" in text
@@ -105,6 +107,7 @@ def test_what_is_held_is_listed_shown_and_lifted_with_who_and_why(place: Place) 
         1,
         "penstock: HTTPRoute/good is not in quarantine: see `penstock quarantine list`\n",
     )
+    assert place.run("quarantine", "show", "-g", "other").stderr == "penstock: there is no Gateway other: see `penstock get gateways`\n"
     assert place.run("quarantine", "show", "-g", "other").exit_code == 1
     assert place.run("quarantine", "list", "--cluster", "elsewhere").stdout == "nothing is in quarantine\n"
     said = place.prints("quarantine", "lift", "HTTPRoute/twice", "-m", "Envoy was mended", "-y")

@@ -13,10 +13,11 @@ from streams.topics import Topic, key
 
 ROUTE = "local/gateway.networking.k8s.io/HTTPRoute/default/r"
 OTHER = "local/gateway.networking.k8s.io/HTTPRoute/default/other"
+GATEWAY = "local/gateway.networking.k8s.io/Gateway/default/gw"
 ROWS = {
     f"resource/{ROUTE}": {"offset": 7},
     f"resource/{OTHER}": {"offset": 7},
-    "quarantine/f": {"objects": [[ROUTE, 2], [OTHER, 1]], "held": [ROUTE], "error": "no such filter"},
+    "quarantine/f": {"gateway": GATEWAY, "fragment": f"{GATEWAY}/listener/l", "objects": [[ROUTE, 2], [OTHER, 1]], "held": [ROUTE], "error": "no such filter"},
 }
 
 
@@ -33,7 +34,7 @@ def held(offset: int, cluster: str = "") -> list[dict[str, Any]]:
 
 
 def test_an_object_of_this_offset_that_is_held_is_named() -> None:
-    assert held(7) == [{"object": ROUTE, "error": "no such filter"}]
+    assert held(7) == [{"object": ROUTE, "left_out": "", "error": "no such filter"}]
     assert held(7, "local") == held(7)
 
 

@@ -19,7 +19,9 @@ from streams.topics import Topic
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-_QUARANTINE = "quarantine/"
+_QUARANTINE, _RESOURCE = "quarantine/", "resource/"
+_GATEWAY = ["gateway.networking.k8s.io", "Gateway"]
+_NO_ROUTE = "requests to it get no route"
 _HEADS = ("gateway", "held", "runs", "rejected", "since", "envoy", "error")
 _SHOWN = 100
 Row = dict[str, Any]
@@ -56,9 +58,12 @@ def quarantine(  # noqa: PLR0913  the options of the command
 ) -> None:
     """List what proxies rejected and is held at its last good revision, show all of it, or lift it by hand.
 
+    A virtual host that several objects share is left out in place of holding them: requests to it get no route.
+
     A quarantine ends by itself once an object that it names is edited, or the Envoy of its Gateway is another. Lifted,
     what was rejected is tried once more: if a proxy rejects it again, it is held again. Exit code 1: nothing of that
-    name is in quarantine. 3: a lift is in the log and waits, or was rejected there, as standard error says.
+    name is in quarantine, or there is no such Gateway. 3: a lift is in the log and waits, or was rejected there, as
+    standard error says.
     """
     if verb is Verb.LIFT and (what is None or not reason):
         fail("lift what, and why? penstock quarantine lift KIND/NAME --reason TEXT", 2)
@@ -68,12 +73,12 @@ def quarantine(  # noqa: PLR0913  the options of the command
         _lift(settings, found, reason, yes=yes)
     elif output is not Format.TABLE:
         emit(found, output)
+    elif not found:
+        typer.echo(f"nothing of Gateway {gateway} is in quarantine" if gateway else "nothing is in quarantine")
     elif verb is Verb.SHOW:
-        typer.echo("\n\n".join(_whole(one) for one in found) or "nothing is in quarantine")
-    elif found:
-        table(_HEADS, [line for one in found for line in _lines(one)])
+        typer.echo("\n\n".join(_whole(one) for one in found))
     else:
-        typer.echo("nothing is in quarantine")
+        table(_HEADS, [line for one in found for line in _lines(one)])
 
 
 def _found(settings: Settings, what: str | None, gateway: str | None) -> list[Row]:
@@ -86,14 +91,23 @@ def _found(settings: Settings, what: str | None, gateway: str | None) -> list[Ro
         state = await rows(log, Topic.STATE, partition)
         there = [row for key, row in state.items() if key.startswith(_QUARANTINE)]
         meant = [row for row in _named(there, what) if is_meant(row["gateway"], gateway, settings.cluster)]
+        if not meant and what is None and gateway is not None:
+            _check_there(gateway, state, settings.cluster)
         told = await times(log, partition, (row["offset"] for row in meant))
         return [_told(row, state, told) for row in meant]
 
     found = with_log(settings, work)
-    if not found and (what is not None or gateway is not None):
-        named = " of ".join(one for one in (what or "nothing", gateway and f"Gateway {gateway}") if one)
+    if not found and what is not None:
+        named = " of ".join(one for one in (what, gateway and f"Gateway {gateway}") if one)
         fail(f"{named} is not in quarantine: see `penstock quarantine list`", 1)
     return found
+
+
+def _check_there(gateway: str, state: Row, cluster: str) -> None:
+    """A Gateway of which nothing is in quarantine is fine; one that is not there is misspelt."""
+    refs = (key.removeprefix(_RESOURCE) for key in state if key.startswith(_RESOURCE))
+    if not any(is_meant(ref, gateway, cluster) for ref in refs if ref.split("/")[1:3] == _GATEWAY):
+        fail(f"there is no Gateway {gateway}: see `penstock get gateways`", 1)
 
 
 def _named(there: Iterable[Row], what: str | None) -> list[Row]:
@@ -112,12 +126,13 @@ def _named(there: Iterable[Row], what: str | None) -> list[Row]:
 
 def _told(row: Row, state: Row, times: dict[int, str]) -> Row:
     """A quarantine with what the fold state says of its objects."""
-    from engine.quarantine import held  # noqa: PLC0415  slow to import
+    from engine.quarantine import holding, left_out  # noqa: PLC0415  slow to import
 
-    holds = set(held(row))
+    holds = set(holding(row))
     return {
         "gateway": row["gateway"],
         "fragment": row["fragment"],
+        "left_out": left_out(row),
         "version": row["version"],
         "envoy": row["envoy"],
         "error": row["error"],
@@ -154,11 +169,17 @@ def _lines(row: Row) -> list[tuple[object, ...]]:
     words = row["error"].strip().replace("\n", " ")
     shown = words[:_SHOWN] + ("..." if len(words) > _SHOWN else "")
     place = "/".join(row["gateway"].split("/")[3:])
-    return [
-        (place, _short(one["ref"]), _runs(one), f"generation {one['rejected']}", since, row["envoy"], shown)
+    said = since, row["envoy"], shown
+    held: list[tuple[object, ...]] = [
+        (place, _short(one["ref"]), _runs(one), f"generation {one['rejected']}", *said)
         for one in row["objects"]
         if one["held"]
     ]
+    return [(place, _host(row), f"left out: {_NO_ROUTE}", "-", *said), *held] if row["left_out"] else held
+
+
+def _host(row: Row) -> str:
+    return f"virtual host {row['left_out']}"
 
 
 def _whole(row: Row) -> str:
@@ -168,6 +189,7 @@ def _whole(row: Row) -> str:
         f"since      offset {row['offset']} {row['time']}".rstrip(),
         f"envoy      {row['envoy'] or 'of a version that it does not tell'} says:",
         *[f"           {one}" for one in row["error"].strip().splitlines()],
+        *([f"left out   {_host(row)}: {_NO_ROUTE}"] if row["left_out"] else ()),
         "made from",
     ]
     for one in row["objects"]:
@@ -179,7 +201,8 @@ def _whole(row: Row) -> str:
 
 
 def _lift(settings: Settings, found: list[Row], reason: str, *, yes: bool) -> None:
-    names = ", ".join(sorted({_short(one["ref"]) for row in found for one in row["objects"] if one["held"]}))
+    held = {_short(one["ref"]) for row in found for one in row["objects"] if one["held"]}
+    names = ", ".join(sorted(held | {_host(row) for row in found if row["left_out"]}))
     agreed(f"Try {names} once more, which Envoy rejected?", yes=yes)
 
     async def work(log: Log, partition: int) -> int:

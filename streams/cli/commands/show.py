@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from engine.fold import QUARANTINE, RESOURCE
-from engine.quarantine import held
+from engine.quarantine import holding
 from engine.ref import Ref, parse_ref
 from engine.status.programmed import programmed, undeployed
 from streams.cli.clusters import one_of
@@ -88,7 +88,7 @@ def unsealed_never(ref: Ref, object_: dict[str, Any]) -> dict[str, Any]:
 
 def _served(ref: Ref, row: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
     """Which revision is served in place of what is written, and why; None where it is what is written."""
-    holds = [one for key, one in state.items() if key.startswith(QUARANTINE) and str(ref) in held(one)]
+    holds = [one for key, one in state.items() if key.startswith(QUARANTINE) and str(ref) in holding(one)]
     because = [{"gateway": one["gateway"], "fragment": one["fragment"], "error": one["error"]} for one in holds]
     if row.get("refusal"):
         because = [{"gateway": "", "fragment": "", "error": row["refusal"]}, *because]

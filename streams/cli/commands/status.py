@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.placement import place_of
+from engine.quarantine import held, left_out
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
 from streams.cli.clusters import several, stale_since
@@ -224,11 +225,7 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
     for row in answer["refused"]:
         typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:
-        guilty = row.get("held") or [text for text, _ in row["objects"]]
-        objects = ", ".join(guilty[:_NAMED])
-        more = len(guilty) - _NAMED
-        objects += f" and {more} more" if more > 0 else ""
-        typer.echo(f"quarantined {objects} in {row['gateway']}: {row['error'][:300]}")
+        typer.echo(f"quarantined {_guilty(row)} in {row['gateway']}: {row['error'][:300]}")
     for row in answer["pins"]:
         told = f"{what(row)} as of offset {row['to']} by {row['actor']} until {until(row)}: {row['reason']}"
         typer.echo(f"pinned      {told}; {len(row['drift'])} objects are otherwise in their cluster")
@@ -240,6 +237,15 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
         _print_proxy(row, whose(row))
     if not whole and not shown and not any(answer[kind] for kind in ("stale", "refused", "quarantined")):
         typer.echo("all objects are as wished")
+
+
+def _guilty(row: dict[str, Any]) -> str:
+    """What a quarantine keeps back: objects that it holds at their last good revisions, or a host of theirs."""
+    if host := left_out(row):
+        return f"virtual host {host} (left out: requests to it get no route)"
+    guilty = held(row)
+    more = len(guilty) - _NAMED
+    return ", ".join(guilty[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _print_log(answer: dict[str, Any]) -> None:

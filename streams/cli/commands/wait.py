@@ -13,6 +13,7 @@ import typer
 
 from engine.fold import QUARANTINE, RESOURCE
 from engine.models.duration import milliseconds
+from engine.quarantine import concerned, held, left_out
 from engine.ref import parse_ref
 from streams.cli.commands.convergence import is_meant
 from streams.cli.output import Format, emit, fail
@@ -45,7 +46,7 @@ def wait(  # noqa: PLR0913  typer makes an option of each
     """Wait until all connected proxies of every gateway, at least one of each, run an offset of the log.
 
     Exit code 0: they do. 1: they do, but for an object that this offset changed and proxies rejected: its last good
-    revision runs. 6: not in time; standard error says who lags and why.
+    revision runs, or a hostname of it is left out. 6: not in time; standard error says who lags and why.
     """
     settings = chosen(data, brokers, cluster)
     wanted = _offset(offset)
@@ -59,7 +60,7 @@ def wait(  # noqa: PLR0913  typer makes an option of each
     for one in found["behind"]:
         sys.stderr.write(f"penstock: Gateway {_short(one['gateway'])}: {one['reason']}\n")
     for one in found["held"]:
-        sys.stderr.write(f"penstock: {one['object']} is held at its last good revision: {one['error'][:300]}\n")
+        sys.stderr.write(f"penstock: {one['object']} {_instead(one['left_out'])}: {one['error'][:300]}\n")
     if not found["is_there"]:
         fail(f"offset {found['offset']} is not run everywhere after {timeout}", 6)
     if output is Format.TABLE:
@@ -139,21 +140,30 @@ async def _late(log: Log, partition: int, wish: _Wish, offset: int) -> tuple[lis
 
 
 async def _held(log: Log, partition: int, wish: _Wish, offset: int) -> list[dict[str, Any]]:
-    """Objects that this offset changed and a quarantine holds."""
-    held = (await read_table(log, Topic.STATE, partition, under=QUARANTINE)).rows
-    quarantines = [orjson.loads(record.value or b"{}") for _, record in sorted(held.items())]
-    objects = {
-        text: one["error"] for one in quarantines for text in one.get("held") or [text for text, _ in one["objects"]]
-    }
+    """Objects that this offset changed and a quarantine holds, or of which it leaves out a virtual host."""
+    there = (await read_table(log, Topic.STATE, partition, under=QUARANTINE)).rows
+    quarantines = [orjson.loads(record.value or b"{}") for _, record in sorted(there.items())]
+    objects = {(text, left_out(one)): one["error"] for one in quarantines for text in _accused(one)}
     if not objects:
         return []
     state = await rows(log, Topic.STATE, partition)
     return [
-        {"object": text, "error": error}
-        for text, error in objects.items()
+        {"object": text, "left_out": host, "error": error}
+        for (text, host), error in objects.items()
         if wish.cluster in ("", parse_ref(text).cluster)
         and (state.get(f"{RESOURCE}{text}") or {}).get("offset") == offset
     ]
+
+
+def _accused(quarantine: dict[str, Any]) -> tuple[str, ...]:
+    """Of a virtual host that is left out all that stand in it: each of them is without."""
+    return tuple(concerned(quarantine)) if left_out(quarantine) else held(quarantine)
+
+
+def _instead(host: str) -> str:
+    if not host:
+        return "is held at its last good revision"
+    return f"has a virtual host, {host}, that is left out: requests to it get no route"
 
 
 def _short(gateway: str) -> str:
