@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
-from streams.lag import Lag, Recent, Touch, behind, lag, recent
+from streams.lag import Asking, Lag, Recent, Touch, behind, lag, lowest_acknowledged, recent
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.topics import Topic, key
@@ -97,14 +98,71 @@ async def _none() -> Recent:
     return await recent(MemoryLog(), 0, 5)
 
 
-def update(offset: int) -> Outgoing:
-    fragments = {"set": [f"{ONE}/route/r", "of/a/newer/version"], "removed": []}
+def update(offset: int, gateway: str = ONE) -> Outgoing:
+    fragments = {"set": [f"{gateway}/route/r", "of/a/newer/version"], "removed": []}
     value = {
         "offset": offset, "time": "t", "cluster": "local", "source": "s", "actor": "", "engine": "1",
         "changes": [], "downstream": {"fragments": fragments, "nodes": {"set": [], "removed": []}, "statuses": []},
     }  # fmt: skip
     headers = (("offset", str(offset).encode()), ("index", b"0"))
     return Outgoing(Topic.UPDATES, 0, key("default", str(offset)), orjson.dumps(value), headers)
+
+
+def test_of_what_was_not_looked_at_nobody_says_that_it_is_run() -> None:
+    there = Recent((touch(50, TWO), touch(60, TWO)), 60, is_whole=False)
+    rows = {ONE: row(a=proxy(5))}
+    late = behind(rows, [], there, 60)
+    assert [one.reason for one in late] == ["proxy a runs 5, behind by more than can be seen"]
+    assert behind(rows, [], there, 6) != []
+    # It runs that, whatever came later; and above what it runs nothing is unseen.
+    assert behind(rows, [], there, 5) == []
+    assert behind({ONE: row(a=proxy(49))}, [], there, 60) == []
+    assert behind({TWO: row(a=proxy(49))}, [], there, 60) != []
+    rejects = behind({ONE: row(a=proxy(5, error="no"))}, [], there, 60)
+    assert rejects[0].reason.endswith("behind by more than can be seen, and rejected what it was sent: no")
+
+
+async def test_who_must_know_looks_further_back_and_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.lag._MOST", 64)
+    log, begun = MemoryLog(), []
+    asking = Asking(log, 0, 60, begun.append)
+    async with log.writer("resolver") as writer:
+        for offset in range(1_000):
+            await writer.write([update(offset, ONE if offset in {10, 990} else TWO)])
+        there = await asking.recent(4)
+        assert (there.is_whole, there.resolved) == (True, 999)
+        assert [one.offset for one in there.touches if ONE in one.gateways] == [10, 990]
+        await writer.write([update(offset, ONE if offset == 1_001 else TWO) for offset in range(1_000, 1_010)])
+        again = await asking.recent(4)
+        assert [one.offset for one in again.touches] == list(range(5, 1_010))
+        assert [one.offset for one in (await asking.recent(9)).touches] == list(range(10, 1_010))
+        assert begun == [932]
+        # What lies between two looks is not missed.
+        await writer.write([update(offset, TWO) for offset in range(1_010, 1_200)])
+        assert [one.offset for one in (await asking.recent(4)).touches] == list(range(5, 1_200))
+        assert len(begun) == 2
+
+
+class Slow(MemoryLog):
+    """It answers a turn of the loop later, as one across a network does."""
+
+    async def ends(self, topic: Topic, partition: int) -> tuple[int, int]:
+        await asyncio.sleep(0)
+        return await super().ends(topic, partition)
+
+
+async def test_who_has_no_time_to_look_knows_that_he_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.lag._MOST", 64)
+    log = Slow()
+    async with log.writer("resolver") as writer:
+        await writer.write([update(offset) for offset in range(200)])
+    assert not (await Asking(log, 0, 0).recent(4)).is_whole
+
+
+def test_a_proxy_that_has_nothing_yet_makes_nobody_look_back() -> None:
+    rows = [row(a=proxy(-1), b=proxy(7)), row(c=proxy(3, connected=False)), row(d=proxy(9))]
+    assert lowest_acknowledged(rows) == 7
+    assert lowest_acknowledged([row(a=proxy(-1))]) is None
 
 
 def test_a_proxy_in_another_cluster_lags_behind_its_gateway() -> None:

@@ -18,7 +18,7 @@ from engine.ref import parse_ref
 from streams.cli.commands.convergence import is_meant
 from streams.cli.output import Format, emit, fail
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
-from streams.lag import Behind, behind, lowest, recent
+from streams.lag import Asking, Behind, behind, lowest_acknowledged
 from streams.past import last_offset
 from streams.ports import Log
 from streams.topics import Topic
@@ -26,6 +26,8 @@ from streams.view import read_convergence, read_table
 
 _LOOK_SECONDS = 0.1
 _QUIET_SECONDS = 2.0
+_LOOK_BACK_SECONDS = 30.0
+"""How long at least updates of long ago are looked through: with --timeout 0s it is asked what runs now."""
 
 
 def register(app: typer.Typer) -> None:
@@ -91,8 +93,9 @@ def _offset(text: str) -> int | None:
 async def _waited(log: Log, partition: int, wish: _Wish) -> dict[str, Any]:
     offset = wish.offset if wish.offset is not None else await _last(log, partition)
     begin, told = time.monotonic(), ""
+    asking = _asking(log, partition, wish)
     while True:
-        late, there = await _late(log, partition, wish, offset)
+        late, there = await _late(log, partition, wish, offset, asking)
         waited = time.monotonic() - begin
         if not late or waited >= wish.seconds:
             break
@@ -110,6 +113,13 @@ async def _waited(log: Log, partition: int, wish: _Wish) -> dict[str, Any]:
     }
 
 
+def _asking(log: Log, partition: int, wish: _Wish) -> Asking:
+    def begins(many: int) -> None:
+        sys.stderr.write(f"penstock: looks through {many} offsets: some proxies acknowledged nothing for as long\n")
+
+    return Asking(log, partition, max(wish.seconds, _LOOK_BACK_SECONDS), begins)
+
+
 async def _last(log: Log, partition: int) -> int:
     """The last change set's offset. A log that has none ends the command with 3."""
     last = await last_offset(log, partition)
@@ -124,12 +134,16 @@ async def _wanting(log: Log, partition: int) -> set[str]:
     return {one["gateway"] for one in found if isinstance(one, dict) and isinstance(one.get("gateway"), str)}
 
 
-async def _late(log: Log, partition: int, wish: _Wish, offset: int) -> tuple[list[Behind], set[str]]:
+async def _late(
+    log: Log, partition: int, wish: _Wish, offset: int, asking: Asking | None = None
+) -> tuple[list[Behind], set[str]]:
     """Who does not run the offset, and all that are looked at."""
     found = await read_convergence(log, partition)
     mine = {name: row for name, row in found.items() if wish.means(name)}
     wanting = {one for one in await _wanting(log, partition) if wish.means(one)}
-    there = await recent(log, partition, min(offset, lowest(mine.values())) - 1)
+    runs = lowest_acknowledged(mine.values())
+    above = min(offset, runs if runs is not None else offset) - 1
+    there = await (asking or _asking(log, partition, wish)).recent(above)
     names = wanting | {name for name, row in mine.items() if row["lowest"] is not None}
     if there.resolved < offset:
         return [Behind("-", f"the log is resolved to {there.resolved} only")], names
