@@ -221,6 +221,8 @@ def _proxies(row: dict[str, Any], only: str | None) -> str:
     connected = [one for one in row["proxies"].values() if one["connected"]]
     errors = "".join(f"; rejected: {one['error'].strip()[:200]}" for one in connected if one["error"])
     name = f"{_whose(parts[0], only)}{parts[3]}/{parts[4]}"
+    if row["lowest"] is None:
+        return f"{name}: no proxy is connected"
     return f"{name}: {len(connected)} connected, run offset {row['lowest']}{errors}"
 
 

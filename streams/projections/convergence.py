@@ -16,13 +16,13 @@ from streams.backoff import Backoff
 from streams.codec import dumps
 from streams.kafka import KafkaLog
 from streams.ports import LogError, Outgoing, Record
-from streams.projections.gone import NAMED, deleted, is_idle, long_gone
+from streams.projections.gone import NAMED, Placements, deleted, ended, is_idle, long_gone
 from streams.projections.publishers import Publishers
 from streams.projections.took import latency, took_with
 from streams.reminder import Reminder
 from streams.telemetry import Telemetry
 from streams.topics import BEAT_SECONDS, DEPLOYER, Topic, key, split_key
-from streams.view import read_convergence
+from streams.view import follow_table, read_convergence
 
 if TYPE_CHECKING:
     from streams.app import Membership
@@ -179,6 +179,7 @@ class _Joins:
         self.proxies: dict[str, set[str]] = {}
         self.gateways: set[str] = set()
         self.publishers = Publishers()
+        self.placements = Placements()
         self.wake = asyncio.Event()
         self.waits = "joins its group"
         """For what, before rows can be written."""
@@ -275,6 +276,7 @@ async def _joined(options: ProjectOptions, membership: Membership, joins: _Joins
         joins.waits = ""
         tasks.create_task(_write(options, table, joins, partial(forget, options.partition)), name="convergence")
         tasks.create_task(_turn(options, joins), name="turns")
+        tasks.create_task(_placements(options, joins), name="placements")
         while not crashed():  # noqa: ASYNC110  the host has no event to wait for
             await asyncio.sleep(0.2)
         msg = "the projections' host ended"
@@ -285,6 +287,22 @@ async def _turn(options: ProjectOptions, joins: _Joins) -> None:
     while True:
         await asyncio.sleep(options.turn)
         joins.turn()
+
+
+async def _placements(options: ProjectOptions, joins: _Joins) -> None:
+    """Look at a gateway anew once it is deleted. Its proxies go later, and are reported then."""
+    backoff = Backoff()
+    while True:
+        try:
+            async for batch in follow_table(options.log, Topic.STATUS, options.partition):
+                backoff.reset()
+                gone = joins.placements.take(batch)
+                names = joins.proxies if batch.snapshot else [f"{options.domain}/{one}" for one in gone]
+                if seen := [one for one in names if one in joins.proxies]:
+                    joins.put_back(seen)
+        except LogError as error:
+            _LOG.debug("placements wait for the log", reason=str(error))
+            await backoff.wait()
 
 
 Forget = Callable[[Iterable[str]], None]
@@ -308,6 +326,7 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                 reached = {gateway: row["acknowledged"] for gateway, row in shown.items()}
                 gone = await _deleted(options, table, joins, shown)
                 for gateway in gone:
+                    del reached[gateway]
                     _let_go(joins, forget, joins.proxies.get(f"{options.domain}/{gateway}", ()))
                 await writer.write(_outgoing(options, gateway, None) for gateway in gone)
                 joins.waits = ""
@@ -322,8 +341,11 @@ async def _write(options: ProjectOptions, table: Mapping[str, bytes], joins: _Jo
                         raise
                     backoff.reset()
                     written |= changed
-                    for name in names:
-                        _let_go(joins, forget, long_gone({one: table[one] for one in joins.proxies[name]}))
+                    for name, row in rows.items():
+                        stale = long_gone if row.value is not None else ended
+                        _let_go(joins, forget, stale({one: table[one] for one in joins.proxies[name]}))
+                        if name not in joins.proxies:
+                            del written[name]
         except LogError as error:
             joins.waits = str(error)
             if reminder.is_due(str(error)):
@@ -360,5 +382,8 @@ def _record(
     _, gateway = split_key(name.encode())
     rows = {one: table[one] for one in joins.proxies[name]}
     row = summary(name, rows, reached.get(gateway), joins.publishers.is_lost)
+    if row["lowest"] is None and not joins.placements.is_there(gateway):
+        reached.pop(gateway, None)  # Another one of its name has acknowledged nothing.
+        return _outgoing(options, gateway, None)
     reached[gateway] = row["acknowledged"]
     return _outgoing(options, gateway, row)

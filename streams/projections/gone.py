@@ -10,11 +10,12 @@ import orjson
 from engine.placement import place_of
 from streams.ports import Log, Record
 from streams.topics import DEPLOYER, Topic
-from streams.view import read_table
+from streams.view import Batch, read_table
 
 NAMED: Final = 16
 """How many proxies that are gone are named of a Gateway: each pod has a name of its own, and is gone one day."""
 _KIND_PARTS: Final = 3
+_GATEWAY: Final = ["gateway.networking.k8s.io", "Gateway"]
 
 
 def long_gone(rows: Mapping[str, bytes]) -> list[str]:
@@ -24,6 +25,50 @@ def long_gone(rows: Mapping[str, bytes]) -> list[str]:
     """
     found = ((name, orjson.loads(value)) for name, value in rows.items() if not name.endswith(f"/{DEPLOYER}"))
     return [name for _, name in sorted((row["at"], name) for name, row in found if not row["connected"])[:-NAMED]]
+
+
+def ended(rows: Mapping[str, bytes]) -> list[str]:
+    """Of a deleted gateway's rows those of which nobody says any more that they are connected."""
+    return [name for name, value in rows.items() if not orjson.loads(value)["connected"]]
+
+
+def _programmed(status: Record) -> frozenset[str]:
+    try:
+        return frozenset(orjson.loads(status.value or b"{}").get("programmed") or ())
+    except (ValueError, TypeError, AttributeError):
+        return frozenset()  # Somebody else wrote there: the Gateway is there, and no more is known.
+
+
+class Placements:
+    """Which placements are there, by the statuses of Gateways; before anything is known all of them."""
+
+    def __init__(self) -> None:
+        self._programmed: dict[str, frozenset[str]] | None = None
+        """Of each Gateway that has a status the placements that it waits for."""
+
+    def is_there(self, placement: str) -> bool:
+        """Whether a status is wanted that waits for it."""
+        gateway, elsewhere = place_of(placement)
+        if self._programmed is None:
+            return True
+        found = self._programmed.get(gateway)
+        return found is not None and (not elsewhere or placement in found)
+
+    def take(self, batch: Batch) -> set[str]:
+        """Take statuses as they change; answers the placements that may be gone by that."""
+        if batch.progress < 0:
+            return set()  # Nothing was resolved yet: of nothing a status is wanted.
+        known = self._programmed or {}
+        before = dict(known) if batch.snapshot else {}
+        self._programmed = {} if batch.snapshot else known
+        for name, record in batch.rows.items():
+            if name.split("/")[1:_KIND_PARTS] != _GATEWAY:
+                continue
+            before[name] = known.get(name, frozenset())
+            self._programmed.pop(name, None)
+            if record is not None:
+                self._programmed[name] = _programmed(record)
+        return {one for name, places in before.items() for one in (name, *places) if not self.is_there(one)}
 
 
 def is_idle(row: Mapping[str, Any], proxies: Iterable[bytes]) -> bool:

@@ -68,6 +68,7 @@ async def test_it_says_whose_it_is_unless_there_is_one_cluster_only(only: str | 
     nodes = {f"gateway/{GATEWAY}": {"gateway": GATEWAY, "listeners": []}}
     assert list(_table(_Seen(nodes, only=only)).columns[0].cells) == [f"{whose}default/gw"]
     assert _proxies({"gateway": GATEWAY, "proxies": {}, "lowest": 1}, only) == f"{whose}default/gw: 0 connected, run offset 1"
+    assert _proxies({"gateway": GATEWAY, "proxies": {}, "lowest": None}, only) == f"{whose}default/gw: no proxy is connected"
     update = {"offset": 7, "changes": [{"verb": "tick"}], "downstream": {"fragments": {"set": [], "removed": []}}}
     for cluster, said in (("c", whose), ("", "")):
         assert _words({**update, "cluster": cluster}, only).startswith(f"offset 7: {said}tick -> ")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from engine.update import Delta, Update
 from streams.codec import encode_update
 from streams.memory import MemoryLog
-from streams.ports import Outgoing
-from streams.projections.convergence import ProjectOptions, _Joins, _write, joined, summary
+from streams.ports import Outgoing, Record
+from streams.projections.convergence import ProjectOptions, _Joins, _placements, _write, joined, summary
+from streams.projections.gone import Placements
 from streams.topics import DEPLOYER, Topic, key, split_key
-from streams.view import read_convergence
+from streams.view import Batch, read_convergence
 from tests.streams.test_convergence import converged, projecting, record, report
 from tests.streams.toy import GATEWAY, kafka_log, records, until
 
@@ -110,11 +112,11 @@ async def test_what_is_let_go_is_gone_after_a_restart(broker: str, tmp_path: Pat
             await until(lambda: keeps({"p00", *last}), 60)
 
 
-async def gateways(log: MemoryLog, *wanted: Any) -> None:
+async def gateways(log: MemoryLog, *wanted: Any, offset: int = 1) -> None:
     """These Gateways have statuses; of others there is none."""
     statuses = Delta({str(one): {"generation": 1, "status": {}} for one in wanted})
     async with log.writer("resolver") as writer:
-        await writer.write(encode_update("default", 0, Update(1, "2026-11-24T12:00:00.000Z", statuses=statuses), {}))
+        await writer.write(encode_update("default", 0, Update(offset, "2026-11-24T12:00:00.000Z", statuses=statuses), {}))
 
 
 async def test_the_row_of_a_gateway_that_is_gone_goes_at_the_next_start(tmp_path: Path) -> None:
@@ -149,3 +151,100 @@ async def test_a_gateway_that_is_gone_keeps_its_row_while_it_has_a_proxy(tmp_pat
     await written(log, tmp_path, Table({f"default/{_LEFT}/p0": row("ack", "disconnected")}), _Joins())
     await written(log, tmp_path, Table({f"default/{_LEFT}/p0": row("ack", "disconnected", "ack")}), _Joins())
     assert (await read_convergence(log, 0))[str(_LEFT)]["proxies"]["p0"]["connected"]
+
+
+class Counted(MemoryLog):
+    """How often all statuses were read."""
+
+    reads = 0
+
+    async def read(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        self.reads += topic is Topic.STATUS
+        async for batch in super().read(topic, partition, start):
+            yield batch
+
+
+class Projection:
+    """It runs on: what becomes of a Gateway while it does is seen in its topic."""
+
+    def __init__(self, log: MemoryLog, tmp_path: Path) -> None:
+        self.log, self.joins, self.table, self.at = log, _Joins(), Table({}), 0
+        self.options = ProjectOptions(log, tmp_path)
+
+    def hears(self, gateway: Any, event: str, offset: int = 1) -> None:
+        name = f"default/{gateway}/p0"
+        self.table[name] = joined(self.table.get(name), record(self.at, report(event, offset))) or b""
+        self.at += 1
+        self.joins.seen(name)
+
+    async def shows(self, *gateways: Any) -> None:
+        wanted = {str(one) for one in gateways}
+        async with asyncio.timeout(20):
+            while set(await read_convergence(self.log, 0)) != wanted or self.joins.gateways:
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def runs(self) -> AsyncIterator[None]:
+        write = _write(self.options, self.table, self.joins, self.table.forget)
+        tasks = [asyncio.ensure_future(one) for one in (write, _placements(self.options, self.joins))]
+        yield
+        assert not any(one.done() for one in tasks)
+        for one in tasks:
+            one.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_the_row_of_a_gateway_that_is_deleted_goes_with_its_last_proxy(tmp_path: Path) -> None:
+    log = Counted()
+    one = Projection(log, tmp_path)
+    await gateways(log, _IDLE, _LEFT)
+    async with one.runs():
+        for event in ("ack", "disconnected"):
+            one.hears(_IDLE, event)
+        one.hears(_LEFT, "ack")
+        await one.shows(_IDLE, _LEFT)
+        before = log.reads
+        await removed(log, 2, _LEFT)
+        one.hears(_IDLE, "ack")  # Its proxy is still there: whatever else comes.
+        await one.shows(_IDLE, _LEFT)
+        one.hears(_LEFT, "disconnected")
+        await one.shows(_IDLE)
+        assert one.table.forgotten == [f"default/{_LEFT}/p0"]
+        # One of which the proxy went first.
+        one.hears(_IDLE, "disconnected")
+        await one.shows(_IDLE)
+        await removed(log, 3, _IDLE)
+        await one.shows()
+        assert not one.joins.proxies
+        assert log.reads == before  # However many statuses there are.
+        # Another one of that name has acknowledged nothing.
+        await gateways(log, _LEFT, offset=4)
+        one.hears(_LEFT, "connected", -1)
+        await one.shows(_LEFT)
+        assert (await read_convergence(log, 0))[str(_LEFT)]["acknowledged"] is None
+
+
+async def removed(log: MemoryLog, offset: int, gone: Any) -> None:
+    async with log.writer("resolver") as writer:
+        update = Update(offset, "2026-11-24T12:00:00.000Z", statuses=Delta({}, frozenset({str(gone)})))
+        await writer.write(encode_update("default", 0, update, {}))
+
+
+def test_a_gateway_in_another_cluster_is_there_while_its_status_waits_for_it() -> None:
+    there, west = Placements(), f"{_LEFT}@west"
+    assert there.is_there(str(_LEFT))
+
+    def status(value: bytes) -> dict[str, Record | None]:
+        return {str(_LEFT): Record(Topic.STATUS, 0, 0, b"", value, (), 0)}
+
+    assert there.take(Batch({}, -1, snapshot=True)) == set()
+    assert there.is_there(west)
+    both = orjson.dumps({"programmed": {str(_LEFT): 3, west: 3}})
+    assert there.take(Batch(status(both), 3, snapshot=True)) == set()
+    assert there.is_there(west)
+    assert not there.is_there(f"{_LEFT}@east")
+    assert there.take(Batch(status(orjson.dumps({"programmed": {str(_LEFT): 4}})), 4, snapshot=False)) == {west}
+    assert there.take(Batch({str(_LEFT): None}, 5, snapshot=False)) == {str(_LEFT)}
+    assert there.take(Batch(status(b"[garbage"), 6, snapshot=False)) == set()
+    assert (there.is_there(str(_LEFT)), there.is_there(west)) == (True, False)
+    assert there.take(Batch({}, 7, snapshot=True)) == {str(_LEFT)}

@@ -50,7 +50,7 @@ def convergence(
 
     shown = with_log(settings, work)
     if gateway is not None and not shown:
-        fail(f"no proxy of Gateway {gateway} was ever connected: see `penstock get gateways`", 1)
+        fail(f"no proxy of Gateway {gateway} was ever connected, or it is deleted: see `penstock get gateways`", 1)
     if output is Format.TABLE:
         table(_COLUMNS, [line for row in shown for line in _lines(row)])
     else:
