@@ -88,9 +88,11 @@ class Signers:
         if not name.startswith(_CLUSTER):
             return (*self._trusted.get(name, ()), *root)
         cluster = name.removeprefix(_CLUSTER)
-        own = (*self._trusted.get(name, ()), *self._registered(cluster)) or self._trusted.get(ANY_CLUSTER, ())
-        is_first = bool(cluster) and cluster == self._settings.configuration_cluster
-        return (*own, *root) if own or is_first else ()
+        own = (*self._trusted.get(name, ()), *self._registered(cluster))
+        if cluster and cluster == self._settings.configuration_cluster:
+            return (*own, *root)  # It names everybody's keys: not anybody's may do that.
+        own = own or self._trusted.get(ANY_CLUSTER, ())
+        return (*own, *root) if own else ()
 
     def _registered(self, cluster: str) -> tuple[str, ...]:
         """`spec.publicKeys` of its Cluster object, as its source says it now: a rollback brings no old key back."""

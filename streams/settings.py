@@ -227,7 +227,8 @@ class Settings(BaseSettings):
         "",
         description="Who may sign for what. KEY: for all of it; what the control plane says itself and the "
         "configuration cluster must be signed then. WHO=KEY: for control, clock, publisher, resolver, broker, "
-        "cluster/NAME, or cluster/* (clusters without keys of their own). Empty: nothing needs a signature.",
+        "cluster/NAME, or cluster/* (clusters without keys of their own, but never the configuration cluster). Empty: "
+        "nothing needs a signature.",
     )
     lease_namespace: str = Field(
         "", pattern=_CLASS, description="Namespace of the Leases by which one replica of a role is active; empty: none."

@@ -24,7 +24,8 @@ class EngineSettings:
     V4_PREFERRED or ALL.
     `configuration_cluster`: whose Cluster objects describe the clusters of the domain ("" for none).
     `trusted_keys`: (who, ed25519 public key in base64); who is a source of the control plane's own, cluster/NAME,
-    cluster/* for clusters without keys of their own, or "" for all of these. None: nothing has to be signed.
+    cluster/* for clusters without keys of their own (but the configuration cluster), or "" for all of these. None:
+    nothing has to be signed.
     `domain`: its name, which signed change sets must say ("": any).
     `weighted_route_precedence`: a route's annotation kgateway.dev/route-weight goes before all other precedence.
     """

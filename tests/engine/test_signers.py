@@ -205,6 +205,14 @@ def test_keys_of_the_settings_are_for_what_they_name() -> None:
     assert domain.tell(said("", "clock", Tick()), None).refusal
 
 
+def test_the_key_of_any_cluster_does_not_sign_for_the_one_that_names_the_keys() -> None:
+    domain = _Domain(replace(TRUSTING, trusted_keys=(*TRUSTING.trusted_keys, ("cluster/*", Signers().west.public))))
+    assert not domain.tell(said("north", "files", of("north", service())), domain.by.west).refusal
+    own = cluster_object("east", domain.by.west.public, generation=2)
+    assert "not registered for it" in domain.tell(said(HUB, "files", own), domain.by.west).refusal
+    assert domain.tell(said("east", "files", _EAST), domain.by.west).refusal
+
+
 def test_a_cluster_object_of_another_cluster_registers_nothing() -> None:
     domain = _Domain()
     forged = cluster_object("east", domain.by.west.public)
