@@ -21,6 +21,8 @@ from engine.voices import ROOT, SAYS, VOICES, says
 
 ANY_CLUSTER: Final = "cluster/*"
 _CLUSTER: Final = "cluster/"
+_NOBODYS: Final = "nobody's"
+"""Stands for keys that are written so that no key can be read."""
 
 
 class Signers:
@@ -105,8 +107,9 @@ class Signers:
         # Where no revision is good what is written counts: who names keys wants signatures.
         object_ = resource_of(judged(ref, row, self._version)).object or row["object"]
         spec = object_.get("spec")
-        keys = spec.get("publicKeys") if isinstance(spec, dict) else None
-        return tuple(one for one in keys if isinstance(one, str)) if isinstance(keys, list) else ()
+        keys = spec.get("publicKeys", []) if isinstance(spec, dict) else []
+        is_plain = isinstance(keys, list) and all(isinstance(one, str) for one in keys)
+        return tuple(keys) if is_plain else (_NOBODYS,)
 
 
 def claim(said: ChangeSet) -> str:

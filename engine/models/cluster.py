@@ -122,6 +122,7 @@ KINDS = (
         ("v1alpha1",),
         Cluster,
         namespaced=False,
+        guards=True,
         crd=CustomResource(
             (
                 Column("Region", ".spec.region", "The region."),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from engine.engine import Engine, EngineSettings
-from engine.events import Change, ChangeSet, Delete, EngineChanged, Lift, Pin, Put, Quarantine, Tick
+from engine.events import Change, ChangeSet, Delete, EngineChanged, Lift, Pin, Put, Quarantine, Refused, Tick
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Update
 from streams.signing import Signer
+from streams.sources.manifests import read_text
 from tests.support.manifests import gateway, service
 from tests.support.signing import (
     HUB,
@@ -157,6 +159,43 @@ def test_a_cluster_object_that_is_refused_leaves_the_keys_of_before() -> None:
     assert not domain.tell(said("east", "files", _EAST), domain.by.east).refusal
     domain.register("west", "no key")
     assert domain.tell(said("west", "files", of("west", service())), None).refusal
+
+
+@pytest.mark.parametrize(
+    "keys", ["KEY", {"a": "KEY"}, [["KEY"]], [{"key": "KEY"}], [1], [None], 1, None, ["KEY", 1]], ids=repr
+)
+def test_keys_that_are_written_so_that_none_can_be_read_close_the_cluster(keys: object) -> None:
+    domain = _Domain()
+    made = cluster_object("west")
+    wrong = replace(made, object={**made.object, "spec": {"publicKeys": keys}})
+    assert not domain.tell(said(HUB, "files", wrong), domain.by.root).refusal
+    west = said("west", "files", of("west", service()))
+    assert "not signed, but keys are registered" in domain.tell(west, None).refusal
+    assert domain.tell(west, domain.by.west).refusal
+    assert not domain.tell(west, domain.by.root).refusal
+
+
+def test_a_manifest_of_a_cluster_that_was_never_right_closes_it_by_its_keys() -> None:
+    """Whatever else is wrong in it: what its author wrote enters the log as far as it guards."""
+    domain = _Domain()
+    spec = {"publicKeys": [domain.by.west.public], "regoin": "eu-west"}
+    text = json.dumps({"apiVersion": "penstock.dev/v1alpha1", "kind": "Cluster", "metadata": {"name": "west"}, "spec": spec})
+    (refused,) = read_text(text, "west.json", HUB).refused
+    assert refused.ref is not None
+    assert refused.written is not None
+    told = Put(refused.ref, refused.written), Refused(refused.location, refused.ref, refused.message)
+    assert not domain.tell(said(HUB, "files", *told), domain.by.root).refusal
+    west = said("west", "files", of("west", service()))
+    assert domain.tell(west, None).refusal
+    assert not domain.tell(west, domain.by.west).refusal
+
+
+def test_a_cluster_object_that_is_refused_and_names_no_keys_closes_nothing() -> None:
+    domain = _Domain()
+    made = cluster_object("west")
+    for spec in ({"regoin": "x"}, {"publicKeys": [], "regoin": "x"}, "text"):
+        domain.tell(said(HUB, "files", replace(made, object={**made.object, "spec": spec})), domain.by.root)
+        assert not domain.tell(said("west", "files", of("west", service())), None).refusal
 
 
 def test_a_copy_of_an_old_record_does_nothing() -> None:
