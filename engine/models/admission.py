@@ -23,6 +23,7 @@ from engine.ref import Ref
 _SHOWN: Final = 5
 _MOST: Final = 50
 _SECRET: Final = ("", "Secret")
+_DEFAULT: Final = "default"
 _KEY: Final = "[key]"
 """What pydantic says of a key: such a path ends so."""
 
@@ -74,7 +75,7 @@ class UnknownKind(Refusal):
 
 
 def admit(target: Ref | tuple[str, str], object_: Any, *, strict: bool = True) -> Admitted | Refusal:
-    """Judge an object of the kind of `target` (a ref, whose name must be the object's, or group and kind).
+    """Judge an object of the kind of `target` (a ref, whose names must be the object's, or group and kind).
 
     An unknown field of our kinds is refused when `strict`, else ignored with a warning. Secrets' values are never
     part of an answer's messages.
@@ -143,9 +144,15 @@ def _head_problem(kind: Kind, target: Ref | tuple[str, str], object_: Mapping[st
     if object_.get("kind") != kind.name:
         return FieldProblem("kind", f"must be {kind.name}")
     metadata = object_.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if isinstance(target, Ref) and isinstance(name, str) and name != target.name:
-        return FieldProblem("metadata.name", f"{name[:64]!r} is not the name under which it is known, {target.name!r}")
+    if not isinstance(target, Ref) or not isinstance(metadata, Mapping):
+        return None
+    # As an API server does it: what names no namespace is of `default`, and of what lives in none it is passed over.
+    told = {"name": metadata.get("name"), "namespace": metadata.get("namespace") or _DEFAULT if kind.namespaced else ""}
+    for field, known_ in (("name", target.name), ("namespace", target.namespace)):
+        text = told[field]
+        if isinstance(text, str) and text != known_:
+            shown = f"{text[:64]!r} is not the {field} under which it is known, {known_[:64]!r}"
+            return FieldProblem(f"metadata.{field}", shown)
     return None
 
 

@@ -153,6 +153,30 @@ def test_an_object_is_judged_under_its_own_name() -> None:
     assert isinstance(admit(Ref("c", GATEWAY_API, "HTTPRoute", "default", "a"), HTTP_ROUTE), Admitted)
 
 
+@pytest.mark.parametrize(("namespace", "known"), [("default", "x@east"), ("", "x@east"), ("shop", "default"), ("shop", "")])
+def test_an_object_is_judged_under_its_own_namespace(namespace: str, known: str) -> None:
+    written = changed(HTTP_ROUTE, "metadata.namespace", namespace)
+    judged = admit(Ref("c", GATEWAY_API, "HTTPRoute", known, "a"), written)
+    assert isinstance(judged, Refusal)
+    told = f"{namespace or 'default'!r} is not the namespace under which it is known, {known!r}"
+    assert judged.message == f"metadata.namespace: {told}"
+    own = Ref("c", GATEWAY_API, "HTTPRoute", namespace or "default", "a")
+    assert isinstance(admit(own, written), Admitted)
+    odd = changed(HTTP_ROUTE, "metadata.namespace", "x@east")
+    assert isinstance(admit(Ref("c", GATEWAY_API, "HTTPRoute", "x@east", "a"), odd), Refusal)
+
+
+def test_what_lives_in_no_namespace_is_known_without_one() -> None:
+    spec = {"controllerName": "penstock.dev/gateway-controller"}
+    made = {"apiVersion": f"{GATEWAY_API}/v1", "kind": "GatewayClass", "metadata": {"name": "a"}, "spec": spec}
+    assert isinstance(admit(Ref("c", GATEWAY_API, "GatewayClass", "", "a"), made), Admitted)
+    passed_over = changed(made, "metadata.namespace", "shop")
+    assert isinstance(admit(Ref("c", GATEWAY_API, "GatewayClass", "", "a"), passed_over), Admitted)
+    judged = admit(Ref("c", GATEWAY_API, "GatewayClass", "x@east", "a"), made)
+    assert isinstance(judged, Refusal)
+    assert judged.message == "metadata.namespace: '' is not the namespace under which it is known, 'x@east'"
+
+
 def test_many_problems_are_one_short_line() -> None:
     wrong = changed(HTTP_ROUTE, "spec.hostnames", [1] * 16)
     judged = admit(target(wrong), wrong)
