@@ -18,7 +18,7 @@ from engine.holds import Holds
 from engine.layers import Layers
 from engine.objects import Objects
 from engine.outputs.channels import FRAGMENT, INFRA, NODE, STATUS
-from engine.parts import whole
+from engine.parts import misplaced, whole
 from engine.pins import Pins
 from engine.placement import place_of, placed
 from engine.reach import Reach
@@ -130,7 +130,7 @@ class Engine:
 
     def apply(self, change_set: ChangeSet, offset: int) -> Update:
         """Fold a change set and answer what it changed. Parts wait for the last of them."""
-        if refusal := self._signers.refusal(change_set):
+        if refusal := self._refusal(change_set):
             self._trunk.move()
             self.offset = offset
             return Update(offset, self._clock.time, wake_at=self._wake_at(), refusal=refusal)
@@ -166,17 +166,22 @@ class Engine:
         The rows of when a Gateway's own config changed last (`CHANGED`) are not kept up: only `apply` knows. What is
         refused is passed over, as `apply` does.
         """
-        if self._signers.refusal(change_set):
+        if self._refusal(change_set):
             self._trunk.move()
             self.offset = offset
             return []
         return self._take(change_set, offset)
 
+    def _refusal(self, said: ChangeSet) -> str:
+        refusal = self._signers.refusal(said)
+        if refusal or not said.part:
+            return refusal
+        return misplaced(self._fold, said, self._signers.signer(said))
+
     def _take(self, change_set: ChangeSet, offset: int) -> list[str]:
         self._trunk.move()
         self.offset = offset
-        self._signers.note(change_set)
-        complete = whole(self._fold, change_set)
+        complete = whole(self._fold, change_set, self._signers.note(change_set))
         changes = complete.changes if complete is not None else ()
         if any(isinstance(one, Quarantine) for one in changes):
             self._settle()  # It is of what was wanted just before it.

@@ -186,7 +186,8 @@ class ChangeSet:
 
     `time` is RFC 3339 in UTC with milliseconds ("2026-11-24T14:03:00.000Z"), the source's clock when it saw the
     change. `actor` is the field manager, user or file that made it, "" where unknown. Large sets travel as parts
-    (`part` of `parts`, counted from 0, the same `id`) and are applied when the last part has arrived.
+    (`part` of `parts`, counted from 0 and in this order, the same `id` and signer) and are applied when the last part
+    has arrived.
     """
 
     domain: str

@@ -55,10 +55,18 @@ class Signers:
                 return f"source {_shown(said.source)} cannot say {verb(change)}: only {allowed} can"
         return self._unsigned(said)
 
-    def note(self, said: ChangeSet) -> None:
-        """A change set counts: what its signer said until then is not said again."""
-        if self._trusted and said.signature is not None and self._keys(claim(said)):
+    def note(self, said: ChangeSet) -> str | None:
+        """A change set counts: what its signer said until then is not said again. Answers the `signer`."""
+        signer = self.signer(said)
+        if said.signature is not None and signer:
             self._fold.set(row_of(said), {"sequence": said.signature.sequence})
+        return signer
+
+    def signer(self, said: ChangeSet) -> str | None:
+        """The key that signed what counts; "" where nobody need sign it, and None where nobody looks at signatures."""
+        if not self._trusted:
+            return None
+        return said.signature.key if said.signature is not None and self._keys(claim(said)) else ""
 
     def _unsigned(self, said: ChangeSet) -> str:
         name, signature = claim(said), said.signature

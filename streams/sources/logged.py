@@ -10,7 +10,7 @@ import orjson
 from engine.changes import from_json
 from engine.document import Document, document
 from engine.events import WATCHERS, Admitted, Change, Delete, Put, Reachable, Refused, SyncEnd, Unreachable
-from engine.fold import PART, PENDING, STALE
+from engine.fold import PENDING, STALE
 from engine.ref import Ref, parse_ref
 from streams.continuity import refuse
 from streams.ports import Log
@@ -107,12 +107,10 @@ async def logged(log: Log, cluster: str, partition: int) -> Logged:
 
 
 def _waiting(rows: Mapping[str, bytes], cluster: str) -> Iterator[Change]:
-    """What our cluster said that has not taken effect yet: until its first listing ends, or parts of it come.
+    """What our cluster said that has not taken effect yet, until its first listing ends.
 
-    Said once more it would get another creationTimestamp.
+    Said once more it would get another creationTimestamp. Parts count with the last of them: see `counted`.
     """
-    for name in sorted(rows, key=lambda one: (not one.startswith(PENDING), one)):
+    for name in sorted(rows):
         if name.startswith(f"{PENDING}{cluster}/"):
             yield from_json(orjson.loads(rows[name])["change"])
-        elif name.startswith(f"{PART}{cluster}~"):
-            yield from map(from_json, orjson.loads(rows[name])["changes"])

@@ -5,18 +5,19 @@ A forged record that a source took for its own would keep it from saying the sam
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import orjson
 
 from engine.changes import Garbage
 from engine.document import document
-from engine.events import ChangeSet, Delete, Put
+from engine.events import Change, ChangeSet, Delete, Put
 from engine.fold import PART, RESOURCE, SIGNED, Fold
 from engine.judgement import generation_of, judged
 from engine.models.cluster import GROUP
-from engine.parts import whole
+from engine.parts import misplaced, whole
 from engine.ref import Ref
 from engine.resolve.cluster import KIND
 from engine.resolve.settings import EngineSettings
@@ -37,7 +38,8 @@ async def counted(
 ) -> AsyncIterator[tuple[int, ChangeSet]]:
     """What counts of what says to be of a cluster, from an offset on, whichever source said it; and where it stands.
 
-    `state` is penstock.state. Raises Unavailable.
+    `state` is penstock.state. What stands behind that comes with the changes that take effect there: those of a change
+    set in parts with the last of them. Raises Unavailable.
     """
     registry = _registry(log, cluster, state)
     rejected = await rejected_offsets(log, partition) if start <= state.progress else frozenset()
@@ -48,22 +50,25 @@ async def counted(
             except (Garbage, NewerSchema):
                 continue
             # Behind the state each in turn, those too that are not asked for: a registry follows the log.
-            is_resolved = record.offset <= state.progress
-            counts = record.offset not in rejected if is_resolved else registry.counts(said)
-            if counts and said.cluster == cluster and record.offset >= start:
-                yield record.offset, said
+            counts: ChangeSet | None = said
+            if record.offset > state.progress:
+                counts = registry.take(said)
+            elif record.offset in rejected:
+                continue
+            if counts is not None and said.cluster == cluster and record.offset >= start:
+                yield record.offset, counts
 
 
 class _Registry(Protocol):
     """Who may sign for our cluster; follows the log behind the state."""
 
-    def counts(self, said: ChangeSet) -> bool:
-        """Whether the resolver is going to take it, where it is of our cluster."""
+    def take(self, said: ChangeSet) -> ChangeSet | None:
+        """It with the changes that take effect by it; None where the resolver is going to refuse it."""
 
 
 def _registry(log: Log, cluster: str, state: Table) -> _Registry:
     trust = log.trust
-    under = [f"{SIGNED}cluster/{cluster}/"]
+    under = [f"{SIGNED}cluster/{cluster}/", f"{PART}{cluster}~"]
     if trust is not None and (first := trust.configuration_cluster):
         under += [f"{SIGNED}cluster/{first}/", f"{PART}{first}~", f"{RESOURCE}{Ref(first, GROUP, KIND, '', '')}"]
     prefixes = tuple(under)
@@ -84,20 +89,21 @@ class _Trusted:
         self._cluster, self._first = cluster, trust.configuration_cluster
         self._own = _OwnSequence(signer, cluster, rows)
 
-    def counts(self, said: ChangeSet) -> bool:
+    def take(self, said: ChangeSet) -> ChangeSet | None:
         """See `_Registry`."""
         if said.cluster not in {self._cluster, self._first} or self._signers.refusal(said):
-            return False
-        self._signers.note(said)
+            return None
+        if misplaced(self._fold, said, self._signers.signer(said)):
+            return None
+        complete = _completed(self._fold, said, self._signers.note(said))
         if said.cluster == self._first:
-            self._follow(said)
+            self._follow(complete.changes)
         self._own.take(said)
-        return True
+        return complete
 
-    def _follow(self, said: ChangeSet) -> None:
+    def _follow(self, changes: Iterable[Change]) -> None:
         """Cluster objects: from where they stand in the log on their keys are registered, and no others."""
-        complete = whole(self._fold, said)
-        for change in complete.changes if complete is not None else ():
+        for change in changes:
             if not isinstance(change, Put | Delete) or change.ref != self._object(change.ref.name):
                 continue
             key = f"{RESOURCE}{change.ref}"
@@ -108,6 +114,10 @@ class _Trusted:
 
     def _object(self, name: str) -> Ref:
         return Ref(self._first, GROUP, KIND, "", name)
+
+
+def _completed(fold: Fold, said: ChangeSet, signer: str | None) -> ChangeSet:
+    return whole(fold, said, signer) or replace(said, changes=())
 
 
 def _row(change: Put, before: dict[str, Any] | None) -> dict[str, Any]:
@@ -125,10 +135,15 @@ class _Own:
 
     def __init__(self, signer: Signer | None, cluster: str, rows: Mapping[str, Any]) -> None:
         self._own = _OwnSequence(signer, cluster, rows)
+        self._cluster = cluster
+        self._fold = Fold()
+        self._fold.load(rows.items())
 
-    def counts(self, said: ChangeSet) -> bool:
+    def take(self, said: ChangeSet) -> ChangeSet | None:
         """See `_Registry`."""
-        return self._own.last is None or self._own.take(said)
+        if said.cluster != self._cluster or not (self._own.last is None or self._own.take(said)):
+            return None
+        return None if misplaced(self._fold, said, None) else _completed(self._fold, said, None)
 
 
 class _OwnSequence:

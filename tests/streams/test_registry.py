@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from engine.engine import Engine
-from engine.events import Delete, Put, SyncBegin, SyncEnd
+from engine.events import ChangeSet, Delete, Put, SyncBegin, SyncEnd
 from engine.seal import KEY_BYTES, Sealer
 from streams.codec import encode_change_set
 from streams.domain import Domain, DomainOptions
@@ -105,6 +105,49 @@ async def test_keys_go_by_the_object_as_the_fold_has_it() -> None:
         written(said("east", "files", _service("again")), None),
     ]
     assert await _believed(records) == {"meanwhile", "first", "new", "again"}
+
+
+async def test_a_part_that_a_stranger_left_is_neither_completed_nor_taken_for_said() -> None:
+    """Left while nobody had to sign: of an id that east is going to use, and of one that nobody does."""
+    by = Signers()
+    forged = [of("east", put) for put in (service("forged"), service("own", generation=9))]
+    left = [_part(said("east", "files", *forged, name=name), part, 2) for name in ("a", "b") for part in (0, 1)]
+    halves = [_part(said("east", "files", _service(name), name="a"), part, 2) for part, name in enumerate(("own", "more"))]
+    records = [
+        left[1],
+        left[0],
+        left[2],
+        written(said(HUB, "kubernetes", cluster_object("east", by.east.public)), by.root),
+        by.east.signed(left[3]),
+        *map(by.east.signed, halves),
+        written(said("east", "files", _service("last"), name="c"), by.east),
+    ]
+    assert await _believed(records) == {"own", "more", "last"}
+    # Of its own change set what was left is not the start.
+    assert await _believed([left[0], records[3], by.east.signed(halves[1])]) == set()
+
+
+async def test_the_parts_before_one_that_is_refused_are_not_taken_for_said() -> None:
+    """A key is taken out between two parts of what it signed: the watcher has to say both again."""
+    by = Signers()
+    halves = [_part(said("east", "files", _service(name)), part, 2) for part, name in enumerate(("one", "two"))]
+    records = [
+        written(said(HUB, "kubernetes", cluster_object("east", by.east.public, by.west.public)), by.root),
+        by.east.signed(halves[0]),
+        written(said(HUB, "kubernetes", cluster_object("east", by.west.public, generation=2)), by.root),
+        by.east.signed(halves[1]),
+    ]
+    assert await _believed(records) == set()
+    # Nor do those of one that signs on complete them.
+    assert await _believed([*records, by.west.signed(halves[1])]) == set()
+    again = [by.west.signed(one) for one in halves]
+    assert await _believed([*records, *again]) == {"one", "two"}
+
+
+def _part(change_set: ChangeSet, part: int, parts: int) -> Outgoing:
+    whole = written(change_set, None)
+    words = b'"part":%d,"parts":%d' % (part, parts)
+    return whole._replace(value=(whole.value or b"").replace(b'"part":0,"parts":1', words))
 
 
 def _large() -> list[Put]:
