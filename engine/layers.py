@@ -42,13 +42,14 @@ class Layers:
         row = self._fold.rows.get(f"{RESOURCE}{ref}")
         return judged(ref, row, self._version) if row is not None else None
 
+    def rollback_of(self, ref: Ref) -> str:
+        """The latest rollback that has an object, "" when none has it."""
+        return next((key for key in self._rollbacks() if f"{OVERRIDE}{key}/{ref}" in self._fold.rows), "")
+
     def over(self, ref: Ref) -> Row | None:
         """What the latest rollback has of an object, None when none has it."""
-        for key in self._rollbacks():
-            row = self._fold.rows.get(f"{OVERRIDE}{key}/{ref}")
-            if row is not None:
-                return self._taken(ref, row)
-        return None
+        pin = self.rollback_of(ref)
+        return self._taken(ref, self._fold.rows[f"{OVERRIDE}{pin}/{ref}"]) if pin else None
 
     def served(self, ref: Ref) -> Row | None:
         """The object for all gateways that are not pinned; None when it is not there for them."""

@@ -95,6 +95,17 @@ async def history(
         yield one
 
 
+async def said(log: Log, partition: int, ref: Ref, generation: int, until: int) -> Value | None:
+    """The last update up to an offset that put a generation of an object; None when it is not kept. Raises LogError."""
+    asked = Asked((ref.group, ref.kind, ref.name, ref.namespace), cluster=ref.cluster, until=until)
+    put = {"verb": "put", "ref": str(ref), "generation": generation}
+    async with aclosing(history(log, partition, asked)) as found:
+        async for update in found:
+            if any(put.items() <= change.items() for change in update["changes"]):
+                return update
+    return None
+
+
 async def latest(
     log: Log, partition: int, limit: int, takes: Callable[[Value], bool] = lambda _: True
 ) -> tuple[list[Value], int]:

@@ -81,6 +81,55 @@ def test_a_rollback_is_of_what_differs_in_its_scope(place: Place) -> None:
     assert _pins(place) == []
 
 
+def test_the_read_commands_tell_the_revision_that_a_rollback_serves(place: Place) -> None:
+    place.prints("rollback", "--to", "0", "-m", "it broke", "--yes", "--ref", "httproute/good")
+    (pin,) = _pins(place)
+    explained: Any = place.tells("explain", "http://a.example:8080/second")
+    (route,) = [one for one in explained[0]["objects"] if one["object"] == "HTTPRoute default/good"]
+    assert [route[name] for name in ("generation", "offset", "actor")] == [1, 0, "all.yaml"]
+    assert route["because"] == f"as of offset 0 by rollback {pin['pin']} of {pin['actor']}: it broke"
+    assert route["written"]["generation"] == 2
+    assert route["because"] in place.prints("explain", "http://a.example:8080/second")
+    shown: Any = place.tells("show", "httproute/good")
+    assert (shown["revision"], shown["served"]["revision"], shown["object"]["metadata"]["generation"]) == (2, 1, 2)
+    assert (shown["served"]["because"][0]["pin"], shown["served"]["because"][0]["error"]) == (pin["pin"], "it broke")
+    text = place.prints("show", "httproute/good")
+    assert f"# served as of offset 0 by rollback {pin['pin']}: it broke\n" in text
+    assert "# served instead: revision 1\n" in text
+    place.prints("unpin", "--all")
+    assert place.tells("show", "httproute/good")["served"] is None  # type: ignore[index]
+
+
+def test_an_object_that_only_a_rollback_has_is_there(place: Place) -> None:
+    last = _last(place)
+    asyncio.run(tell(place, "local", Delete(_route("/second", 2).ref)))
+    assert "is not there" in place.run("show", "httproute/good").output
+    place.prints("rollback", "--to", last, "-m", "it was deleted", "--yes", "--ref", "httproute/good")
+    explained: Any = place.tells("explain", "http://a.example:8080/second")
+    (route,) = [one for one in explained[0]["objects"] if one["object"] == "HTTPRoute default/good"]
+    assert (route["generation"], route["written"]) == (2, None)
+    assert isinstance(route["offset"], int)
+    shown: Any = place.tells("show", "httproute/good")
+    assert (shown["revision"], shown["object"], shown["served"]["revision"]) == (None, None, 2)
+    assert "RolledBack" in str(shown["served"]["object"]["status"])
+    assert place.prints("show", "httproute/good").count("kind: HTTPRoute") == 1
+    assert "RolledBack" in place.prints("status", "httproute/good")
+    assert "RolledBack" in str(place.tells("get", "httproutes", "good"))
+    place.prints("unpin", "--all")
+    assert "is not there" in place.run("status", "httproute/good").output
+    asyncio.run(tell(place, "local", _route("/second", 2)))
+
+
+def test_a_pin_of_a_gateway_is_told_of_its_objects(place: Place) -> None:
+    place.prints("pin", "gateway/gw", "--at", "0", "-m", "it broke", "--yes")
+    (pin,) = _pins(place)
+    assert f"# served as of offset 0 by pin {pin['pin']} of Gateway default/gw: it broke\n" in place.prints(
+        "show", "httproute/good"
+    )
+    assert place.tells("show", "gateway/gw")["served"] is None  # type: ignore[index]
+    place.prints("unpin", "--all")
+
+
 def test_a_question_can_be_answered_with_no(place: Place) -> None:
     done = place.run("rollback", "--to", "0", "-m", "why")
     assert done.exit_code == 1

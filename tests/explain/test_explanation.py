@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.engine import Engine
+from engine.engine import VERSION, Engine
 from engine.events import Change
 from engine.history.explain import configs, request_of
 from engine.history.explain.explanation import explanation
 from engine.history.explain.words import lines
+from engine.history.revisions import Revisions
 from engine.seal import KEY_BYTES, Sealer
 from tests.support.manifests import change_set, endpoints, gateway, put, route, service
 
@@ -22,8 +23,7 @@ def told(changes: list[Change], url: str = _URL, headers: tuple[tuple[str, str],
     engine.apply(change_set(gateway(), *some), 0)
     engine.apply(change_set(*changes, number=1), 1)
     (config,) = configs(engine.everything().fragments.set, _SEALER).values()
-    rows = {key.removeprefix("resource/"): row for key, row in engine.state().items() if key.startswith("resource/")}
-    return explanation(config, request_of(method, url, headers), rows)
+    return explanation(config, request_of(method, url, headers), Revisions(engine.state().items(), VERSION))
 
 
 def policy(name: str, kind: str, target: str, **fields: Any) -> Change:

@@ -18,17 +18,16 @@ from engine.history.explain.provenance import Set, field_of, fields_of, objects,
 from engine.history.explain.request import Request, Seen
 from engine.history.explain.route import MILLION, Check, checks, up_to
 from engine.history.explain.virtual_host import domain_of
+from engine.history.revisions import Revision, Revisions
 from engine.history.routing import features
 from engine.ref import Ref
 from engine.update import FragmentKind
 
 SEALED: Final = "(sealed)"
-Rows = Mapping[str, Mapping[str, Any]]
-"""Of each object by `str(Ref)`: its row in the fold state."""
 
 
-def explanation(config: Config, request: Request, rows: Rows) -> dict[str, Any]:
-    """All of it; `rows` tell the revision of each object: generation, offset, time and actor."""
+def explanation(config: Config, request: Request, revisions: Revisions) -> dict[str, Any]:
+    """All of it; `revisions` tell of each object which one is served: generation, offset, time and actor."""
     found = answer(config, request)
     told: dict[str, Any] = {"gateway": _name(config.gateway), "cluster": config.gateway.cluster}
     there = arrive(config, request)
@@ -49,7 +48,7 @@ def explanation(config: Config, request: Request, rows: Rows) -> dict[str, Any]:
     told["reason"] = found.reason
     for one in found.outcomes:
         fragments += [config.fragment(kind, one.cluster) for kind in (FragmentKind.CLUSTER, FragmentKind.ENDPOINTS)]
-    told["objects"] = [_revision(ref, rows.get(str(ref), {})) for ref in sorted(objects(fragments))]
+    told["objects"] = [_revision(config.gateway, ref, revisions) for ref in sorted(objects(fragments))]
     return told
 
 
@@ -205,17 +204,45 @@ def _set(one: Set) -> dict[str, Any]:
     return {"field": one.field, "place": one.place, "objects": list(one.objects), "over": list(one.over)}
 
 
-def _revision(ref: Ref, row: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = (row.get("object") or {}).get("metadata") or {}
+def _revision(gateway: Ref, ref: Ref, revisions: Revisions) -> dict[str, Any]:
+    """Of an object the revision that is served; `written` is the one in its source where that is another one.
+
+    Of a revision of the past the state has neither offset nor time nor actor: None.
+    """
+    found = revisions.of(ref, gateway)
+    row, is_written = found.row or {}, not found.pin and (not found.held or found.object is None)
+    served = found.object if found.object is not None else row.get("object")
     return {
         "object": f"{ref.kind} {_name(ref)}",
+        "ref": str(ref),
         "cluster": ref.cluster,
-        "generation": metadata.get("generation"),
-        "offset": row.get("offset"),
-        "time": row.get("time"),
-        "actor": row.get("actor"),
+        **_said(served, row if is_written else {}),
         "refused": row.get("refusal") or "",
+        "written": None if is_written else _written(revisions.written(ref)),
+        "because": "; ".join(_because(found, revisions)),
     }
+
+
+def _said(object_: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    generation = ((object_ or {}).get("metadata") or {}).get("generation")
+    return {"generation": generation} | {name: row.get(name) for name in ("offset", "time", "actor")}
+
+
+def _written(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else _said(row["object"], row)
+
+
+def _because(found: Revision, revisions: Revisions) -> Iterator[str]:
+    """Why it is not the revision that is written, in words."""
+    if found.pin:
+        pin = revisions.pin(found.pin)
+        who = f"{'pin' if pin['gateway'] else 'rollback'} {found.pin} of {pin['actor'] or 'somebody'}"
+        yield f"as of offset {pin['to']} by {who}: {pin['reason']}"
+    if found.held and found.row is not None:
+        nothing = ", and nothing of it is served" if found.object is None else ""
+        since = "" if found.since is None else f" since offset {found.since}"
+        generation = _said(found.row["object"], {})["generation"]
+        yield f"generation {generation} is held back{since}{nothing}: {found.held}"
 
 
 def _name(ref: Ref) -> str:

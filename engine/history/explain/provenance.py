@@ -72,7 +72,10 @@ def of_cluster(config: Config, cluster: str) -> tuple[Set, ...]:
 
 
 def objects(fragments: Iterable[Fragment | None]) -> tuple[Ref, ...]:
-    """All that fragments were derived from, each once."""
+    """All that fragments were derived from, each once.
+
+    Of the generations that stand there only a route's is what a quarantine fell back to: `Revisions` tells them all.
+    """
     return tuple(dict.fromkeys(ref for one in fragments if one is not None for ref, _ in one.provenance))
 
 

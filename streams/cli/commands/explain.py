@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.placement import parse_placement, place_of
+from engine.ref import parse_ref
 from streams.cli.moment import At, engine_of, last
 from streams.cli.output import Format, emit, fail, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, with_log
+from streams.history import said
 from streams.ports import Log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from engine.engine import Engine
     from engine.history.explain import Config, Request
+    from engine.history.revisions import Revisions
     from engine.ref import Ref
     from streams.settings import Settings
 
-_RESOURCE = "resource/"
 _HEADS = ("object", "generation", "offset", "time", "actor")
+_BECAUSE = "because"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +57,8 @@ def explain(  # noqa: PLR0913  the options of the command
     """Print why a request is answered as it is, with the object behind each step and its revision.
 
     It tells listener, virtual host, each route that wins or loses and why, filters and policies, backends, endpoints.
-    Of several Gateways that listen on the port all are told. What is wanted is explained, not what each proxy has.
+    Of several Gateways that listen on the port all are told. What is wanted is explained, not what each proxy has. The
+    revision of an object is the one that is served; where that is not the one in its source, it is said why.
 
     Exit code 0: explained, whatever is answered. 1: no Gateway listens on the port, or the log does not hold the
     moment.
@@ -66,11 +71,12 @@ def explain(  # noqa: PLR0913  the options of the command
             await resolved(settings, log)
         engine = await engine_of(settings, log, partition, at or str(await last(log, partition)))
         update = engine.everything()
-        rows = {key.removeprefix(_RESOURCE): row for key, row in engine.state().items() if key.startswith(_RESOURCE)}
         name, elsewhere = place_of(gateway or "")
         configs = _wanted(_configs(settings, update.fragments.set, elsewhere), settings.cluster, name)
         _check(configs, update.statuses.set)
-        return await asyncio.to_thread(_explained, configs, request, rows)
+        found = await asyncio.to_thread(_explained, configs, request, _revisions(engine))
+        await _find(log, partition, engine.offset, [each for one in found for each in one["objects"]])
+        return found
 
     found = with_log(settings, work)
     if output is Format.TABLE:
@@ -130,7 +136,23 @@ def _check(configs: list[Config], statuses: Mapping[str, Any]) -> None:
             )
 
 
-def _explained(configs: list[Config], request: Request, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _revisions(engine: Engine) -> Revisions:
+    from engine.engine import VERSION  # noqa: PLC0415  slow to import
+    from engine.history.revisions import Revisions  # noqa: PLC0415
+
+    return Revisions(engine.state().items(), VERSION)
+
+
+async def _find(log: Log, partition: int, until: int, objects: list[dict[str, Any]]) -> None:
+    """Fill in who said the revisions of the past, and when: the state has it not, penstock.updates perhaps."""
+    for one in objects:
+        if one["offset"] is None and one["generation"] is not None:
+            found = await said(log, partition, parse_ref(one["ref"]), one["generation"], until)
+            if found is not None:
+                one.update({name: found.get(name) for name in ("offset", "time", "actor")})
+
+
+def _explained(configs: list[Config], request: Request, revisions: Revisions) -> list[dict[str, Any]]:
     """Of those that listen on the port; where none does, the command ends with code 1."""
     from engine.history.explain.explanation import explanation, listens  # noqa: PLC0415  slow to import
 
@@ -138,7 +160,7 @@ def _explained(configs: list[Config], request: Request, rows: Mapping[str, Any])
     if not found:
         ports = "; ".join(f"{one.gateway.namespace}/{one.gateway.name} on {_ports(one)}" for one in configs)
         fail(f"no Gateway listens on port {request.port} ({ports}): name the listener's port with --port", 1)
-    return [explanation(one, request, rows) for one in found]
+    return [explanation(one, request, revisions) for one in found]
 
 
 def _ports(config: Config) -> str:
@@ -155,4 +177,5 @@ def _print(found: list[dict[str, Any]]) -> None:
         for line in lines(one):
             typer.echo(f"cluster {one['cluster']}: {line}" if named and not line.startswith(" ") else line)
         typer.echo("")
-        table(_HEADS, [[each[head] if each[head] is not None else "" for head in _HEADS] for each in one["objects"]])
+        heads = (*_HEADS, _BECAUSE) if any(each[_BECAUSE] for each in one["objects"]) else _HEADS
+        table(heads, [[each[head] if each[head] is not None else "" for head in heads] for each in one["objects"]])

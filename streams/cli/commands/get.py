@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.fold import OVERRIDE, PIN, RESOURCE
 from engine.ref import Ref, parse_ref
 from engine.status.condition import conditions, is_good
 from engine.status.programmed import programmed, undeployed
@@ -96,17 +97,15 @@ def _wanted(kind: str, name: str | None, namespace: str | None, *, everywhere: b
 
 
 async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
-    """All objects, each with the status that is shown."""
+    """All objects, each with the status that is shown; those too that their sources lack and a rollback has served."""
     state = await there.state()
     statuses = await there.statuses()
     shown = await there.convergence()
     converged, told = acknowledged(shown), {name: row["undeployed"] for name, row in shown.items()}
     stale = stale_since(state)
     found = []
-    for key, row in state.items():
-        if not key.startswith("resource/"):
-            continue
-        ref = parse_ref(key.removeprefix("resource/"))
+    there_are = [(parse_ref(key.removeprefix(RESOURCE)), row) for key, row in state.items() if key.startswith(RESOURCE)]
+    for ref, row in [*there_are, *_rolled_back(state)]:
         object_ = _noted(row["object"], ref.cluster, stale.get(ref.cluster, ""))
         if ref.kind == "Secret":
             object_["data"] = dict.fromkeys(object_.get("data") or {}, "<sealed>")
@@ -115,6 +114,20 @@ async def objects_of(there: Tables) -> list[tuple[Ref, dict[str, Any]]]:
             object_["status"] = programmed(status, converged, undeployed(ref, told))
         found.append((ref, object_))
     return found
+
+
+def _rolled_back(state: dict[str, Any]) -> list[tuple[Ref, dict[str, Any]]]:
+    """Objects that their sources no longer have, and that are served because of a rollback."""
+    names = {key.split("/", 2)[2] for key in state if key.startswith(OVERRIDE)}
+    gone = sorted(name for name in names if RESOURCE + name not in state)
+    if not gone:
+        return []
+    from engine.engine import VERSION  # noqa: PLC0415  slow to import
+    from engine.history.revisions import Revisions  # noqa: PLC0415
+
+    revisions = Revisions(((key, row) for key, row in state.items() if key.startswith((PIN, OVERRIDE))), VERSION)
+    found = ((ref, revisions.of_all(ref)) for ref in map(parse_ref, gone))
+    return [(ref, one.row) for ref, one in found if one.row is not None and one.row["object"] is not None]
 
 
 def _noted(object_: dict[str, Any], cluster: str, since: str) -> dict[str, Any]:
