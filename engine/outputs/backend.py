@@ -57,7 +57,7 @@ from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.placement import elsewhere
 from engine.resolve.remote_gateway import Remote
-from engine.resolve.service_import import From, direct, takes_remote
+from engine.resolve.service_import import From, direct_endpoints, takes_remote
 from engine.resolve.settings import settings
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
@@ -268,20 +268,25 @@ def assigned(graph: Reader, key: Used, cluster: str = "") -> Backend | Problem:
 
     `cluster` is where these proxies are, "" in the Gateway's own.
     """
-    found = _assigned(graph, key, cluster)
+    held = _held_slices(graph, key)
+    found = _assigned(graph, key, cluster, held)
     if isinstance(found, Problem) or not any(one.remote for one in found.endpoints):
         return found
-    asked = graph.get(takes_remote, At(key.gateway, key.backend))
-    return found if asked else replace(found, endpoints=direct(found.endpoints))
+    if graph.get(takes_remote, At(key.gateway, key.backend)):
+        return found
+    # Chosen anew: beside remote ones that are ready those that end here did not count.
+    return replace(found, endpoints=direct_endpoints(graph, key.backend, cluster or key.gateway.cluster, held))
 
 
-def _assigned(graph: Reader, key: Used, cluster: str) -> Backend | Problem:
-    held: frozenset[Ref] = frozenset()
+def _held_slices(graph: Reader, key: Used) -> frozenset[Ref]:
     if is_fallen_back(graph, key):
-        found = graph.get(last_good, key.backend)
-    else:
-        held = frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
-        found = _as_it_is(graph, key.backend, held)
+        return frozenset()
+    return frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
+
+
+def _assigned(graph: Reader, key: Used, cluster: str, held: frozenset[Ref]) -> Backend | Problem:
+    fallen = is_fallen_back(graph, key)
+    found = graph.get(last_good, key.backend) if fallen else _as_it_is(graph, key.backend, held)
     if isinstance(found, Problem) or not cluster:
         return found
     return replace(found, endpoints=seen_from(graph, key.backend, cluster, found.endpoints, held))

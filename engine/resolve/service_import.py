@@ -6,7 +6,7 @@ object counts that a controller of the Multi-Cluster Services API wrote, with th
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -143,6 +143,17 @@ def imported_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[
 
     Where any cluster has some that are ready, those that end are of no other use.
     """
+    return _endpoints_at(graph, key, at, held, remote=True)
+
+
+def direct_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[Ref]) -> tuple[Endpoint, ...]:
+    """`imported_endpoints` of what cannot be reached through remote gateways: what is behind them does not count."""
+    return _endpoints_at(graph, key, at, held, remote=False)
+
+
+def _endpoints_at(
+    graph: Reader, key: BackendKey, at: str, held: frozenset[Ref], *, remote: bool
+) -> tuple[Endpoint, ...]:
     whole = graph.get(imported, key.ref)
     port = _chosen(whole, key) if whole is not None else None
     if whole is None or port is None:
@@ -153,19 +164,14 @@ def imported_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[
     own = graph.get(locality, at)
     some: list[tuple[int, Found]] = []
     for export in whole.exports:
-        rank = _rank(graph, own, export.cluster)
-        if rank is not None and answering(export, port) is not None:
-            mine = frozenset(one for one in held if one.cluster == export.cluster)
-            there = graph.get(locality, export.cluster)
-            members = graph.get(_members, _Members(export.service, port.name, mine))
-            some.append((rank, Found(*(own.seen(there, ends) for ends in members))))
+        rank, there = _rank(graph, own, export.cluster), graph.get(locality, export.cluster)
+        if rank is None or answering(export, port) is None or not (remote or own.reaches(there)):
+            continue
+        mine = frozenset(one for one in held if one.cluster == export.cluster)
+        members = graph.get(_members, _Members(export.service, port.name, mine))
+        some.append((rank, Found(*(own.seen(there, ends) for ends in members))))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
     return _ranked(once(replace(end, priority=rank) for rank, ends in chosen for end in ends))
-
-
-def direct(ends: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """Those that are reached at their own addresses."""
-    return _ranked([one for one in ends if not one.remote])
 
 
 def _ranked(some: Sequence[Endpoint]) -> tuple[Endpoint, ...]:

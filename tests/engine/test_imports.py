@@ -215,3 +215,40 @@ def test_another_network_is_its_gateway_with_the_weight_of_its_endpoints_but_nev
     told(engine, 203, Delete(_TLS.ref))
     told(engine, 204, described("c1", network="n2"))
     assert _assigned(engine) == [("127.0.1.0", 1, 0)]
+
+
+_BACKEND_TLS = put("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "p", {"spec": {"targetRefs": [{"group": _GROUP, "kind": "ServiceImport", "name": "s"}], "validation": {"hostname": "a.example", "wellKnownCACertificates": "System"}}})  # fmt: skip
+
+
+def _ending(*addresses: str) -> Put:
+    slice_ = endpoints("s", *addresses)
+    conditions = {"ready": False, "serving": True, "terminating": True}
+    ends = [{**one, "conditions": conditions} for one in slice_.object["endpoints"]]
+    return Put(slice_.ref, {**slice_.object, "endpoints": ends})
+
+
+@pytest.mark.parametrize("policy", [_TLS, _BACKEND_TLS])
+def test_what_ends_still_serves_where_all_that_is_ready_is_behind_a_gateway_that_cannot_be_asked(policy: Put) -> None:
+    """A roll-out of the own cluster's pods: they were left out for those of another network, which were left out, too.
+
+    It costs as much of many clusters as of a few.
+    """
+    work = []
+    for number in (2, 20):
+        engine = _of_many(number)
+        for offset in range(number):
+            address = {"address": f"192.0.2.{offset}", "port": 15443}
+            told(engine, 100 + offset, described(f"c{offset}", network="n2", remoteGateway=address))
+        for offset, change in enumerate((service(), export(), _ending("127.0.0.5"))):
+            told(engine, 200 + offset, change)
+        assert all(weight == 1 and address.startswith("192.0.2.") for address, weight, _ in _assigned(engine))
+        told(engine, 203, policy)
+        assert _assigned(engine) == [("127.0.0.5", 1, 0)]
+        before = engine.graph.work.reruns
+        told(engine, 204, _ending("127.0.0.5", "127.0.0.6"))
+        assert _assigned(engine) == [("127.0.0.5", 1, 0), ("127.0.0.6", 1, 0)]
+        told(engine, 205, in_cluster(endpoints("s", "127.0.0.7"), "c1"))
+        work.append(engine.graph.work.reruns - before)
+        told(engine, 206, Delete(policy.ref))
+        assert len(_assigned(engine)) == number
+    assert work[0] == work[1]

@@ -15,7 +15,7 @@ from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind, Update
 from tests.property.test_imports import described, export, in_cluster, placed, told
-from tests.support.manifests import change_set, endpoints, gateway, put, route, service
+from tests.support.manifests import API, change_set, endpoints, gateway, put, route, service
 
 _IMPORT = {"group": "multicluster.x-k8s.io", "kind": "ServiceImport", "name": "s", "port": 80}
 _GATEWAY = placed(None).ref
@@ -141,6 +141,23 @@ def test_ways_lead_to_other_networks_from_wherever_it_has_proxies() -> None:
     assert b"svc.clusterset.local" in site.engine.everything().fragments.set[cluster].payload
     assert b"127.0.0.9" in site.given("east").payload
     assert b"127.0.0.9" not in site.given("local").payload
+
+
+def test_what_ends_where_it_has_proxies_is_asked_while_no_gateway_of_another_network_can_be() -> None:
+    """As proxies of that cluster's own Gateway would be given it."""
+    site = Site("east")
+    entry = {"address": "127.0.0.9", "port": 15443}
+    site.tell(described("local", remoteGateway=entry), described("east", network="n1"))
+    slice_ = endpoints("s", "127.0.0.2")
+    conditions = {"ready": False, "serving": True, "terminating": True}
+    ends = [{"addresses": ["127.0.0.2"], "conditions": conditions}]
+    site.tell(in_cluster(Put(slice_.ref, {**slice_.object, "endpoints": ends}), "east"))
+    assert b"127.0.0.9" in site.given("east").payload
+    names = [{"group": _IMPORT["group"], "kind": "ServiceImport", "name": "s"}]
+    trust = {"hostname": "a.example", "wellKnownCACertificates": "System"}
+    site.tell(put(API, "v1", "BackendTLSPolicy", "p", {"spec": {"targetRefs": names, "validation": trust}}))
+    assert b"127.0.0.9" not in site.given("east").payload
+    assert b"127.0.0.2" in site.given("east").payload
 
 
 @pytest.mark.parametrize(
