@@ -15,8 +15,7 @@ from engine.outputs.emission import Target, emission
 from engine.ref import Ref
 from engine.resolve.backend import port_protocol
 from engine.resolve.certificate import SEALER
-from engine.resolve.indexes import REMOTE_GATEWAYS
-from engine.resolve.remote_gateway import Place, authority, identity, remote_listeners, server_name
+from engine.resolve.remote_gateway import Place, authority, identity, remote_gateways, remote_listeners, server_name
 from engine.resolve.service_export import Export
 from engine.resolve.values import BackendKey, Problem
 from engine.seal import Sealer
@@ -38,7 +37,7 @@ def entries(graph: Reader, export: Export) -> tuple[tuple[str, Entry], ...]:
     ports = [one.port for one in export.ports if one.protocol == "TCP"]
     return tuple(
         (ENTRY, Entry(gateway, place, export.export, export.service, port))
-        for gateway in graph.find(REMOTE_GATEWAYS, export.cluster)
+        for gateway in graph.get(remote_gateways, export.cluster)
         for place in graph.get(remote_listeners, gateway)
         for port in ports
     )
@@ -52,7 +51,7 @@ def entry_outputs(graph: Reader, key: Entry) -> Outputs:
     asked, cluster = server_name(key.service, key.port), cluster_name(backend, key.gateway.cluster)
     name = f"{key.place.name}~{asked}"
     at = FragmentKey(key.gateway, FragmentKind.FILTER_CHAIN, name)
-    sources = sorted((key.gateway, key.export, key.service))
+    sources = sorted({key.gateway, key.place.source, key.export, key.service})
     target = Target(at, key, tuple((one, graph.get(generation, one)) for one in sources), listener_name(key.place.port))
     items, counts = emission(target, entry(name, asked, cluster, graph.get(authority, "")))
     return Outputs(items, (*counts, (BACKEND, Used(key.gateway, backend)), (IDENTITY, key.gateway)))

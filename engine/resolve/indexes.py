@@ -34,7 +34,7 @@ PORTS = "ports"
 CLUSTERS = "clusters"
 """Cluster objects by the cluster in which they stand."""
 REMOTE_GATEWAYS = "remote_gateways"
-"""Gateways with a listener for other networks, by cluster."""
+"""Gateways and ListenerSets with a listener for other networks, by cluster."""
 ENTRANCES = "entrances"
 """Cluster objects by (their own cluster, address, port) of the remote gateway."""
 SETS = "sets"
@@ -124,7 +124,7 @@ INDEXES: dict[str, IndexKeys] = {
     POLICIES: index_keys("BackendTLSPolicy", keys=_policies),
     TARGETS: index_keys(*KINDS, keys=target_keys),
     CLUSTERS: index_keys("Cluster", keys=_clusters),
-    REMOTE_GATEWAYS: index_keys("Gateway", keys=_remote_gateways),
+    REMOTE_GATEWAYS: index_keys("Gateway", "ListenerSet", keys=_remote_gateways),
     ENTRANCES: index_keys("Cluster", keys=_entrances),
     SETS: index_keys("ListenerSet", keys=_sets),
     LABELLED: index_keys("Secret", keys=_labelled),

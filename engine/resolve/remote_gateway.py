@@ -16,6 +16,8 @@ from engine.graph.reader import Reader
 from engine.ref import Ref
 from engine.resolve.backends.priority_groups import Failover
 from engine.resolve.certificate import SEALER
+from engine.resolve.gateway import gateway_of_set
+from engine.resolve.indexes import REMOTE_GATEWAYS
 from engine.resolve.listener import listeners
 from engine.resolve.manifest import REMOTE_GATEWAY
 from engine.seal import Sealer
@@ -44,10 +46,11 @@ class Remote(Failover):
 
 
 class Place(NamedTuple):
-    """A listener of a Gateway that is its cluster's remote gateway."""
+    """A listener of a Gateway that is its cluster's remote gateway; `source` is what it stands in."""
 
     name: str
     port: int
+    source: Ref
 
 
 def server_name(service: Ref, port: int) -> str:
@@ -55,10 +58,19 @@ def server_name(service: Ref, port: int) -> str:
     return f"{port}.{service.name}.{service.namespace}.svc.clusterset.local"
 
 
+def remote_gateways(graph: Reader, cluster: str) -> tuple[Ref, ...]:
+    """The Gateways of a cluster that may have such listeners, of their own or of ListenerSets, sorted."""
+    found = graph.find(REMOTE_GATEWAYS, cluster)
+    named = {one if one.kind == "Gateway" else graph.get(gateway_of_set, one) for one in found}
+    return tuple(sorted(one for one in named if one is not None))
+
+
 def remote_listeners(graph: Reader, gateway: Ref) -> tuple[Place, ...]:
     """A Gateway's listeners that let in what comes from other networks."""
     found = graph.get(listeners, gateway) or ()
-    return tuple(Place(one.name, one.port) for one in found if one.protocol == REMOTE_GATEWAY and one.serves)
+    return tuple(
+        Place(one.name, one.port, one.source) for one in found if one.protocol == REMOTE_GATEWAY and one.serves
+    )
 
 
 def authority(graph: Reader, key: str) -> str:  # noqa: ARG001  a query takes both

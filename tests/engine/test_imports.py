@@ -252,3 +252,72 @@ def test_what_ends_still_serves_where_all_that_is_ready_is_behind_a_gateway_that
         told(engine, 206, Delete(policy.ref))
         assert len(_assigned(engine)) == number
     assert work[0] == work[1]
+
+
+_REMOTE = {"name": "remote", "port": 15443, "protocol": "penstock.dev/RemoteGateway"}
+
+
+def _set(name: str, gateway_: str = "gw", *listeners: dict[str, Any]) -> Put:
+    spec = {"parentRef": {"name": gateway_}, "listeners": list(listeners) or [_REMOTE]}
+    return put("gateway.networking.k8s.io", "v1", "ListenerSet", name, {"spec": spec})
+
+
+def _open(name: str = "gw", *listeners: dict[str, Any], who: str = "Same") -> Put:
+    """A Gateway that lets ListenerSets in."""
+    made = gateway(name, *listeners)
+    spec = {**made.object["spec"], "allowedListeners": {"namespaces": {"from": who}}}
+    return Put(made.ref, {**made.object, "spec": spec})
+
+
+def _let_in(engine: Engine) -> list[str]:
+    """Where which names are let in: Gateway/listener~name."""
+    keys = [one.key for one in engine.everything().fragments.set.values()]
+    chains = [key for key in keys if key.kind is FragmentKind.FILTER_CHAIN and key.name.endswith("clusterset.local")]
+    return sorted(f"{key.gateway.name}/{key.name}" for key in chains)
+
+
+def test_a_remote_gateway_of_a_listener_set_lets_in_what_its_cluster_exports() -> None:
+    """It was accepted and programmed, and let nobody in where the Gateway had none of its own."""
+    engine = _engine()
+    asked = "80.s.default.svc.clusterset.local"
+    mine = {**_REMOTE, "name": "mine", "port": 15444}
+    said: list[tuple[Put | Delete, list[str]]] = [
+        (service(), []),
+        (export(), []),
+        (_set("set"), []),
+        (_open(), [f"gw/default~set~remote~{asked}"]),
+        (_open("gw", mine), [f"gw/default~set~remote~{asked}", f"gw/mine~{asked}"]),
+        (_open(who="None"), []),
+        (_open(), [f"gw/default~set~remote~{asked}"]),
+        (_open("other"), [f"gw/default~set~remote~{asked}"]),
+        (_set("set", "other"), [f"other/default~set~remote~{asked}"]),
+        (_set("set", "other", {"name": "http", "port": 8081, "protocol": "HTTP"}), []),
+        (_set("set", "nobody"), []),
+        (_set("set"), [f"gw/default~set~remote~{asked}"]),
+        (Delete(_set("set").ref), []),
+    ]
+    for number, (change, names) in enumerate(said, 9):
+        told(engine, number, change)
+        assert _let_in(engine) == names, change
+
+
+def test_what_a_listener_set_lets_in_is_its_own_doing_too() -> None:
+    engine = _engine()
+    for number, change in enumerate((service(), export(), _open(), _set("set")), 9):
+        told(engine, number, change)
+    found = engine.everything().fragments.set.values()
+    chain = next(one for one in found if one.key.name.endswith("clusterset.local"))
+    assert _set("set").ref in [ref for ref, _ in chain.provenance]
+
+
+@pytest.mark.parametrize("change", [_set("set", "gw", {**_REMOTE, "port": 15444}), in_cluster(_set("set"), "west")])
+def test_a_remote_gateway_of_a_listener_set_costs_the_same_however_many_clusters_export(change: Put) -> None:
+    work = []
+    for number in (2, 20):
+        engine = _of_many(number)
+        for offset, one in enumerate((service(), export(), _open(), _set("set")), 200):
+            told(engine, offset, one)
+        before = engine.graph.work.reruns
+        told(engine, 300, change)
+        work.append(engine.graph.work.reruns - before)
+    assert work[0] == work[1]
