@@ -44,15 +44,15 @@ def selection(graph: Reader, gateway: Ref) -> Selection:
         where = f"which is {configuration}" if configuration else "of which this domain has none"
         text = f"{ANNOTATION} counts on Gateways of the configuration cluster only, {where}: it runs in its own cluster"
         return Selection((gateway.cluster,), (Problem("NotConfigurationCluster", text),), is_made=True)
-    named = {one for one in (part.strip() for part in str(written).split(",")) if one}
+    named = list(dict.fromkeys(one for one in (part.strip() for part in str(written).split(",")) if one))
     every = {ref.name for ref in graph.find(CLUSTERS, configuration)} if _EVERY in named else set()
-    named.discard(_EVERY)
+    named = [one for one in named if one != _EVERY]
     problems = []
     odd = sorted(one for one in named if not is_name(one))
     if odd:
         text = f"{ANNOTATION} names {', '.join(odd)[:_SHOWN]}, which no cluster is called"
         problems.append(Problem("InvalidName", text))
-    known = sorted(one for one in named | every if is_name(one))
+    known = sorted(one for one in {*named, *every} if is_name(one))
     unknown = [one for one in known if one != configuration and not graph.get(is_described, one)]
     if unknown:
         # Its proxies stay: an object that was deleted by mistake must not cost a cluster.
@@ -65,18 +65,22 @@ def selection(graph: Reader, gateway: Ref) -> Selection:
         problems.append(Problem("NameTaken", text))
     free = [one for one in known if one not in set(taken)]
     if len(free) > _MOST:
-        problems.append(
-            Problem("TooManyClusters", f"{len(free)} clusters are selected: {_MOST} count, the oldest first")
-        )
-        free = sorted(_oldest(graph, configuration, free, named))
+        text = f"{len(free)} clusters are selected: {_MOST} count, those named first, then the oldest"
+        problems.append(Problem("TooManyClusters", text))
+        free = sorted(_first(graph, configuration, free, named))
     return Selection(tuple(free), tuple(problems), is_made=True)
 
 
-def _oldest(graph: Reader, configuration: str, names: list[str], named: set[str]) -> list[str]:
-    """As many as count, those named before others: one that comes puts none out."""
+def _first(graph: Reader, configuration: str, names: list[str], named: list[str]) -> list[str]:
+    """As many as count: those named, as they are written, then the oldest. One that comes puts none out.
 
-    def rank(name: str) -> tuple[bool, tuple[str, Ref]]:
-        return name not in named, graph.get(age, Ref(configuration, GROUP, KIND, "", name))
+    Nor does a Cluster object that goes, of those named: their places are the annotation's, not the objects'.
+    """
+    places = {name: place for place, name in enumerate(named)}
+
+    def rank(name: str) -> tuple[int, tuple[str, Ref]]:
+        ref = Ref(configuration, GROUP, KIND, "", name)
+        return places.get(name, len(places)), ("", ref) if name in places else graph.get(age, ref)
 
     return sorted(names, key=rank)[:_MOST]
 

@@ -289,6 +289,29 @@ def test_a_cluster_more_puts_none_out() -> None:
     assert site.condition("penstock.dev/Placed")[1] == "TooManyClusters"
 
 
+def test_a_cluster_object_that_goes_puts_no_named_one_out() -> None:
+    """Neither its own cluster, nor, of more than count, another: which of those named count, the annotation says."""
+    names = [f"b{one:03d}" for one in range(101)]
+    site = Site(None)
+    site.tell(*map(_aged, names))
+    for selects in (names, names[::-1], ["*", *names]):
+        site.tell(placed(", ".join(selects)))
+        before = site.infra
+        count = [one for one in selects if one != "*"][:100]
+        assert before == sorted(str(Placement(_GATEWAY, one)) for one in count)
+        for gone in (names[0], names[50], names[100]):
+            assert not site.tell(Delete(described(gone).ref)).infra.removed
+            assert site.infra == before
+            site.tell(_aged(gone))
+
+
+def _aged(name: str) -> Put:
+    """The one with a lower number is the older one."""
+    one = described(name)
+    metadata = {**one.object["metadata"], "creationTimestamp": f"2026-01-01T00:{name[1:3]}:0{name[3]}Z"}
+    return Put(one.ref, {**one.object, "metadata": metadata})
+
+
 def test_clusters_that_look_at_an_import_alike_are_given_the_same() -> None:
     site = Site("*")
     site.tell(*(described(f"c{one}", region=f"r{one % 2}") for one in range(20)))
