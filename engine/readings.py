@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.graph.reader import Resource
 from engine.layers import is_configuration
-from engine.outputs.channels import INFRA, LOOKUP, NODE, STATUS
+from engine.outputs.channels import INFRA, NODE, STATUS, is_lookup
 from engine.placement import place_of
 from engine.reading import Reading
 from engine.ref import Ref, parse_ref
@@ -152,12 +152,12 @@ class Readings:
                 # Another reading tells of it now: whatever either said may be otherwise.
                 for one in (now.get(gateway, self.main), self._were.get(gateway, self.main)):
                     found |= {name for name in one.derived.items[channel] if _is_of(channel, name, gateway)}
-                    found |= {name for name in one.derived.items[channel] if name.startswith(LOOKUP)}
+                    found |= {name for name in one.derived.items[channel] if is_lookup(name)}
         return found
 
     def _told_by(self, channel: str, name: str, pinned: Mapping[str, Reading]) -> list[Reading]:
         """The readings whose word counts of a name: the first that has one."""
-        if channel == INFRA and name.startswith(LOOKUP):
+        if channel == INFRA and is_lookup(name):
             return [self.main, *pinned.values()]
         return [next((one for gateway, one in pinned.items() if _is_of(channel, name, gateway)), self.main)]
 

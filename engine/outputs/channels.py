@@ -16,6 +16,8 @@ STATUS = "status"
 INFRA = "infra"
 """What is wanted of the world: a proxy, by its Gateway's ref, and objects that are read, by LOOKUP and theirs."""
 LOOKUP = "lookup/"
+_LOOKUP_SLASHES = len(Ref._fields)
+"""One of LOOKUP, and those in a ref: that of a Gateway of a cluster that is called so has fewer."""
 ON_REQUEST = frozenset({("", "Secret"), (OBSERVED, SELECTION), (OBSERVED, CONFIGURATION)})
 """Kinds, (group, name), of which a source may bring only the objects that are asked for."""
 DEADLINE = "deadline"
@@ -77,6 +79,11 @@ AROUND = "around"
 """Counts what wants the config of a filter at its RouteConfiguration (Around)."""
 STANDS = "stands"
 """Claims of Gateways by the listener policies that stand at them: (Gateway)."""
+
+
+def is_lookup(name: str) -> bool:
+    """Whether an item of INFRA is an object that is read, or else a proxy."""
+    return name.startswith(LOOKUP) and name.count("/") == _LOOKUP_SLASHES
 
 
 class Host(NamedTuple):

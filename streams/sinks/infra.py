@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from engine.outputs.channels import LOOKUP
+from engine.outputs.channels import is_lookup
 from streams.backoff import Backoff
 from streams.ports import Log, LogError
 from streams.reminder import Reminder
@@ -28,7 +28,7 @@ async def follow_proxies(log: Log, partition: int, take: Callable[[Batch], None]
                 async for batch in follow_table(log, Topic.INFRA, partition):
                     backoff.reset()
                     if batch.progress >= 0:
-                        rows = {name: row for name, row in batch.rows.items() if not name.startswith(LOOKUP)}
+                        rows = {name: row for name, row in batch.rows.items() if not is_lookup(name)}
                         take(replace(batch, rows=rows))
                     waits = ""
             except LogError as error:

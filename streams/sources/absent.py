@@ -14,7 +14,7 @@ import orjson
 
 from engine.events import Admitted, Change, ChangeSet, Delete, Reachable, SyncBegin, SyncEnd
 from engine.fold import RESOURCE
-from engine.outputs.channels import LOOKUP
+from engine.outputs.channels import is_lookup
 from engine.ref import Ref
 from streams.codec import encode_change_set
 from streams.ports import Log
@@ -69,7 +69,7 @@ async def absent(log: Log, partition: int, watched: Collection[str], configurati
     What is wanted, proxies and lookups, is a small table: the state is read only for a cluster that is found there.
     """
     wanted = (await read_table(log, Topic.INFRA, partition)).rows
-    proxies = (key for key in wanted if not key.startswith(LOOKUP))
+    proxies = (key for key in wanted if not is_lookup(key))
     found = sorted({key.partition("/")[0] for key in proxies} - set(watched))
     if found and configuration:
         there = await read_table(log, Topic.STATE, partition, under=_described_under(configuration))

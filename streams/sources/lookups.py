@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from engine.outputs.channels import LOOKUP
+from engine.outputs.channels import LOOKUP, is_lookup
 from engine.ref import Ref, parse_ref
 from streams.backoff import Backoff
 from streams.ports import Log, LogError
@@ -15,7 +15,6 @@ from streams.topics import Topic
 from streams.view import follow_table
 
 _LOG = structlog.get_logger()
-_SLASHES = len(Ref._fields) + LOOKUP.count("/") - 1
 
 
 async def lookups(log: Log, partition: int = 0) -> AsyncIterator[frozenset[Ref]]:
@@ -31,7 +30,7 @@ async def lookups(log: Log, partition: int = 0) -> AsyncIterator[frozenset[Ref]]
                     continue
                 if batch.snapshot:
                     names = set()
-                told = [one for one in batch.rows if one.startswith(LOOKUP) and one.count("/") == _SLASHES]
+                told = [one for one in batch.rows if is_lookup(one)]
                 for name in told:
                     (names.discard if batch.rows[name] is None else names.add)(name)
                 # Compared only where something of them was said: most updates ask for nothing.
