@@ -1,7 +1,8 @@
 """A message in a chat when a route of a namespace changes: python alert.py BROKERS NAMESPACE WEBHOOK TOKEN_FILE
 
 The message is JSON as Slack's incoming webhooks take it. At least once: killed between the message and the note of it,
-it sends that one again, with the same Idempotency-Key, by which a receiver knows it.
+it sends that one again, with the same Idempotency-Key, by which a receiver knows it. What the receiver refuses for good
+(4xx, but for 408 and 429) is given up, and told on standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import aiohttp
 from streams.client import NOW, Update, Where, sentences, updates
 
 _AGAIN_SECONDS = 1.0
+_CHARACTERS = 4_000
+"""What chats show of a message; Slack takes ten times as many, and refuses more."""
+_LATER = {408, 429}
 
 
 def message(update: Update, namespace: str) -> str:
@@ -35,12 +39,26 @@ def note(path: Path, token: str) -> None:
     hidden.replace(path)
 
 
+def cut(text: str) -> str:
+    """As many whole lines as a chat takes."""
+    if len(text) <= _CHARACTERS:
+        return text
+    kept = text[: _CHARACTERS - 50]
+    kept = kept.rpartition("\n")[0] or kept
+    left = text[len(kept) :].removeprefix("\n").count("\n") + 1
+    return f"{kept}\n... and {left} more lines"
+
+
 async def send(session: aiohttp.ClientSession, webhook: str, text: str, key: str) -> None:
-    """Until it is taken."""
+    """Until it is taken, or refused for good: what comes behind it is not held up by it."""
     while True:
         try:
-            async with session.post(webhook, json={"text": text}, headers={"idempotency-key": key}) as answer:
+            async with session.post(webhook, json={"text": cut(text)}, headers={"idempotency-key": key}) as answer:
                 if answer.ok:
+                    return
+                if 400 <= answer.status < 500 and answer.status not in _LATER:
+                    told = (await answer.text(errors="replace"))[:300]
+                    print(f"given up {key}: the webhook answers {answer.status} {told}", file=sys.stderr, flush=True)
                     return
         except (aiohttp.ClientError, TimeoutError):
             pass

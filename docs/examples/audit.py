@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
 
 import psycopg
 
@@ -30,11 +31,35 @@ INSERT INTO penstock_position (token) VALUES (%s) ON CONFLICT (only_one) DO UPDA
 """
 
 
+def rows_of(update: Update) -> list[tuple[object, ...]]:
+    """A row for each change. A sentence stands once: with the change of its route, or with the first of the update."""
+    told = {
+        change.node.removeprefix("route/"): [_text(word) for word in sentences(change)] for change in update.routing
+    }
+    own = [told.pop(one.ref or "", []) for one in update.changes]
+    if own:
+        own[0] += [word for words in told.values() for word in words]
+    head = (update.offset, _time(update.time), *map(_text, (update.cluster, update.source, update.actor)))
+    return [
+        (*head, one.verb, _text(one.ref or one.location or ""), one.generation, words)
+        for one, words in zip(update.changes, own, strict=True)
+    ]
+
+
+def _text(text: str) -> str:
+    """PostgreSQL takes no NUL."""
+    return text.replace("\x00", "")
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 async def write(connection: psycopg.AsyncConnection, event: Event[Update]) -> None:
-    update = event.value
-    told = [word for change in update.routing for word in sentences(change)]
-    head = (update.offset, update.time or None, update.cluster, update.source, update.actor)
-    rows = [(*head, one.verb, one.ref or one.location, one.generation, told) for one in update.changes]
+    rows = rows_of(event.value)
     async with connection.transaction(), connection.cursor() as cursor:
         await cursor.executemany(_ROW, rows)
         await cursor.execute(_POSITION, (event.token,))
