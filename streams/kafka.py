@@ -48,6 +48,7 @@ _SEND_BYTES = 256 << 10
 _IN_FLIGHT = 4000
 """Records that may wait for their acknowledgement: each holds a future and metadata, several times its own size."""
 _POLL_MS = 1000
+_TOLD_ONCE = {Topic.UPDATES, Topic.REPORTS, Topic.REJECTED, Topic.CHECKPOINTS}
 _BATCH = 2000
 _WITHOUT_LEADER = (UnknownTopicOrPartitionError, NotLeaderForPartitionError, LeaderNotAvailableError)
 _WRITE_SECONDS = 12.0
@@ -389,10 +390,9 @@ def _look_at(answers: Iterable[asyncio.Future[Any]]) -> None:
 def _missing(topic: Topic, name: str) -> TopicMissing:
     if topic is Topic.CHANGES:
         return TopicMissing(f"{name} does not exist on the broker: the log is gone. {BEGIN_ANEW}")
-    return TopicMissing(
-        f"{name} does not exist on the broker: restore it, or start penstock again, which makes it anew and fills it "
-        f"from the log; what is served stays"
-    )
+    then = ": what it told is gone, it tells what comes" if topic in _TOLD_ONCE else " and fills it from the log"
+    again = f"restore it, or start penstock again, which makes it anew{then}"
+    return TopicMissing(f"{name} does not exist on the broker: {again}; what is served stays")
 
 
 def _record(topic: Topic, one: Any) -> Record:

@@ -22,9 +22,7 @@ from tests.e2e.site import GATEWAY, Site, route
 from tests.e2e.trouble import dies, is_as_wished, is_said_by, kill, log_of, only, refuses, resolved, until
 from tests.support.running import free_port, pid_of, processes
 
-AGAIN = (
-    "does not exist on the broker: restore it, or start penstock again, which makes it anew and fills it from the log"
-)
+AGAIN = "does not exist on the broker: restore it, or start penstock again, which makes it anew"
 GARBAGE = (b"\x00\xff", b"junk", b"{}", b"[1]", b'{"schema":1}', b'{"offset":"x","at":"y","gateway":1}', None)
 
 
