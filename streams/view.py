@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from streams.landmarks import Landmark, is_there, landmark
 from streams.ports import Log, Record
 from streams.topics import CONTROL, PROGRESS, Topic, split_key
 
@@ -26,10 +27,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a follower stands behind a whole update: the next record of the topic, and what closed the update."""
+    """Where a follower stands behind a whole update: the next record of the topic, and what closed the update.
+
+    `mark` is the record that closed it, by which it is known again; None where none did, or where nobody kept it.
+    """
 
     following: int
     closed: tuple[int, int]
+    mark: Landmark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +161,16 @@ class _Sequence:
 async def follow_table(log: Log, topic: Topic, partition: int, since: Place | None = None) -> AsyncIterator[Batch]:
     """The table as it is, then every change of it, for ever; from the `place` of a batch on only what came since.
 
-    Who was away for longer than the topic keeps removals (delete.retention.ms) gets the table as it is once more: that
-    a row is gone is then said by its absence only. What was handed over is not held here: a whole domain's records
-    would be, until its next change.
+    A place in a topic that was made anew meanwhile, or in another log's, leads to the table as it is. Who was away for
+    longer than the topic keeps removals (delete.retention.ms) gets it once more, too: that a row is gone is then said
+    by its absence only. What was handed over is not held here: a whole domain's records would be, until its next
+    change.
     """
     while True:
         # The end counts transaction markers too, which are never read: so not the last record's offset.
         _, end = await log.ends(topic, partition)
         rows: dict[str, Record | None] = {}
-        if since is not None and since.following <= end:
+        if since is not None and since.following <= end and await _is_known(log, topic, partition, since):
             fold, sequence = (
                 _Fold(forgotten=since.closed, closed=since.closed),
                 _Sequence(since.following, is_closed=True),
@@ -177,7 +183,7 @@ async def follow_table(log: Log, topic: Topic, partition: int, since: Place | No
                 place = _after(fold.close(records, rows), fold, place)
             if sequence.following < end:
                 sequence = _Sequence(end)
-                place = Place(end, fold.closed) if not fold.waiting else place
+                place = Place(end, fold.closed, place.mark) if not fold.waiting else place
             # Handed over at once: a name for the rows would hold them until the next change.
             yield Batch(_there(_taken(rows)), fold.closed[0], snapshot=True, place=place)
         followed = cast("AsyncGenerator[list[Record]]", log.follow(topic, partition, sequence.following))
@@ -191,7 +197,11 @@ async def follow_table(log: Log, topic: Topic, partition: int, since: Place | No
 
 
 def _after(closings: Sequence[Record], fold: _Fold, before: Place) -> Place:
-    return Place(closings[-1].offset + 1, fold.closed) if closings else before
+    return Place(closings[-1].offset + 1, fold.closed, landmark(closings[-1])) if closings else before
+
+
+async def _is_known(log: Log, topic: Topic, partition: int, place: Place) -> bool:
+    return place.mark is None or await is_there(log, topic, partition, place.mark)
 
 
 def _there(rows: dict[str, Record | None]) -> dict[str, Record | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from streams.client import NOW, Update, Where, sentences, updates
+from streams.client import Update, Where, sentences, updates, updates_now
 
 _AGAIN_SECONDS = 1.0
 _CHARACTERS = 4_000
@@ -66,9 +66,11 @@ async def send(session: aiohttp.ClientSession, webhook: str, text: str, key: str
 
 
 async def main(brokers: str, namespace: str, webhook: str, path: Path) -> None:
-    since = path.read_text() if path.exists() else NOW
+    if not path.exists():
+        # Noted before anything comes: killed before the first update, it begins at this now and no later one.
+        note(path, await updates_now(brokers))
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
-        async for event in updates(brokers, since):
+        async for event in updates(brokers, path.read_text()):
             if text := message(event.value, namespace):
                 await send(session, webhook, text, f"penstock-{event.token}")
             note(path, event.token)

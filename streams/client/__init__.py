@@ -9,9 +9,11 @@ from streams.client.following import (
     UnknownToken,
     Where,
     changes,
+    changes_now,
     graph,
     routes,
     updates,
+    updates_now,
 )
 from streams.client.sentences import sentences
 from streams.client.values import Backend, ChangeSet, Gateway, Listener, Node, Route, Update
@@ -32,8 +34,10 @@ __all__ = [
     "Update",
     "Where",
     "changes",
+    "changes_now",
     "graph",
     "routes",
     "sentences",
     "updates",
+    "updates_now",
 ]

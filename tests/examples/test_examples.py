@@ -142,7 +142,9 @@ async def test_a_chat_hears_of_each_change_of_a_route_at_least_once(broker: str,
             file = tmp_path / "token"
             words = (_EXAMPLES / "alert.py", f"{broker}/{log.prefix}", "default", hook, file)
             await say(log, _BASE)
-            file.write_text("u.0")
+            async with running(*words):
+                await so(file.exists)
+            # Killed before its first update it misses none.
             async with running(*words):
                 await say(log, [shop("pay-v1")])
                 await so(lambda: len({key for key, _ in heard}) == 1)

@@ -22,7 +22,7 @@ from engine.seal import KEY_BYTES, Sealer
 from streams.cli.reference import DIRECTORY
 from streams.cli.schemas import incompatible, schemas
 from streams.client import NOW, Route, UnknownToken, Where, sentences
-from streams.client.following import change_set_events, nodes, update_events
+from streams.client.following import begin, change_set_events, nodes, update_events
 from streams.client.values import Update
 from streams.domain import Domain, DomainOptions
 from streams.memory import MemoryLog
@@ -139,6 +139,70 @@ async def test_a_strange_or_later_token_is_refused() -> None:
     await asyncio.sleep(0)
     await resolved(log, [shop("pay-v1")])
     assert (await late).value.changes[0].verb == "put"
+
+
+def _shops(number: int) -> list[list[Change]]:
+    return [[shop(f"pay-v{1 + one % 2}")] for one in range(number)]
+
+
+async def test_a_token_of_a_log_that_was_made_anew_misses_nothing() -> None:
+    """Another log of the same length, whose records stand where the old ones stood, and say the same but for a name."""
+    before, after = MemoryLog(), MemoryLog()
+    await resolved(before, _BASE, [shop("pay-v1", "old.example.com", "old")], *_shops(4))
+    await resolved(after, _BASE, [shop("pay-v1", "new.example.com", "new")], *reversed(_shops(8)))
+    for kind in (update_events, change_set_events):
+        event = (await taken(kind(before, 0), 5))[-1]
+        with pytest.raises(LogBehind, match="Begin without a token"):
+            await anext(kind(after, 0, event.token))
+        # Where the token is of this log, and one of a version that knew no more than where to go on.
+        assert (await taken(kind(before, 0, event.token), 1))[0].value != event.value
+        assert await taken(kind(before, 0, ".".join(event.token.split(".")[:2])), 1)
+    (old,) = await taken(nodes(before, 0, Where(kind="route")), 1)
+    (new,) = await taken(nodes(after, 0, Where(kind="route"), old.token), 1)
+    assert (new.snapshot, sorted(one.rsplit("/", 1)[1] for one in new.set)) == (True, ["new", "shop"])
+    again = nodes(before, 0, Where(kind="route"), ".".join(old.token.split(".")[:4]))
+    late = asyncio.ensure_future(anext(again))
+    await resolved(before, [delete(shop("pay-v2"))])
+    assert [(one.snapshot, one.removed) for one in await asyncio.gather(late)] == [(False, {_KEY})]
+
+
+async def test_a_token_before_what_was_deleted_goes_on_where_the_topic_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog()
+    await resolved(log, _BASE, *_shops(3))
+    first, *rest = await taken(update_events(log, 0), 5)
+    kept = (await records(log, Topic.UPDATES))[-2].offset
+    log._records[Topic.UPDATES, 0][:-2] = []
+    ends = log.ends
+
+    async def later(topic: Topic, partition: int) -> tuple[int, int]:
+        return kept, (await ends(topic, partition))[1]
+
+    monkeypatch.setattr(log, "ends", later)
+    assert await taken(update_events(log, 0, first.token), 2) == rest[-2:]
+
+
+async def test_what_a_hung_transaction_repeats_behind_a_token_is_passed_over(log: Log) -> None:
+    await resolved(log, _BASE, [shop("pay-v1")])
+    last = (await taken(update_events(log, 0), 3))[-1]
+    again = [Outgoing(one.topic, 0, one.key, one.value, one.headers) for one in await records(log, Topic.UPDATES)]
+    async with log.writer("hung") as writer:
+        await writer.write(again)
+    now = (await begin(log, Topic.UPDATES, 0, NOW)).token
+    await resolved(log, [shop("pay-v2")])
+    for token in (last.token, now):
+        (event,) = await taken(update_events(log, 0, token), 1)
+        assert event.value.offset > last.value.offset
+
+
+@pytest.mark.parametrize("topic", [Topic.UPDATES, Topic.CHANGES])
+async def test_now_has_a_token_before_anything_came(log: Log, topic: Topic) -> None:
+    kind = update_events if topic is Topic.UPDATES else change_set_events
+    for sets in ((), (_BASE,)):
+        await resolved(log, *sets)
+        token = (await begin(log, topic, 0, NOW)).token
+        await resolved(log, [shop("pay-v2", f"h{len(sets)}.example.com")])
+        (event,) = await taken(kind(log, 0, token), 1)
+        assert event.token == (await begin(log, topic, 0, NOW)).token
 
 
 async def test_what_a_stranger_wrote_or_a_hung_transaction_repeats_is_passed_over() -> None:
