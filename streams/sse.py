@@ -11,15 +11,30 @@ import hmac
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
+import structlog
 from aiohttp import web
 
-from streams.client.following import NOW, UnknownToken, Where, change_set_events, nodes, update_events
-from streams.client.values import Update
-from streams.ports import Log, LogError
+from streams.client.following import (
+    NOW,
+    UnknownToken,
+    Where,
+    batches,
+    begin,
+    change_set_events,
+    token_of,
+    told,
+    update_events,
+)
+from streams.client.values import Node, Update
+from streams.listening import allow_files, listening
+from streams.ports import Log, LogBehind, LogError
+from streams.reminder import Reminder
+from streams.topics import Topic
 
 BEAT_SECONDS: Final = 15.0
 """Between two comments on a stream that says nothing: proxies on the way let go of what is silent."""
@@ -27,8 +42,12 @@ SLOW_SECONDS: Final = 60.0
 """A reader that takes nothing for so long is let go; it comes back with the last id that it saw."""
 READERS: Final = 200
 """At a time: each holds a Kafka client."""
-_STOP_SECONDS: Final = 1.0
+_PIECE_BYTES: Final = 64 << 10
+"""What is written at once."""
 _SEALED: Final = "(sealed)"
+_CLEAR: Final = {"apiVersion", "kind", "metadata", "type", "immutable"}
+"""Of a Secret."""
+_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +60,16 @@ class Serving:
     token: str = ""
     beat: float = BEAT_SECONDS
     slow: float = SLOW_SECONDS
+    reminder: Reminder = field(default_factory=Reminder)
 
 
-Frames = AsyncIterator[bytes]
+class Passed(NamedTuple):
+    """What was passed over up to a token: told with the next comment."""
+
+    token: str
+
+
+Frames = AsyncIterator[bytes | Passed]
 
 
 async def serve(serving: Serving, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -52,15 +78,10 @@ async def serve(serving: Serving, host: str, port: int, ready: Callable[[str], N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    runner = web.AppRunner(application(serving, stopping), access_log=None, shutdown_timeout=_STOP_SECONDS)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0]
-        ready(f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}")
+    allow_files()
+    async with listening(application(serving, stopping), host, port) as address:
+        ready(address)
         await stopping.wait()
-    finally:
-        await runner.cleanup()
 
 
 def application(serving: Serving, stopping: asyncio.Event) -> web.Application:
@@ -88,9 +109,10 @@ def application(serving: Serving, stopping: asyncio.Event) -> web.Application:
     app = web.Application(middlewares=[_guard(serving.token)])
     app.add_routes(
         [
-            web.get("/v1/routes", stream(_routes)),
-            web.get("/v1/updates", stream(_updates)),
-            web.get("/v1/changes", stream(_changes)),
+            # A HEAD would be answered by a stream without an end.
+            web.get("/v1/routes", stream(_routes), allow_head=False),
+            web.get("/v1/updates", stream(_updates), allow_head=False),
+            web.get("/v1/changes", stream(_changes), allow_head=False),
             web.get("/v1/schemas", schemas),
             web.get("/v1/schemas/{name}", schema),
         ]
@@ -102,7 +124,7 @@ def _guard(token: str) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
         given = request.headers.get("authorization", "")
-        if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        if token and not hmac.compare_digest(given.encode(errors="surrogateescape"), f"Bearer {token}".encode()):
             raise web.HTTPUnauthorized(text="bring the bearer token\n", headers={"www-authenticate": "Bearer"})
         response: web.StreamResponse = await handler(request)
         return response
@@ -113,42 +135,67 @@ def _guard(token: str) -> Any:
 async def _stream(
     serving: Serving, request: web.Request, frames: Frames, stopping: asyncio.Event
 ) -> web.StreamResponse:
-    """Frames, and a comment whenever there is none for a while. What fails before the first one is an HTTP error."""
+    """Frames, and a comment whenever there is none for a while.
+
+    What fails before the first one is an HTTP error. Later it is none any more: the connection is cut, and who comes
+    back with the last id gets the error, or what follows.
+    """
     response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-store"})
-    stopped = asyncio.ensure_future(stopping.wait())
-    async with aclosing(cast("AsyncGenerator[bytes]", frames)):
-        coming = asyncio.ensure_future(anext(frames))
-        try:
-            while not stopped.done():
-                await asyncio.wait({coming, stopped}, timeout=serving.beat, return_when=asyncio.FIRST_COMPLETED)
-                frame = b": \n\n"
-                if coming.done():
-                    frame = _result(coming)
-                    coming = asyncio.ensure_future(anext(frames))
+    try:
+        async with aclosing(_written(serving, frames, stopping)) as written:
+            async for piece in written:
                 if not response.prepared:
                     await response.prepare(request)
                 async with asyncio.timeout(serving.slow):
-                    await response.write(frame)
-        except (TimeoutError, ConnectionError):
-            if request.transport is not None:
-                request.transport.abort()
+                    await response.write(piece)
+    except Exception as error:
+        if not response.prepared:
+            raise _refusal(error) from error
+        if not isinstance(error, TimeoutError | ConnectionError):
+            _LOG.warning("a stream was cut", path=request.path, reason=str(error), kind=type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _written(serving: Serving, frames: Frames, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
+    """Pieces of frames, or of comments in the silence between; the end when it is stopping."""
+    clock = asyncio.get_running_loop().time
+    passed, beat_at = "", clock() + serving.beat
+    stopped = asyncio.ensure_future(stopping.wait())
+    async with aclosing(cast("AsyncGenerator[bytes | Passed]", frames)):
+        coming = asyncio.ensure_future(anext(frames))
+        try:
+            while not stopped.done():
+                left = max(0.0, beat_at - clock())
+                await asyncio.wait({coming, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                found: bytes | Passed = b""
+                if coming.done():
+                    found = coming.result()
+                    coming = asyncio.ensure_future(anext(frames))
+                if isinstance(found, Passed):
+                    passed, found = found.token, b""
+                if not found and clock() >= beat_at:
+                    found, passed = b": \n" + _id(passed) + b"\n", ""
+                # A large one in pieces, each with its own time: who reads slowly reads.
+                for first in range(0, len(found), _PIECE_BYTES):
+                    yield found[first : first + _PIECE_BYTES]
+                    beat_at = clock() + serving.beat
         finally:
             for task in (coming, stopped):
                 task.cancel()
             await asyncio.wait({coming, stopped})
             if not coming.cancelled():
                 coming.exception()
-    return response
 
 
-def _result(coming: asyncio.Future[bytes]) -> bytes:
-    """Raises an HTTP error for what cannot be followed."""
-    try:
-        return coming.result()
-    except UnknownToken as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from error
-    except LogError as error:
-        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+def _refusal(error: Exception) -> Exception:
+    """The HTTP error for what cannot be followed."""
+    if isinstance(error, UnknownToken):
+        return web.HTTPBadRequest(text=f"{error}\n")
+    if isinstance(error, LogBehind):
+        return web.HTTPGone(text=f"{error}\n")
+    return web.HTTPServiceUnavailable(text=f"{error}\n") if isinstance(error, LogError) else error
 
 
 def _since(request: web.Request) -> str:
@@ -160,37 +207,68 @@ def _where(request: web.Request, kind: str = "route") -> Where:
     return Where(request.query.get("namespace", ""), request.query.get("host", ""), kind)
 
 
+def _id(token: str) -> bytes:
+    """Alone it is no event, but who comes back comes back with it."""
+    return f"id: {token}\n".encode() if token else b""
+
+
 def _frame(event: str, data: Any, token: str = "") -> bytes:
-    head = f"event: {event}\n" + (f"id: {token}\n" if token else "")
-    return head.encode() + b"data: " + orjson.dumps(data) + b"\n\n"
+    return f"event: {event}\n".encode() + _id(token) + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def _shown(serving: Serving, event: str, data: Callable[[], Any], token: str) -> bytes | None:
+    """The frame; None for what JSON's readers have no number or text for, which anybody may have written."""
+    try:
+        return _frame(event, data(), token)
+    except (TypeError, ValueError, RecursionError) as error:
+        if serving.reminder.is_due(event):
+            _LOG.warning("a record that cannot be shown is passed over", event_kind=event, at=token, reason=str(error))
+        return None
 
 
 async def _routes(serving: Serving, request: web.Request) -> Frames:
     """`snapshot`: forget all; `set` and `removed` of one route each; `progress` closes them and has the id."""
-    followed = nodes(serving.log, serving.partition, _where(request), _since(request))
-    async for change in followed:
-        if change.snapshot:
-            yield _frame("snapshot", {"offset": change.offset})
-        for name, one in change.set.items():
-            yield _frame("set", {"name": name, "value": one.model_dump(by_alias=True)})
-        for name in sorted(change.removed):
-            yield _frame("removed", {"name": name})
-        yield _frame("progress", {"offset": change.offset}, change.token)
+    where = _where(request)
+    async for batch in batches(serving.log, serving.partition, _since(request)):
+        token, offset = token_of(batch.place), {"offset": batch.progress}
+        is_told = batch.snapshot
+        piece = _frame("snapshot", offset) if batch.snapshot else b""
+        async for name, one in told(batch, where):
+            is_told = True
+            piece += _route(serving, name, one)
+            if len(piece) >= _PIECE_BYTES:
+                yield piece
+                piece = b""
+        yield piece + _frame("progress", offset, token) if is_told else Passed(token)
+
+
+def _route(serving: Serving, name: str, one: Node | None) -> bytes:
+    if one is None:
+        return _frame("removed", {"name": name})
+    shown = _shown(serving, "set", lambda: {"name": name, "value": one.model_dump(by_alias=True)}, "")
+    return shown or _frame("removed", {"name": name})
 
 
 async def _updates(serving: Serving, request: web.Request) -> Frames:
     """Each `update`; with a filter those that touch it, and of their routing only that."""
     where = _where(request, "")
-    async for event in update_events(serving.log, serving.partition, _since(request) or NOW):
-        value = event.value
-        if where.namespace or where.host:
-            touched = tuple(one for one in value.routing if where.touches(one))
-            if not touched and not _names(value, where):
-                continue
-            value = value.model_copy(update={"routing": touched})
-        yield _frame(
-            "update", value.model_dump(by_alias=True, exclude_none=True, exclude={"part", "parts"}), event.token
-        )
+    start = await begin(serving.log, Topic.UPDATES, serving.partition, _since(request) or NOW)
+    yield _id(start.token) + b"\n"
+    async for event in update_events(serving.log, serving.partition, start):
+        value = _of(event.value, where)
+        frame = _shown(serving, "update", partial(_told, value), event.token) if value is not None else None
+        yield frame or Passed(event.token)
+
+
+def _of(update: Update, where: Where) -> Update | None:
+    if not where.namespace and not where.host:
+        return update
+    touched = tuple(one for one in update.routing if where.touches(one))
+    return update.model_copy(update={"routing": touched}) if touched or _names(update, where) else None
+
+
+def _told(update: Update) -> Any:
+    return update.model_dump(by_alias=True, exclude_none=True, exclude={"part", "parts"})
 
 
 def _names(update: Update, where: Where) -> bool:
@@ -206,17 +284,35 @@ def _namespace(ref: Any) -> str:
 async def _changes(serving: Serving, request: web.Request) -> Frames:
     """Each record of the log; values of Secrets are left out, sealed as they are."""
     namespace = request.query.get("namespace", "")
-    async for event in change_set_events(serving.log, serving.partition, _since(request) or NOW):
+    start = await begin(serving.log, Topic.CHANGES, serving.partition, _since(request) or NOW)
+    yield _id(start.token) + b"\n"
+    async for event in change_set_events(serving.log, serving.partition, start):
         value = event.value
         chosen = [one for one in value.changes if not namespace or _namespace(one.get("ref")) == namespace]
+        frame = None
         if chosen or not namespace:
-            shown = value.model_copy(update={"changes": tuple(map(_shown, chosen))})
-            yield _frame("changeset", shown.model_dump(by_alias=True), event.token)
+            public = value.model_copy(update={"changes": tuple(map(_public, chosen))})
+            frame = _shown(serving, "changeset", partial(public.model_dump, by_alias=True), event.token)
+        yield frame or Passed(event.token)
 
 
-def _shown(change: dict[str, Any]) -> dict[str, Any]:
+def _public(change: dict[str, Any]) -> dict[str, Any]:
+    """Of a Secret what it is called, whatever stands in it: anybody may have written it, in any shape."""
     object_ = change.get("object")
-    if not isinstance(object_, dict) or str(change.get("ref", "")).split("/")[1:3] != ["", "Secret"]:
+    is_secret = str(change.get("ref", "")).split("/")[1:3] == ["", "Secret"]
+    if not isinstance(object_, dict):
+        return {**change, "object": _SEALED} if is_secret and object_ is not None else change
+    if not is_secret and object_.get("kind") != "Secret":
         return change
-    hidden = {part: dict.fromkeys(object_[part], _SEALED) for part in ("data", "stringData") if object_.get(part)}
-    return {**change, "object": {**object_, **hidden}}
+    metadata = object_.get("metadata")
+    shown = {part: value if part in _CLEAR else _sealed(value) for part, value in object_.items()}
+    if isinstance(metadata, dict):
+        # What was applied last is an annotation of kubectl's, values and all.
+        annotations = {"annotations": _sealed(metadata["annotations"])} if "annotations" in metadata else {}
+        shown["metadata"] = {**metadata, **annotations}
+    return {**change, "object": shown}
+
+
+def _sealed(value: Any) -> Any:
+    """Names stay."""
+    return dict.fromkeys(value, _SEALED) if isinstance(value, dict) else _SEALED

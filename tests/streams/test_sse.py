@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,8 +22,15 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from streams.cli.schemas import schemas
+from streams.client import Where
+from streams.client.following import told
+from streams.codec import encode_change_set
+from streams.listening import listening
 from streams.memory import MemoryLog
+from streams.ports import LogError, Outgoing, Record
 from streams.sse import Serving, application
+from streams.topics import Topic
+from streams.view import Batch
 from tests.streams.test_client import _BASE, _KEY, resolved, shop
 from tests.streams.toy import append, kafka_log, until
 from tests.support.manifests import change_set, delete, put
@@ -123,12 +133,221 @@ async def test_silence_is_broken_and_who_takes_nothing_is_let_go() -> None:
         writer.close()
 
 
+async def test_now_has_an_id_before_anything_came_and_so_has_what_was_passed_over() -> None:
+    log = MemoryLog()
+    await resolved(log, _BASE, [shop("pay-v1")])
+    for path in ("/v1/updates", "/v1/changes"):
+        async with served(log) as client, client.get(path) as response:  # long before the first beat
+            opening = await response.content.readuntil(b"\n\n")
+            assert opening.startswith(b"id: ")
+            assert b"data" not in opening
+        token = opening.decode().strip().removeprefix("id: ")
+        await resolved(log, [shop("pay-v2", path.strip("/").replace("/", "-") + ".example.com")])
+        async with served(log) as client, client.get(path, headers={"last-event-id": token}) as response:
+            assert len(await events(response, path[4:-1].replace("change", "changeset"))) == 1
+        async with served(log, beat=0.05) as client, client.get(f"{path}?namespace=no&since={token}") as response:
+            assert (await response.content.readuntil(b"\n\n")).decode() == f"id: {token}\n\n"
+            found = [await response.content.readuntil(b"\n\n") for _ in range(2)]
+            (passed,) = [one.decode() for one in found if b"id: " in one]
+            assert passed.startswith(f": \nid: {path[4]}.")
+    async with served(log, beat=0.05) as client, client.get("/v1/routes?namespace=no") as response:
+        first = (await events(response, "progress"))[-1][2]
+        await resolved(log, [shop("pay-v1")])
+        while b"id: " not in (frame := await response.content.readuntil(b"\n\n")):
+            assert frame == b": \n\n"
+        assert frame.decode() != f": \nid: {first}\n\n"
+
+
+_PLAIN = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"data": [{"a": _PLAIN}]},
+        {"data": _PLAIN},
+        {"stringData": [_PLAIN]},
+        {"more": {"k": _PLAIN}},
+        {"data": {"k": {"l": _PLAIN}}},
+        {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": _PLAIN}}},
+        {"metadata": {"annotations": _PLAIN}},
+        {"kind": "Secret", "data": _PLAIN, "ref": "local//ConfigMap/default/x"},
+        _PLAIN,
+        [_PLAIN],
+        {"metadata": {"generation": 10**30}},
+        {"metadata": {"name": "\ud800"}},
+    ],
+)
+async def test_whatever_a_record_holds_no_secret_is_shown_and_what_follows_is(odd: Any) -> None:
+    log = MemoryLog()
+    ref = odd.pop("ref", "local//Secret/default/x") if isinstance(odd, dict) else "local//Secret/default/x"
+    head = {"schema": 1, "domain": "default", "cluster": "local", "source": "odd", "id": "x", "time": "", "actor": ""}
+    value = {**head, "changes": [{"verb": "put", "ref": ref, "object": odd}]}
+    async with log.writer("s") as writer:
+        await writer.write([Outgoing(Topic.CHANGES, 0, b"default", json.dumps(value).encode())])
+    await append(log, change_set(*_BASE), source="files")
+    async with served(log) as client, client.get("/v1/changes?since=c.0") as response:
+        found = [one[1] for one in await until_source(response, "files")]
+    assert _PLAIN not in json.dumps(found)
+
+
+async def until_source(response: aiohttp.ClientResponse, source: str) -> list[tuple[str, Any, str]]:
+    found = await events(response, "changeset")
+    while found[-1][1]["source"] != source:
+        found += await events(response, "changeset")
+    return found
+
+
+class _Broken(MemoryLog):
+    """Fails behind the first records that somebody follows."""
+
+    async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        async for records in super().follow(topic, partition, start):
+            yield records
+            msg = "the log is gone"
+            raise LogError(msg)
+
+
+async def asked(server: Any, *lines: bytes) -> bytes:
+    """All that is answered until the connection ends."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(b"\r\n".join([*lines, b"host: a", b"", b""]))
+    found = b""
+    async with asyncio.timeout(240):
+        with contextlib.suppress(ConnectionError):
+            while some := await reader.read(1 << 16):
+                found += some
+    writer.close()
+    return found
+
+
+async def test_what_fails_behind_the_first_frame_cuts_the_stream() -> None:
+    log = _Broken()
+    await resolved(log, _BASE)
+    async with served(log) as client:
+        found = await asked(client.server, b"GET /v1/updates?since=u.0 HTTP/1.1")
+    assert found.count(b"HTTP/1.1") == 1
+    assert b"event: update" in found
+    # What is cut is not at its end.
+    assert not found.endswith(b"0\r\n\r\n")
+
+
+async def test_strange_requests_are_answered() -> None:
+    async with served(MemoryLog(), "s3cret") as client:
+        for given in (b"Bearer \xff", b"Bearer \xc3\xa4"):
+            lines = [b"GET /v1/schemas HTTP/1.1", b"connection: close", b"authorization: " + given]
+            assert (await asked(client.server, *lines)).startswith(b"HTTP/1.1 401 ")
+        async with client.head("/v1/routes", headers={"authorization": "Bearer s3cret"}) as response:
+            assert response.status == 405
+
+
+async def test_a_token_of_another_log_is_gone() -> None:
+    async with served(MemoryLog()) as client, client.get("/v1/updates?since=u.10") as response:
+        assert response.status == 410
+        assert "another log" in await response.text()
+
+
+async def test_who_reads_slowly_but_reads_gets_a_large_frame_whole() -> None:
+    log = MemoryLog()
+    large = change_set(put("", "v1", "ConfigMap", "x", {"data": {"x": "y" * 12_000_000}}))
+    async with log.writer("w") as writer:
+        whole = encode_change_set(large)
+        await writer.write(whole)
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+    async with served(log, slow=0.5) as client:
+        await asyncio.get_running_loop().run_in_executor(None, taken.connect, (client.server.host, client.server.port))
+        reader, writer = await asyncio.open_connection(sock=taken, limit=1 << 14)
+        writer.write(b"GET /v1/changes?since=c.0 HTTP/1.1\r\nhost: a\r\n\r\n")
+        size, ends = 0, b""
+        async with asyncio.timeout(240):
+            while not ends.endswith(b"\n\n\r\n") or size < 12_000_000:
+                some = await reader.read(1 << 16)
+                assert some, f"let go of after {size} bytes"
+                size, ends = size + len(some), (ends + some)[-4:]
+                await asyncio.sleep(0.005)
+        writer.close()
+
+
+async def test_a_large_snapshot_lets_others_get_their_turn_and_lets_go_of_its_rows() -> None:
+    rows: dict[str, Record | None] = {f"odd/{at}": Record(Topic.GRAPH, 0, at, b"", b"{}", (), 0) for at in range(1000)}
+    batch = Batch(rows, 0, snapshot=False)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while rows:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(other())
+    left = [len(rows) async for _ in told(batch, Where())]
+    await beside
+    assert turns > 10
+    assert left == list(range(999, -1, -1))
+
+
+@asynccontextmanager
+async def listened(log: MemoryLog, **more: float) -> AsyncIterator[str]:
+    """As the command does it."""
+    stopping = asyncio.Event()
+    async with listening(application(Serving(log, 0, schemas(), **more), stopping), "127.0.0.1", 0) as address:
+        yield address
+        stopping.set()
+
+
+async def test_who_went_away_leaves_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.sse.READERS", 2)
+    async with listened(MemoryLog(), beat=600.0) as address, aiohttp.ClientSession() as session:
+        url = f"http://{address}/v1/updates"
+        for _ in range(2):
+            here = [await session.get(url) for _ in range(2)]
+            assert [one.status for one in here] == [200, 200]
+            async with session.get(url) as refused:
+                assert refused.status == 503
+            for one in here:
+                one.close()
+
+            async def question() -> bool:
+                async with session.get(url) as response:
+                    return response.status == 200
+
+            await until(question)
+
+
+@pytest.mark.parametrize("number", [3, 12])
+async def test_who_asks_for_nothing_shuts_nobody_out(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Of a few the time ends; of many the eldest make room, and no reader does."""
+    monkeypatch.setattr("streams.listening.WAITING", 4)
+    monkeypatch.setattr("streams.listening.ASKING_SECONDS", 0.5 if number == 3 else 600)
+    async with listened(MemoryLog()) as address, aiohttp.ClientSession() as session:
+        host, port = address.split(":")
+        async with asyncio.timeout(60), session.get(f"http://{address}/v1/updates") as reader:
+            idle = []
+            for at in range(number):
+                idle.append(await asyncio.open_connection(host, int(port)))
+                idle[-1][1].write(b"GET /v1/routes HTT" if at % 2 else b"")
+            assert await reader.content.readuntil(b"\n\n") == b"id: u.0\n\n"
+            async with session.get(f"http://{address}/v1/schemas") as response:
+                assert response.status == 200
+            for one, _ in idle if number == 3 else idle[:-4]:
+                with contextlib.suppress(ConnectionError):
+                    assert await one.read() == b""
+            assert not reader.content.at_eof()
+        for _, writer in idle:
+            writer.close()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["--listen", "0.0.0.0:0"], "give --token-file"),
         (["--listen", "nothing"], "host:port"),
+        (["--listen", "127.0.0.1:\N{SUPERSCRIPT TWO}"], "host:port"),
+        (["--listen", "127.0.0.1:\N{ARABIC-INDIC DIGIT FIVE}"], "host:port"),
+        (["--listen", "127.0.0.1:" + "1" * 5000], "host:port"),
         (["--token-file", "/proc/none"], "--token-file /proc/none"),
+        (["--token-file", sys.executable], "is not UTF-8 text"),
     ],
 )
 def test_it_listens_elsewhere_only_with_a_token(words: list[str], says: str) -> None:

@@ -33,6 +33,7 @@ def stream(
     """
     import asyncio  # noqa: PLC0415
 
+    from streams.cli.logs import configure_logs  # noqa: PLC0415
     from streams.cli.reading import chosen  # noqa: PLC0415
     from streams.cli.roles import said  # noqa: PLC0415
     from streams.cli.schemas import schemas  # noqa: PLC0415
@@ -45,6 +46,7 @@ def stream(
     if not token and not _is_loopback(host):
         fail(f"--listen {listen}: only a loopback address may be open to all: give --token-file", 2)
     settings = chosen(data, brokers)
+    configure_logs()
     try:
         serving = Serving(kafka_log(settings), settings.partition, schemas(), token)
         asyncio.run(serve(serving, host, port, lambda address: typer.echo(f"serving on http://{address}")))
@@ -54,9 +56,13 @@ def stream(
 
 def _address(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not _is_port(port):
         fail(f"--listen: {listen!r} is none of its values: give {_HOST_PORT}", 2)
     return host.strip("[]"), int(port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len("65535") and int(text) <= 65535
 
 
 def _is_loopback(host: str) -> bool:
@@ -74,6 +80,8 @@ def _token(path: Path | None) -> str:
         found = path.read_text().strip()
     except OSError as error:
         fail(f"--token-file {path}: {error.strerror}", 2)
+    except UnicodeDecodeError:
+        fail(f"--token-file {path} is not UTF-8 text: write a token into it", 2)
     if not found:
         fail(f"--token-file {path} is empty: write a token into it", 2)
     return found
