@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import signal
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -44,6 +45,9 @@ READERS: Final = 200
 """At a time: each holds a Kafka client."""
 _PIECE_BYTES: Final = 64 << 10
 """What is written at once."""
+_SENDING_BYTES: Final = 2 * _PIECE_BYTES
+"""What the kernel holds for a reader. It says that there is room once a third is free: of megabytes, by itself, that
+takes a slow reader longer than he has."""
 _SEALED: Final = "(sealed)"
 _CLEAR: Final = {"apiVersion", "kind", "metadata", "type", "immutable"}
 """Of a Secret."""
@@ -145,6 +149,7 @@ async def _stream(
         async with aclosing(_written(serving, frames, stopping)) as written:
             async for piece in written:
                 if not response.prepared:
+                    _hold_little(request)
                     await response.prepare(request)
                 async with asyncio.timeout(serving.slow):
                     await response.write(piece)
@@ -156,6 +161,12 @@ async def _stream(
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+def _hold_little(request: web.Request) -> None:
+    connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENDING_BYTES)
 
 
 async def _written(serving: Serving, frames: Frames, stopping: asyncio.Event) -> AsyncGenerator[bytes]:

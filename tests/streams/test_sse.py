@@ -249,23 +249,23 @@ async def test_a_token_of_another_log_is_gone() -> None:
 
 async def test_who_reads_slowly_but_reads_gets_a_large_frame_whole() -> None:
     log = MemoryLog()
-    large = change_set(put("", "v1", "ConfigMap", "x", {"data": {"x": "y" * 12_000_000}}))
+    large = change_set(put("", "v1", "ConfigMap", "x", {"data": {"x": "y" * 5_000_000}}))
     async with log.writer("w") as writer:
         whole = encode_change_set(large)
         await writer.write(whole)
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
-    async with served(log, slow=0.5) as client:
+    async with served(log, slow=1.0) as client:
         await asyncio.get_running_loop().run_in_executor(None, taken.connect, (client.server.host, client.server.port))
         reader, writer = await asyncio.open_connection(sock=taken, limit=1 << 14)
         writer.write(b"GET /v1/changes?since=c.0 HTTP/1.1\r\nhost: a\r\n\r\n")
         size, ends = 0, b""
         async with asyncio.timeout(240):
-            while not ends.endswith(b"\n\n\r\n") or size < 12_000_000:
-                some = await reader.read(1 << 16)
+            while not ends.endswith(b"\n\n\r\n") or size < 5_000_000:
+                some = await reader.read(1 << 14)
                 assert some, f"let go of after {size} bytes"
                 size, ends = size + len(some), (ends + some)[-4:]
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)  # as slow as it is: some 0.8 MB a second
         writer.close()
 
 
