@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from engine.events import Change, Lift, Quarantine
-from engine.fold import PIN, QUARANTINE, RESOURCE, Fold, Said
+from engine.fold import PIN, QUARANTINE, Fold, Said
 from engine.judgement import resource_of
 from engine.layers import Layers, is_configuration
 from engine.outputs.channels import FRAGMENT
@@ -77,8 +78,9 @@ class Holds:
         fragment = self._readings.item(FRAGMENT, change.fragment)
         if fragment is None or fragment.version != change.version:
             return  # What was rejected is not what is wanted any more.
+        gateway = str(change.gateway)
         row = {
-            "gateway": str(change.gateway),
+            "gateway": gateway,
             "fragment": change.fragment,
             "version": change.version,
             "objects": [[str(ref), generation] for ref, generation in change.objects],
@@ -88,24 +90,34 @@ class Holds:
             "offset": offset,
         }
         key = f"{QUARANTINE}{change.fragment}"
-        before, now = self._fold.rows.get(key), suspected(row, self._fold.rows.get(key), self._changed_at)
+        changed_at = partial(self._changed_at, gateway)
+        before, now = self._fold.rows.get(key), suspected(row, self._fold.rows.get(key), changed_at)
         if before is not None and is_exhausted(now, before):
-            self._forget(sorted(held(now), key=self._changed_at))
+            self._forget(gateway, sorted(held(now), key=changed_at))
         self._fold.set(key, now)
         self.load()
 
-    def _forget(self, refs: list[str]) -> None:
+    def _forget(self, gateway: str, refs: list[str]) -> None:
         """What these fall back to is rejected as well: it is no good revision. Of the one that changed last first."""
         for ref in map(parse_ref, reversed(refs)):
-            resource = self._readings.main.graph.resource(ref)
-            if resource is not None and self._layers.forget(ref):
-                row = self._layers.served(ref)
+            if self._layers.forget(ref, gateway):
                 # Of one that its model refuses now nothing is left: what was served was its last good revision.
-                self._readings.show(ref, None if row is None else resource_of(row, resource.refusal))
+                self._show(ref, gateway)
                 return
 
-    def _changed_at(self, ref: str) -> int:
-        return int(self._fold.rows.get(f"{RESOURCE}{ref}", {}).get("offset", -1))
+    def _show(self, ref: Ref, gateway: str) -> None:
+        row = self._layers.seen(ref, gateway)
+        if self._layers.pin_of(ref, gateway) is not None:
+            self._readings.show_pinned(gateway, ref, None if row is None else resource_of(row))
+            return
+        before = self._readings.main.graph.resource(ref)
+        complaint = before.refusal if before is not None else ""
+        self._readings.show(ref, None if row is None else resource_of(row, complaint))
+
+    def _changed_at(self, gateway: str, ref: str) -> int:
+        """When an object changed last as a Gateway is served it."""
+        row = self._layers.seen(parse_ref(ref), gateway)
+        return int(row.get("offset", -1)) if row is not None else -1
 
     def _lift(self, key: str) -> None:
         if key not in self._fold.rows:

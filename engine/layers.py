@@ -44,7 +44,7 @@ class Layers:
 
     def rollback_of(self, ref: Ref) -> str:
         """The latest rollback that has an object, "" when none has it."""
-        return next((key for key in self._rollbacks() if f"{OVERRIDE}{key}/{ref}" in self._fold.rows), "")
+        return next((key for key in self.rollbacks() if f"{OVERRIDE}{key}/{ref}" in self._fold.rows), "")
 
     def over(self, ref: Ref) -> Row | None:
         """What the latest rollback has of an object, None when none has it."""
@@ -58,14 +58,32 @@ class Layers:
             return self.observed(ref)
         return over if over["object"] is not None else None
 
-    def forget(self, ref: Ref) -> bool:
-        """The last good revision of what is served was none; answers whether there was one."""
-        overs = [f"{OVERRIDE}{key}/{ref}" for key in self._rollbacks()]
-        key = next((one for one in overs if one in self._fold.rows), f"{RESOURCE}{ref}")
-        row = self._fold.rows.get(key)
+    def pin_of(self, ref: Ref, gateway: str) -> str | None:
+        """The pin by which a Gateway sees an object as it was, None where it sees what is there now."""
+        if not is_configuration(ref) or not is_of_then(ref, gateway):
+            return None
+        pins = (key.removeprefix(PIN) for key, row in self._fold.under(PIN) if row["gateway"] == gateway)
+        return next(pins, None)
+
+    def seen(self, ref: Ref, gateway: str) -> Row | None:
+        """The object for one Gateway, which may be pinned; None when it is not there for it."""
+        row = self._fold.rows.get(f"{OVERRIDE}{self.pin_of(ref, gateway)}/{ref}")
+        if row is None:
+            return self.served(ref)
+        return self._taken(ref, row) if row["object"] is not None else None
+
+    def forget(self, ref: Ref, gateway: str) -> bool:
+        """The last good revision of what a Gateway is served was none; answers whether there was one.
+
+        A pinned Gateway spends its own, and others spend none of a pinned one's.
+        """
+        row = self.seen(ref, gateway)
         if row is None or row.get("previous") is None:
             return False
-        self._fold.set(key, {**row, "previous": None})
+        pin = self.pin_of(ref, gateway)
+        if pin is None:
+            self.keep(ref)
+        self._fold.set(f"{OVERRIDE}{pin}/{ref}" if pin is not None else self._shared(ref), {**row, "previous": None})
         return True
 
     def of(self, pin: str) -> dict[Ref, Row]:
@@ -86,10 +104,15 @@ class Layers:
             if key not in self._fold.rows:
                 self._fold.set(key, row)
 
-    def _rollbacks(self) -> list[str]:
-        """The latest first."""
+    def rollbacks(self) -> list[str]:
+        """The ids of those that are in force, the latest first."""
         found = [(row["offset"], key) for key, row in self._fold.under(PIN) if row["gateway"] is None]
         return [key.removeprefix(PIN) for _, key in sorted(found, reverse=True)]
+
+    def _shared(self, ref: Ref) -> str:
+        """The key of the row that counts for all gateways that are not pinned."""
+        pin = self.rollback_of(ref)
+        return f"{OVERRIDE}{pin}/{ref}" if pin else f"{RESOURCE}{ref}"
 
     def _taken(self, ref: Ref, row: Row) -> Row:
         return judged(ref, row, self._version) if row["object"] is not None else row

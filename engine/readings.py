@@ -65,6 +65,12 @@ class Readings:
             if is_namesake or not is_configuration(ref):
                 reading.show(ref, resource)
 
+    def show_pinned(self, gateway: str, ref: Ref, resource: Resource | None) -> None:
+        """Let the queries of a pinned Gateway see a resource otherwise than the others."""
+        for of, reading in self._pinned.values():
+            if of == gateway:
+                reading.show(ref, resource)
+
     def sync(self, pins: Mapping[PinOf, str], frozen: Frozen) -> None:
         """Read for these pins, Gateway by pin, and for no others."""
         for pin in self._pinned.keys() - pins.keys():

@@ -1,0 +1,96 @@
+"""What Envoy rejects of the past that is served: it costs whom it was served to, and nobody else, now or after a boot."""
+
+from __future__ import annotations
+
+from engine.events import Override, Pin, Put, Quarantine, Unpin
+from engine.ref import Ref
+from tests.engine.test_pins import World
+from tests.support.manifests import gateway, route
+
+BOTH = [{"name": "gw"}, {"name": "other"}]
+A, B, C = (
+    route("r", path=path, generation=number + 1, parentRefs=BOTH) for number, path in enumerate(("/a", "/b", "/c"))
+)
+PIN = Pin("p", gateway("gw").ref, 1, "it broke", "", on_trial=False)
+ROLLBACK = Pin("p", None, 1, "it broke", "", on_trial=False)
+
+
+def _reject(world: World, name: str, *of: Put) -> str:
+    """Have a gateway's Envoy reject what it is served of the first of some routes; answers the fragment."""
+    routes = (one for one in world.engine.everything().fragments.set.values() if one.key.kind.value == "route")
+    one = next(one for one in routes if one.key.gateway.name == name and f"/{of[0].ref.name}/" in one.key.name)
+    objects = tuple((one.ref, one.object["metadata"]["generation"]) for one in of)
+    world.tell(Quarantine(one.key.gateway, str(one.key), one.version, objects, "no", "1.40"), source="publisher")
+    return str(one.key)
+
+
+def _unserved(world: World, name: str) -> bool:
+    return not any("/cluster/" in key for key in world.of(name))
+
+
+def _previous(world: World, ref: Ref) -> int | None:
+    previous = world.engine.state()[f"resource/{ref}"]["previous"]
+    return previous and previous["metadata"]["generation"]
+
+
+def test_others_spend_no_last_good_revision_of_a_pinned_gateway() -> None:
+    world = World(A)
+    world.tell(B)
+    world.control(PIN)
+    _reject(world, "gw", B)
+    _reject(world, "other", B)
+    held = world.of("gw")
+    _reject(world, "other", B)
+    assert _unserved(world, "other"), "it has nothing left to fall back to"
+    assert world.of("gw") == held
+
+
+def test_a_pinned_gateway_spends_none_of_the_others() -> None:
+    world = World(A)
+    world.tell(B)
+    world.control(PIN)
+    _reject(world, "gw", B)
+    _reject(world, "other", B)
+    held = world.of("other")
+    _reject(world, "gw", B)
+    assert _unserved(world, "gw"), "it has nothing left to fall back to"
+    assert world.of("other") == held
+    world.control(Unpin("p"))
+    assert world.of("gw"), "what is served now was rejected by nobody there"
+    assert _previous(world, A.ref) == 1
+
+
+def test_a_pinned_gateway_spends_what_its_pin_overrides() -> None:
+    world = World(A)
+    world.tell(B)
+    world.tell(C)
+    world.control(PIN, Override("p", B.ref, B.object, A.object))
+    _reject(world, "gw", B)
+    _reject(world, "gw", B)
+    assert _unserved(world, "gw")
+    assert _previous(world, C.ref) == 2
+    _reject(world, "other", C)
+    assert not _unserved(world, "other")
+
+
+def test_a_pinned_gateway_goes_on_with_what_a_rollback_had_when_others_spend_it() -> None:
+    world = World(A)
+    world.tell(C)
+    world.control(ROLLBACK, Override("p", B.ref, B.object, A.object))
+    world.control(Pin("q", gateway("gw").ref, 1, "", "", on_trial=False))
+    _reject(world, "gw", B)
+    held = world.of("gw")
+    _reject(world, "other", B)
+    _reject(world, "other", B)
+    assert _unserved(world, "other")
+    assert world.of("gw") == held
+
+
+def test_of_what_changed_with_a_pin_what_changed_last_there_pays_first() -> None:
+    """Though another one was edited since, which the pinned gateway does not see."""
+    one, two = route("one", path="/one", parentRefs=BOTH), route("two", path="/two", parentRefs=BOTH)
+    world = World(one, two)
+    world.control(PIN, Override("p", two.ref, route("two", path="/then", parentRefs=BOTH).object, two.object))
+    world.tell(route("one", path="/later", generation=2, parentRefs=BOTH))
+    guilty = _reject(world, "gw", one, two)
+    assert world.engine.state()[f"quarantine/{guilty}"]["held"] == [str(two.ref)]
