@@ -111,7 +111,8 @@ class Objects:
         self._layers.keep(ref)
         self._fold.remove(f"{RESOURCE}{ref}")
         self._note(f"{ABSENT}{ref}", absent_fact(ref), there=change.was_read)
-        self._holds.lift_all(ref, gone=True)
+        if self._layers.over(ref) is None:
+            self._holds.lift_all(ref, gone=True)
         self.show(ref)
 
     def _note(self, key: str, fact: str, *, there: bool) -> None:
@@ -133,7 +134,8 @@ class Objects:
         row = judged(change.ref, said, self._version)
         row["previous"] = self._previous(change.ref, old, change.object)
         self._fold.set(key, row)
-        if old is not None and generation_of(old["object"]) != generation_of(change.object):
+        is_edited = old is not None and generation_of(old["object"]) != generation_of(change.object)
+        if is_edited and self._layers.over(change.ref) is None:
             self._holds.lift_all(change.ref)
         self.show(change.ref)
 
@@ -141,9 +143,11 @@ class Objects:
         """The last revision that nobody rejected, neither a proxy nor its model: of another generation than `new`."""
         if old is None:
             return None
-        if generation_of(old["object"]) == generation_of(new) or self._holds.is_held(ref):
+        # Of what a rollback lies over nothing was rejected: what is held is what the rollback has.
+        is_held = self._layers.over(ref) is None and self._holds.is_held(ref)
+        if generation_of(old["object"]) == generation_of(new) or is_held:
             # Of a revision that its model refused it is the one before it that was served, and rejected.
-            return None if old["refusal"] and self._holds.is_held(ref) else old.get("previous")
+            return None if old["refusal"] and is_held else old.get("previous")
         return old.get("previous") if old["refusal"] else old["object"]
 
     def _sync_begin(self, cluster: str) -> None:

@@ -161,7 +161,7 @@ class Pins:
 
     def _shown_otherwise(self, ref: Ref) -> None:
         self._touched.add(str(ref))
-        self._holds.lift_all(ref)
+        self._holds.lift_all(ref, gone=self._layers.served(ref) is None)
         self._objects.show(ref)
 
     def _touch(self, pin: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from engine.events import Override, Pin, Put, Quarantine, Unpin
 from engine.ref import Ref
 from tests.engine.test_pins import World
-from tests.support.manifests import gateway, route
+from tests.support.manifests import delete, gateway, route
 
 BOTH = [{"name": "gw"}, {"name": "other"}]
-A, B, C = (
-    route("r", path=path, generation=number + 1, parentRefs=BOTH) for number, path in enumerate(("/a", "/b", "/c"))
+A, B, C, D = (
+    route("r", path=path, generation=number + 1, parentRefs=BOTH) for number, path in enumerate(("/a", "/b", "/c", "/d"))
 )
 PIN = Pin("p", gateway("gw").ref, 1, "it broke", "", on_trial=False)
 ROLLBACK = Pin("p", None, 1, "it broke", "", on_trial=False)
@@ -94,3 +94,49 @@ def test_of_what_changed_with_a_pin_what_changed_last_there_pays_first() -> None
     world.tell(route("one", path="/later", generation=2, parentRefs=BOTH))
     guilty = _reject(world, "gw", one, two)
     assert world.engine.state()[f"quarantine/{guilty}"]["held"] == [str(two.ref)]
+
+
+def _rolled_back() -> World:
+    world = World(A)
+    world.tell(B)
+    world.tell(C)
+    world.control(ROLLBACK, Override("p", B.ref, B.object, A.object))
+    return world
+
+
+def test_an_edit_beneath_a_rollback_brings_back_nothing_that_was_rejected() -> None:
+    world = _rolled_back()
+    quarantine = f"quarantine/{_reject(world, 'gw', B)}"
+    held = world.of("gw")
+    for number in (4, 5):
+        world.tell(route("r", path=f"/{number}", generation=number, parentRefs=BOTH))
+        assert world.of("gw") == held
+    world.tell(delete(D))
+    assert world.of("gw") == held
+    assert quarantine in world.engine.state()
+    world.control(Unpin("p"))
+    assert quarantine not in world.engine.state()
+
+
+def test_what_is_rejected_of_a_rollback_says_nothing_of_what_is_beneath() -> None:
+    """Generation 3 was served, and is what its successor falls back to: not 2, which was rejected."""
+    world = _rolled_back()
+    _reject(world, "gw", B)
+    world.tell(D)
+    assert _previous(world, D.ref) == 3
+    world.control(Unpin("p"))
+    _reject(world, "gw", D)
+    never = World(C)
+    assert world.of("gw") == never.of("gw")
+
+
+def test_a_gateway_that_is_gone_beneath_a_rollback_ends_its_quarantines_when_that_ends() -> None:
+    """Another of its name is another one."""
+    world = World(A)
+    world.tell(B)
+    world.control(ROLLBACK, Override("p", gateway("gw").ref, gateway("gw").object))
+    quarantine = f"quarantine/{_reject(world, 'gw', B)}"
+    world.tell(delete(gateway("gw")))
+    assert quarantine in world.engine.state()
+    world.control(Unpin("p"))
+    assert quarantine not in world.engine.state()
