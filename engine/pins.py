@@ -84,12 +84,9 @@ class Pins:
 
     def told(self, name: str, status: Status) -> Status:
         """The status of an object, with what is to be said of pins."""
-        pins = [(key.removeprefix(PIN), row) for key, row in self._fold.under(PIN)]
-        mine = [one for one in pins if one[1]["gateway"] == name]
-        mine += [one for one in pins if one[1]["gateway"] is None and f"{OVERRIDE}{one[0]}/{name}" in self._fold.rows]
-        if not mine:
-            return status
-        return annotated(status, *mine[0])
+        mine = [pin for (pin, _), gateway in self.gateways().items() if gateway == name]
+        mine += [pin for pin in self._layers.rollbacks() if f"{OVERRIDE}{pin}/{name}" in self._fold.rows]
+        return annotated(status, mine[0], self._fold.rows[PIN + mine[0]]) if mine else status
 
     def moved(self) -> set[str]:
         """Objects of which the status is to be told again; asked once."""

@@ -140,3 +140,14 @@ def test_a_gateway_that_is_gone_beneath_a_rollback_ends_its_quarantines_when_tha
     assert quarantine in world.engine.state()
     world.control(Unpin("p"))
     assert quarantine not in world.engine.state()
+
+
+def test_of_two_rollbacks_the_status_names_the_one_that_counts() -> None:
+    for first, second in (("p", "q"), ("q", "p")):
+        world = World(A)
+        world.tell(C)
+        world.control(Pin(first, None, 1, "the first", "", on_trial=False), Override(first, A.ref, A.object))
+        world.control(Pin(second, None, 2, "the second", "", on_trial=False), Override(second, A.ref, B.object))
+        assert f"the second. To end it: penstock unpin {second}" in world.says(A.ref)
+        world.control(Unpin(second))
+        assert f"the first. To end it: penstock unpin {first}" in world.says(A.ref)
