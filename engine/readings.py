@@ -6,18 +6,20 @@ It keeps no rows. Of a pinned gateway's reading only what is that gateway's own 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from operator import itemgetter
 from typing import Any
 
-from engine.graph.reader import Resource
+from engine.graph.reader import QueryFailed, Resource
 from engine.layers import is_configuration
 from engine.outputs.channels import INFRA, NODE, STATUS, is_lookup
 from engine.placement import place_of
 from engine.reading import Reading
 from engine.ref import Ref, parse_ref
-from engine.resolve.gateway import attached_sets
+from engine.resolve.gateway import age, attached_sets
 from engine.resolve.manifest import PASSED
+from engine.resolve.port import TAKEN, Claims, Place, holders, wanted_places
 from engine.resolve.settings import EngineSettings
 from engine.seal import Sealer
 from engine.table import Trunk
@@ -87,7 +89,8 @@ class Readings:
             if not fact.startswith(PASSED):
                 reading.state(fact, value)
         for ref, resource in sorted(seen.items(), key=itemgetter(0)):
-            # No gateway reads another one, but for its namesakes elsewhere: what those have is not made twice.
+            # No gateway reads another one (see `_divide`), but for its namesakes elsewhere: what those have is not
+            # made twice.
             if resource is not None and (ref.kind != "Gateway" or _is_called(ref, gateway)):
                 reading.show(ref, resource)
         return reading
@@ -95,8 +98,25 @@ class Readings:
     def settle(self, tick: str) -> None:
         """Settle all of them; see `Reading.settle`."""
         self.main.settle(tick)
+        if self._pinned and self._made_of[1].shared_address:
+            self._divide()
         for _, reading in self._pinned.values():
             reading.settle(tick)
+
+    def _divide(self) -> None:
+        """Say which ports of then are no longer a pinned Gateway's: another one has them now, or an older pinned one.
+
+        Else two proxies would listen on one port, and the address be nobody's for sure.
+        """
+        every = [(parse_ref(gateway), reading.graph) for gateway, reading in self._pinned.values()]
+        pinned, theirs = frozenset(gateway for gateway, _ in every), dict[Place, Ref]()
+        for gateway, graph in sorted(every, key=lambda one: one[1].get(age, one[0])):
+            with suppress(QueryFailed):  # Our own fault, never the user's: what was said last stays.
+                wanted = graph.get(wanted_places, gateway)
+                older = {place: theirs[place] for place in wanted if place in theirs}
+                taken = older | self.main.graph.get(holders, Claims(wanted, pinned))
+                graph.state_fact(TAKEN, taken)
+                theirs |= dict.fromkeys(wanted - taken.keys(), gateway)
 
     def listener_sets(self, gateway: Ref) -> tuple[Ref, ...]:
         """The ListenerSets that a Gateway lets in, of which the main reading tells the status."""

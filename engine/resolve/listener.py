@@ -12,10 +12,10 @@ from typing import Final
 
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
-from engine.resolve.gateway import Attached, Entry, age, entries, gateway_of_set, gateway_spec, is_allowed
-from engine.resolve.indexes import PORTS, places
-from engine.resolve.manifest import GATEWAY_API, REMOTE_GATEWAY, items, mapping, served_object, transport
+from engine.resolve.gateway import Entry, entries
+from engine.resolve.manifest import GATEWAY_API, REMOTE_GATEWAY, items, mapping, transport
 from engine.resolve.namespace import Selector, selector
+from engine.resolve.port import clash
 from engine.resolve.route_kinds import SERVED
 from engine.resolve.settings import settings
 from engine.resolve.values import Problem
@@ -196,26 +196,4 @@ def _reserved(graph: Reader, listener: Listener) -> Problem | None:
 
 
 def _port_clash(graph: Reader, gateway: Ref, listener: Listener) -> Problem | None:
-    if not settings(graph).shared_address:
-        return None
-    mine = graph.get(age, gateway)
-    for source in graph.find(PORTS, (listener.transport, listener.port)):
-        other = source if source.kind == "Gateway" else graph.get(gateway_of_set, source)
-        if other is None or other == gateway or graph.get(gateway_spec, other) is None:
-            continue
-        if source != other and not graph.get(is_allowed, Attached(other, source)):
-            continue
-        if (listener.transport, listener.port) not in graph.get(served_places, Attached(other, source)):
-            continue
-        if graph.get(age, other) < mine:
-            return Problem(
-                "PortUnavailable",
-                f"port {listener.port} belongs to Gateway {other.namespace}/{other.name}, which is older, and all "
-                "Gateways share one address: use another port",
-            )
-    return None
-
-
-def served_places(graph: Reader, key: Attached) -> frozenset[tuple[str, int]]:
-    """(transport, port) of the listeners of a Gateway, or of a ListenerSet of it, as it is served."""
-    return frozenset(places(served_object(graph, key.gateway, key.set)))
+    return clash(graph, gateway, (listener.transport, listener.port)) if settings(graph).shared_address else None

@@ -38,7 +38,8 @@ def pin(  # noqa: PLR0913  the options of the command
     """Serve one gateway alone from the past, while the log goes on: other gateways see what changes, this one does not.
 
     All configuration that it reads is as it was; endpoints, Services, Secrets, ConfigMaps, Namespaces and
-    ReferenceGrants are today's. Another pin of it takes its place; `penstock unpin` lifts it.
+    ReferenceGrants are today's, and a port of then that another gateway has now is that one's. Another pin of
+    it takes its place; `penstock unpin` lifts it.
 
     Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits.
     """
