@@ -54,7 +54,7 @@ def sample(path: str, base: str | None) -> Sample:
 
     Of an access log, which does not say them, scheme and port are `base`'s, and the host where a line has none.
     """
-    if base is not None and (not urlsplit(base).hostname or urlsplit(base).scheme not in ("http", "https")):
+    if base is not None and not _is_base(base):
         fail(f"--base {base!r} is no URL: write it as in https://shop.example.com:8443", 2)
     found: dict[tuple[Request, bool], Asked] = {}
     odd: list[str] = []
@@ -79,6 +79,15 @@ def sample(path: str, base: str | None) -> Sample:
     if passed > len(odd):
         sys.stderr.write(f"penstock: --requests {path}: {passed - len(odd)} more lines are no requests\n")
     return Sample(tuple(found.values()), passed)
+
+
+def _is_base(text: str) -> bool:
+    """Whether it is a URL of HTTP, with a port that there is."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _lines(path: str) -> Iterator[str]:

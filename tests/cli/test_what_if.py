@@ -16,6 +16,7 @@ from engine.events import Put
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
 from streams.cli.proposal import Proposal, proposal
+from streams.cli.sample import sample
 from streams.clock import now
 from streams.kafka import KafkaLog
 from streams.topics import Topic
@@ -179,6 +180,17 @@ def test_wrong_words(place: Place, words: tuple[str, ...], code: int, said: str)
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("base", ["https://[::1", "https://h:99999", "https://h:0", "ftp://h", "h", ""])
+def test_a_base_that_is_none(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = tmp_path / "asked"
+    asked.write_text("GET http://a.example/\n")
+    with pytest.raises(SystemExit) as ended:
+        sample(str(asked), base)
+    assert ended.value.code == 2
+    assert f"--base {base!r} is no URL: write it as in https://shop.example.com:8443" in capsys.readouterr().err
 
 
 @pytest.mark.kafka

@@ -21,9 +21,9 @@ def told(changes: list[Change], *headers: tuple[str, str], **request: Any) -> Ou
     return only
 
 
-def asks_for(name: str, value: str) -> Change:
+def asks_for(name: str, value: str, kind: str = "Exact") -> Change:
     """A route that takes requests with a header only."""
-    match = {"headers": [{"name": name, "value": value}]}
+    match = {"headers": [{"name": name, "value": value, "type": kind}]}
     return route("r", rules=[{"matches": [match], "backendRefs": [{"name": "one", "port": 80}]}])
 
 

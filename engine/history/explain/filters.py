@@ -163,8 +163,11 @@ def _csrf(one: Standing, seen: Seen) -> Saying:
 
 
 def _origin(text: str) -> str:
-    """Host and port of a URL, or the text as it is."""
-    parts = urlsplit(text) if "://" in text else None
+    """Host and port of a URL, or the text as it is: Envoy, too, takes what it cannot read as a URL as it stands."""
+    try:
+        parts = urlsplit(text) if "://" in text else None
+    except ValueError:
+        return text
     return parts.netloc.rpartition("@")[2] if parts is not None and parts.netloc else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 from engine.envoy.wire import construct
 from engine.history.explain.request import Seen
 
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 _WORDS: Final = {"prefix": "begins with", "suffix": "ends with", "contains": "contains"}
 
 
@@ -101,7 +103,8 @@ def _older(matcher: HeaderMatcher) -> StringMatcher:
 
 
 def _is_number(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+    """Of Envoy's 64 bits; a client may write any number of digits, and digits of any script."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def of_query(matcher: QueryParameterMatcher, seen: Seen) -> Wanted:
