@@ -14,7 +14,7 @@ import typer
 from engine.ref import parse_ref
 from streams.cli.commands.diff import Level, print_diff, section, told_diff
 from streams.cli.limits import EXCEEDED, Limit, judged, words
-from streams.cli.output import fail
+from streams.cli.output import fail, say
 
 if TYPE_CHECKING:
     from engine.history.answers import AnswerChange, Answers, Asked, Outcome
@@ -150,7 +150,7 @@ def show(found: Consequences, levels: frozenset[Level]) -> None:
     if said is not None:
         section("requests", [f"  {said.changed} of {said.of} are answered otherwise"])
         for line in few([line for one in said.changes for line in _answer_lines(one)]):
-            typer.echo(line)
+            say(line)
     if rejected is None:
         section("envoy's word", ["  it was not asked (--no-envoy)"])
     else:

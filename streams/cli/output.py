@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NoReturn
 
 import orjson
+import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,16 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def plain(text: str) -> str:
+    """A text of others on one line: escaped is what a terminal would not show but do, and what would break the line."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def say(line: str) -> None:
+    """Print one line, which may hold texts of others."""
+    typer.echo(plain(line))
+
+
 def emit(value: Any, form: Format) -> None:
     """Print a value as JSON or YAML."""
     if form is Format.JSON:
@@ -42,7 +53,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for column in columns:
         shown.add_column(column.upper(), overflow="fold")
     for row in rows:
-        shown.add_row(*[Text(str(cell)) for cell in row])
+        shown.add_row(*[Text(plain(str(cell))) for cell in row])
     terminal = sys.stdout.isatty()
     # Names and messages hold brackets and colons: they are no markup.
     console = Console(soft_wrap=not terminal, width=None if terminal else 240, markup=False, emoji=False)

@@ -18,7 +18,7 @@ from engine.resolve.values import PENDING
 from engine.seal import KEY_BYTES, Sealer
 from engine.status.condition import conditions, is_good
 from streams.cli.commands.get import line
-from streams.cli.output import Format, emit, fail
+from streams.cli.output import Format, emit, fail, say
 from streams.cli.reading import Output
 from streams.cli.roles import load_settings, named
 from streams.clock import now
@@ -52,15 +52,15 @@ def check(
         emit(answer, output)
     else:
         for one in answer["refused"]:
-            typer.echo(f"{whose(one)}{one['location']}: {one['message']}")
+            say(f"{whose(one)}{one['location']}: {one['message']}")
         for one in answer["conditions"]:
             at = f"{one['location']}: " if one["location"] else ""
-            typer.echo(f"{whose(one)}{at}{one['ref']}: {line(one)}")
+            say(f"{whose(one)}{at}{one['ref']}: {line(one)}")
         for text in answer["defects"]:
-            typer.echo(f"a defect of penstock's own: {text}")
+            say(f"a defect of penstock's own: {text}")
         for text in answer["warnings"]:
-            typer.echo(f"warning: {text}")
-        typer.echo(f"{answer['objects']} objects, {len(problems)} problems")
+            say(f"warning: {text}")
+        say(f"{answer['objects']} objects, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
 

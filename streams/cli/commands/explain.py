@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from engine.placement import parse_placement, place_of
 from engine.ref import parse_ref
 from streams.cli.moment import At, engine_of, last
-from streams.cli.output import Format, emit, fail, table
+from streams.cli.output import Format, emit, fail, say, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, with_log
 from streams.history import said
 from streams.ports import Log
@@ -63,7 +64,9 @@ def explain(  # noqa: PLR0913  the options of the command
     Exit code 0: explained, whatever is answered. 1: no Gateway listens on the port, or the log does not hold the
     moment.
     """
-    request = replace(_request(words, header or [], port, sni), client=client)
+    request = replace(_request(words, header or [], port, sni), client=_address(client))
+    if gateway is not None and gateway.endswith("@"):
+        fail(f"--gateway {gateway!r} names no cluster: write NAME@CLUSTER, or NAME for its own", 2)
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[dict[str, Any]]:
@@ -85,12 +88,23 @@ def explain(  # noqa: PLR0913  the options of the command
         emit(found, output)
 
 
+def _address(client: str) -> str:
+    """The client's address; what is none ends the command with code 2."""
+    try:
+        return str(ip_address(client))
+    except ValueError:
+        fail(f"--client {client!r} is no address: write it as in 203.0.113.7", 2)
+
+
 def _request(words: list[str], headers: list[str], port: int | None, sni: str | None) -> Request:
     """The request; words that make none end the command with code 2."""
     from engine.history.explain import request_of  # noqa: PLC0415  slow to import
 
     if len(words) not in (1, 2):
         fail("give a URL, or a method and a URL: GET https://shop.example.com/pay", 2)
+    for one in (*words, *headers, sni or ""):
+        if any("\ud800" <= letter <= "\udfff" for letter in one):
+            fail(f"{one!r} is no UTF-8", 2)
     method = words[0].upper() if len(words) == 2 else "GET"
     pairs = [(name.strip(), value.strip()) for name, _, value in (one.partition(":") for one in headers)]
     if wrong := [one for one in headers if ":" not in one]:
@@ -175,7 +189,7 @@ def _print(found: list[dict[str, Any]]) -> None:
     named = len({one["cluster"] for one in found}) > 1
     for one in found:
         for line in lines(one):
-            typer.echo(f"cluster {one['cluster']}: {line}" if named and not line.startswith(" ") else line)
-        typer.echo("")
+            say(f"cluster {one['cluster']}: {line}" if named and not line.startswith(" ") else line)
+        say("")
         heads = (*_HEADS, _BECAUSE) if any(each[_BECAUSE] for each in one["objects"]) else _HEADS
         table(heads, [[each[head] if each[head] is not None else "" for head in heads] for each in one["objects"]])

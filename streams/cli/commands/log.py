@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from streams.cli.following import follow as going_on
-from streams.cli.output import Format, emit, fail, table
+from streams.cli.output import Format, emit, fail, plain, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
 from streams.history import latest
 from streams.ports import Log
@@ -74,7 +74,7 @@ def _line(value: dict[str, Any], output: Format) -> str:
         return orjson.dumps(value).decode()
     if output is Format.YAML:
         return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
-    return "  ".join(_row(value))
+    return plain("  ".join(_row(value)))
 
 
 def _row(value: dict[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli.output import Format, emit, fail, table
+from streams.cli.output import Format, emit, fail, say, table
 from streams.cli.reading import Brokers, Data, Output, chosen, rows, with_log
 from streams.ports import Log
 from streams.topics import Topic
@@ -45,14 +45,14 @@ def pins(
         emit(found, output)
         return
     if not found:
-        typer.echo("nothing is served from the past")
+        say("nothing is served from the past")
         return
     table(_HEADS, [_row(one) for one in found])
     for one in found if pin is not None else ():
         for each in one["drift"]:
-            typer.echo(f"  {each['ref']} {each['verb']}")
+            say(f"  {each['ref']} {each['verb']}")
             for place in each["places"]:
-                typer.echo(f"      {place['path']}: {place['before']} -> {place['after']}")
+                say(f"      {place['path']}: {place['before']} -> {place['after']}")
 
 
 def pinned(state: dict[str, Any]) -> list[dict[str, Any]]:

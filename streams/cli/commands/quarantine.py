@@ -10,7 +10,7 @@ import typer
 
 from streams.cli.commands.convergence import is_meant
 from streams.cli.naming import wanted
-from streams.cli.output import Format, emit, fail, table
+from streams.cli.output import Format, emit, fail, say, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, resolved, rows, with_log
 from streams.cli.undoing import agreed, new_id, said
 from streams.ports import Log
@@ -65,7 +65,7 @@ def quarantine(  # noqa: PLR0913  the options of the command
     name is in quarantine, or there is no such Gateway. 3: a lift is in the log and waits, or was rejected there, as
     standard error says.
     """
-    if verb is Verb.LIFT and (what is None or not reason):
+    if verb is Verb.LIFT and (what is None or not reason.strip()):
         fail("lift what, and why? penstock quarantine lift KIND/NAME --reason TEXT", 2)
     settings = chosen(data, brokers, cluster)
     found = _found(settings, what, gateway)
@@ -76,7 +76,10 @@ def quarantine(  # noqa: PLR0913  the options of the command
     elif not found:
         typer.echo(f"nothing of Gateway {gateway} is in quarantine" if gateway else "nothing is in quarantine")
     elif verb is Verb.SHOW:
-        typer.echo("\n\n".join(_whole(one) for one in found))
+        for line in "
+
+".join(_whole(one) for one in found).splitlines():
+            say(line)
     else:
         table(_HEADS, [line for one in found for line in _lines(one)])
 

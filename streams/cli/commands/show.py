@@ -15,7 +15,7 @@ from engine.status.programmed import programmed, undeployed
 from streams.cli.clusters import one_of
 from streams.cli.moment import At, Tables, tables
 from streams.cli.naming import Wanted, wanted
-from streams.cli.output import Format, emit, fail
+from streams.cli.output import Format, emit, fail, plain
 from streams.cli.reading import Brokers, Cluster, Data, Output, acknowledged, chosen, with_log
 from streams.ports import Log
 
@@ -149,7 +149,7 @@ def _by(pin: str, state: dict[str, Any]) -> dict[str, Any]:
 
 def _text(found: dict[str, Any]) -> str:
     heads = ("ref", "revision", "offset", "time", "actor")
-    lines = [f"# {name}: {found[name]}" for name in heads]
+    lines = [plain(f"# {name}: {found[name]}") for name in heads]
     served = found["served"]
     if served is not None:
         lines += [_comment(_because(one)) for one in served["because"]]
@@ -169,12 +169,12 @@ def _because(one: dict[str, Any]) -> str:
     gateway = f"Gateway {'/'.join(one['gateway'].split('/')[3:])}" if one["gateway"] else ""
     if "pin" in one:
         whose = f"pin {one['pin']} of {gateway}" if gateway else f"rollback {one['pin']}"
-        return f"served as of offset {one['to']} by {whose}: {one['error']}"
+        return f"served as of offset {one['to']} by {whose}: {plain(one['error'])}"
     return f"refused{f' by a proxy of {gateway}' if gateway else ''}: {one['error']}"
 
 
 def _comment(text: str) -> str:
-    return "\n".join(f"# {line}" for line in text.strip().splitlines())
+    return "\n".join(plain(f"# {line}") for line in text.strip().splitlines())
 
 
 def _yaml(object_: dict[str, Any]) -> str:

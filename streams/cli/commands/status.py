@@ -19,7 +19,7 @@ from streams.cli.commands.get import line, objects_of
 from streams.cli.commands.pins import pinned, until, what
 from streams.cli.moment import At, tables
 from streams.cli.naming import Wanted, wanted
-from streams.cli.output import Format, emit, fail
+from streams.cli.output import Format, emit, fail, say
 from streams.cli.reading import (
     Brokers,
     Cluster,
@@ -223,20 +223,20 @@ def _print(answer: dict[str, Any], *, whole: bool, named: bool) -> None:
 
     _print_log(answer)
     for row in answer["refused"]:
-        typer.echo(f"refused     {whose(row)}{row['location']}: {row['message']}")
+        say(f"refused     {whose(row)}{row['location']}: {row['message']}")
     for row in answer["quarantined"]:
-        typer.echo(f"quarantined {_guilty(row)} in {row['gateway']}: {row['error'][:300]}")
+        say(f"quarantined {_guilty(row)} in {row['gateway']}: {row['error'][:300]}")
     for row in answer["pins"]:
         told = f"{what(row)} as of offset {row['to']} by {row['actor']} until {until(row)}: {row['reason']}"
-        typer.echo(f"pinned      {told}; {len(row['drift'])} objects are otherwise in their cluster")
+        say(f"pinned      {told}; {len(row['drift'])} objects are otherwise in their cluster")
     found = [(row, one) for row in answer["objects"] for one in row["conditions"]]
     shown = [(row, one) for row, one in found if whole or not is_good(one)]
     for row, one in shown:
-        typer.echo(f"{whose(row)}{'/'.join(row['ref'].split('/')[2:])}  {line(one)}")
+        say(f"{whose(row)}{'/'.join(row['ref'].split('/')[2:])}  {line(one)}")
     for row in answer["proxies"]:
         _print_proxy(row, whose(row))
     if not whole and not shown and not any(answer[kind] for kind in ("stale", "refused", "quarantined")):
-        typer.echo("all objects are as wished")
+        say("all objects are as wished")
 
 
 def _guilty(row: dict[str, Any]) -> str:
@@ -252,25 +252,25 @@ def _print_log(answer: dict[str, Any]) -> None:
     """What is amiss of the log, and of who writes it."""
     log = answer["log"]
     if log["behind"]:
-        typer.echo(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
+        say(f"log         ends at offset {log['last']}, resolved to {log['resolved']}: the resolver is behind")
     for row in answer["absent"]:
-        typer.echo(f"unwatched   {words(row['cluster'], row['objects'])}")
+        say(f"unwatched   {words(row['cluster'], row['objects'])}")
     for row in answer["stale"]:
-        typer.echo(f"stale       cluster {row['cluster']} since {row['since']}: its watcher cannot reach it")
+        say(f"stale       cluster {row['cluster']} since {row['since']}: its watcher cannot reach it")
     for row in answer["rejected"]:
         many = f"{row['records']} records, the last" if row["records"] > 1 else "the record"
-        typer.echo(f"rejected    {many} at offset {row['offset']} of the log: {row['reason']}")
+        say(f"rejected    {many} at offset {row['offset']} of the log: {row['reason']}")
 
 
 def _print_proxy(row: dict[str, Any], whose: str = "") -> None:
     state = "connected" if row["connected"] else "gone"
     state += ", behind" if row["behind"] else ""
     name = "/".join(row["gateway"].split("/")[3:])
-    typer.echo(f"proxy       {whose}{name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
+    say(f"proxy       {whose}{name}: {state}, runs offset {row['offset']}, admin {row['admin'] or '-'}")
     if row["error"]:
-        typer.echo(f"            {_rejected(row)}: {row['error'][:300].strip()}")
+        say(f"            {_rejected(row)}: {row['error'][:300].strip()}")
         if taken(row["error"]):
-            typer.echo(f"            {remedy(row['error'])}")
+            say(f"            {remedy(row['error'])}")
 
 
 def _rejected(row: dict[str, Any]) -> str:
