@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from streams.settings import Settings
 
+MOMENT: Final = "an offset, a time (2026-11-24T14:03; 14:03:20 is the last one that was), or so long ago (10m)"
 At = Annotated[
     str | None,
-    typer.Option("--at", help="As of an offset, a time (2026-11-24T14:03, 14:03:20), or so long ago (10m)."),
+    typer.Option("--at", help=f"As of {MOMENT}."),
 ]
 _OFFSET = re.compile(r"-?\d+")
 Rows = dict[str, Any]
@@ -77,13 +78,15 @@ async def last(log: Log, partition: int) -> int:
 
 
 def moment(text: str, now: datetime, option: str = "--at") -> int | datetime:
-    """What `--at` or another option says: an offset, or a time. What is neither ends the command with code 2."""
+    """What `--at` or another option says: an offset, or a time that was. What is neither ends the command with 2."""
     if _OFFSET.fullmatch(text):
         return int(text)
     found = _time(text, now)
     if found is None:
         known = "give an offset, a time such as 2026-11-24T14:03 or 14:03:20, or 10m for ago"
         fail(f"{option} {text!r} is no moment: {known}", 2)
+    if found > now:
+        fail(f"{option} {text!r} is yet to come: it is {now.isoformat(timespec='seconds')} now", 2)
     return found
 
 
@@ -92,8 +95,10 @@ def _time(text: str, now: datetime) -> datetime | None:
     if ago is not None:
         return now - timedelta(milliseconds=ago)
     with suppress(ValueError):
-        return datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
-    with suppress(ValueError):
+        of_day = time.fromisoformat(text)
+        today = datetime.combine(now.date(), of_day).astimezone()
+        return today if today <= now else datetime.combine(now.date() - timedelta(days=1), of_day).astimezone()
+    with suppress(ValueError, OverflowError):
         return datetime.fromisoformat(text).astimezone()
     return None
 

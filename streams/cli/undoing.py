@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from streams.pins import Teller
     from streams.settings import Settings
 
-Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: others read it in the status and in the log.")]
+
+def _given(reason: str) -> str:
+    """A reason that says something; none ends the command with 2."""
+    if not reason.strip():
+        fail("--reason says nothing: say why, others read it in the status and in the log", 2)
+    return reason
+
+
+Reason = Annotated[
+    str, typer.Option("--reason", "-m", callback=_given, help="Why: others read it in the status and in the log.")
+]
 For = Annotated[str | None, typer.Option("--for", help="It ends after so long, such as 30m.")]
 Until = Annotated[
     str | None, typer.Option("--until-confirmed", help="It ends after so long unless `penstock confirm`.")
@@ -37,7 +47,7 @@ def ending(for_: str | None, until_confirmed: str | None) -> Callable[[], tuple[
     """When it ends, counted from the call, and whether on trial. What is off ends the command with 2."""
     if for_ is not None and until_confirmed is not None:
         fail("--for ends it in any case, --until-confirmed unless it is confirmed: leave one of the two out", 2)
-    text = for_ or until_confirmed
+    text = for_ if for_ is not None else until_confirmed
     if text is None:
         return lambda: ("", False)
     after = milliseconds(text)

@@ -30,6 +30,9 @@ def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
         ("-1", -1),
         ("1h30m", _NOW - timedelta(minutes=90)),
         ("14:03", _NOW.replace(hour=14, minute=3)),
+        ("16:00", _NOW),
+        ("16:00:01", _NOW.replace(second=1) - timedelta(days=1)),
+        ("23:50", _NOW.replace(hour=23, minute=50) - timedelta(days=1)),
         ("14:03:20.5", _NOW.replace(hour=14, minute=3, second=20, microsecond=500_000)),
         ("2026-11-23T14:03:20.000Z", datetime(2026, 11, 23, 14, 3, 20, tzinfo=UTC)),
         ("2026-11-23 14:03", datetime(2026, 11, 23, 14, 3).astimezone()),  # noqa: DTZ001  local, as it is written
@@ -46,6 +49,14 @@ def test_what_is_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
         moment(text, _NOW)
     assert ended.value.code == 2
     assert f"--at {text!r} is no moment: give an offset, a time such as" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T16:00:01Z", "2026-11-25", "9999-12-31T23:59"])
+def test_what_is_yet_to_come(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        moment(text, _NOW, "--since")
+    assert ended.value.code == 2
+    assert f"--since {text!r} is yet to come: it is 2026-11-24T" in capsys.readouterr().err
 
 
 @pytest.mark.kafka

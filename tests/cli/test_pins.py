@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,6 +131,16 @@ def test_a_pin_of_a_gateway_is_told_of_its_objects(place: Place) -> None:
     place.prints("unpin", "--all")
 
 
+def test_a_reason_breaks_no_line_and_reaches_no_terminal(place: Place) -> None:
+    place.prints("rollback", "--to", "0", "-m", "red\x1b[31m\nall objects are as wished", "--yes", "--ref", "httproute/good")
+    for words in (("pins",), ("status",), ("show", "httproute/good"), ("explain", "http://a.example:8080")):
+        text = place.prints(*words)
+        assert "red\\x1b[31m\\nall objects are as wished" in text, words
+        assert "\x1b" not in text, words
+    assert _pins(place)[0]["reason"] == "red\x1b[31m\nall objects are as wished"
+    place.prints("unpin", "--all")
+
+
 def test_a_question_can_be_answered_with_no(place: Place) -> None:
     done = place.run("rollback", "--to", "0", "-m", "why")
     assert done.exit_code == 1
@@ -143,6 +154,13 @@ def test_a_question_can_be_answered_with_no(place: Place) -> None:
         ("pin httproute/good --at 0 -m why --yes", 2, "penstock rollback --ref httproute/good"),
         ("pin gateway/gw --at 0 -m why --yes --for 1h --until-confirmed 1h", 2, "leave one of the two out"),
         ("pin gateway/gw --at 0 -m why --yes --for soon", 2, "is no duration"),
+        ("pin gateway/gw --at 0 -m why --yes --for ''", 2, "--for '' is no duration"),
+        ("pin gateway/gw --at 0 -m why --yes --until-confirmed ''", 2, "--until-confirmed '' is no duration"),
+        ("pin gateway/gw --at 0 -m '' --yes", 2, "--reason says nothing"),
+        ("rollback --to 0 -m ' \t' --yes", 2, "--reason says nothing"),
+        ("rollback --to 9999-12-31 -m why --yes", 2, "is yet to come"),
+        ("rollback --to 0 -m why --yes --ref service/web", 2, "Service is no configuration, it stays today's"),
+        ("rollback --to 0 -m why --yes --ref httproute/goad", 1, "HTTPRoute goad is not there; of a name like that"),
         ("pin gateway/gw --at 999 -m why --yes", 1, "there is no offset 999"),
         ("rollback --to 0 -m why --yes --ref httproute/bad", 1, "is not otherwise than at offset 0"),
         ("confirm none", 1, "there is no pin none"),
@@ -153,7 +171,7 @@ def test_a_question_can_be_answered_with_no(place: Place) -> None:
     ],
 )
 def test_what_is_off_is_said(place: Place, words: str, code: int, told: str) -> None:
-    done = place.run(*words.split())
+    done = place.run(*shlex.split(words))
     assert done.exit_code == code, done.output
     assert told in done.output
     assert _pins(place) == []

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from streams.cli.moment import engine_of, last
-from streams.cli.output import Format, emit
+from streams.cli.moment import MOMENT, engine_of, last
+from streams.cli.output import Format, emit, say
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.codec import dumps
 from streams.ports import Log
@@ -46,9 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    before: Annotated[
-        str, typer.Argument(help="An offset, a time (2026-11-24T14:03, 14:03:20), or so long ago (10m).")
-    ],
+    before: Annotated[str, typer.Argument(help=f"A moment: {MOMENT}.")],
     after: Annotated[str | None, typer.Argument(help="Another; without one, the end of the log.")] = None,
     *,
     level: Levels = None,
@@ -71,7 +69,7 @@ def diff(
     found = with_log(settings, work)
     levels = frozenset(level or Level)
     if output is Format.TABLE:
-        typer.echo(f"from offset {found.before} to {found.after}")
+        say(f"from offset {found.before} to {found.after}")
         print_diff(found, levels)
     else:
         emit(told_diff(found, levels), output)
@@ -116,7 +114,7 @@ def _change(one: Change) -> dict[str, Any]:
 def print_diff(found: Diff, levels: frozenset[Level]) -> None:
     """A difference for a person."""
     if not found:
-        typer.echo("nothing differs")
+        say("nothing differs")
     if Level.OBJECTS in levels:
         section("objects", [line for one in found.objects for line in _lines(one, "/".join(one.key.split("/")[2:]))])
     if Level.ROUTING in levels:
@@ -130,8 +128,10 @@ def print_diff(found: Diff, levels: frozenset[Level]) -> None:
 def section(name: str, lines: list[str]) -> None:
     """Lines with a head, where there are any."""
     if lines:
-        typer.echo(f"\n{name}")
-        typer.echo("\n".join(lines))
+        say("")
+        say(name)
+        for line in lines:
+            say(line)
 
 
 def _lines(change: Change, shown: str) -> list[str]:

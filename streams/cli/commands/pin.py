@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.moment import MOMENT
 from streams.cli.naming import wanted
 from streams.cli.output import Format, fail
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def pin(  # noqa: PLR0913  the options of the command
     gateway: Annotated[str, typer.Argument(help="gateway/NAME or gateway/NAMESPACE/NAME.")],
     *,
-    at: Annotated[str, typer.Option("--at", help="An offset, a time (2026-11-24T14:03, 14:03:20), or 10m for ago.")],
+    at: Annotated[str, typer.Option("--at", help=f"As of {MOMENT}.")],
     reason: Reason,
     for_: For = None,
     until_confirmed: Until = None,

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.ref import Ref
+from streams.cli.moment import MOMENT
 from streams.cli.naming import Wanted, wanted
 from streams.cli.output import Format, fail
 from streams.cli.reading import Brokers, Cluster, Data, Namespace, Output, chosen, rows, with_log
-from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, new_id, past, report, said
+from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, named, new_id, past, report, said
 from streams.ports import Log
 from streams.topics import Topic
 
 if TYPE_CHECKING:
     from engine.events import Override
-    from engine.ref import Ref
 
 _SHOWN = 20
 
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def rollback(  # noqa: PLR0913  the options of the command
     *,
-    to: Annotated[str, typer.Option("--to", help="An offset, a time (2026-11-24T14:03, 14:03:20), or 10m for ago.")],
+    to: Annotated[str, typer.Option("--to", help=f"As of {MOMENT}.")],
     reason: Reason,
     namespace: Namespace = None,
     ref: Annotated[list[str] | None, typer.Option("--ref", help="Only this object, KIND/NAME; again for more.")] = None,
@@ -50,7 +51,7 @@ def rollback(  # noqa: PLR0913  the options of the command
     from engine.events import Pin  # noqa: PLC0415  slow to import
     from streams.pins import differing, serve  # noqa: PLC0415
 
-    only = [wanted(one) for one in ref or ()]
+    only = [_configured(one) for one in ref or ()]
     until = ending(for_, until_confirmed)
     settings = chosen(data, brokers, cluster)
 
@@ -59,8 +60,9 @@ def rollback(  # noqa: PLR0913  the options of the command
 
     async def work(log: Log, partition: int) -> tuple[tuple[str, int], str] | None:
         at, then = await past(settings, log, partition, to)
-        found = differing(then, await rows(log, Topic.STATE, partition), None, takes)
-        _show(found, only, at)
+        now = await rows(log, Topic.STATE, partition)
+        found = differing(then, now, None, takes)
+        _show(found, only, at, named(then) | named(now))
         if not found:
             typer.echo(f"nothing differs from offset {at}")
             return None
@@ -74,9 +76,21 @@ def rollback(  # noqa: PLR0913  the options of the command
         report(*done, output)
 
 
-def _show(found: Sequence[Override], only: Sequence[Wanted], at: int) -> None:
+def _configured(text: str) -> Wanted:
+    """An object of configuration that is named; what is none ends the command with code 2."""
+    from engine.layers import is_configuration  # noqa: PLC0415  slow to import
+
+    one = wanted(text)
+    if not is_configuration(Ref("", one.kind.group, one.kind.name, "", "")):
+        fail(f"{one.kind.name} is no configuration, it stays today's: nothing is rolled back", 2)
+    return one
+
+
+def _show(found: Sequence[Override], only: Sequence[Wanted], at: int, there: Collection[Ref]) -> None:
     """What is about to be served; one that was named and is not otherwise ends the command."""
     for one in only:
+        if not any(one.takes(ref) for ref in (*there, *(each.ref for each in found))):
+            fail(f"{one.absent(there)}; nor was it at offset {at}: nothing is rolled back", 1)
         if not any(one.takes(each.ref) for each in found):
             fail(f"{one.kind.name}/{one.name} is not otherwise than at offset {at}: nothing is rolled back", 1)
     for each in found[:_SHOWN]:
