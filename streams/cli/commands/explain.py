@@ -65,8 +65,7 @@ def explain(  # noqa: PLR0913  the options of the command
     moment.
     """
     request = replace(_request(words, header or [], port, sni), client=_address(client))
-    if gateway is not None and gateway.endswith("@"):
-        fail(f"--gateway {gateway!r} names no cluster: write NAME@CLUSTER, or NAME for its own", 2)
+    name, elsewhere = _placed(gateway or "")
     settings = chosen(data, brokers, cluster)
 
     async def work(log: Log, partition: int) -> list[dict[str, Any]]:
@@ -74,7 +73,6 @@ def explain(  # noqa: PLR0913  the options of the command
             await resolved(settings, log)
         engine = await engine_of(settings, log, partition, at or str(await last(log, partition)))
         update = engine.everything()
-        name, elsewhere = place_of(gateway or "")
         configs = _wanted(_configs(settings, update.fragments.set, elsewhere), settings.cluster, name)
         _check(configs, update.statuses.set)
         found = await asyncio.to_thread(_explained, configs, request, _revisions(engine))
@@ -94,6 +92,13 @@ def _address(client: str) -> str:
         return str(ip_address(client))
     except ValueError:
         fail(f"--client {client!r} is no address: write it as in 203.0.113.7", 2)
+
+
+def _placed(gateway: str) -> tuple[str, str]:
+    """The Gateway's name and the cluster of its proxies; an `@` without one ends the command with code 2."""
+    if gateway.endswith("@"):
+        fail(f"--gateway {gateway!r} names no cluster: write NAME@CLUSTER, or NAME for its own", 2)
+    return place_of(gateway)
 
 
 def _request(words: list[str], headers: list[str], port: int | None, sni: str | None) -> Request:
