@@ -23,26 +23,49 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     """The row of a new quarantine, with the `held` of its objects where it does not hold them all.
 
     To hold all would undo what is good of those that others share: a route that delegates, a policy of many routes, a
-    Gateway. So some pay first, and more when what is served then is rejected as well (`before` is the row of the same
-    fragment): of a route one after the other, from the one that changed last on, the route itself where they changed
-    together; of anything else kgateway's policies, and then what they stand at, or with extensions among them the one
-    that changed last.
+    Gateway, a slice of another cluster's endpoints. So some pay first, and more when what is served then is rejected as
+    well (`before` is the row of the same fragment): of a route one after the other, from the one that changed last on,
+    the route itself where they changed together; of endpoints one slice after the other, in that order; of anything
+    else kgateway's policies, and then what they stand at, or with extensions among them the one that changed last.
     """
-    key = parse_fragment_key(row["fragment"])
     row = _with_what_left(row, before)
     objects = [text for text, _ in row["objects"]]
     if len(objects) <= 1:
         return row
-    already = held(before) if before is not None and {text for text, _ in before["objects"]} == set(objects) else ()
-    left = [one for one in objects if one not in already]
-    if key.kind is FragmentKind.ROUTE:
-        own = "/".join(key.name.split("/")[1:4])
-        first = sorted(left, key=lambda one: (-changed_at(one), not one.endswith(own), one))[:1]
-    else:
-        first = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)] or left
-        if any(parse_ref(one).kind == EXTENSION for one in first):
-            first = sorted(first, key=lambda one: (-changed_at(one), one))[:1]
+    already = _already(row, before)
+    first = _next(row, [one for one in objects if one not in already], changed_at)
     return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
+
+
+def _already(row: Row, before: Row | None) -> list[str]:
+    """What pays already for the fragment: where it is made of other objects now, it is judged anew.
+
+    But slices come and go all the time, and a bad one stays bad beside another.
+    """
+    objects, those = ({text for text, _ in one["objects"]} if one is not None else set() for one in (row, before))
+    if before is None or not (objects == those or _is_of_slices(row)):
+        return []
+    return [one for one in held(before) if one in objects]
+
+
+def _next(row: Row, left: list[str], changed_at: Callable[[str], int]) -> list[str]:
+    """Of those that do not pay yet those that are to."""
+    key = parse_fragment_key(row["fragment"])
+    own = "/".join(key.name.split("/")[1:4]) if key.kind is FragmentKind.ROUTE else ""
+
+    def newest(some: list[str]) -> list[str]:
+        return sorted(some, key=lambda one: (-changed_at(one), not one.endswith(own), one))[:1]
+
+    if key.kind is FragmentKind.ROUTE or _is_of_slices(row):
+        return newest(left)
+    first = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)] or left
+    return newest(first) if any(parse_ref(one).kind == EXTENSION for one in first) else first
+
+
+def _is_of_slices(row: Row) -> bool:
+    """Whether it is of an endpoint assignment that is made from EndpointSlices, each with endpoints of its own."""
+    is_endpoints = parse_fragment_key(row["fragment"]).kind is FragmentKind.ENDPOINTS
+    return is_endpoints and all(parse_ref(text).kind == "EndpointSlice" for text, _ in row["objects"])
 
 
 def _with_what_left(row: Row, before: Row | None) -> Row:
@@ -62,7 +85,8 @@ def is_exhausted(row: Row, before: Row) -> bool:
     """Whether a quarantine can hold no more, and yet what is served then is rejected as well."""
     # By name: the present fragment may be of the revision that was fallen back to.
     objects, those = ({text for text, _ in one["objects"]} for one in (row, before))
-    return objects == those and held(row) == held(before) and row["version"] != before["version"]
+    is_same = objects == those or _is_of_slices(row)
+    return is_same and held(row) == held(before) and row["version"] != before["version"]
 
 
 def held(row: Row) -> tuple[str, ...]:
@@ -111,5 +135,8 @@ def ends(lift: Lift, row: Row | None) -> bool:
 
 
 def concerned(row: Row) -> list[str]:
-    """The objects, held or not, whose edit ends a quarantine."""
-    return [text for text, _ in row["objects"]]
+    """The objects, held or not, whose edit ends a quarantine.
+
+    Of slices only those that are held: no edit of one mends another, and the bad one would come back with each pod.
+    """
+    return list(held(row)) if _is_of_slices(row) else [text for text, _ in row["objects"]]

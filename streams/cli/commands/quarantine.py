@@ -199,7 +199,8 @@ def _whole(row: Row) -> str:
         state = f"held: runs {_runs(one)}, not generation {one['rejected']}" if one["held"] else "as it is"
         by = f", by {one['actor']}" if one["actor"] else ""
         lines.append(f"           {_short(one['ref'])}  {state}; changed at offset {one['offset']} {one['time']}{by}")
-    lines.append("ends when  one of these is edited, its proxies run another Envoy, or by `penstock quarantine lift`")
+    what = "what is held" if all("/EndpointSlice/" in one["ref"] for one in row["objects"]) else "one of these"
+    lines.append(f"ends when  {what} is edited, its proxies run another Envoy, or by `penstock quarantine lift`")
     return "\n".join(lines)
 
 
