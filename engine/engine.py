@@ -195,6 +195,9 @@ class Engine:
             if isinstance(change, Quarantine):
                 self._objects.show_changed()  # It looks at what queries see.
             warnings += self._rooms[type(change)].take(change, said)
+        for change in changes:
+            if isinstance(change, Quarantine):
+                self._holds.go_on(change, self._settle)
         self._pins.expire(self._clock.tick)
         return warnings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from engine.fold import PIN, QUARANTINE, Fold, Said
 from engine.judgement import resource_of
 from engine.layers import Layers, is_configuration
 from engine.outputs.channels import FRAGMENT
-from engine.quarantine import concerned, ends, held, is_exhausted, suspected, told
+from engine.quarantine import edited, ends, goes_on, held, is_exhausted, suspected, told, without_idle
 from engine.readings import Readings
 from engine.ref import Ref, parse_ref
 
@@ -57,8 +58,11 @@ class Holds:
     def lift_all(self, ref: Ref, *, gone: bool = False) -> None:
         """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
         for key, row in self._concerning(ref):
-            if (gone and row["gateway"] == str(ref)) or str(ref) in concerned(row):
+            left = None if gone and row["gateway"] == str(ref) else edited(row, str(ref))
+            if left is None:
                 self._lift(key)
+            elif left is not row:
+                self._set(key, left)
 
     def lift_of(self, gateway: str) -> None:
         """What was held of a Gateway: another moment of it is served now."""
@@ -94,7 +98,34 @@ class Holds:
         before, now = self._fold.rows.get(key), suspected(row, self._fold.rows.get(key), changed_at)
         if before is not None and is_exhausted(now, before):
             self._forget(gateway, sorted(held(now), key=changed_at))
-        self._fold.set(key, now)
+        self._set(key, now)
+
+    def go_on(self, change: Quarantine, settle: Callable[[], None]) -> None:
+        """Hold more while what a new quarantine holds makes no difference; `settle` derives what is wanted now.
+
+        What made none alone is let go of again, unless it makes one together with the last.
+        """
+        key = f"{QUARANTINE}{change.fragment}"
+        row = self._fold.rows.get(key)
+        if row is None or row["version"] != change.version:
+            return
+        first, tried = row, row
+        changed_at = partial(self._changed_at, row["gateway"])
+        while self._is_wanted(change, settle) and (more := goes_on(tried, changed_at)) is not None:
+            tried = more
+            self._set(key, tried)
+        if len(held(tried)) > len(held(first)) and not self._is_wanted(change, settle):
+            self._set(key, without_idle(tried, first))
+            if self._is_wanted(change, settle):
+                self._set(key, tried)
+
+    def _is_wanted(self, change: Quarantine, settle: Callable[[], None]) -> bool:
+        settle()
+        fragment = self._readings.item(FRAGMENT, change.fragment)
+        return fragment is not None and fragment.version == change.version
+
+    def _set(self, key: str, row: dict[str, Any]) -> None:
+        self._fold.set(key, row)
         self.load()
 
     def _forget(self, gateway: str, refs: list[str]) -> None:

@@ -58,14 +58,32 @@ def _next(row: Row, left: list[str], changed_at: Callable[[str], int]) -> list[s
 
     if key.kind is FragmentKind.ROUTE or _is_of_slices(row):
         return newest(left)
-    first = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)] or left
-    return newest(first) if any(parse_ref(one).kind == EXTENSION for one in first) else first
+    policies = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)]
+    if policies:
+        return newest(policies) if any(parse_ref(one).kind == EXTENSION for one in policies) else policies
+    return left
 
 
 def _is_of_slices(row: Row) -> bool:
     """Whether it is of an endpoint assignment that is made from EndpointSlices, each with endpoints of its own."""
     is_endpoints = parse_fragment_key(row["fragment"]).kind is FragmentKind.ENDPOINTS
     return is_endpoints and all(parse_ref(text).kind == "EndpointSlice" for text, _ in row["objects"])
+
+
+def goes_on(row: Row, changed_at: Callable[[str], int]) -> Row | None:
+    """A quarantine with the next one held, where what it holds makes no difference; None for no more.
+
+    Many a slice changes nothing when it is held, and what stays as it was is not judged twice.
+    """
+    more = suspected(row, row, changed_at) if _is_of_slices(row) else row
+    return more if held(more) != held(row) else None
+
+
+def without_idle(row: Row, first: Row) -> Row:
+    """A quarantine that went on, without what made no difference since it began as `first`; policies pay together."""
+    *before, last = held(first)
+    kept = [*before, last] if parse_ref(last).kind in (*KINDS, EXTENSION) else before
+    return {**row, "held": [*kept, held(row)[-1]]}
 
 
 def _with_what_left(row: Row, before: Row | None) -> Row:
@@ -134,9 +152,18 @@ def ends(lift: Lift, row: Row | None) -> bool:
     return row is not None and lift.envoy in ("", row["envoy"])
 
 
-def concerned(row: Row) -> list[str]:
-    """The objects, held or not, whose edit ends a quarantine.
+def edited(row: Row, ref: str) -> Row | None:
+    """What is left of a quarantine after an edit of an object; None for nothing.
 
-    Of slices only those that are held: no edit of one mends another, and the bad one would come back with each pod.
+    An edit of any object that it names ends it, held or not. Of slices no edit of one mends another, and the bad one
+    would come back with each pod: one that is held is let go of alone, but for the one held last, which is guilty for
+    sure.
     """
-    return list(held(row)) if _is_of_slices(row) else [text for text, _ in row["objects"]]
+    if ref not in {text for text, _ in row["objects"]}:
+        return row
+    if not _is_of_slices(row):
+        return None
+    left = [one for one in held(row) if one != ref]
+    if len(left) == len(held(row)):
+        return row
+    return {**row, "held": left} if left and ref != held(row)[-1] else None

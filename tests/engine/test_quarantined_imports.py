@@ -94,7 +94,7 @@ def test_a_new_bad_slice_of_a_service_costs_no_other_slice_its_endpoints() -> No
 
 def test_where_the_wrong_slice_was_held_the_next_one_is_too() -> None:
     world = _shared(*_PODS)
-    world.tell(_slice("east", _BAD, generation=2), _slice("west", generation=2))
+    world.tell(_slice("east", _BAD, generation=2), _slice("west", "10.0.0.4", generation=2))
     world.reject(FragmentKind.ENDPOINTS)
     assert _BAD in world.served()
     world.reject(FragmentKind.ENDPOINTS)
@@ -112,6 +112,37 @@ def test_a_slice_beside_the_held_one_goes_on_changing() -> None:
     assert b"10.0.0.4" in world.one(FragmentKind.ENDPOINTS).payload  # type: ignore[union-attr]
     world.tell(_slice("west", generation=3))
     assert not world.held()
+
+
+def test_a_slice_that_makes_no_difference_is_not_held() -> None:
+    """A pod that went, say: who judged what is rejected would not judge the same again."""
+    world = _shared(*_PODS)
+    world.tell(_slice("east", "10.0.0.4", generation=2))
+    world.tell(_slice("west", _BAD, generation=2), _slice("east", generation=3))
+    world.reject(FragmentKind.ENDPOINTS)
+    assert world.served() == list(_PODS.values())
+    assert world.held() == [str(_slice("west").ref)]
+
+
+def test_slices_of_which_each_alone_makes_no_difference_are_held_together() -> None:
+    """One address may stand in two of them."""
+    world = _shared(*_PODS)
+    world.tell(_slice("west", _BAD, generation=2), in_cluster(_second(_BAD), "west"))
+    world.reject(FragmentKind.ENDPOINTS)
+    assert world.served() == list(_PODS.values())
+    assert len(world.held()) == 2
+
+
+def test_a_slice_that_was_held_wrongly_goes_on_with_its_next_change() -> None:
+    world = _shared(*_PODS)
+    world.tell(_slice("east", _BAD, generation=2), _slice("west", "10.0.0.4", generation=2))
+    for _ in range(2):
+        world.reject(FragmentKind.ENDPOINTS)
+    assert world.held() == [str(_slice(one).ref) for one in ("west", "east")]
+    world.tell(_slice("west", "10.0.0.5", generation=3))
+    assert world.held() == [str(_slice("east").ref)]
+    assert world.served() == list(_PODS.values())
+    assert b"10.0.0.5" in world.one(FragmentKind.ENDPOINTS).payload  # type: ignore[union-attr]
 
 
 def test_a_second_bad_slice_is_held_beside_the_first() -> None:
