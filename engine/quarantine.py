@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from engine.events import Lift
 from engine.ref import Ref, parse_ref
 from engine.resolve.extension import KIND as EXTENSION
 from engine.resolve.manifest import held_fact, holders_fact, withheld_fact
+from engine.resolve.service_import import IMPORT
 from engine.resolve.targets import KINDS
 from engine.update import FragmentKind, parse_fragment_key
 
 Row = dict[str, Any]
+_PARTS: Final = ("Service", "ServiceExport")
 
 
 def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) -> Row:
@@ -26,7 +28,8 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     Gateway, a slice of another cluster's endpoints. So some pay first, and more when what is served then is rejected as
     well (`before` is the row of the same fragment): of a route one after the other, from the one that changed last on,
     the route itself where they changed together; of endpoints one slice after the other, in that order; of anything
-    else kgateway's policies, and then what they stand at, or with extensions among them the one that changed last.
+    else kgateway's policies, and then what they stand at, or with extensions among them the one that changed last, and
+    of an import one of the exports and Services after the other.
     """
     row = _with_what_left(row, before)
     objects = [text for text, _ in row["objects"]]
@@ -61,7 +64,7 @@ def _next(row: Row, left: list[str], changed_at: Callable[[str], int]) -> list[s
     policies = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)]
     if policies:
         return newest(policies) if any(parse_ref(one).kind == EXTENSION for one in policies) else policies
-    return left
+    return newest([one for one in left if parse_ref(one).kind in _PARTS]) if _is_of_parts(row) else left
 
 
 def _is_of_slices(row: Row) -> bool:
@@ -70,12 +73,17 @@ def _is_of_slices(row: Row) -> bool:
     return is_endpoints and all(parse_ref(text).kind == "EndpointSlice" for text, _ in row["objects"])
 
 
+def _is_of_parts(row: Row) -> bool:
+    """Whether it is of an import's cluster, made from exports and Services: the import has no revision of its own."""
+    return {parse_ref(text).kind for text, _ in row["objects"]} >= {IMPORT, *_PARTS}
+
+
 def goes_on(row: Row, changed_at: Callable[[str], int]) -> Row | None:
     """A quarantine with the next one held, where what it holds makes no difference; None for no more.
 
-    Many a slice changes nothing when it is held, and what stays as it was is not judged twice.
+    Many a slice or part of an import changes nothing when it is held, and what stays as it was is not judged twice.
     """
-    more = suspected(row, row, changed_at) if _is_of_slices(row) else row
+    more = suspected(row, row, changed_at) if _is_of_slices(row) or _is_of_parts(row) else row
     return more if held(more) != held(row) else None
 
 
@@ -147,6 +155,11 @@ def told(rows: Iterable[Row]) -> dict[str, Any]:
     return found | {fact: tuple(sorted(gateways)) for fact, gateways in holders.items()}
 
 
+def concerned(row: Row) -> set[str]:
+    """The objects of what was rejected, held or not."""
+    return {text for text, _ in row["objects"]}
+
+
 def ends(lift: Lift, row: Row | None) -> bool:
     """Whether a lift is of the quarantine that is there."""
     return row is not None and lift.envoy in ("", row["envoy"])
@@ -159,7 +172,7 @@ def edited(row: Row, ref: str) -> Row | None:
     would come back with each pod: one that is held is let go of alone, but for the one held last, which is guilty for
     sure.
     """
-    if ref not in {text for text, _ in row["objects"]}:
+    if ref not in concerned(row):
         return row
     if not _is_of_slices(row):
         return None

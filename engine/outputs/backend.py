@@ -33,6 +33,7 @@ from engine.policies.backend_config.feature import Use
 from engine.policies.backend_config.shape import Shaped, Told, shaped
 from engine.ref import Ref
 from engine.resolve.backend import (
+    Held,
     endpoints,
     good_endpoints,
     is_inside,
@@ -57,7 +58,7 @@ from engine.resolve.held import rejected
 from engine.resolve.manifest import KGATEWAY, held_fact, metadata_of, object_of, refused_from_the_start
 from engine.resolve.placement import elsewhere
 from engine.resolve.remote_gateway import Remote
-from engine.resolve.service_import import From, direct_endpoints, takes_remote
+from engine.resolve.service_import import IMPORT, From, direct_endpoints, held_parts, takes_remote
 from engine.resolve.settings import settings
 from engine.resolve.values import PENDING, Backend, BackendKey, BackendTls, Nature, Problem
 from engine.status.condition import condition, not_taken, present
@@ -84,8 +85,10 @@ def is_fallen_back(graph: Reader, key: Used) -> bool:
     """Whether the backend is served as it was before a proxy rejected its cluster.
 
     A backend that never was another is served as it is, when a policy of the rejected cluster may be at fault: that
-    one falls back, too.
+    one falls back, too. Of an import what it is made of falls back, or is left out.
     """
+    if key.backend.ref.kind == IMPORT and graph.get(parts, key.backend.ref):
+        return bool(graph.get(held_parts, At(key.gateway, key.backend)))
     if not graph.fact(held_fact(key.gateway, key.backend.ref)):
         return False
     resource = graph.read(key.backend.ref)
@@ -110,7 +113,7 @@ def _present(graph: Reader, key: Used) -> Backend | None:
 
 def _held_cluster(graph: Reader, key: Used) -> Outputs:
     """The cluster as it was before a proxy rejected it; without an earlier revision none, and that is told."""
-    value = graph.get(last_good, key.backend)
+    value = _last_good(graph, key)
     if isinstance(value, Backend):
         return _cluster(graph, key, value)
     name = cluster_name(key.backend, key.gateway.cluster)
@@ -202,7 +205,7 @@ def _with_names(found: Shaped) -> Shape:
 
 def told_of(graph: Reader, key: Used) -> Told:
     """What is to be told of the BackendConfigPolicies at a cluster."""
-    value = graph.get(last_good, key.backend) if is_fallen_back(graph, key) else _present(graph, key)
+    value = _last_good(graph, key) if is_fallen_back(graph, key) else _present(graph, key)
     return _shaped(graph, key, value).told if isinstance(value, Backend) else Told()
 
 
@@ -268,7 +271,7 @@ def assigned(graph: Reader, key: Used, cluster: str = "") -> Backend | Problem:
 
     `cluster` is where these proxies are, "" in the Gateway's own.
     """
-    held = _held_slices(graph, key)
+    held = _held(graph, key)
     found = _assigned(graph, key, cluster, held)
     if isinstance(found, Problem) or not any(one.remote for one in found.endpoints):
         return found
@@ -278,18 +281,22 @@ def assigned(graph: Reader, key: Used, cluster: str = "") -> Backend | Problem:
     return replace(found, endpoints=direct_endpoints(graph, key.backend, cluster or key.gateway.cluster, held))
 
 
-def _held_slices(graph: Reader, key: Used) -> frozenset[Ref]:
-    if is_fallen_back(graph, key):
-        return frozenset()
-    return frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
-
-
 def _assigned(graph: Reader, key: Used, cluster: str, held: frozenset[Ref]) -> Backend | Problem:
-    fallen = is_fallen_back(graph, key)
-    found = graph.get(last_good, key.backend) if fallen else _as_it_is(graph, key.backend, held)
+    found = _last_good(graph, key) if is_fallen_back(graph, key) else _as_it_is(graph, key.backend, held)
     if isinstance(found, Problem) or not cluster:
         return found
     return replace(found, endpoints=seen_from(graph, key.backend, cluster, found.endpoints, held))
+
+
+def _held(graph: Reader, key: Used) -> frozenset[Ref]:
+    """What the Gateway is served as it was before a proxy rejected it: slices, and what an import is made of."""
+    slices_ = frozenset(one for one in slices_of(graph, key) if graph.fact(held_fact(key.gateway, one)))
+    is_import = key.backend.ref.kind == IMPORT
+    return slices_ | graph.get(held_parts, At(key.gateway, key.backend)) if is_import else slices_
+
+
+def _last_good(graph: Reader, key: Used) -> Backend | Problem:
+    return graph.get(last_good, Held(key.backend, _held(graph, key)))
 
 
 def _as_it_is(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> Backend | Problem:

@@ -45,17 +45,36 @@ def port_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
     return _protocol_in(graph, spec_of(object_), key)
 
 
-def last_good(graph: Reader, key: BackendKey) -> Backend | Problem:
+class Held(NamedTuple):
+    """A backend, and what is held at its last good revision: EndpointSlices, and what an import is made of."""
+
+    backend: BackendKey
+    held: frozenset[Ref]
+
+
+def last_good(graph: Reader, key: Held) -> Backend | Problem:
     """A backend as it was before the revision that a proxy rejected, with the endpoints of today."""
-    resource = graph.read(key.ref)
+    backend, held = key
+    if not held.isdisjoint(graph.get(parts, backend.ref)):
+        return _of_good_parts(graph, backend, held)
+    resource = graph.read(backend.ref)
     if resource is None or resource.previous is None:
         return Problem("Quarantined", "a proxy rejected it and there is no earlier revision: see penstock status")
     spec = spec_of(resource.previous)
-    protocol = _protocol_in(graph, spec, key)
+    protocol = _protocol_in(graph, spec, backend)
     if isinstance(protocol, Problem):
         return protocol
-    ends = _endpoints_in(graph, spec, key)
-    return Backend(key, protocol, ends, _is_inside(spec, key, ends))
+    ends = _endpoints_in(graph, spec, backend, held)
+    return Backend(backend, protocol, ends, _is_inside(spec, backend, ends))
+
+
+def _of_good_parts(graph: Reader, key: BackendKey, held: frozenset[Ref]) -> Backend | Problem:
+    """An import has no revision of its own: those of the exports and Services that it is made of count."""
+    protocol = _spoken(imported_protocol(graph, key, held), key)
+    if isinstance(protocol, Problem):
+        text = f"a proxy rejected it, and nothing can be served without that ({protocol.message})"
+        return Problem("Quarantined", f"{text}: see penstock status")
+    return Backend(key, protocol, imported_endpoints(graph, key, key.ref.cluster, held))
 
 
 def _name(key: BackendKey) -> str:

@@ -146,6 +146,14 @@ def served_revision(graph: Reader, gateway: Ref, ref: Ref, resource: Resource | 
     return resource.previous if held else resource.object
 
 
+def revision(graph: Reader, ref: Ref, held: frozenset[Ref]) -> Json | None:
+    """The object as it is now; of those `held` the last good revision, None where there is none."""
+    resource = graph.read(ref)
+    if resource is None:
+        return None
+    return resource.previous if ref in held else resource.object
+
+
 def labels_of(object_: Json | None) -> dict[str, str]:
     """Labels of an object."""
     labels: dict[str, Any] = dict(mapping(metadata_of(object_).get("labels")))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from engine.graph.reader import Json, Reader
 from engine.ref import Ref
 from engine.resolve.indexes import EXPORTS
-from engine.resolve.manifest import created, items, mapping, object_of, spec_of
+from engine.resolve.manifest import created, items, mapping, object_of, revision, spec_of
 from engine.resolve.values import Problem
 
 
@@ -62,16 +62,21 @@ class Export:
 
 def exported(graph: Reader, ref: Ref) -> Export | Problem:
     """What a ServiceExport exports, or why it exports nothing."""
-    object_ = object_of(graph, ref)
     service = Ref(ref.cluster, "", "Service", ref.namespace, ref.name)
-    found, name = object_of(graph, service), f"Service {ref.namespace}/{ref.name}"
+    return _exported((ref, object_of(graph, ref)), (service, object_of(graph, service)))
+
+
+def _exported(export: tuple[Ref, Json | None], service: tuple[Ref, Json | None]) -> Export | Problem:
+    """Of the two objects."""
+    (ref, object_), (of, found) = export, service
+    name = f"Service {ref.namespace}/{ref.name}"
     if found is None:
         return Problem("NoService", f"{name} does not exist in cluster {ref.cluster}")
     spec = spec_of(found)
     if spec.get("type") == "ExternalName":
         return Problem("InvalidServiceType", f"{name} is of type ExternalName, which cannot be exported")
     ports = tuple(sorted(port_of(one) for one in items(spec.get("ports"))))
-    return Export(ref, service, created(object_), ports, tuple(_said(spec, spec_of(object_))))
+    return Export(ref, of, created(object_), ports, tuple(_said(spec, spec_of(object_))))
 
 
 def port_of(one: Json) -> ExportedPort:
@@ -98,7 +103,25 @@ def _text(value: Any) -> str:
 def exports(graph: Reader, key: Shared) -> tuple[Export, ...]:
     """The valid exports of all clusters, the one first whose word counts: the oldest, then the first by cluster."""
     found = (graph.get(exported, ref) for ref in graph.find(EXPORTS, key) if object_of(graph, ref) is not None)
-    return tuple(sorted((one for one in found if isinstance(one, Export)), key=lambda one: (one.created, one.cluster)))
+    return _ordered(one for one in found if isinstance(one, Export))
+
+
+def good_exports(graph: Reader, some: Iterable[Export], held: frozenset[Ref]) -> tuple[Export, ...]:
+    """These exports, of those `held`, or whose Service is, the last good revision; one that has none is left out."""
+    found = (_good(graph, one, held) for one in some)
+    return _ordered(one for one in found if one is not None)
+
+
+def _ordered(some: Iterable[Export]) -> tuple[Export, ...]:
+    return tuple(sorted(some, key=lambda one: (one.created, one.cluster)))
+
+
+def _good(graph: Reader, export: Export, held: frozenset[Ref]) -> Export | None:
+    if held.isdisjoint((export.export, export.service)):
+        return export
+    both = [(one, revision(graph, one, held)) for one in (export.export, export.service)]
+    found = _exported(*both) if all(object_ is not None for _, object_ in both) else None
+    return found if isinstance(found, Export) else None
 
 
 def united(some: Iterable[Export]) -> tuple[ExportedPort, ...]:

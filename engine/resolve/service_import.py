@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from engine.graph.reader import Reader
-from engine.placement import Placement
 from engine.ref import Ref
 from engine.resolve.app_protocol import protocol_of
 from engine.resolve.backend_config import TLS
@@ -24,10 +23,20 @@ from engine.resolve.endpoint import Endpoint
 from engine.resolve.endpoint_slice import Found, found, once
 from engine.resolve.indexes import EXPORTS, IMPORTED_SLICES, POLICIES, SLICES
 from engine.resolve.locality import DRAINED, Locality, locality
-from engine.resolve.manifest import items, object_of, spec_of
+from engine.resolve.manifest import held_fact, items, object_of, spec_of
 from engine.resolve.placement import placements
 from engine.resolve.remote_gateway import Remote, Way, authority, server_name
-from engine.resolve.service_export import Export, ExportedPort, Shared, answering, exported, exports, port_of, united
+from engine.resolve.service_export import (
+    Export,
+    ExportedPort,
+    Shared,
+    answering,
+    exported,
+    exports,
+    good_exports,
+    port_of,
+    united,
+)
 from engine.resolve.values import BackendKey, Over, Problem, Protocol
 
 IMPORT: Final = "ServiceImport"
@@ -50,9 +59,36 @@ def imported(graph: Reader, ref: Ref) -> Import | None:
     return None if object_ is None else Import(tuple(port_of(one) for one in items(spec_of(object_).get("ports"))))
 
 
-def imported_protocol(graph: Reader, key: BackendKey) -> Protocol | Problem:
+class _Held(NamedTuple):
+    """An import while some of the objects that it is made of are held at their last good revision."""
+
+    ref: Ref
+    held: frozenset[Ref]
+
+
+def _fallen_back(graph: Reader, key: _Held) -> Import | None:
+    whole = graph.get(imported, key.ref)
+    if whole is None:
+        return None
+    some = good_exports(graph, whole.exports, key.held)
+    return Import(united(some), some)
+
+
+def _import(graph: Reader, ref: Ref, held: frozenset[Ref]) -> Import | None:
+    """As `imported`, without the revisions of exports and their Services that a proxy rejected."""
+    mine = held.intersection(graph.get(import_parts, ref)) if held else held
+    return graph.get(_fallen_back, _Held(ref, mine)) if mine else graph.get(imported, ref)
+
+
+def held_parts(graph: Reader, key: At) -> frozenset[Ref]:
+    """The exports and their Services that a Gateway is served as they were before its proxies rejected an import."""
+    parts = graph.get(import_parts, key.backend.ref)
+    return frozenset(one for one in parts if graph.fact(held_fact(key.gateway, one)))
+
+
+def imported_protocol(graph: Reader, key: BackendKey, held: frozenset[Ref] = frozenset()) -> Protocol | Problem:
     """How an import is spoken to, or why it cannot be reached."""
-    name, whole = f"ServiceImport {key.ref.namespace}/{key.ref.name}", graph.get(imported, key.ref)
+    name, whole = f"ServiceImport {key.ref.namespace}/{key.ref.name}", _import(graph, key.ref, held)
     if whole is None:
         return Problem("BackendNotFound", f"{name}: {_unexported(graph, key.ref)}")
     port = _chosen(whole, key)
@@ -141,7 +177,7 @@ def imported_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[
 
     Those of another network are its remote gateway.
 
-    Where any cluster has some that are ready, those that end are of no other use.
+    Where any cluster has some that are ready, those that end are of no other use. What is `held` is as it was before.
     """
     return _endpoints_at(graph, key, at, held, remote=True)
 
@@ -154,7 +190,7 @@ def direct_endpoints(graph: Reader, key: BackendKey, at: str, held: frozenset[Re
 def _endpoints_at(
     graph: Reader, key: BackendKey, at: str, held: frozenset[Ref], *, remote: bool
 ) -> tuple[Endpoint, ...]:
-    whole = graph.get(imported, key.ref)
+    whole = _import(graph, key.ref, held)
     port = _chosen(whole, key) if whole is not None else None
     if whole is None or port is None:
         return ()
@@ -167,7 +203,7 @@ def _endpoints_at(
         rank, there = _rank(graph, own, export.cluster), graph.get(locality, export.cluster)
         if rank is None or answering(export, port) is None or not (remote or own.reaches(there)):
             continue
-        mine = frozenset(one for one in held if one.cluster == export.cluster)
+        mine = held.intersection(_slices(graph, export.service)) if held else held
         members = graph.get(_members, _Members(export.service, port.name, mine))
         some.append((rank, Found(*(own.seen(there, ends) for ends in members))))
     chosen = [(rank, one.ready) for rank, one in some if one.ready] or [(rank, one.ending) for rank, one in some]
@@ -203,18 +239,24 @@ def import_nature(graph: Reader, key: At) -> Failover:
 
     From wherever the Gateway has proxies: which of the ways one goes is said by its endpoints.
     """
-    ways = tuple(sorted({way for one in graph.get(placements, key.gateway) for way in _ways_from(graph, key, one)}))
+    held = graph.get(held_parts, key)
+    found_ = (graph.get(_ways, _Asked(key.backend, one.cluster, held)) for one in graph.get(placements, key.gateway))
+    ways = tuple(sorted({way for some in found_ for way in some}))
     if not ways or not graph.get(takes_remote, key):
         return Failover()
     return Remote(ways=ways, authority=graph.get(authority, ""))
 
 
-def _ways_from(graph: Reader, key: At, place: Placement) -> tuple[Way, ...]:
-    return graph.get(_ways, From(key.backend, place.cluster))
+class _Asked(NamedTuple):
+    """An import as it is asked from a cluster, while some of what it is made of is held."""
+
+    backend: BackendKey
+    cluster: str
+    held: frozenset[Ref]
 
 
-def _ways(graph: Reader, key: From) -> tuple[Way, ...]:
-    whole = graph.get(imported, key.backend.ref)
+def _ways(graph: Reader, key: _Asked) -> tuple[Way, ...]:
+    whole = _import(graph, key.backend.ref, key.held)
     port = _chosen(whole, key.backend) if whole is not None else None
     if whole is None or port is None:
         return ()

@@ -9,7 +9,7 @@ from engine.events import ChangeSet, Delete, Put, Quarantine
 from engine.seal import KEY_BYTES, Sealer
 from engine.update import Fragment, FragmentKind
 from tests.property.test_imports import export, in_cluster
-from tests.support.manifests import TIME, endpoints, gateway, route, service
+from tests.support.manifests import TIME, endpoints, gateway, put, route, service
 
 _IMPORT = {"group": "multicluster.x-k8s.io", "kind": "ServiceImport", "name": "s", "port": 80}
 _PODS = {"local": "10.0.0.1", "east": "10.0.0.2", "west": "10.0.0.3"}
@@ -165,3 +165,86 @@ def test_what_ends_it_is_the_held_slice(gone: bool) -> None:  # noqa: FBT001
     assert world.held(), "another's end does not end it"
     world.tell(Delete(_slice("west").ref) if gone else _slice("west", generation=3))
     assert not world.held()
+
+
+_BAD_PORT = {"appProtocol": "kubernetes.io/h2c"}
+_OLD = "2020-01-01T00:00:00Z"
+
+
+def _payload(world: _World) -> bytes:
+    one = world.one(FragmentKind.CLUSTER)
+    return one.payload if one is not None else b""
+
+
+def test_a_rejected_cluster_of_an_import_is_served_as_it_was_before() -> None:
+    world = _shared(*_PODS)
+    world.tell(in_cluster(export(_OLD), "west"))
+    good = _payload(world)
+    world.tell(in_cluster(service("s", 2, **_BAD_PORT), "west"))
+    assert _payload(world) != good
+    world.reject(FragmentKind.CLUSTER)
+    assert _payload(world) == good
+    assert world.served() == list(_PODS.values())
+    assert world.held() == ["west//Service/default/s"]
+    world.tell(in_cluster(service("s", 3), "west"))
+    assert (world.held(), _payload(world)) == ([], good)
+
+
+def test_what_was_never_good_of_an_import_is_left_out_of_it() -> None:
+    world = _shared("local", "east")
+    good = _payload(world)
+    world.tell(*(in_cluster(one, "west") for one in (service(**_BAD_PORT), export(_OLD))), _slice("west"))
+    assert _payload(world) != good
+    world.reject(FragmentKind.CLUSTER)
+    assert _payload(world) == good
+    assert world.served() == [_PODS["local"], _PODS["east"]]
+
+
+def test_a_part_of_an_import_that_makes_no_difference_is_not_held() -> None:
+    world = _shared(*_PODS)
+    world.tell(in_cluster(export(_OLD), "west"))
+    good = _payload(world)
+    world.tell(in_cluster(service("s", 2, **_BAD_PORT), "west"), in_cluster(service("s", 2), "east"))
+    world.reject(FragmentKind.CLUSTER)
+    assert _payload(world) == good
+    assert world.held() == ["west//Service/default/s"], "east's makes no difference"
+    assert world.served() == list(_PODS.values())
+
+
+def test_a_policy_of_a_rejected_import_pays_first() -> None:
+    world = _shared(*_PODS)
+    good = _payload(world)
+    target = {key: value for key, value in _IMPORT.items() if key != "port"}
+    spec = {"targetRefs": [target], "connectTimeout": "3s"}
+    world.tell(put("gateway.kgateway.dev", "v1alpha1", "BackendConfigPolicy", "p", {"spec": spec}))
+    assert _payload(world) != good
+    world.reject(FragmentKind.CLUSTER)
+    assert _payload(world) == good
+    assert [one.split("/")[2] for one in world.held()] == ["BackendConfigPolicy"]
+    assert world.served() == list(_PODS.values())
+
+
+def test_an_import_of_which_nothing_is_good_comes_to_an_end() -> None:
+    """One part after the other is left out; what is left in the end is told of, and nothing takes turns."""
+    world = _shared("local", "east")
+    seen: list[bytes] = []
+    while (now := _payload(world)) and len(seen) < 9:
+        seen.append(now)
+        world.reject(FragmentKind.CLUSTER)
+    assert not _payload(world)
+
+
+def test_an_import_of_another_controller_falls_back_to_its_own_revision() -> None:
+    world = _World(_IMPORT)
+
+    def shared(generation: int, **port: str) -> Put:
+        spec = {"type": "ClusterSetIP", "ports": [{"name": "http", "port": 80, "protocol": "TCP", **port}]}
+        return put("multicluster.x-k8s.io", "v1beta1", "ServiceImport", "s", {"spec": spec}, generation)
+
+    world.tell(shared(1))
+    good = _payload(world)
+    world.tell(shared(2, **_BAD_PORT))
+    assert _payload(world) != good
+    world.reject(FragmentKind.CLUSTER)
+    assert good
+    assert _payload(world) == good

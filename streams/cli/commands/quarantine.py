@@ -76,9 +76,7 @@ def quarantine(  # noqa: PLR0913  the options of the command
     elif not found:
         typer.echo(f"nothing of Gateway {gateway} is in quarantine" if gateway else "nothing is in quarantine")
     elif verb is Verb.SHOW:
-        for line in "
-
-".join(_whole(one) for one in found).splitlines():
+        for line in "\n\n".join(_whole(one) for one in found).splitlines():
             say(line)
     else:
         table(_HEADS, [line for one in found for line in _lines(one)])
