@@ -155,9 +155,9 @@ def told(rows: Iterable[Row]) -> dict[str, Any]:
     return found | {fact: tuple(sorted(gateways)) for fact, gateways in holders.items()}
 
 
-def concerned(row: Row) -> set[str]:
+def concerned(row: Row) -> list[str]:
     """The objects of what was rejected, held or not."""
-    return {text for text, _ in row["objects"]}
+    return [text for text, _ in row["objects"]]
 
 
 def ends(lift: Lift, row: Row | None) -> bool:
