@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from engine.history.touched import touched
 from engine.ref import Ref
-from streams.index import Block, actor_term, blocks, host_term, namespace_term, object_term
+from streams.index import Block, actor_term, blocks, host_term, is_of_cluster, namespace_term, object_term, objects_of
 from streams.ports import Log, Record
 from streams.topics import Topic
-from streams.updates import Whole, decode_update, is_of_cluster, objects_of
+from streams.updates import Whole, decode_update
 
 _POSITIONS_AN_UPDATE: Final = 4
 """That an update of one part takes at most, in a transaction of its own: itself, its progress, the marker."""

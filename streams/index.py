@@ -11,15 +11,17 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, Final
 
 from engine.history.touched import touched
+from engine.ref import Ref, parse_ref
 from streams.ports import Log, Outgoing, Record, TopicMissing, Writer
 from streams.topics import Topic, key
-from streams.updates import Whole, decode_update, objects_of
+from streams.updates import Whole, decode_update
 
 EVERY: Final = 4_096
 """Updates of a block, at least: as many are read whole behind the last one."""
@@ -88,6 +90,28 @@ def terms(update: dict[str, Any]) -> set[str]:
         found |= {object_term(ref.group, ref.kind, ref.name), namespace_term(ref.namespace)}
     told = touched(update["downstream"])
     return found | {host_term(one) for one in (*told.hosts, *told.hosts_gone)}
+
+
+def objects_of(update: dict[str, Any]) -> set[Ref]:
+    """The objects that an update is of: those that its changes name.
+
+    What names none itself (an unpin, a tick, the end of a listing) is of those of which it told the status anew.
+    """
+    changes = update["changes"]
+    names = [change.get(word) for change in changes for word in ("ref", "gateway")]
+    if any(not (change.get("ref") or change.get("gateway")) for change in changes):
+        names += update["downstream"]["statuses"]
+    found = set()
+    for name in names:
+        with suppress(ValueError):
+            found.add(parse_ref(name or ""))
+    return found
+
+
+def is_of_cluster(update: dict[str, Any], cluster: str) -> bool:
+    """Whether a cluster's source said it, or nobody's in particular of an object of the cluster; "" for any cluster."""
+    said = update.get("cluster")
+    return cluster in ("", said) or (not said and any(one.cluster == cluster for one in objects_of(update)))
 
 
 # -- a block and its bytes --------------------------------------------------------------------------------------------

@@ -6,12 +6,10 @@ It must never raise for bytes that came from the topic: what is no update is non
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from engine.ref import Ref, parse_ref
 from streams.cloud_events import UPDATE_SCHEMA
 from streams.ports import Record
 from streams.topics import PART_BYTES
@@ -52,28 +50,6 @@ def update_values(update: Update, summary: Mapping[str, Any]) -> Iterator[bytes]
         for path, name in part:
             _list(value, path).append(name)
         yield orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def objects_of(update: Value) -> set[Ref]:
-    """The objects that an update is of: those that its changes name.
-
-    What names none itself (an unpin, a tick, the end of a listing) is of those of which it told the status anew.
-    """
-    changes = update["changes"]
-    names = [change.get(word) for change in changes for word in ("ref", "gateway")]
-    if any(not (change.get("ref") or change.get("gateway")) for change in changes):
-        names += update["downstream"]["statuses"]
-    found = set()
-    for name in names:
-        with suppress(ValueError):
-            found.add(parse_ref(name or ""))
-    return found
-
-
-def is_of_cluster(update: Value, cluster: str) -> bool:
-    """Whether a cluster's source said it, or nobody's in particular of an object of the cluster; "" for any cluster."""
-    said = update.get("cluster")
-    return cluster in ("", said) or (not said and any(one.cluster == cluster for one in objects_of(update)))
 
 
 def _empty() -> Value:

@@ -13,9 +13,10 @@ from streams.cli.following import follow as going_on
 from streams.cli.output import Format, emit, fail, plain, table
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, with_log
 from streams.history import latest
+from streams.index import is_of_cluster
 from streams.ports import Log
 from streams.topics import Topic
-from streams.updates import Whole, is_of_cluster
+from streams.updates import Whole
 
 
 def register(app: typer.Typer) -> None:
