@@ -183,6 +183,8 @@ class Session:
                 kind.names.add(name)
                 kind.unasked.discard(name)
                 kind.dirty.add(name)
+                # It may have said so after it had let go of it. Who asks waits, until it refuses it once more.
+                kind.refused.pop(name, None)
                 if name not in request.versions:
                     kind.held.pop(name, None)
         for name in request.unsubscribe:

@@ -127,6 +127,19 @@ def _overtaking(*between: tuple[Any, ...]) -> list[list[Any]]:
     return [[("change", both), ("quiet",), ("change", [to["c1"]]), ("write", 0), *between, back, ("write", 0)]]
 
 
+def _refused_meanwhile() -> list[list[Any]]:
+    """A proxy asks anew for endpoints of which its rejection came after it had let go of them: it waits for them."""
+    ends = [(0, ("cluster", one), Cluster(0, "", dns=False, endpoints=(0, ""))) for one in ("c0", "c1")]
+    to = {one: (0, ("route", "r0"), Route(0, "", "h0", "0", (one,))) for one in ("c0", "c1")}
+    bad = (0, ("cluster", "c0"), Cluster(0, "", dns=False, endpoints=(0, FORM)))
+    return [
+        [("change", [*_BASE, *ends, to["c1"]]), ("quiet",), ("change", [to["c0"]]), ("write", 0)],
+        [("wildcard", 0), ("quiet",), ("change", [(0, ("cluster", "c0"), None), to["c1"]]), ("write", 0)],
+        [("change", [(0, ("cluster", "c1"), None), bad, to["c0"]])],
+    ]
+
+
+@example(False, _refused_meanwhile())  # noqa: FBT003
 @example(True, _overtaking())  # noqa: FBT003
 @example(True, _overtaking(("wildcard", 0), ("quiet",)))  # noqa: FBT003
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
