@@ -39,6 +39,8 @@ class Bench:
     bind: str = ""
     """The address of listeners."""
     meters: Meters = field(default_factory=Meters)
+    returning: float = 0.0
+    """Seconds from the start in which proxies of the publisher before may still be on their way."""
 
 
 class _Said(NamedTuple):

@@ -60,6 +60,8 @@ class PublishOptions:
     telemetry: Telemetry = field(default_factory=Telemetry)
     name: str = "publisher"
     """Of this replica."""
+    returning: float = 30.0
+    """Seconds from the start in which who was there before may come: Envoy's longest pause between two tries."""
 
 
 async def publish(
@@ -77,7 +79,8 @@ async def publish(
 
     publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
-    bench = Bench(log, court, options.now, options.domain, options.partition, options.bind, options.telemetry.meters)
+    sits = (options.domain, options.partition, options.bind, options.telemetry.meters, options.returning)
+    bench = Bench(log, court, options.now, *sits)
     judge = Judge(bench, publication)
     publication.on_rejection = judge.heard
     newcomers = Newcomers(log, options.partition, publication)

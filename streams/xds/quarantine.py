@@ -53,6 +53,8 @@ class Judge:
     _taken: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By gateway, type and name the version that an isolated Envoy took last: who rejects it is odd, however often."""
     _waits: Waits = field(default_factory=Waits)
+    _are_returning: bool = False
+    """Whether proxies that were there before this publisher may still be on their way."""
     _version: str = ""
     """Of the Envoy that is asked, once it was needed."""
     _backoff: Backoff = field(default_factory=Backoff)
@@ -115,6 +117,8 @@ class Judge:
 
     async def run(self) -> None:
         """Judge for ever."""
+        self._are_returning = self.bench.returning > 0
+        asyncio.get_running_loop().call_later(self.bench.returning, self._have_returned)
         while True:
             case = await self._docket.next()
             if case is None:
@@ -224,7 +228,9 @@ class Judge:
             return
         await asyncio.sleep(0)  # Proxies that come together are looked at together.
         gateways, self._moved = self._moved, set()
-        running = {one: self.publication.versions(one) for one in gateways}
+        # One that is on its way back may be of any version.
+        unknown = frozenset({""} if self._are_returning else ())
+        running = {one: unknown | self.publication.versions(one) for one in gateways if self.publication.versions(one)}
         try:
             there = await quarantines(self.bench.log, self.bench.partition)
         except LogError as error:
@@ -233,6 +239,7 @@ class Judge:
             asyncio.get_running_loop().call_later(self._backoff.pause(), self._docket.review)
             return
         self._backoff.reset()
+        self._moved |= gateways if self._are_returning else set()
         self._forget(there)
         found = lifts(there.rows.values(), running, self.bench.bind)
         for one in found:
@@ -243,6 +250,10 @@ class Judge:
             key = parse_fragment_key(one.fragment)
             self._judged.pop(key, None)
             self.publication.release(key)
+
+    def _have_returned(self) -> None:
+        self._are_returning = False
+        self._docket.review()
 
     def _forget(self, there: Quarantines) -> None:
         """What somebody else lifted is judged again when it is rejected again, though it is the same."""

@@ -77,6 +77,7 @@ class Plane:
     kind: FragmentKind | None = None
     shared_address: bool = True
     bind: str = "127.0.0.1"
+    returning: float = 0.0
     log: MemoryLog = field(default_factory=MemoryLog)
     number: int = 0
 
@@ -108,6 +109,7 @@ class Plane:
             lambda: TIME,
             envoy_binary(envoy),
             bind=self.bind,
+            returning=self.returning,
         )
         async with working(publish(self.log, SEALER, options, lambda _: ready.set())):
             async with asyncio.timeout(_SECONDS):

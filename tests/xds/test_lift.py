@@ -90,6 +90,19 @@ async def test_nothing_is_lifted_while_a_proxy_of_the_old_version_runs(tmp_path:
         assert len(await plane.said(Lift)) == 1
 
 
+async def test_nothing_is_lifted_while_a_proxy_of_the_publisher_before_may_be_on_its_way(tmp_path: Path) -> None:
+    """One of the old version came five seconds after a restart: all had been lifted, and nobody judged it again."""
+    plane = Plane(tmp_path, returning=2.0)
+    await held_by_another_envoy(plane)
+    name = await cluster(plane, "_s_")
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    async with plane.publishing(), odd(plane, "1.40.0", "new") as new:
+        await new.ask(CLUSTER, name)
+        await lifted(plane)
+        assert clock() - began >= plane.returning
+
+
 async def test_a_look_at_quarantines_waits_for_the_log(tmp_path: Path) -> None:
     plane = Plane(tmp_path)
     await held_by_another_envoy(plane)
