@@ -20,7 +20,7 @@ def misplaced(fold: Fold, said: ChangeSet, signer: str | None) -> str:
     """
     if said.part == 0:
         return ""
-    # The one before has its own before it; but an engine before 48 took them in any order.
+    # The one before has its own before it; but an engine before 47 took them in any order.
     is_last = said.part + 1 == said.parts
     wanted = range(said.part) if is_last else (said.part - 1,)
     if all(_fits(fold.rows.get(_row(said, number)), said, signer) for number in wanted):

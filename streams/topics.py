@@ -83,7 +83,7 @@ def _config(topic: Topic) -> dict[str, str]:
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.3",
             # What is written last is never compacted, and all who read a busy state read that, too. Rows are some 50
-            # bytes there: 32 MiB were 600,000 of them. A segment has to hold the largest message.
+            # bytes there: 32 MiB would be 600,000 of them. A segment has to hold the largest message.
             "segment.bytes": str(_MESSAGE_BYTES),
             "segment.ms": str(5 * 60 * 1000),
             # A large state that changes little would else have a segment for each five minutes in which it did.

@@ -79,8 +79,16 @@ async def publish(
 
     publication = Publication(sealer, report, options.key_file)
     court = Court(options.envoy, sealer) if options.envoy is not None else None
-    sits = (options.domain, options.partition, options.bind, options.telemetry.meters, options.returning)
-    bench = Bench(log, court, options.now, *sits)
+    bench = Bench(
+        log,
+        court,
+        options.now,
+        options.domain,
+        options.partition,
+        bind=options.bind,
+        meters=options.telemetry.meters,
+        returning=options.returning,
+    )
     judge = Judge(bench, publication)
     publication.on_rejection = judge.heard
     newcomers = Newcomers(log, options.partition, publication)

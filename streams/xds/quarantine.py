@@ -230,7 +230,8 @@ class Judge:
         gateways, self._moved = self._moved, set()
         # One that is on its way back may be of any version.
         unknown = frozenset({""} if self._are_returning else ())
-        running = {one: unknown | self.publication.versions(one) for one in gateways if self.publication.versions(one)}
+        connected = {one: self.publication.versions(one) for one in gateways}
+        running = {one: versions | unknown for one, versions in connected.items() if versions}
         try:
             there = await quarantines(self.bench.log, self.bench.partition)
         except LogError as error:
