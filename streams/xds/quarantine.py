@@ -58,6 +58,8 @@ class Judge:
     _version: str = ""
     """Of the Envoy that is asked, once it was needed."""
     _backoff: Backoff = field(default_factory=Backoff)
+    _next_look: asyncio.TimerHandle | None = None
+    """At old verdicts, while the log is away: one at a time, however many proxies come and go meanwhile."""
     _pauses: WeakKeyDictionary[Stream, Backoff] = field(default_factory=WeakKeyDictionary)
     """Before a case of theirs is tried again that could not be judged; of a stream that ended its case may be gone."""
     _reminder: Reminder = field(default_factory=Reminder)
@@ -224,7 +226,7 @@ class Judge:
         moved = await self._verdicts.again()
         if moved:
             self._judged = {key: (*one[:2], moved.get(one[2], one[2])) for key, one in self._judged.items()}
-        if not self._moved:
+        if not self._moved or self._next_look is not None:
             return
         await asyncio.sleep(0)  # Proxies that come together are looked at together.
         gateways, self._moved = self._moved, set()
@@ -237,7 +239,7 @@ class Judge:
         except LogError as error:
             _LOG.debug("a look at quarantines waits for the log", reason=str(error))
             self._moved |= gateways
-            asyncio.get_running_loop().call_later(self._backoff.pause(), self._docket.review)
+            self._next_look = asyncio.get_running_loop().call_later(self._backoff.pause(), self._look_again)
             return
         self._backoff.reset()
         self._moved |= gateways if self._are_returning else set()
@@ -251,6 +253,10 @@ class Judge:
             key = parse_fragment_key(one.fragment)
             self._judged.pop(key, None)
             self.publication.release(key)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        self._docket.review()
 
     def _have_returned(self) -> None:
         self._are_returning = False

@@ -75,6 +75,20 @@ async def _review(log: MemoryLog, _: Path) -> None:
     await judge.run()
 
 
+async def _review_of_many(log: MemoryLog, _: Path) -> None:
+    """Proxies come and go meanwhile, and some may still be on their way."""
+    judge = Judge(Bench(log, None, lambda: TIME, returning=30.0), Publication(_SEALER, lambda _: None))
+
+    async def come() -> None:
+        while True:
+            judge.moved(_NODE)
+            await asyncio.sleep(1.0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(come())
+        tasks.create_task(judge.run())
+
+
 async def _deploy(log: MemoryLog, _: Path) -> None:
     await follow_proxies(log, 0, lambda _: None, Health())
 
@@ -118,7 +132,7 @@ async def _away_and_back(role: Role, folder: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("role", "loops"),
     [
-        (_publish, 1), (_report, 1), (_review, 1), (_deploy, 1), (_project, 1), (_watch, 1), (_resolve, 1), (_show, 2),
+        (_publish, 1), (_report, 1), (_review, 1), (_review_of_many, 1), (_deploy, 1), (_project, 1), (_watch, 1), (_resolve, 1), (_show, 2),
     ],
 )  # fmt: skip
 def test_missing_topics_are_asked_for_seldom_and_found_soon(role: Role, loops: int, tmp_path: Path) -> None:
