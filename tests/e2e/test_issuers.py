@@ -51,7 +51,7 @@ def _says(site: Site, name: str) -> str:
 def _last(site: Site, name: str) -> str:
     """What the log was told last of an object."""
     changes = [change for one in site.tells("log", "--limit", "1000") for change in one["changes"]]
-    return next((str(one["verb"]) for one in reversed(changes) if name in str(one.get("ref"))), "")
+    return next((str(one["verb"]) for one in reversed(changes) if str(one.get("ref")).endswith(f"/{name}")), "")
 
 
 async def _is(question: Callable[[], bool], told: Callable[[], str] = str) -> None:
