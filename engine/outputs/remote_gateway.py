@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 from engine.envoy.names import cluster_name, listener_name
 from engine.envoy.remote_gateway import IDENTITY as NAME
@@ -12,9 +13,11 @@ from engine.graph.reader import Outputs, Reader
 from engine.outputs.backend import generation
 from engine.outputs.channels import BACKEND, ENTRY, IDENTITY, Used
 from engine.outputs.emission import Target, emission
+from engine.placement import Placement, placed
 from engine.ref import Ref
 from engine.resolve.backend import port_protocol
 from engine.resolve.certificate import SEALER
+from engine.resolve.placement import elsewhere
 from engine.resolve.remote_gateway import Place, authority, identity, remote_gateways, remote_listeners, server_name
 from engine.resolve.service_export import Export
 from engine.resolve.values import BackendKey, Problem
@@ -58,11 +61,18 @@ def entry_outputs(graph: Reader, key: Entry) -> Outputs:
 
 
 def identity_outputs(graph: Reader, gateway: Ref) -> Outputs:
-    """The certificate of a Gateway's proxies, sealed."""
+    """The certificates of a Gateway's proxies, one for each cluster that they are in, sealed."""
     sealer = graph.fact(SEALER)
     if not isinstance(sealer, Sealer):
         return Outputs()
-    pair = identity(sealer, gateway)
-    at = FragmentKey(gateway, FragmentKind.SECRET, NAME)
-    target = Target(at, gateway, ((gateway, graph.get(generation, gateway)),))
-    return Outputs(*emission(target, certificate(NAME, pair.certificate, pair.key), sealer))
+    items: list[tuple[str, str, Any]] = []
+    counts: list[tuple[str, Hashable]] = []
+    for cluster in (gateway.cluster, *graph.get(elsewhere, gateway)):
+        place = Placement(gateway, cluster)
+        pair = identity(sealer, place)
+        at = FragmentKey(gateway, FragmentKind.SECRET, placed(NAME, place.elsewhere))
+        target = Target(at, gateway, ((gateway, graph.get(generation, gateway)),))
+        made = emission(target, certificate(NAME, pair.certificate, pair.key), sealer)
+        items += made.items
+        counts += made.counts
+    return Outputs(tuple(items), tuple(counts))

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from engine.graph.reader import Reader
+from engine.placement import Placement
 from engine.ref import Ref
 from engine.resolve.backends.priority_groups import Failover
 from engine.resolve.certificate import SEALER
@@ -24,7 +25,10 @@ from engine.seal import Sealer
 from engine.signing import KeyPair, begun, derived_key, number, private, signed
 
 GATEWAYS: Final = "urn:penstock:gateway:"
-"""A certificate's URI is this and a Gateway's ref: who shows it is one of its proxies."""
+"""A certificate's URI is this and a Gateway's ref: who shows it is one of its proxies, in the ref's own cluster.
+
+Of proxies in another one, that cluster stands before the ref: what is looked at is the cluster that comes first.
+"""
 _PURPOSE: Final = "penstock clusters"
 _NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "penstock clusters")])
 _BEGIN, _END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
@@ -79,10 +83,11 @@ def authority(graph: Reader, key: str) -> str:  # noqa: ARG001  a query takes bo
     return _authority(sealer).decode() if isinstance(sealer, Sealer) else ""
 
 
-def identity(sealer: Sealer, gateway: Ref) -> KeyPair:
-    """What the proxies of a Gateway show to those of others: derived of the sealing key, good as long as that is."""
-    key = derived_key(sealer.derived(_PURPOSE), f"proxy {gateway}")
-    name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"{GATEWAYS}{gateway}")])
+def identity(sealer: Sealer, place: Placement) -> KeyPair:
+    """What proxies show to those of other Gateways: derived of the sealing key, good as long as that is."""
+    key = derived_key(sealer.derived(_PURPOSE), f"proxy {place}")
+    uri = f"{GATEWAYS}{place.cluster}/{place.gateway}" if place.elsewhere else f"{GATEWAYS}{place.gateway}"
+    name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
     builder = begun(key, x509.BasicConstraints(ca=False, path_length=None), "digital_signature")
     builder = builder.subject_name(x509.Name([])).serial_number(number(key)).add_extension(name, critical=True)
     builder = builder.not_valid_before(_BEGIN).not_valid_after(_END)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from engine.envoy.names import assignment_name, placed_name
+from engine.envoy.names import placed_name
 from engine.envoy.wire import frame, varint
-from engine.placement import place_of
+from engine.placement import place_of, placed
 from engine.seal import Sealer
 from engine.update import Fragment, FragmentKey, FragmentKind
 from streams.xds.admission import clear
@@ -36,6 +36,8 @@ _WHOLE = {
     FragmentKind.ENDPOINTS: ENDPOINTS,
     FragmentKind.SECRET: SECRET,
 }
+_PLACED = (ENDPOINTS, SECRET)
+"""What proxies in other clusters may have of their own: whom they ask, and what they prove to be."""
 
 
 class Resource(NamedTuple):
@@ -118,8 +120,8 @@ class Assembly:
         self.offset = -1
         self._sealer = sealer
         self._resources: dict[str, dict[str, Resource]] = {kind: {} for kind in ORDER}
-        self._elsewhere: dict[str, Resource] = {}
-        """Endpoint assignments for proxies in other clusters, by their fragments' names."""
+        self._elsewhere: dict[str, dict[str, Resource]] = {kind: {} for kind in ORDER}
+        """For proxies in other clusters, by their fragments' names."""
         self._tables: dict[str, _Table] = {}
         self._ports: dict[str, _Port] = {}
         self._parents: dict[str, str] = {}
@@ -141,7 +143,7 @@ class Assembly:
     def get(self, type_url: str, name: str, elsewhere: str = "") -> Resource | None:
         """A resource as it is now; None when there is none.
 
-        Proxies `elsewhere`, in another cluster than their Gateway's, have endpoints of their own where theirs differ.
+        Proxies `elsewhere`, in another cluster than their Gateway's, have their own where theirs differ.
         """
         if type_url == ROUTES:
             return self._routes(name)
@@ -149,8 +151,8 @@ class Assembly:
             port = self._ports.get(name)
             return port.encoded(name, self._sealer) if port is not None else None
         found = self._resources[type_url].get(name)
-        if elsewhere and type_url == ENDPOINTS:
-            found = self._elsewhere.get(assignment_name(name, elsewhere), found)
+        if elsewhere:
+            found = self._elsewhere[type_url].get(placed(name, elsewhere), found)
         if found is None and type_url == ENDPOINTS and name in self._resources[CLUSTER]:
             # A new cluster would warm for 15 s without an assignment (measured): an empty one ends that.
             return empty_assignment(name)
@@ -158,7 +160,7 @@ class Assembly:
 
     def is_placed(self, elsewhere: str) -> bool:
         """Whether its Gateway has proxies in another cluster; in its own it may always have some."""
-        return not elsewhere or placed_name(elsewhere) in self._elsewhere
+        return not elsewhere or placed_name(elsewhere) in self._elsewhere[ENDPOINTS]
 
     def clusters(self, route_config: str) -> frozenset[str]:
         """The clusters that the routes of a RouteConfiguration use."""
@@ -256,9 +258,9 @@ class Assembly:
         return replace(one, payload=clear(one, self._sealer), sealed=False) if one is not None and one.sealed else one
 
     def _whole(self, type_url: str, key: FragmentKey, new: Fragment | None) -> set[Changed]:
-        name, elsewhere = place_of(key.name) if type_url == ENDPOINTS else (key.name, "")
+        name, elsewhere = whose(type_url, key.name)
         changed = {(type_url, name)}
-        mine = self._elsewhere if elsewhere else self._resources[type_url]
+        mine = (self._elsewhere if elsewhere else self._resources)[type_url]
         if type_url == CLUSTER and (key.name in mine) != (new is not None):
             # Its empty assignment comes and goes with it.
             changed.add((ENDPOINTS, key.name))
@@ -369,6 +371,11 @@ class Assembly:
             version = hashlib.blake2b(table.head + b"\0" + b"\0".join(table.digests), digest_size=16).hexdigest()
             table.ready = Resource(version, encode_resource(ROUTES, name, version, (table.head, *table.joined)))
         return table.ready
+
+
+def whose(type_url: str, name: str) -> tuple[str, str]:
+    """A resource's name, and the cluster ("" for the Gateway's own) whose proxies are given this fragment for it."""
+    return place_of(name) if type_url in _PLACED else (name, "")
 
 
 def _digest(joined: bytes) -> bytes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from engine.placement import place_of
 from engine.ref import parse_ref
 from engine.update import Fragment, FragmentKey, FragmentKind
-from streams.xds.assembly import Assembly
+from streams.xds.assembly import Assembly, whose
 from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 from streams.xds.trail import Changed
 
@@ -52,4 +51,4 @@ def _stands_in(assembly: Assembly, one: Fragment) -> Changed | None:
             table = assembly.table_of(one.parent)
             return (ROUTES, table) if table is not None else None
         case kind:
-            return _WHOLE[kind], place_of(one.key.name)[0] if kind is FragmentKind.ENDPOINTS else one.key.name
+            return _WHOLE[kind], whose(_WHOLE[kind], one.key.name)[0]

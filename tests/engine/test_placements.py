@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography import x509
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 
 from engine.engine import Engine, EngineSettings
+from engine.envoy.remote_gateway import IDENTITY
 from engine.events import CONTROL, Delete, Pin, Put, Quarantine
 from engine.history.explain import configs
 from engine.history.explain.backend import endpoints as explained
 from engine.placement import Placement, parse_placement
 from engine.ref import Ref
+from engine.resolve.remote_gateway import GATEWAYS
 from engine.seal import KEY_BYTES, Sealer
-from engine.update import Fragment, FragmentKey, FragmentKind, Update
+from engine.update import Fragment, FragmentKey, FragmentKind, Update, parse_fragment_key
 from tests.property.test_imports import described, export, in_cluster, placed, told
 from tests.support.manifests import API, change_set, endpoints, gateway, put, route, service
 
@@ -112,7 +116,7 @@ def test_an_explanation_has_the_endpoints_of_the_proxies_that_are_meant(where: s
 def test_only_what_differs_is_there_twice() -> None:
     site = Site("east, west")
     keys = [one.key for one in site.engine.everything().fragments.set.values()]
-    twice = [one for one in keys if "@" in one.name]
+    twice = [one for one in keys if "@" in one.name and one.kind is not FragmentKind.SECRET]
     assert {(one.kind, one.name) for one in twice} == {
         (FragmentKind.ENDPOINTS, f"{of}@{cluster}") for of in (_ENDPOINTS, "") for cluster in ("east", "west")
     }
@@ -141,6 +145,24 @@ def test_ways_lead_to_other_networks_from_wherever_it_has_proxies() -> None:
     assert b"svc.clusterset.local" in site.engine.everything().fragments.set[cluster].payload
     assert b"127.0.0.9" in site.given("east").payload
     assert b"127.0.0.9" not in site.given("local").payload
+
+
+def test_proxies_show_other_networks_the_cluster_that_they_are_in() -> None:
+    """One in a member would pass for the remote gateway of the configuration cluster otherwise."""
+    site = Site("local, east")
+    site.tell(described("west", network="n1", remoteGateway={"address": "127.0.0.9", "port": 15443}))
+    shown = {}
+    for name, one in site.engine.everything().fragments.set.items():
+        key = parse_fragment_key(name)
+        if key.kind is FragmentKind.SECRET:
+            secret = Secret.parse(Sealer(bytes(KEY_BYTES)).unseal(one.payload, name.encode()))
+            assert secret.name == IDENTITY
+            chain = secret.tls_certificate.certificate_chain.inline_bytes  # type: ignore[union-attr]
+            names = x509.load_pem_x509_certificate(chain).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            shown[key.name] = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    assert shown == {IDENTITY: [f"{GATEWAYS}{_GATEWAY}"], f"{IDENTITY}@east": [f"{GATEWAYS}east/{_GATEWAY}"]}
+    site.tell(placed("local"))
+    assert not [one for one in site.engine.everything().fragments.set if "@" in one]
 
 
 def test_what_ends_where_it_has_proxies_is_asked_while_no_gateway_of_another_network_can_be() -> None:

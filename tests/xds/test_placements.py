@@ -9,7 +9,7 @@ from engine.placement import Placement
 from engine.update import Fragment, FragmentKind
 from streams.identity import is_proxy_token, proxy_token
 from streams.xds.authority import Authority
-from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Node, Request, parse_response
+from streams.xds.messages import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Node, Request, parse_response
 from streams.xds.parts import parts
 from streams.xds.stream import Publication, Report, Stream
 from tests.xds.config import SEALER
@@ -78,6 +78,20 @@ async def test_a_change_goes_to_those_whom_it_concerns_and_is_acknowledged_by_al
     assert [(one.event, one.node.placement) for one in reports if one.event == "disconnected"] == [
         ("disconnected", str(GATEWAY))
     ]
+
+
+async def test_each_is_given_what_proves_where_it_is() -> None:
+    publication = Publication(SEALER, lambda _: None)
+    mine, others = piece(FragmentKind.SECRET, "id", b"east"), piece(FragmentKind.SECRET, "id@west", b"west")
+    publication.apply({**world("a"), **_PLACED, mine.key: mine, others.key: others}, 1)
+    own, west = [await _connected(publication, one) for one in (str(GATEWAY), _WEST)]
+    for one in (own, west):
+        await one.received(Request(type_url=SECRET, subscribe=["id"]))
+    assert [_taken(one)["Secret id"] for one in (own, west)] == [b"east", b"west"]
+    moved = piece(FragmentKind.SECRET, "id@west", b"moved")
+    publication.apply({moved.key: moved}, 2)
+    assert [_taken(one) for one in (own, west)] == [{}, {"Secret id": b"moved"}]
+    assert set(parts(publication.assembly(str(GATEWAY)), (SECRET, "id"))) == {mine, moved}
 
 
 async def test_what_a_proxy_elsewhere_rejects_is_sought_in_its_own_endpoints_too() -> None:
