@@ -55,6 +55,10 @@ class Holds:
         """Whether a quarantine holds an object."""
         return any(str(ref) in held(row) for _, row in self._concerning(ref))
 
+    def unpinned(self) -> frozenset[str]:
+        """The objects that quarantines hold, but for those of pinned Gateways."""
+        return frozenset(text for _, row in self._unpinned() for text in held(row))
+
     def lift_all(self, ref: Ref, *, gone: bool = False) -> None:
         """What was held because of an object; all of a Gateway that is `gone`: another of its name is another one."""
         for key, row in self._concerning(ref):
@@ -72,10 +76,11 @@ class Holds:
 
     def _concerning(self, ref: Ref) -> list[tuple[str, dict[str, Any]]]:
         """The quarantines that what is said of an object may touch: a pinned Gateway goes on seeing what it sees."""
+        return self._unpinned() if is_configuration(ref) else self._fold.under(QUARANTINE)
+
+    def _unpinned(self) -> list[tuple[str, dict[str, Any]]]:
         rows = self._fold.under(QUARANTINE)
-        if not rows or not is_configuration(ref):
-            return rows
-        pinned = {row["gateway"] for _, row in self._fold.under(PIN)}
+        pinned = {row["gateway"] for _, row in self._fold.under(PIN)} if rows else set()
         return [(key, row) for key, row in rows if row["gateway"] not in pinned]
 
     def _quarantine(self, change: Quarantine, offset: int) -> None:

@@ -42,6 +42,11 @@ def resource_of(row: dict[str, Any], complaint: str = "") -> Resource:
     )
 
 
+def revision_of(object_: Any) -> list[Any]:
+    """What names a revision of an object: one that comes anew under its name counts its generations anew."""
+    return [str((object_.get("metadata") or {}).get("creationTimestamp", "")), generation_of(object_)]
+
+
 def generation_of(object_: Any) -> int:
     """metadata.generation, 0 without one."""
     return int((object_.get("metadata") or {}).get("generation") or 0)

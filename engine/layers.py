@@ -31,7 +31,10 @@ def is_of_then(ref: Ref, gateway: str) -> bool:
 
 
 class Layers:
-    """Rows of objects, by layer; rows of `override/` have `object` None for what was absent."""
+    """Rows of objects, by layer; rows of `override/` have `object` None for what was absent.
+
+    Those of a rollback have `rejected` where proxies had rejected what its source said when that came: which revision.
+    """
 
     def __init__(self, fold: Fold, version: str) -> None:
         self._fold = fold

@@ -9,7 +9,7 @@ from engine.document import document
 from engine.events import Admitted, Change, Delete, Put, Refused, SyncBegin, SyncEnd
 from engine.fold import ABSENT, ASKED, OVERRIDE, PENDING, REFUSED, RESOURCE, SYNC, Fold, Said
 from engine.holds import Holds
-from engine.judgement import generation_of, judged, resource_of
+from engine.judgement import generation_of, judged, resource_of, revision_of
 from engine.layers import Layers
 from engine.readings import Readings
 from engine.ref import Ref, parse_ref
@@ -143,11 +143,12 @@ class Objects:
         """The last revision that nobody rejected, neither a proxy nor its model: of another generation than `new`."""
         if old is None:
             return None
-        # Of what a rollback lies over nothing was rejected: what is held is what the rollback has.
-        is_held = self._layers.over(ref) is None and self._holds.is_held(ref)
-        if generation_of(old["object"]) == generation_of(new) or is_held:
+        # Of what a rollback lies over only what came before it was rejected: what is held is what the rollback has.
+        over = self._layers.over(ref)
+        is_bad = self._holds.is_held(ref) if over is None else over.get("rejected") == revision_of(old["object"])
+        if generation_of(old["object"]) == generation_of(new) or is_bad:
             # Of a revision that its model refused it is the one before it that was served, and rejected.
-            return None if old["refusal"] and is_held else old.get("previous")
+            return None if old["refusal"] and is_bad else old.get("previous")
         return old.get("previous") if old["refusal"] else old["object"]
 
     def _sync_begin(self, cluster: str) -> None:

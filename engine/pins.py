@@ -10,7 +10,7 @@ from engine.events import CONTROL, Change, Confirm, Override, Pin, Unpin
 from engine.fold import OVERRIDE, PIN, Fold, Said
 from engine.graph.reader import Resource
 from engine.holds import Holds
-from engine.judgement import judged, resource_of
+from engine.judgement import judged, resource_of, revision_of
 from engine.layers import Layers, is_configuration, is_of_then
 from engine.objects import Objects
 from engine.readings import PinOf
@@ -34,6 +34,8 @@ class Pins:
         self._layers = Layers(fold, version)
         self._touched: set[str] = set()
         """Objects of which the status may tell something else of pins, since `moved` was asked last."""
+        self._held: frozenset[str] = frozenset()
+        """What was held when the rollback came that is being taken: its first override may end that for all of it."""
 
     def take(self, change: Change, said: Said) -> list[str]:
         """Fold a change; answers the warnings."""
@@ -106,6 +108,8 @@ class Pins:
                     self._end(other)
             self._holds.lift_of(gateway)
             self._touched.add(gateway)
+        else:
+            self._held = self._holds.unpinned()
         row = {
             "gateway": gateway,
             "to": change.to,
@@ -132,11 +136,19 @@ class Pins:
             row |= {"offset": said.offset, "time": said.time, "actor": said.actor}
             row = judged(change.ref, row, self._version)
         if pin["gateway"] is None:
+            row |= self._beneath(change.ref)
             self._layers.keep(change.ref)
         self._fold.set(f"{OVERRIDE}{change.pin}/{change.ref}", row)
         if pin["gateway"] is None:
             self._shown_otherwise(change.ref)
         return []
+
+    def _beneath(self, ref: Ref) -> Row:
+        """What a rollback notes of the revision beneath it: that it was rejected, which nothing else tells then."""
+        over, observed = self._layers.over(ref), self._layers.observed(ref)
+        if over is not None:
+            return {"rejected": over["rejected"]} if "rejected" in over else {}
+        return {"rejected": revision_of(observed["object"])} if observed is not None and str(ref) in self._held else {}
 
     def _end(self, pin: str) -> None:
         if PIN + pin not in self._fold.rows:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from engine.engine import Engine
 from engine.events import Override, Pin, Put, Quarantine, Unpin
 from engine.ref import Ref
 from tests.engine.test_pins import World
 from tests.support.manifests import delete, gateway, route
+from tests.support.story import SEALER
 
 BOTH = [{"name": "gw"}, {"name": "other"}]
 A, B, C, D = (
@@ -128,6 +132,77 @@ def test_what_is_rejected_of_a_rollback_says_nothing_of_what_is_beneath() -> Non
     _reject(world, "gw", D)
     never = World(C)
     assert world.of("gw") == never.of("gw")
+
+
+def _rejected_before() -> World:
+    """Generation 2 was rejected, and is what a rollback lies over."""
+    world = World(A)
+    world.tell(B)
+    _reject(world, "gw", B)
+    world.control(ROLLBACK, Override("p", A.ref, A.object))
+    return world
+
+
+def test_what_was_rejected_before_a_rollback_is_not_fallen_back_to_after_it() -> None:
+    world = _rejected_before()
+    labelled = {**B.object, "metadata": {**B.object["metadata"], "labels": {"of": "somebody"}}}
+    world.tell(Put(B.ref, labelled))
+    world.tell(C)
+    assert _previous(world, C.ref) == 1
+    world.tell(D)
+    assert _previous(world, D.ref) == 3, "nobody rejected that"
+    world = _rejected_before()
+    world.tell(C)
+    world.control(Unpin("p"))
+    _reject(world, "gw", C)
+    assert world.of("gw") == World(A).of("gw")
+
+
+def test_a_boot_knows_what_was_rejected_before_a_rollback() -> None:
+    world = _rejected_before()
+    state = world.engine.state()
+    world.engine = Engine(SEALER)
+    world.engine.load(state.items())
+    world.tell(C)
+    assert _previous(world, C.ref) == 1
+
+
+def test_what_was_rejected_is_not_forgotten_over_a_rollback_of_a_rollback() -> None:
+    for first in ("p", "q"):
+        world = _rejected_before()
+        world.control(replace(ROLLBACK, id="q"), Override("q", A.ref, None))
+        world.control(Unpin(first))
+        world.tell(C)
+        assert _previous(world, C.ref) == 1
+
+
+def test_a_rollback_of_several_objects_forgets_of_none_that_it_was_rejected() -> None:
+    """The first of them ends the quarantine, which names others."""
+    world = World(A)
+    world.tell(B)
+    fragment = _reject(world, "gw", B, gateway("gw"))
+    assert world.engine.state()[f"quarantine/{fragment}"]["held"] == [str(B.ref)]
+    then = gateway("gw", {"name": "http", "port": 9090, "protocol": "HTTP"})
+    world.control(ROLLBACK, Override("p", then.ref, then.object), Override("p", A.ref, A.object))
+    world.tell(C)
+    assert _previous(world, C.ref) == 1
+
+
+def test_what_was_rejected_before_a_rollback_is_good_when_it_is_served_after_it() -> None:
+    """It is tried once more."""
+    world = _rejected_before()
+    world.control(Unpin("p"))
+    world.tell(C)
+    assert _previous(world, C.ref) == 2
+
+
+def test_an_object_that_comes_anew_beneath_a_rollback_is_not_the_one_that_was_rejected() -> None:
+    world = _rejected_before()
+    metadata = {**B.object["metadata"], "creationTimestamp": "2026-11-25T10:00:00Z"}
+    world.tell(delete(B))
+    world.tell(Put(B.ref, {**B.object, "metadata": metadata}))
+    world.tell(C)
+    assert _previous(world, C.ref) == 2
 
 
 def test_a_gateway_that_is_gone_beneath_a_rollback_ends_its_quarantines_when_that_ends() -> None:

@@ -1,4 +1,4 @@
-"""With pins and rollbacks in the mix: incremental is scratch, replay is live, and the past is exactly as it was."""
+"""With pins, rollbacks and quarantines in the mix: incremental is scratch, replay is live, and the past is exactly as it was."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.engine import VERSION, Engine
-from engine.events import Change, ChangeSet, Confirm, Pin, Tick, Unpin
+from engine.events import Change, ChangeSet, Confirm, Pin, Quarantine, Tick, Unpin
 from engine.fold import CHANGED, OVERRIDE, PIN, RESOURCE
 from engine.history.overrides import configuration, overrides
 from engine.layers import is_configuration
 from engine.ref import parse_ref
-from engine.update import Update
+from engine.update import FragmentKind, Update
 from tests.property.test_incremental import _CHANGES, _SEALER
-from tests.support.manifests import TIME, change_set, gateway
+from tests.support.manifests import TIME, change_set, delete, endpoints, gateway, route, service
 
 _GATEWAYS = (gateway("gw").ref, gateway("gw1").ref)
 _LATER = "2026-11-24T10:30:00.000Z"
-_STEPS = st.lists(
-    st.tuples(st.sampled_from(["put"] * 4 + ["pin", "rollback", "unpin", "confirm", "tick"]), st.integers(0, 30)),
-    max_size=12,
+_KINDS = ["put"] * 4 + ["pin", "rollback", "unpin", "confirm", "tick"]
+_STEPS, _WITH_REJECTIONS = (
+    st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 30)), max_size=12)
+    for kinds in (_KINDS, [*_KINDS, *["reject", "rollback"] * 3])
 )
+_BASE = (gateway("gw"), gateway("gw1", {"name": "http", "port": 8081, "protocol": "HTTP"}), service(), endpoints())
+_BOTH = [{"name": "gw"}, {"name": "gw1"}]
+
+
+def _edited(edits: list[tuple[str, bool]]) -> list[Change]:
+    """Few routes, often edited: what is rejected of them has earlier revisions."""
+    made = [route(name, path=f"/{at}", generation=at + 2, parentRefs=_BOTH) for at, (name, _) in enumerate(edits)]
+    return [*_BASE, *(delete(one) if gone else one for one, (_, gone) in zip(made, edits, strict=True))]
+
+
+_OF_FEW = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([False] * 5 + [True])), max_size=40).map(_edited)
 
 
 class _Live:
@@ -53,6 +65,14 @@ class _Live:
         then, now = configuration(self.states[at].items(), VERSION, of), configuration(self.engine.state().items(), VERSION)
         self.tell(pin, *overrides(name, then, now, lambda _: True), source="control")
 
+    def reject(self, number: int) -> None:
+        """Have proxies reject something that is served: of routes, if there are any."""
+        served = sorted(self.engine.everything().fragments.set.items())
+        wanted = [one for one in served if one[1].key.kind is FragmentKind.ROUTE] or served
+        for key, one in wanted[number * 7 % len(wanted) :][:1] if wanted else []:
+            said = Quarantine(one.key.gateway, key, one.version, one.provenance, "no", "1.40.0")
+            self.tell(said, source="publisher")
+
     def pins(self) -> list[str]:
         return [key.removeprefix(PIN) for key in sorted(self.engine.state()) if key.startswith(PIN)]
 
@@ -65,6 +85,8 @@ def _played(changes: list[Change], steps: list[tuple[str, int]]) -> _Live:
             live.tell(*told)
         elif step in {"pin", "rollback"}:
             live.past(step, number)
+        elif step == "reject":
+            live.reject(number)
         elif step == "tick":
             live.tell(Tick(), source="resolver", time=_LATER if number > 20 else TIME)
         elif pins := live.pins():
@@ -78,8 +100,8 @@ def _of(update: Update, gateway_: str) -> dict[str, Any]:
 
 
 @settings(max_examples=80)
-@given(_CHANGES, _STEPS)
-def test_with_pins_in_the_mix_all_ways_to_a_state_are_one(changes: list[Change], steps: list[tuple[str, int]]) -> None:
+@given(st.one_of(_CHANGES, _OF_FEW), _WITH_REJECTIONS)
+def test_with_pins_and_quarantines_in_the_mix_all_ways_to_a_state_are_one(changes: list[Change], steps: list[tuple[str, int]]) -> None:
     live = _played(changes, steps)
     wanted = live.engine.everything()
     assert live.seen == wanted.fragments.set
