@@ -49,7 +49,7 @@ def _row(state: dict[str, Any]) -> dict[str, Any]:
 
 async def test_no_generation_is_said_to_run_that_runs_nowhere() -> None:
     _, state = await _condemned()
-    told = quarantine._told(_row(state), state, {})
+    told = quarantine._told(_row(state), quarantine._revisions([_row(state)], state), {})
     assert told["left_out"] == _HOST
     assert [(one["held"], one["runs"]) for one in told["objects"]] == [(False, 1), (False, 2), (False, 2)]
     (line,) = quarantine._lines(told)
@@ -76,6 +76,6 @@ async def test_who_waits_for_a_route_hears_that_its_host_is_left_out() -> None:
 async def test_a_host_that_one_object_makes_is_left_out_and_holds_it(named: str) -> None:
     _, state = await _condemned()
     row = {**_row(state), "held": [named]}
-    told = quarantine._told(row, state, {})
+    told = quarantine._told(row, quarantine._revisions([row], state), {})
     assert [one["ref"] for one in told["objects"] if one["held"]] == [named]
     assert [line[1] for line in quarantine._lines(told)] == [f"virtual host {_HOST}", "/".join(named.split("/")[2:])]

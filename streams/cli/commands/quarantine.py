@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.fold import OVERRIDE, PIN, QUARANTINE, RESOURCE
+from engine.ref import parse_ref
 from streams.cli.commands.convergence import is_meant
 from streams.cli.naming import wanted
 from streams.cli.output import Format, emit, fail, say, table
@@ -17,9 +19,9 @@ from streams.ports import Log
 from streams.topics import Topic
 
 if TYPE_CHECKING:
+    from engine.history.revisions import Revisions
     from streams.settings import Settings
 
-_QUARANTINE, _RESOURCE = "quarantine/", "resource/"
 _GATEWAY = ["gateway.networking.k8s.io", "Gateway"]
 _NO_ROUTE = "requests to it get no route"
 _HEADS = ("gateway", "held", "runs", "rejected", "since", "envoy", "error")
@@ -90,12 +92,13 @@ def _found(settings: Settings, what: str | None, gateway: str | None) -> list[Ro
 
         await resolved(settings, log)
         state = await rows(log, Topic.STATE, partition)
-        there = [row for key, row in state.items() if key.startswith(_QUARANTINE)]
+        there = [row for key, row in state.items() if key.startswith(QUARANTINE)]
         meant = [row for row in _named(there, what) if is_meant(row["gateway"], gateway, settings.cluster)]
         if not meant and what is None and gateway is not None:
             _check_there(gateway, state, settings.cluster)
         told = await times(log, partition, (row["offset"] for row in meant))
-        return [_told(row, state, told) for row in meant]
+        revisions = _revisions(meant, state)
+        return [_told(row, revisions, told) for row in meant]
 
     found = with_log(settings, work)
     if not found and what is not None:
@@ -106,15 +109,13 @@ def _found(settings: Settings, what: str | None, gateway: str | None) -> list[Ro
 
 def _check_there(gateway: str, state: Row, cluster: str) -> None:
     """A Gateway of which nothing is in quarantine is fine; one that is not there is misspelt."""
-    refs = (key.removeprefix(_RESOURCE) for key in state if key.startswith(_RESOURCE))
+    refs = (key.removeprefix(RESOURCE) for key in state if key.startswith(RESOURCE))
     if not any(is_meant(ref, gateway, cluster) for ref in refs if ref.split("/")[1:3] == _GATEWAY):
         fail(f"there is no Gateway {gateway}: see `penstock get gateways`", 1)
 
 
 def _named(there: Iterable[Row], what: str | None) -> list[Row]:
     """Those of a fragment, or whose objects an argument names."""
-    from engine.ref import parse_ref  # noqa: PLC0415  slow to import
-
     found = list(there)
     if what is None:
         return found
@@ -125,11 +126,23 @@ def _named(there: Iterable[Row], what: str | None) -> list[Row]:
     return [row for row in found if any(meant.takes(parse_ref(text)) for text, _ in row["objects"])]
 
 
-def _told(row: Row, state: Row, times: dict[int, str]) -> Row:
-    """A quarantine with what the fold state says of its objects."""
+def _revisions(there: Iterable[Row], state: Row) -> Revisions:
+    """Of the objects that quarantines name."""
+    from engine.engine import VERSION  # noqa: PLC0415  slow to import
+    from engine.history.revisions import Revisions  # noqa: PLC0415
+
+    names = {text for row in there for text, _ in row["objects"]}
+    pins = [key for key in state if key.startswith(PIN)]
+    layers = [RESOURCE, *(f"{OVERRIDE}{pin.removeprefix(PIN)}/" for pin in pins)]
+    keys = [*pins, *(layer + name for layer in layers for name in names)]
+    return Revisions(((key, state[key]) for key in keys if key in state), VERSION)
+
+
+def _told(row: Row, revisions: Revisions, times: dict[int, str]) -> Row:
+    """A quarantine with what its Gateway sees of its objects: a rollback or a pin may have them otherwise."""
     from engine.quarantine import holding, left_out  # noqa: PLC0415  slow to import
 
-    holds = set(holding(row))
+    holds, gateway = set(holding(row)), parse_ref(row["gateway"])
     return {
         "gateway": row["gateway"],
         "fragment": row["fragment"],
@@ -139,18 +152,20 @@ def _told(row: Row, state: Row, times: dict[int, str]) -> Row:
         "error": row["error"],
         "offset": row["offset"],
         "time": times.get(row["offset"], ""),
-        "objects": [_object(text, rejected, state, holds) for text, rejected in row["objects"]],
+        "objects": [
+            _object(text, rejected, revisions.of(parse_ref(text), gateway).row or {}, is_held=text in holds)
+            for text, rejected in row["objects"]
+        ],
     }
 
 
-def _object(text: str, rejected: int, state: Row, holds: set[str]) -> Row:
-    there = state.get(f"resource/{text}", {})
+def _object(text: str, rejected: int, there: Row, *, is_held: bool) -> Row:
     previous = (there.get("previous") or {}).get("metadata", {}).get("generation")
     return {
         "ref": text,
-        "held": text in holds,
+        "held": is_held,
         "rejected": rejected,
-        "runs": previous if text in holds else rejected,
+        "runs": previous if is_held else rejected,
         "offset": there.get("offset"),
         "time": there.get("time", ""),
         "actor": there.get("actor", ""),
