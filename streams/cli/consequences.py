@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ import typer
 from engine.ref import parse_ref
 from streams.cli.commands.diff import Level, print_diff, section, told_diff
 from streams.cli.limits import EXCEEDED, Limit, judged, words
-from streams.cli.output import fail, say
+from streams.cli.output import fail, note, say
 
 if TYPE_CHECKING:
     from engine.history.answers import AnswerChange, Answers, Asked, Outcome
@@ -120,7 +119,7 @@ def _told_of(sample: tuple[Asked, ...]) -> Iterator[Asked]:
     for number, one in enumerate(sample):
         if time.monotonic() - told > _QUIET_SECONDS:
             told = time.monotonic()
-            sys.stderr.write(f"penstock: {number} of {len(sample)} requests are asked\n")
+            note(f"{number} of {len(sample)} requests are asked")
         yield one
 
 

@@ -6,13 +6,13 @@ It mends nothing, and no trouble ends it.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.backoff import Backoff
+from streams.cli.output import note
 from streams.cli.pipe import end_unread
 from streams.cli.reading import trouble_of
 from streams.diagnosis import missing_topics
@@ -35,9 +35,9 @@ class _Troubles:
     def tell(self, found: set[str]) -> None:
         """Say what was not wrong before."""
         for words in sorted(found - self.now):
-            sys.stderr.write(f"penstock: {words}\n")
+            note(words)
         if self.now and not found:
-            sys.stderr.write("penstock: goes on\n")
+            note("goes on")
         self.now = found
 
 
@@ -57,7 +57,7 @@ async def follow(settings: Settings, topic: Topic, start: int, show: Callable[[l
         try:
             _, end = await log.ends(topic, settings.partition)
             if end < at:
-                sys.stderr.write(f"penstock: {topic} ends at offset {end - 1} now: what is new from there is shown\n")
+                note(f"{topic} ends at offset {end - 1} now: what is new from there is shown")
                 at = end
             async with asyncio.timeout(_LOOK_SECONDS):
                 async for records in log.follow(topic, settings.partition, at):

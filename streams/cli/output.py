@@ -25,8 +25,13 @@ class Format(StrEnum):
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on standard error and end with a code."""
-    sys.stderr.write(f"penstock: {message}\n")
+    note(message)
     sys.exit(code)
+
+
+def note(message: str) -> None:
+    """Say something on standard error, in one line; it may hold texts of others."""
+    sys.stderr.write(f"penstock: {plain(message)}\n")
 
 
 def plain(text: str) -> str:

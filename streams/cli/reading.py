@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import orjson
 import typer
 
-from streams.cli.output import Format, fail
+from streams.cli.output import Format, fail, note
 from streams.diagnosis import diagnose, missing_topics
 from streams.identity import IdentityError, holder
 from streams.ports import Log, LogError, Unavailable
@@ -53,7 +52,7 @@ def with_log(settings: Settings, work: Callable[[Log, int], Coroutine[Any, Any, 
         await _begun(settings, log)
         trouble = await trouble_of(settings, log)
         if trouble is not None:
-            sys.stderr.write(f"penstock: {trouble}\n")
+            note(trouble)
         return await work(log, settings.partition)
 
     try:

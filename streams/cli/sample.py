@@ -15,7 +15,7 @@ import orjson
 
 from engine.history.answers import Asked
 from engine.history.explain import Request, request_of
-from streams.cli.output import fail
+from streams.cli.output import fail, note
 
 TAKEN: Final = (
     "lines such as GET https://shop.example.com/pay -H 'x-env: test'; JSON objects with url, or authority and path; "
@@ -75,9 +75,9 @@ def sample(path: str, base: str | None) -> Sample:
         why = f" ({'; '.join(odd)})" if odd else ""
         fail(f"--requests {path} holds no request{why}: what is taken are {TAKEN}", 2)
     for one in odd:
-        sys.stderr.write(f"penstock: --requests {path}, {one}\n")
+        note(f"--requests {path}, {one}")
     if passed > len(odd):
-        sys.stderr.write(f"penstock: --requests {path}: {passed - len(odd)} more lines are no requests\n")
+        note(f"--requests {path}: {passed - len(odd)} more lines are no requests")
     return Sample(tuple(found.values()), passed)
 
 

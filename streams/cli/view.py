@@ -20,6 +20,7 @@ from rich.text import Text
 from engine.placement import place_of
 from streams.backoff import Backoff
 from streams.cancellation import apart
+from streams.cli.output import plain
 from streams.codec import decode_convergence, decode_object
 from streams.ports import Log, LogError, Record
 from streams.topics import Topic
@@ -63,9 +64,9 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
     def say(self, role: str, text: str) -> None:
-        """Tell a line of a role's."""
+        """Tell a line of a role's; on a terminal what it holds of others does nothing."""
         self._keep(role, text)
-        self._tell(f"{role:<12} {text}")
+        self._tell(f"{role:<12} {plain(text)}")
 
     def _keep(self, role: str, text: str) -> None:
         path = self._directory / f"{role}.log"
@@ -228,7 +229,7 @@ def _proxies(row: dict[str, Any], only: str | None) -> str:
 
 def _table(seen: _Seen) -> Table:
     """A row for each listener; proxies and what they run stand with the first of a gateway."""
-    table = Table(caption=escape(seen.last), caption_justify="left", min_width=_WIDTH)
+    table = Table(caption=escape(plain(seen.last)), caption_justify="left", min_width=_WIDTH)
     for head in ("gateway", "listener", "port", "routes", "proxies", "run offset"):
         table.add_column(head)
     for name, node in sorted(seen.nodes.items()):
@@ -245,6 +246,6 @@ def _table(seen: _Seen) -> Table:
         ]
         for listener in [seen.nodes.get(f"listener/{node['gateway']}/{one}", {}) for one in node["listeners"]] or [{}]:
             shown = [str(listener.get(key, "")) for key in ("name", "port", "attachedRoutes")]
-            table.add_row(*(escape(one) for one in (first[0], *shown, *first[1:])))
+            table.add_row(*(escape(plain(one)) for one in (first[0], *shown, *first[1:])))
             first = ["", "", ""]
     return table

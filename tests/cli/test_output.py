@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.cli.output import plain, say, table
+from streams.cli.output import fail, note, plain, say, table
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,7 @@ def test_what_a_person_reads(text: str, shown: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == f"a {shown}\n"
     table(("head",), [(text,)])
     assert shown in capsys.readouterr().out
+    note(f"a {text}")
+    with pytest.raises(SystemExit):
+        fail(f"b {text}", 1)
+    assert capsys.readouterr().err == f"penstock: a {shown}\npenstock: b {shown}\n"

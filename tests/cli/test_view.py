@@ -1,11 +1,13 @@
 """What `penstock run` shows of the graph, and what it keeps of it."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from streams.cli.view import Screen, _nodes, _proxies, _Seen, _table, _updates, _words
 from streams.codec import dumps
@@ -110,6 +112,34 @@ async def test_one_garbage_record_does_not_end_the_run(tmp_path: Path, topic: To
             await asyncio.sleep(0.05)
             assert not task.done()
         task.cancel()
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_what_others_wrote_does_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, live: bool
+) -> None:
+    log, screen = MemoryLog(), Screen(tmp_path, live=live)
+    odd = "\x1b]0;owned\x07"
+    update = {"offset": 1, "changes": [{"verb": "refused", "location": odd}], "downstream": {"fragments": {"set": [], "removed": []}}}
+    row = {"gateway": "a/b/Gateway/d/e", "proxies": {"p": {**_PROXY, "error": odd}}, "lowest": 1}
+    shown = "\\x1b]0;owned\\x07"
+    task = asyncio.create_task(screen.show(log, 0))
+    async with log.writer("w") as writer, asyncio.timeout(240):
+        while "owned" not in "".join((*screen._recent, _drawn(screen))):
+            await writer.write([Outgoing(Topic.UPDATES, 0, b"default", dumps(update)), Outgoing(Topic.CONVERGENCE, 0, b"a", dumps(row))])
+            await asyncio.sleep(0.05)
+    screen.say("proxy", odd)
+    task.cancel()
+    await asyncio.wait({task})
+    assert f"proxy        {shown}" in screen._recent
+    assert shown in "".join((*screen._recent, _drawn(screen)))
+    assert "\x1b]0" not in "".join((*screen._recent, _drawn(screen), capsys.readouterr().out))
+
+
+def _drawn(screen: Screen) -> str:
+    drawing = io.StringIO()
+    Console(file=drawing, width=200).print(_table(screen._seen))
+    return drawing.getvalue()
 
 
 async def test_a_view_that_fails_is_told_of_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import aclosing
 from datetime import datetime
@@ -14,7 +13,7 @@ from engine.history.touched import Touched, touched
 from engine.ref import parse_ref
 from streams.cli.moment import moment
 from streams.cli.naming import wanted
-from streams.cli.output import Format, emit, fail, table
+from streams.cli.output import Format, emit, fail, note, table
 from streams.cli.reading import Brokers, Cluster, Data, Namespace, Output, chosen, with_log
 from streams.history import Asked
 from streams.history import history as looked_up
@@ -104,9 +103,7 @@ async def _found(log: Log, partition: int, asked: Asked, limit: int) -> list[dic
                 return found
     begin, _ = await log.ends(Topic.UPDATES, partition)
     if begin > 0 and asked.since < looking.lowest:
-        sys.stderr.write(
-            f"penstock: history begins at offset {looking.lowest}: what penstock.updates told of before was deleted\n"
-        )
+        note(f"history begins at offset {looking.lowest}: what penstock.updates told of before was deleted")
     return found
 
 
@@ -122,7 +119,7 @@ class _Looking:
         self.lowest = offset
         if time.monotonic() - self._said > _SILENT_SECONDS:
             self._said = time.monotonic()
-            sys.stderr.write(f"penstock: looked back to offset {offset}\n")
+            note(f"looked back to offset {offset}")
 
 
 def told(update: dict[str, Any]) -> dict[str, Any]:

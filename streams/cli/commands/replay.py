@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 from engine.engine import Engine
 from engine.seal import Sealer
 from engine.update import Fragment
-from streams.cli.output import Format, emit, fail
+from streams.cli.output import Format, emit, fail, note
 from streams.cli.reading import Brokers, Data, Output, chosen, with_log
 from streams.codec import NewerSchema, decode_fragment, dumps
 from streams.past import change_sets
@@ -85,7 +84,7 @@ async def _check_held(log: Log, partition: int, to: int | None) -> None:
             held = "the log holds none yet; leave --to out"
         fail(f"there is no offset {to}: {held}", 2 if to < 0 else 1)
     if first > 0:
-        sys.stderr.write(f"penstock: the log begins at offset {first}: what was said before it is not in this replay\n")
+        note(f"the log begins at offset {first}: what was said before it is not in this replay")
 
 
 async def fold(log: Log, partition: int, engine: Engine, to: int | None) -> None:

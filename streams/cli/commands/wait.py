@@ -16,7 +16,7 @@ from engine.models.duration import milliseconds
 from engine.quarantine import concerned, held, left_out
 from engine.ref import parse_ref
 from streams.cli.commands.convergence import is_meant
-from streams.cli.output import Format, emit, fail
+from streams.cli.output import Format, emit, fail, note
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
 from streams.lag import Asking, Behind, behind, lowest_acknowledged
 from streams.past import last_offset
@@ -60,9 +60,9 @@ def wait(  # noqa: PLR0913  typer makes an option of each
     if output is not Format.TABLE:
         emit(found, output)
     for one in found["behind"]:
-        sys.stderr.write(f"penstock: Gateway {_short(one['gateway'])}: {one['reason']}\n")
+        note(f"Gateway {_short(one['gateway'])}: {one['reason']}")
     for one in found["held"]:
-        sys.stderr.write(f"penstock: {one['object']} {_instead(one['left_out'])}: {one['error'][:300]}\n")
+        note(f"{one['object']} {_instead(one['left_out'])}: {one['error'][:300]}")
     if not found["is_there"]:
         fail(f"offset {found['offset']} is not run everywhere after {timeout}", 6)
     if output is Format.TABLE:
@@ -102,7 +102,7 @@ async def _waited(log: Log, partition: int, wish: _Wish) -> dict[str, Any]:
         words = "; ".join(f"{_short(one.gateway)}: {one.reason}" for one in late[:3])
         if waited > _QUIET_SECONDS and words != told:
             told = words
-            sys.stderr.write(f"penstock: waits for {words}\n")
+            note(f"waits for {words}")
         await asyncio.sleep(min(_LOOK_SECONDS, wish.seconds))
     return {
         "offset": offset,
@@ -115,7 +115,7 @@ async def _waited(log: Log, partition: int, wish: _Wish) -> dict[str, Any]:
 
 def _asking(log: Log, partition: int, wish: _Wish) -> Asking:
     def begins(many: int) -> None:
-        sys.stderr.write(f"penstock: looks through {many} offsets: some proxies acknowledged nothing for as long\n")
+        note(f"looks through {many} offsets: some proxies acknowledged nothing for as long")
 
     return Asking(log, partition, max(wish.seconds, _LOOK_BACK_SECONDS), begins)
 
