@@ -21,10 +21,18 @@ START_SECONDS = 300.0
 SECONDS = 120.0
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """One that nobody has, and that nobody was given here: two listeners of a Gateway must not have the same."""
+    while True:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 def until(question: Callable[[], object], seconds: float = SECONDS, says: Callable[[], str] = str) -> None:
