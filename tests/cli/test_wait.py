@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from streams.cli.commands.wait import _held, _Wish
+import pytest
+
+from streams.cli.commands.wait import _held, _late, _Wish
 from streams.codec import dumps, progress_records
+from streams.lag import Asking
 from streams.memory import MemoryLog
 from streams.ports import Outgoing
 from streams.topics import Topic, key
+from tests.streams.test_lag import proxy, row, update
 
 ROUTE = "local/gateway.networking.k8s.io/HTTPRoute/default/r"
 OTHER = "local/gateway.networking.k8s.io/HTTPRoute/default/other"
@@ -41,3 +45,25 @@ def test_an_object_of_this_offset_that_is_held_is_named() -> None:
 def test_one_of_another_offset_or_cluster_is_not() -> None:
     assert held(6) == []
     assert held(7, "east") == []
+
+
+async def test_an_offset_of_long_ago_that_all_proxies_run_makes_nobody_look_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.lag._MOST", 64)
+    log, begun = MemoryLog(), list[int]()
+    asking = Asking(log, 0, 60, begun.append)
+
+    async def late(runs: int) -> list[str]:
+        async with log.writer("projections") as writer:
+            shown = {"gateway": GATEWAY, **row(a=proxy(runs))}
+            await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", GATEWAY), dumps(shown))])
+        return [one.reason for one in (await _late(log, 0, _Wish(4, None, "", 1.0), 4, asking))[0]]
+
+    async with log.writer("resolver") as writer:
+        await writer.write([update(offset, GATEWAY) for offset in range(200)])
+    assert await late(199) == await late(4) == []
+    assert await late(-1) == ["proxy a has not acknowledged anything yet"]
+    assert begun == []
+    assert await late(3) == ["proxy a runs 3, 1 changes behind"]
+    assert len(begun) == 1

@@ -134,16 +134,14 @@ async def _wanting(log: Log, partition: int) -> set[str]:
     return {one["gateway"] for one in found if isinstance(one, dict) and isinstance(one.get("gateway"), str)}
 
 
-async def _late(
-    log: Log, partition: int, wish: _Wish, offset: int, asking: Asking | None = None
-) -> tuple[list[Behind], set[str]]:
+async def _late(log: Log, partition: int, wish: _Wish, offset: int, asking: Asking) -> tuple[list[Behind], set[str]]:
     """Who does not run the offset, and all that are looked at."""
     found = await read_convergence(log, partition)
     mine = {name: row for name, row in found.items() if wish.means(name)}
     wanting = {one for one in await _wanting(log, partition) if wish.means(one)}
     runs = lowest_acknowledged(mine.values())
-    above = min(offset, runs if runs is not None else offset) - 1
-    there = await (asking or _asking(log, partition, wish)).recent(above)
+    # Where all that have acknowledged something run it, however long ago it was, nothing has to be looked for.
+    there = await asking.recent(runs if runs is not None and runs < offset else sys.maxsize)
     names = wanting | {name for name, row in mine.items() if row["lowest"] is not None}
     if there.resolved < offset:
         return [Behind("-", f"the log is resolved to {there.resolved} only")], names
