@@ -186,6 +186,8 @@ async def _written(serving: Serving, frames: Frames, stopping: asyncio.Event) ->
                     coming = asyncio.ensure_future(anext(frames))
                 if isinstance(found, Passed):
                     passed, found = found.token, b""
+                elif found:
+                    passed = ""  # It has an id, or is of an update that gets one: what came before would lead back.
                 if not found and clock() >= beat_at:
                     found, passed = b": \n" + _id(passed) + b"\n", ""
                 # A large one in pieces, each with its own time: who reads slowly reads.

@@ -158,6 +158,14 @@ async def test_now_has_an_id_before_anything_came_and_so_has_what_was_passed_ove
         assert frame.decode() != f": \nid: {first}\n\n"
 
 
+async def test_what_was_passed_over_before_an_event_leads_nobody_back_before_it() -> None:
+    log = MemoryLog()
+    await resolved(log, _BASE, [shop("pay-v1")], [shop("pay-v2", "b.example.com", "other")])
+    async with served(log, beat=0.05) as client, client.get("/v1/updates?since=u.0&host=b.example.com") as response:
+        await events(response, "update")
+        assert [await response.content.readuntil(b"\n\n") for _ in range(3)] == [b": \n\n"] * 3
+
+
 _PLAIN = "hunter2"
 
 
