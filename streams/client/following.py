@@ -98,8 +98,13 @@ class Where:
         if not self.is_named(change.node):
             return False
         sides = [one for one in (change.before, change.after) if one is not None]
-        hosts = [host for one in sides for host in (*one.get("hostnames", ()), one.get("hostname"))]
-        return not self.host or not sides or self.host in hosts
+        return not self.host or not sides or any(self.host in _hosts(one) for one in sides)
+
+
+def _hosts(node: Mapping[str, Any]) -> list[Any]:
+    """Of a node as an update has it: nobody looked at what stands in it."""
+    listed = node.get("hostnames")
+    return [node.get("hostname"), *(listed if isinstance(listed, list) else ())]
 
 
 ANYWHERE: Final = Where()

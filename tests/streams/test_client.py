@@ -23,7 +23,7 @@ from streams.cli.reference import DIRECTORY
 from streams.cli.schemas import incompatible, schemas
 from streams.client import NOW, Route, UnknownToken, Where, sentences
 from streams.client.following import begin, change_set_events, nodes, update_events
-from streams.client.values import Update
+from streams.client.values import NodeChanged, Update
 from streams.domain import Domain, DomainOptions
 from streams.memory import MemoryLog
 from streams.ports import Log, LogBehind, Outgoing
@@ -105,6 +105,12 @@ async def test_filters_let_by_what_they_name_and_tell_what_left_them() -> None:
     (second,) = await taken(followed, 1)
     assert (second.set, second.removed) == ({}, {_KEY})
     assert not (await taken(nodes(log, 0, Where(namespace="other")), 1))[0].set
+
+
+def test_a_node_whose_hosts_are_none_has_none() -> None:
+    odd = NodeChanged(node=_KEY, verb="changed", before={"hostnames": None}, after={"hostnames": 3})
+    assert not Where(host="shop.example.com").touches(odd)
+    assert Where(namespace="default").touches(odd)
 
 
 async def test_updates_say_nodes_as_they_were_and_are_and_go_on_from_a_token(log: Log) -> None:
