@@ -28,7 +28,7 @@ test: setup ## run every test; those that need a real API server or helm when `m
 	@without=""; \
 	$(BIN)/python -m tests.kubernetes.bed ready || without="not kubernetes"; \
 	$(BIN)/python -m tests.chart ready || without="$${without:+$$without and }not helm"; \
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$$without"
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 2 -m "$$without"
 
 helm: setup ## build helm from its Go module into the cache: needs go, a minute once
 	$(BIN)/python -m tests.chart

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import signal
@@ -28,6 +29,40 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         return (yield)
     finally:
         gc.enable()
+
+
+_STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the watchdog says what hung: not where pytest keeps what a test says."""
+    config.stash[_STDERR] = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What its timeout cannot end ends with its process, and says where it stood: xdist takes another for what is left.
+
+    What a timeout raises in a step of a task is kept by the task, and a loop that closes waits for its tasks for ever.
+    """
+    _watch(item)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Once more: pytest takes the watchdog away from a test that failed."""
+    _watch(item)
+
+
+def _watch(item: pytest.Item) -> None:
+    own = item.get_closest_marker("timeout")
+    seconds = float(own.args[0] if own else item.config.getini("timeout"))
+    if seconds:
+        faulthandler.dump_traceback_later(seconds * 1.5, exit=True, file=item.config.stash[_STDERR])
 
 
 @pytest.fixture(autouse=True)

@@ -91,6 +91,47 @@ def test_a_failure_is_told_whatever_is_finalized_meanwhile(tmp_path: Path) -> No
     assert "once more, alone" in done.stdout
 
 
+_HANGING = """
+import asyncio
+import time
+from pathlib import Path
+import pytest
+
+async def never_ends():
+    while True:
+        try:
+            time.sleep(0.01)
+            await asyncio.sleep(0)
+        except BaseException:
+            pass
+
+async def test_that_hangs():
+    again = Path(__file__).with_name("again")
+    if not again.exists():
+        again.touch()
+        task = asyncio.create_task(never_ends())
+        await asyncio.sleep(0)
+        assert task.done()
+
+@pytest.mark.parametrize("number", range(5))
+def test_it(number):
+    pass
+"""
+
+
+def test_what_no_timeout_ends_is_told_and_takes_nothing_else_along(tmp_path: Path) -> None:
+    """A test's loop waits, as it closes, for a task that does not end: CI said nothing for ever."""
+    path = tmp_path / "test_some.py"
+    path.write_text(_HANGING)
+    hooks = "pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown"
+    path.with_name("conftest.py").write_text(f"from tests.conftest import {hooks}\n")
+    done = _run(path, "-n", "2", "--dist", "loadfile", "-o", "timeout=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "in never_ends" in done.stderr
+    assert "PASSED ONLY AT THE SECOND TIME: see FAILED above" in done.stdout
+    assert "6 passed" in done.stdout
+
+
 def _run(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # As the project's own tests are run: with its settings.
