@@ -9,6 +9,7 @@ behind that offset any more, until the same writer commits again on that partiti
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
@@ -66,20 +67,23 @@ async def mend(
 async def _unreadable(
     log: KafkaLog, found: Writers, written: Mapping[Topic, int], partition: int, patience: float
 ) -> set[Topic]:
-    """Where committed readers do not come as far as what was written; asked until there is none, or patience ends."""
-    clock = asyncio.get_running_loop().time
-    deadlines = dict.fromkeys(written, clock() + patience)
+    """Where committed readers do not come as far as what was written; asked until there is none, or patience ends.
+
+    Patience is counted in looks: where this process stood still itself, no writer can be blamed for the time.
+    """
+    looks = 1 + math.ceil(patience / _LOOK_SECONDS)
+    left = dict.fromkeys(written, looks)
     seen: dict[Topic, int] = {}
     while True:
-        for topic in sorted(deadlines):
+        for topic in sorted(left):
             _, end = await log.ends(topic, partition)
             if end >= written[topic]:
-                del deadlines[topic]
-        owned = {topic: _only(found, topic) for topic in deadlines}
+                del left[topic]
+        owned = {topic: _only(found, topic) for topic in left}
         grown = await _grown(log, {one for topics in owned.values() for one in topics}, partition, seen)
-        deadlines |= {topic: clock() + patience for topic in deadlines if not grown.isdisjoint(owned[topic])}
-        if not deadlines or any(clock() > one for one in deadlines.values()):
-            return {topic for topic, deadline in deadlines.items() if clock() > deadline}
+        left = {topic: looks if not grown.isdisjoint(owned[topic]) else many - 1 for topic, many in left.items()}
+        if not left or 0 in left.values():
+            return {topic for topic, many in left.items() if not many}
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -25,17 +26,28 @@ async def log(broker: str) -> AsyncIterator[KafkaLog]:
         yield found
 
 
-async def left_open(log: KafkaLog, name: str, *topics: Topic) -> None:
-    """What a writer leaves that is killed in the middle; it would be given up after an hour."""
+@asynccontextmanager
+async def transaction(log: KafkaLog, name: str) -> AsyncIterator[AIOKafkaProducer]:
+    """It is left as a writer that is killed leaves it, and would be given up after ten minutes, unless it is committed.
+
+    The client's own end of it waits for ever where somebody else has fenced it meanwhile.
+    """
     producer = AIOKafkaProducer(
         bootstrap_servers=log.brokers, transactional_id=f"{log.prefix}-{name}", transaction_timeout_ms=600_000
     )
     await producer.start()
     await producer.begin_transaction()
-    for topic in topics:
-        await producer.send_and_wait(topic_name(topic, log.prefix), b"never", b"k", partition=0)
-    await producer._sender.close()
-    await producer.client.close()
+    try:
+        yield producer
+    finally:
+        await producer._sender.close()
+        await producer.client.close()
+
+
+async def left_open(log: KafkaLog, name: str, *topics: Topic) -> None:
+    async with transaction(log, name) as producer:
+        for topic in topics:
+            await producer.send_and_wait(topic_name(topic, log.prefix), b"never", b"k", partition=0)
 
 
 async def test_where_nothing_hangs_nothing_is_written_and_nobody_fenced(log: KafkaLog) -> None:
@@ -84,18 +96,16 @@ async def test_a_transaction_that_takes_long_is_let_be(log: KafkaLog) -> None:
     sent = asyncio.Event()
 
     async def write() -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=log.brokers, transactional_id=f"{log.prefix}-resolver-default")
-        await producer.start()
-        async with producer.transaction():
+        async with transaction(log, "resolver-default") as producer:
             for topic in [one for one in (Topic.STATE, Topic.GRAPH, Topic.STATUS) for _ in range(8)]:
                 await producer.send_and_wait(topic_name(topic, log.prefix), b"{}", key("default", "row"), partition=0)
                 sent.set()
                 await asyncio.sleep(0.2)
-        await producer.stop()
+            await producer.commit_transaction()
 
     task = asyncio.create_task(write())
     await sent.wait()
-    assert await mend(log, FOUND, "default", 0, patience=1.0) == set()
+    assert await mend(log, FOUND, "default", 0, patience=2.0) == set()
     await task
     assert len(await records(log, Topic.STATUS)) == 8
 
