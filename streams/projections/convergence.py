@@ -290,14 +290,14 @@ async def _turn(options: ProjectOptions, joins: _Joins) -> None:
 
 
 async def _placements(options: ProjectOptions, joins: _Joins) -> None:
-    """Look at a gateway anew once it is deleted. Its proxies go later, and are reported then."""
+    """Look at a gateway anew once it is deleted, or there. Its proxies go later, and are reported then."""
     backoff = Backoff()
     while True:
         try:
             async for batch in follow_table(options.log, Topic.STATUS, options.partition):
                 backoff.reset()
-                gone = joins.placements.take(batch)
-                names = joins.proxies if batch.snapshot else [f"{options.domain}/{one}" for one in gone]
+                moved = joins.placements.take(batch)
+                names = joins.proxies if batch.snapshot else [f"{options.domain}/{one}" for one in moved]
                 if seen := [one for one in names if one in joins.proxies]:
                     joins.put_back(seen)
         except LogError as error:

@@ -23,13 +23,21 @@ def long_gone(rows: Mapping[str, bytes]) -> list[str]:
 
     One that went without a word may only be cut off with its publisher: its row says what it has when both are back.
     """
-    found = ((name, orjson.loads(value)) for name, value in rows.items() if not name.endswith(f"/{DEPLOYER}"))
+    found = ((name, orjson.loads(value)) for name, value in rows.items() if not _is_deployers(name))
     return [name for _, name in sorted((row["at"], name) for name, row in found if not row["connected"])[:-NAMED]]
 
 
 def ended(rows: Mapping[str, bytes]) -> list[str]:
-    """Of a deleted gateway's rows those of which nobody says any more that they are connected."""
-    return [name for name, value in rows.items() if not orjson.loads(value)["connected"]]
+    """Of a deleted gateway's rows those of which nobody says any more that they are connected.
+
+    Why it cannot be deployed a deployer says once, and takes it back: it may be of one whose status is still to come.
+    """
+    found = ((name, orjson.loads(value)) for name, value in rows.items())
+    return [name for name, row in found if not row["connected"] and not (_is_deployers(name) and row["error"])]
+
+
+def _is_deployers(name: str) -> bool:
+    return name.endswith(f"/{DEPLOYER}")
 
 
 def _programmed(status: Record) -> frozenset[str]:
@@ -55,20 +63,23 @@ class Placements:
         return found is not None and (not elsewhere or placement in found)
 
     def take(self, batch: Batch) -> set[str]:
-        """Take statuses as they change; answers the placements that may be gone by that."""
+        """Take statuses as they change; answers the placements that came or went by that."""
         if batch.progress < 0:
             return set()  # Nothing was resolved yet: of nothing a status is wanted.
         known = self._programmed or {}
-        before = dict(known) if batch.snapshot else {}
+        names = {name for name in batch.rows if name.split("/")[1:_KIND_PARTS] == _GATEWAY}
+        names |= known.keys() if batch.snapshot else set()
+        before = {name: _places(name, known.get(name)) for name in names}
         self._programmed = {} if batch.snapshot else known
-        for name, record in batch.rows.items():
-            if name.split("/")[1:_KIND_PARTS] != _GATEWAY:
-                continue
-            before[name] = known.get(name, frozenset())
+        for name in names:
             self._programmed.pop(name, None)
-            if record is not None:
+            if (record := batch.rows.get(name)) is not None:
                 self._programmed[name] = _programmed(record)
-        return {one for name, places in before.items() for one in (name, *places) if not self.is_there(one)}
+        return {one for name in names for one in before[name] ^ _places(name, self._programmed.get(name))}
+
+
+def _places(gateway: str, programmed: frozenset[str] | None) -> frozenset[str]:
+    return frozenset() if programmed is None else programmed | {gateway}
 
 
 def is_idle(row: Mapping[str, Any], proxies: Iterable[bytes]) -> bool:

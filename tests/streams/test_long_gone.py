@@ -224,6 +224,31 @@ async def test_the_row_of_a_gateway_that_is_deleted_goes_with_its_last_proxy(tmp
         assert (await read_convergence(log, 0))[str(_LEFT)]["acknowledged"] is None
 
 
+async def test_what_a_deployer_says_before_a_gateways_status_is_seen_is_shown_once_it_is(tmp_path: Path) -> None:
+    """It says it once."""
+    log, name = MemoryLog(), f"default/{_LEFT}/{DEPLOYER}"
+    one = Projection(log, tmp_path)
+    await gateways(log, _IDLE)
+    async with one.runs():
+        one.hears(_IDLE, "ack")
+        await one.shows(_IDLE)
+        one.table[name] = joined(None, record(9, {"event": "undeployed", "offset": -1, "error": "is taken"})) or b""
+        one.joins.seen(name)
+        await one.shows(_IDLE)
+        await gateways(log, _LEFT, offset=2)
+        await one.shows(_IDLE, _LEFT)
+        assert (await read_convergence(log, 0))[str(_LEFT)]["undeployed"] == "is taken"
+        # Nor does it keep the row of one that is deleted.
+        await removed(log, 3, _LEFT)
+        await one.shows(_IDLE)
+        one.table[name] = joined(one.table[name], record(10, {"event": "deployed", "offset": -1, "error": ""})) or b""
+        one.joins.seen(name)
+        async with asyncio.timeout(20):
+            while one.table.forgotten != [name]:
+                await asyncio.sleep(0.01)
+    assert one.joins.proxies.keys() == {f"default/{_IDLE}"}
+
+
 async def removed(log: MemoryLog, offset: int, gone: Any) -> None:
     async with log.writer("resolver") as writer:
         update = Update(offset, "2026-11-24T12:00:00.000Z", statuses=Delta({}, frozenset({str(gone)})))
@@ -240,11 +265,12 @@ def test_a_gateway_in_another_cluster_is_there_while_its_status_waits_for_it() -
     assert there.take(Batch({}, -1, snapshot=True)) == set()
     assert there.is_there(west)
     both = orjson.dumps({"programmed": {str(_LEFT): 3, west: 3}})
-    assert there.take(Batch(status(both), 3, snapshot=True)) == set()
+    assert there.take(Batch(status(both), 3, snapshot=True)) == {str(_LEFT), west}
+    assert there.take(Batch(status(both), 3, snapshot=False)) == set()
     assert there.is_there(west)
     assert not there.is_there(f"{_LEFT}@east")
     assert there.take(Batch(status(orjson.dumps({"programmed": {str(_LEFT): 4}})), 4, snapshot=False)) == {west}
     assert there.take(Batch({str(_LEFT): None}, 5, snapshot=False)) == {str(_LEFT)}
-    assert there.take(Batch(status(b"[garbage"), 6, snapshot=False)) == set()
+    assert there.take(Batch(status(b"[garbage"), 6, snapshot=False)) == {str(_LEFT)}
     assert (there.is_there(str(_LEFT)), there.is_there(west)) == (True, False)
     assert there.take(Batch({}, 7, snapshot=True)) == {str(_LEFT)}
