@@ -91,9 +91,7 @@ def is_idle(row: Mapping[str, Any], proxies: Iterable[bytes]) -> bool:
 def _is_wanted(placement: str, statuses: Mapping[str, Record]) -> bool:
     gateway, elsewhere = place_of(placement)
     status = statuses.get(gateway)
-    if status is None or not elsewhere:
-        return status is not None
-    return placement in (orjson.loads(status.value or b"{}").get("programmed") or ())
+    return status is not None and (not elsewhere or placement in _programmed(status))
 
 
 async def deleted(log: Log, partition: int, gateways: Iterable[str]) -> list[str]:

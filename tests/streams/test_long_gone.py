@@ -16,7 +16,7 @@ from streams.codec import encode_update
 from streams.memory import MemoryLog
 from streams.ports import Outgoing, Record
 from streams.projections.convergence import ProjectOptions, _Joins, _placements, _write, joined, summary
-from streams.projections.gone import Placements
+from streams.projections.gone import Placements, deleted
 from streams.topics import DEPLOYER, Topic, key, split_key
 from streams.view import Batch, read_convergence
 from tests.streams.test_convergence import converged, projecting, record, report
@@ -253,6 +253,15 @@ async def removed(log: MemoryLog, offset: int, gone: Any) -> None:
     async with log.writer("resolver") as writer:
         update = Update(offset, "2026-11-24T12:00:00.000Z", statuses=Delta({}, frozenset({str(gone)})))
         await writer.write(encode_update("default", 0, update, {}))
+
+
+async def test_a_status_that_is_none_ends_no_projection() -> None:
+    log = MemoryLog()
+    headers = (("offset", b"1"), ("index", b"0"))
+    async with log.writer("stranger") as writer:
+        await writer.write([Outgoing(Topic.STATUS, 0, key("default", str(_LEFT)), b"[garbage", headers)])
+    await gateways(log, _IDLE, offset=2)
+    assert await deleted(log, 0, [str(_LEFT), f"{_LEFT}@west"]) == [f"{_LEFT}@west"]
 
 
 def test_a_gateway_in_another_cluster_is_there_while_its_status_waits_for_it() -> None:
