@@ -138,7 +138,7 @@ class KafkaLog:
                     yield _record(topic, found)
 
     async def follow(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
-        """See `Log.follow`. Raises TopicMissing, LogError when `start` is no longer kept, or Unavailable at first."""
+        """See `Log.follow`. Raises TopicMissing, LogError when what comes next is not kept, or Unavailable at first."""
         async with self._consumer(topic, partition) as (consumer, at):
             first, _ = await self._bounds(consumer, at, topic)
             consumer.seek(at, max(start, first))
@@ -146,7 +146,10 @@ class KafkaLog:
                 try:
                     batch = await self._batch(consumer, at, topic)
                 except OffsetOutOfRangeError as error:
-                    msg = f"{self._name(topic)} ends before offset {start}: was it replaced by an older copy?"
+                    msg = (
+                        f"{self._name(topic)} has not what comes next: it was replaced by an older copy, "
+                        f"or retention took it before it was read"
+                    )
                     raise LogError(msg) from error
                 except KafkaError as error:
                     _LOG.debug("waiting for the broker", error=str(error))

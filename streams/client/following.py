@@ -31,6 +31,7 @@ _TAIL: Final = 8
 _NUMBER: Final = re.compile("-?[0-9]{1,20}")
 _ROWS: Final = 50
 """Read in one go."""
+_ANEW: Final = "Begin without a token"
 
 N = TypeVar("N", bound=Node)
 V = TypeVar("V", Update, ChangeSet)
@@ -273,7 +274,7 @@ async def _events(
 
 
 async def begin(log: Log, topic: Topic, partition: int, since: str) -> Start:
-    """Where `since` leads. Raises LogError, LogBehind where it is of another log, or UnknownToken."""
+    """Where `since` leads. Raises LogError, LogBehind where what was missed cannot be told, or UnknownToken."""
     letter = topic.value[0]
     first, end = await log.ends(topic, partition)
     if since == NOW:
@@ -284,10 +285,15 @@ async def begin(log: Log, topic: Topic, partition: int, since: str) -> Start:
     if following > end:
         msg = f"{topic.value} ends at offset {end}, the token is of {following}: another log, or an older copy of it"
         raise LogBehind(msg)
+    if following < first:
+        msg = (
+            f"{topic.value} begins at offset {first}, the token is of {following}: what is between is deleted. {_ANEW}"
+        )
+        raise LogBehind(msg)
     if more and not await is_there(log, topic, partition, Landmark(following - 1, more[-1])):
         msg = (
             f"{topic.value} has something else at offset {following - 1} than when the token was given: another log, "
-            f"or one made anew. Begin without a token"
+            f"or one made anew. {_ANEW}"
         )
         raise LogBehind(msg)
     return Start(following, (more[0], more[1]) if len(more) > 1 else _NOTHING, since)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.kafka import KafkaLog
-from streams.topics import Topic, topic_name
+from streams.topics import Topic
 from tests.cli.log import Place, resolved
+from tests.streams.toy import forget
 
 pytestmark = pytest.mark.kafka
 
@@ -26,15 +25,6 @@ def place(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
 
 def ends(place: Place) -> tuple[int, int]:
     return asyncio.run(KafkaLog(place.brokers, place.prefix).ends(Topic.CHANGES, 0))
-
-
-async def forget(place: Place, before: int) -> None:
-    """Nothing of the log below an offset is kept."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=place.brokers)
-    await admin.start()
-    at = TopicPartition(topic_name(Topic.CHANGES, place.prefix), 0)
-    await admin.delete_records({at: RecordsToDelete(before_offset=before)})
-    await admin.close()
 
 
 @pytest.mark.parametrize("to", [-1, -(10**30)])
@@ -63,7 +53,7 @@ def test_an_offset_that_is_no_longer_kept_is_not_there(broker: str, tmp_path: Pa
     with resolved(broker, tmp_path) as place:
         found: Any = place.tells("log")
         kept = found[-1]["offset"]
-        asyncio.run(forget(place, kept))
+        asyncio.run(forget(KafkaLog(place.brokers, place.prefix), Topic.CHANGES, kept))
         first, end = ends(place)
         assert first == kept
         result = place.run("replay", "--to", "0")

@@ -7,7 +7,7 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from streams.domain import Domain, DomainOptions
 from streams.memory import MemoryLog
 from streams.ports import Log, LogBehind, Outgoing
 from streams.topics import CONTROL, Topic, split_key
-from tests.streams.toy import append, records
+from tests.streams.toy import append, forget, kafka_log, records
 from tests.support.manifests import change_set, delete, endpoints, gateway, route, service
 
 _RELEASED = Path(__file__).with_name("released")
@@ -172,19 +172,18 @@ async def test_a_token_of_a_log_that_was_made_anew_misses_nothing() -> None:
     assert [(one.snapshot, one.removed) for one in await asyncio.gather(late)] == [(False, {_KEY})]
 
 
-async def test_a_token_before_what_was_deleted_goes_on_where_the_topic_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = MemoryLog()
-    await resolved(log, _BASE, *_shops(3))
-    first, *rest = await taken(update_events(log, 0), 5)
-    kept = (await records(log, Topic.UPDATES))[-2].offset
-    log._records[Topic.UPDATES, 0][:-2] = []
-    ends = log.ends
-
-    async def later(topic: Topic, partition: int) -> tuple[int, int]:
-        return kept, (await ends(topic, partition))[1]
-
-    monkeypatch.setattr(log, "ends", later)
-    assert await taken(update_events(log, 0, first.token), 2) == rest[-2:]
+@pytest.mark.kafka
+@pytest.mark.parametrize(("topic", "kind"), [(Topic.UPDATES, update_events), (Topic.CHANGES, change_set_events)])
+async def test_a_token_before_what_was_deleted_is_refused(broker: str, topic: Topic, kind: Callable[..., Any]) -> None:
+    """What was missed cannot be told: it went on where the topic begins, and nobody knew."""
+    async with kafka_log(broker) as log:
+        await resolved(log, _BASE, *_shops(3))
+        first, second, *rest = await taken(kind(log, 0), 5)
+        old, kept = (int(one.token.split(".")[1]) for one in (first, second))
+        await forget(log, topic, kept)
+        with pytest.raises(LogBehind, match=f"begins at offset {kept}, the token is of {old}"):
+            await anext(kind(log, 0, first.token))
+        assert await taken(kind(log, 0, second.token), 3) == rest
 
 
 async def test_what_a_hung_transaction_repeats_behind_a_token_is_passed_over(log: Log) -> None:

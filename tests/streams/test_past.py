@@ -8,8 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from engine.engine import Engine
 from engine.events import Change, ChangeSet
@@ -25,7 +24,7 @@ from streams.past import NotKept, engine_at, last_offset, milliseconds, offset_a
 from streams.ports import Log, LogError, Outgoing, Record
 from streams.projections.checkpoints import checkpoint_if_due
 from streams.topics import Topic, topic_name
-from tests.streams.toy import kafka_log
+from tests.streams.toy import forget, kafka_log
 from tests.support.manifests import delete, endpoints, gateway, route, service
 
 _SEALER = Sealer(bytes(KEY_BYTES))
@@ -231,11 +230,7 @@ async def test_a_log_that_lost_its_beginning_begins_at_its_oldest_checkpoint(bro
         end = (await log.ends(Topic.CHANGES, 0))[1]
         wanted = picture(await from_the_beginning(log, end - 1))
         first, second = await marks(log, 0)
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
-        await admin.start()
-        at = TopicPartition(topic_name(Topic.CHANGES, log.prefix), 0)
-        await admin.delete_records({at: RecordsToDelete(before_offset=first.offset + 3)})
-        await admin.close()
+        await forget(log, Topic.CHANGES, first.offset + 3)
         with pytest.raises(NotKept, match=f"the first moment that can be read is {second.offset}"):
             await engine_at(log, 0, make, first.offset + 4)
         assert picture(await engine_at(log, 0, make, end - 1)) == wanted

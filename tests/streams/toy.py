@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
 from engine.events import Change, ChangeSet, Delete, EngineChanged, Put, Tick
 from engine.ref import Ref, parse_ref
 from engine.update import Delta, Fragment, FragmentKey, FragmentKind, Update, parse_fragment_key
@@ -16,7 +19,7 @@ from streams.codec import dumps, encode_change_set
 from streams.kafka import KafkaLog
 from streams.memory import MemoryLog
 from streams.ports import Log, Outgoing, Record, Unavailable
-from streams.topics import Topic
+from streams.topics import Topic, topic_name
 from streams.view import read_table
 
 GATEWAY = Ref("local", "gateway.networking.k8s.io", "Gateway", "default", "gw")
@@ -230,6 +233,14 @@ async def kafka_log(broker: str) -> AsyncIterator[KafkaLog]:
     log = KafkaLog(broker, f"t{uuid.uuid4().hex[:8]}")
     await log.create_topics(1)
     yield log
+
+
+async def forget(log: KafkaLog, topic: Topic, before: int) -> None:
+    """Nothing below an offset is kept any more, as retention does it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=log.brokers)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic_name(topic, log.prefix), 0): RecordsToDelete(before_offset=before)})
+    await admin.close()
 
 
 def fragment_names(rows: Iterable[str]) -> list[str]:
