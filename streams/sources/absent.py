@@ -77,8 +77,8 @@ async def absent(log: Log, partition: int, watched: Collection[str], configurati
     return {one: len((await read_table(log, Topic.STATE, partition, under=f"{RESOURCE}{one}/")).rows) for one in found}
 
 
-async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tuple[str, str]) -> int:
-    """Append that all objects of a cluster are gone; answers how many. `signed` is the time and the actor.
+async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tuple[str, str]) -> tuple[int, int]:
+    """Append that all objects of a cluster are gone; answers how many, and the offset. `signed` is time and actor.
 
     Written as the cluster's source, which it fences: one that still lives compares anew, and brings them back. Raises
     LogError.
@@ -93,5 +93,5 @@ async def forget(log: Log, partition: int, domain: str, cluster: str, signed: tu
         # Of nothing nothing is stale. Where it is not known to be, that changes nothing.
         changes.append(Reachable())
         one = ChangeSet(domain, cluster, SOURCE, f"{cluster}-{time}-forgotten", time, actor, tuple(changes))
-        await writer.write(encode_change_set(one, partition))
-    return len(known.objects)
+        offset = (await writer.write(encode_change_set(one, partition)))[-1]
+    return len(known.objects), offset

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from engine.engine import VERSION, Engine
+from engine.engine import VERSION, Engine, EngineSettings
 from engine.events import ChangeSet, Delete, Put, Reachable, Refused, SyncBegin, SyncEnd, Unreachable
 from engine.ref import Ref
 from engine.seal import KEY_BYTES, Sealer
@@ -24,6 +24,7 @@ from streams.codec import dumps, encode_change_set
 from streams.domain import Domain, DomainOptions
 from streams.identity import lock, sealing_key
 from streams.kafka import KafkaLog
+from streams.pins import Teller
 from streams.ports import Outgoing
 from streams.process import remember, running
 from streams.settings import Settings
@@ -33,6 +34,7 @@ from streams.standalone import Outside, Standalone
 from streams.supervisor import Role
 from streams.topics import Topic, key
 from tests.cli.log import TIME, Place
+from tests.support.signing import ROOT, signer
 
 pytestmark = pytest.mark.kafka
 
@@ -61,12 +63,27 @@ async def tell(place: Place, cluster: str, *changes: Any) -> None:
     await resolve(place)
 
 
-async def resolve(place: Place) -> None:
+async def resolve(place: Place, *keys: tuple[str, str]) -> None:
     log = KafkaLog(place.brokers, place.prefix)
     sealer = Sealer(sealing_key(place.data / "keys" / "sealing.key"))
-    domain = Domain(log, lambda: Engine(sealer), DomainOptions(version=VERSION))
+    domain = Domain(log, lambda: Engine(sealer, EngineSettings(trusted_keys=keys)), DomainOptions(version=VERSION))
     await domain.acquire()
     await domain.release()
+
+
+@pytest.fixture
+def resolves(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has a resolver, by whose keys it is trusted, where a command waits for one."""
+    applied = Teller.applied
+
+    def starts(place: Place, *keys: tuple[str, str]) -> None:
+        async def resolved_first(teller: Teller, offset: int) -> None:
+            await resolve(place, *keys)
+            await applied(teller, offset)
+
+        monkeypatch.setattr("streams.pins.Teller.applied", resolved_first)
+
+    return starts
 
 
 async def _begin(place: Place) -> None:
@@ -212,9 +229,10 @@ async def _connected(place: Place, cluster: str, elsewhere: str = "", *, is_now:
         await writer.write([Outgoing(Topic.CONVERGENCE, 0, key("default", gateway), dumps(row))])
 
 
-def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> None:
+def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path, resolves: Callable[..., None]) -> None:
     """Its objects and refusals go, in one change set that says who did it; no other cluster is touched."""
     place = place_of(broker, tmp_path)
+    resolves(place)
     before: Any = place.tells("get", "gateways", "--cluster", "east")
     assert "Aborted" in place.run("forget", "west").stderr
     north = place.run("forget", "north", "--yes")
@@ -225,7 +243,6 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
         note(place.data, ["east"])
         told = place.run("forget", "west", "--yes")
     assert (told.exit_code, told.stdout) == (0, "cluster west: 3 objects deleted\n")
-    asyncio.run(resolve(place))
     assert place.tells("get", "gateways") == before
     (last,) = place.tells("log", "--limit", "1")  # type: ignore[misc]
     assert (last["cluster"], {one["verb"] for one in last["changes"]}) == ("west", {"delete", "admitted", "reachable"})
@@ -243,13 +260,23 @@ def test_a_cluster_is_forgotten_by_name_only(broker: str, tmp_path: Path) -> Non
     asyncio.run(tell(place, "south", SyncBegin(), *_puts("south", "away")))
     asyncio.run(tell(place, "south", Refused("y.yaml:1", None, "a tab")))
     assert place.run("forget", "south", "--yes").stdout == "cluster south: 2 objects deleted\n"
-    asyncio.run(resolve(place))
     assert "south" not in place.prints("status")
 
 
-def test_a_stale_cluster_is_told_of_until_it_is_reached_or_forgotten(broker: str, tmp_path: Path) -> None:
+def test_a_cluster_that_was_not_forgotten_is_told_of(broker: str, tmp_path: Path, resolves: Callable[..., None]) -> None:
+    """It said how many objects were deleted, though none was."""
+    place = place_of(broker, tmp_path)
+    resolves(place, ("cluster/west", signer(ROOT).public))
+    done = place.run("forget", "west", "--yes")
+    assert (done.exit_code, "deleted" in done.stdout) == (3, False)
+    assert "and was rejected there: it says to be of source files of cluster west: not signed" in done.stderr
+    assert len(place.prints("get", "gateways", "--cluster", "west").splitlines()) == 2
+
+
+def test_a_stale_cluster_is_told_of_until_it_is_reached_or_forgotten(broker: str, tmp_path: Path, resolves: Callable[..., None]) -> None:
     """No object describes it."""
     place = place_of(broker, tmp_path)
+    resolves(place)
     before = place.prints("status"), place.prints("get", "gateways")
     asyncio.run(tell(place, "west", Unreachable(TIME)))
     line = f"stale       cluster west since {TIME}: its watcher cannot reach it"
@@ -268,7 +295,6 @@ def test_a_stale_cluster_is_told_of_until_it_is_reached_or_forgotten(broker: str
     asyncio.run(tell(place, "north", Unreachable(TIME)))
     assert "cluster north since" in place.prints("status")
     assert place.run("forget", "north", "--yes").stdout == "cluster north: 0 objects deleted\n"
-    asyncio.run(resolve(place))
     assert "north" not in place.prints("status")
 
 

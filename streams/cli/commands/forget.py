@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.actor import user
 from streams.cli.clusters import several
 from streams.cli.output import fail
 from streams.cli.reading import Brokers, Data, chosen, rows, with_log
+from streams.cli.undoing import said
 from streams.clock import now
 from streams.identity import holder
 from streams.ports import Log
@@ -31,9 +31,10 @@ def forget(
 
     For a cluster that no `penstock run` and no `penstock watch` names any more, here or elsewhere: one that still
     watches it brings its objects back. It counts as stale no longer. The log keeps what was, and who forgot it.
+
+    Exit code 1: there is no such cluster, or somebody watches it. 3: it is in the log and waits, or was rejected there.
     """
-    from streams.main import continued  # noqa: PLC0415  slow to import
-    from streams.sources import absent  # noqa: PLC0415
+    from streams.sources import absent  # noqa: PLC0415  slow to import
 
     settings = chosen(data, brokers)
     if holder(settings.data) is not None and cluster in (absent.noted(settings.data) or ()):
@@ -48,8 +49,11 @@ def forget(
         return sum(key.startswith(f"resource/{cluster}/") for key in state)
 
     async def work(log: Log, partition: int) -> int:
-        known = continued(settings, log) if settings.key_file.exists() else log
-        return await absent.forget(known, partition, settings.domain, cluster, (now(), f"{user()} (forget)"))
+        teller = said(settings, log, partition, cluster)
+        signed = (now(), f"{teller.actor} (forget)")
+        many, offset = await absent.forget(teller.log, partition, settings.domain, cluster, signed)
+        await teller.applied(offset)
+        return many
 
     found = with_log(settings, count)
     if not yes:
