@@ -13,6 +13,7 @@ from engine.events import Delete, Put
 from streams.pins import NotApplied
 from tests.cli.log import Place, resolved
 from tests.cli.test_clusters import resolve, tell
+from tests.support.manifests import gateway
 from tests.support.manifests import route as made
 
 pytestmark = pytest.mark.kafka
@@ -129,6 +130,22 @@ def test_a_pin_of_a_gateway_is_told_of_its_objects(place: Place) -> None:
     )
     assert place.tells("show", "gateway/gw")["served"] is None  # type: ignore[index]
     place.prints("unpin", "--all")
+
+
+def test_a_port_that_another_gateway_has_now_is_told(place: Place) -> None:
+    """It said only that the gateway is served."""
+    moved = gateway("gw", {"name": "http", "port": 8090, "protocol": "HTTP"}, generation=2)
+    asyncio.run(tell(place, "local", moved))
+    asyncio.run(tell(place, "local", gateway("younger")))
+    done = place.run("pin", "gateway/gw", "--at", "0", "-m", "it broke", "--yes")
+    assert done.exit_code == 0
+    assert "listener http is not served: port 8080 belongs to Gateway default/younger now" in done.stderr
+    place.prints("unpin", "--all")
+    asyncio.run(tell(place, "local", Delete(gateway("younger").ref)))
+    done = place.run("pin", "gateway/gw", "--at", "0", "-m", "it broke", "--yes")
+    assert (done.exit_code, "listener" in done.stderr) == (0, False)
+    place.prints("unpin", "--all")
+    asyncio.run(tell(place, "local", gateway("gw", generation=3)))
 
 
 def test_a_reason_breaks_no_line_and_reaches_no_terminal(place: Place) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
 from streams.cli.moment import MOMENT
 from streams.cli.naming import wanted
-from streams.cli.output import Format, fail
+from streams.cli.output import Format, fail, note
 from streams.cli.reading import Brokers, Cluster, Data, Output, chosen, rows, with_log
 from streams.cli.undoing import For, Reason, Until, Yes, agreed, ending, named, new_id, past, report, said
 from streams.ports import Log
 from streams.topics import Topic
+from streams.view import read_table
 
 if TYPE_CHECKING:
     from engine.ref import Ref
@@ -42,7 +44,8 @@ def pin(  # noqa: PLR0913  the options of the command
     ReferenceGrants are today's, and a port of then that another gateway has now is that one's. Another pin of
     it takes its place; `penstock unpin` lifts it.
 
-    Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits.
+    Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits. A
+    listener whose port is another gateway's is told on standard error, and in the status.
     """
     from engine.events import Pin  # noqa: PLC0415  slow to import
     from streams.pins import differing, serve  # noqa: PLC0415
@@ -69,6 +72,21 @@ def pin(  # noqa: PLR0913  the options of the command
         teller = said(settings, log, partition, ref.cluster)
         made = Pin(new_id(), ref, to, reason, *until())
         told, offset = await serve(teller, made, then, lambda _: True)
+        for line in await _lost(log, partition, ref):
+            note(line)
         return (told.id, offset), f"{'/'.join(ref[3:])} is served as of offset {to}"
 
     report(*with_log(settings, work), output)
+
+
+async def _lost(log: Log, partition: int, gateway: Ref) -> list[str]:
+    """Its listeners of then that are not served, as their ports are others' now."""
+    table = await read_table(log, Topic.STATUS, partition, under=str(gateway))
+    row = table.rows.get(str(gateway))
+    status = orjson.loads(row.value or b"{}").get("status") if row is not None else None
+    return [
+        f"listener {one['name']} is not served: {condition['message']}"
+        for one in (status or {}).get("listeners") or ()
+        for condition in one["conditions"]
+        if condition["reason"] == "PortUnavailable"
+    ]
