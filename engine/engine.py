@@ -195,9 +195,7 @@ class Engine:
             if isinstance(change, Quarantine):
                 self._objects.show_changed()  # It looks at what queries see.
             warnings += self._rooms[type(change)].take(change, said)
-        for change in changes:
-            if isinstance(change, Quarantine):
-                self._holds.go_on(change, self._settle)
+        self._holds.go_on([one for one in changes if isinstance(one, Quarantine)], self._settle)
         self._pins.expire(self._clock.tick)
         return warnings
 

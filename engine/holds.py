@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from engine.fold import PIN, QUARANTINE, Fold, Said
 from engine.judgement import resource_of
 from engine.layers import Layers, is_configuration
 from engine.outputs.channels import FRAGMENT
-from engine.quarantine import edited, ends, goes_on, held, is_exhausted, suspected, told, without_idle
+from engine.quarantine import edited, ends, goes_on, held, is_exhausted, is_of_a_route, suspected, told, without_idle
 from engine.readings import Readings
 from engine.ref import Ref, parse_ref
 
@@ -105,17 +105,25 @@ class Holds:
             self._forget(gateway, sorted(held(now), key=changed_at))
         self._set(key, now)
 
-    def go_on(self, change: Quarantine, settle: Callable[[], None]) -> None:
-        """Hold more while what a new quarantine holds makes no difference; `settle` derives what is wanted now.
+    def go_on(self, changes: Sequence[Quarantine], settle: Callable[[], None]) -> None:
+        """Hold more while what new quarantines hold makes no difference; `settle` derives what is wanted now.
 
-        What made none alone is let go of again, unless it makes one together with the last.
+        What made none alone is let go of again, unless it makes one together with the last. So is all that one of a
+        route holds in vain, where another one makes the difference meanwhile.
         """
-        key = f"{QUARANTINE}{change.fragment}"
-        row = self._fold.rows.get(key)
-        if row is None or row["version"] != change.version:
-            return
-        first, tried = row, row
-        changed_at = partial(self._changed_at, row["gateway"])
+        in_vain = {one.fragment: one for one in changes if self._is_wanted(one, settle)}
+        for fragment, change in in_vain.items():
+            row = self._fold.rows.get(f"{QUARANTINE}{fragment}")
+            if row is None or row["version"] != change.version:
+                continue
+            if self._is_wanted(change, settle):
+                self._go_on(change, row, settle)
+            elif is_of_a_route(row):
+                self._lift(f"{QUARANTINE}{fragment}")
+
+    def _go_on(self, change: Quarantine, first: dict[str, Any], settle: Callable[[], None]) -> None:
+        key, tried = f"{QUARANTINE}{change.fragment}", first
+        changed_at = partial(self._changed_at, first["gateway"])
         while self._is_wanted(change, settle) and (more := goes_on(tried, changed_at)) is not None:
             tried = more
             self._set(key, tried)
@@ -123,6 +131,8 @@ class Holds:
             self._set(key, without_idle(tried, first))
             if self._is_wanted(change, settle):
                 self._set(key, tried)
+        if is_of_a_route(first) and self._is_wanted(change, settle):
+            self._set(key, first)  # Nothing makes a difference: nobody pays for having been asked.
 
     def _is_wanted(self, change: Quarantine, settle: Callable[[], None]) -> bool:
         settle()

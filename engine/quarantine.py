@@ -27,14 +27,20 @@ def suspected(row: Row, before: Row | None, changed_at: Callable[[str], int]) ->
     To hold all would undo what is good of those that others share: a route that delegates, a policy of many routes, a
     Gateway, a slice of another cluster's endpoints. So some pay first, and more when what is served then is rejected as
     well (`before` is the row of the same fragment): of a route one after the other, from the one that changed last on,
-    the route itself where they changed together; of endpoints one slice after the other, in that order; of anything
-    else kgateway's policies, and then what they stand at, or with extensions among them the one that changed last, and
-    of an import one of the exports and Services after the other.
+    the route itself where they changed together, each alone at first; of endpoints one slice after the other, in that
+    order; of anything else kgateway's policies, and then what they stand at, or with extensions among them the one that
+    changed last, and of an import one of the exports and Services after the other.
     """
     row = _with_what_left(row, before)
-    objects = [text for text, _ in row["objects"]]
+    objects = concerned(row)
     if len(objects) <= 1:
         return row
+    if is_of_a_route(row):
+        if before is None or {*concerned(before)} != {*objects}:
+            return _alone(row, None, changed_at)
+        if before["version"] != row["version"]:
+            return _alone(row, before, changed_at)
+        return row | {key: before[key] for key in ("held", "tried") if key in before}  # Nothing made a difference.
     already = _already(row, before)
     first = _next(row, [one for one in objects if one not in already], changed_at)
     return row if len(first) == len(objects) else {**row, "held": [*already, *first]}
@@ -51,20 +57,37 @@ def _already(row: Row, before: Row | None) -> list[str]:
     return [one for one in held(before) if one in objects]
 
 
+def _alone(row: Row, before: Row | None, changed_at: Callable[[str], int]) -> Row:
+    """Of a route the next one alone, so that none that is innocent stays held; together when all were held in vain."""
+    own = "/".join(parse_fragment_key(row["fragment"]).name.split("/")[1:4])
+    order = sorted(concerned(row), key=lambda one: (-changed_at(one), not one.endswith(own), one))
+    if before is None:
+        return {**row, "held": order[:1]}
+    tried = {*before.get("tried", ()), *held(before)}
+    found = [one for one in order if one not in tried][:1]
+    if not found:
+        together = list(held(before)) if len(held(before)) > 1 else order[:1]
+        found = together + [one for one in order if one not in together][:1]
+    return {**row, "held": found, "tried": sorted(tried)}
+
+
 def _next(row: Row, left: list[str], changed_at: Callable[[str], int]) -> list[str]:
     """Of those that do not pay yet those that are to."""
-    key = parse_fragment_key(row["fragment"])
-    own = "/".join(key.name.split("/")[1:4]) if key.kind is FragmentKind.ROUTE else ""
 
     def newest(some: list[str]) -> list[str]:
-        return sorted(some, key=lambda one: (-changed_at(one), not one.endswith(own), one))[:1]
+        return sorted(some, key=lambda one: (-changed_at(one), one))[:1]
 
-    if key.kind is FragmentKind.ROUTE or _is_of_slices(row):
+    if _is_of_slices(row):
         return newest(left)
     policies = [one for one in left if parse_ref(one).kind in (*KINDS, EXTENSION)]
     if policies:
         return newest(policies) if any(parse_ref(one).kind == EXTENSION for one in policies) else policies
     return newest([one for one in left if parse_ref(one).kind in _PARTS]) if _is_of_parts(row) else left
+
+
+def is_of_a_route(row: Row) -> bool:
+    """Whether it is of a route as it stands in one virtual host."""
+    return parse_fragment_key(row["fragment"]).kind is FragmentKind.ROUTE
 
 
 def _is_of_slices(row: Row) -> bool:
@@ -81,14 +104,21 @@ def _is_of_parts(row: Row) -> bool:
 def goes_on(row: Row, changed_at: Callable[[str], int]) -> Row | None:
     """A quarantine with the next one held, where what it holds makes no difference; None for no more.
 
-    Many a slice or part of an import changes nothing when it is held, and what stays as it was is not judged twice.
+    Many a slice or part of an import changes nothing when it is held, nor a route of which another rule was edited,
+    and what stays as it was is not judged twice.
     """
-    more = suspected(row, row, changed_at) if _is_of_slices(row) or _is_of_parts(row) else row
+    if is_of_a_route(row):
+        more = _alone(row, row, changed_at)
+        return more if held(more) != held(row) else None
+    goes = _is_of_slices(row) or _is_of_parts(row)
+    more = suspected(row, row, changed_at) if goes else row
     return more if held(more) != held(row) else None
 
 
 def without_idle(row: Row, first: Row) -> Row:
     """A quarantine that went on, without what made no difference since it began as `first`; policies pay together."""
+    if is_of_a_route(row):
+        return row  # It has let go of them.
     *before, last = held(first)
     kept = [*before, last] if parse_ref(last).kind in (*KINDS, EXTENSION) else before
     return {**row, "held": [*kept, held(row)[-1]]}

@@ -68,13 +68,14 @@ def test_a_rejected_change_of_a_parent_leaves_its_child_as_it_is() -> None:
 
 
 def test_when_what_is_served_instead_is_rejected_too_the_next_one_falls_back() -> None:
+    """Each alone, and then both."""
     story = Story(_parent(), _child())
     story.tell(_parent("newer", 2))
     story.tell(_child("/a/2", 2))
-    story.reject(FragmentKind.ROUTE, "/child/")
-    story.reject(FragmentKind.ROUTE, "/child/")
-    assert b"/a/1" in _payload(story)
-    assert b"good" in _payload(story)
+    for child, parent in ((b"/a/1", b"newer"), (b"/a/2", b"good"), (b"/a/1", b"good")):
+        story.reject(FragmentKind.ROUTE, "/child/")
+        assert child in _payload(story)
+        assert parent in _payload(story)
     story.tell(_parent("newest", 3))
     assert not story.quarantines()
 

@@ -97,7 +97,8 @@ def test_of_what_changed_with_a_pin_what_changed_last_there_pays_first() -> None
     world.control(PIN, Override("p", two.ref, route("two", path="/then", parentRefs=BOTH).object, two.object))
     world.tell(route("one", path="/later", generation=2, parentRefs=BOTH))
     guilty = _reject(world, "gw", one, two)
-    assert world.engine.state()[f"quarantine/{guilty}"]["held"] == [str(two.ref)]
+    row = world.engine.state()[f"quarantine/{guilty}"]
+    assert (row["tried"], row["held"]) == ([str(two.ref)], [str(one.ref)]), "the other one made no difference"
 
 
 def _rolled_back() -> World:
