@@ -146,10 +146,7 @@ class KafkaLog:
                 try:
                     batch = await self._batch(consumer, at, topic)
                 except OffsetOutOfRangeError as error:
-                    msg = (
-                        f"{self._name(topic)} has not what comes next: it was replaced by an older copy, "
-                        f"or retention took it before it was read"
-                    )
+                    msg = f"{self._name(topic)} has not what comes next: an older copy, or retention took it"
                     raise LogError(msg) from error
                 except KafkaError as error:
                     _LOG.debug("waiting for the broker", error=str(error))

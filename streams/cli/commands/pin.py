@@ -41,11 +41,10 @@ def pin(  # noqa: PLR0913  the options of the command
     """Serve one gateway alone from the past, while the log goes on: other gateways see what changes, this one does not.
 
     All configuration that it reads is as it was; endpoints, Services, Secrets, ConfigMaps, Namespaces and
-    ReferenceGrants are today's, and a port of then that another gateway has now is that one's. Another pin of
-    it takes its place; `penstock unpin` lifts it.
+    ReferenceGrants are today's, and a port of then that another gateway has now is that one's, and told. Another pin
+    of it takes its place; `penstock unpin` lifts it.
 
-    Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits. A
-    listener whose port is another gateway's is told on standard error, and in the status.
+    Exit code 1: the log does not hold the moment, or there is no such gateway then. 3: it is in the log and waits.
     """
     from engine.events import Pin  # noqa: PLC0415  slow to import
     from streams.pins import differing, serve  # noqa: PLC0415
@@ -72,21 +71,18 @@ def pin(  # noqa: PLR0913  the options of the command
         teller = said(settings, log, partition, ref.cluster)
         made = Pin(new_id(), ref, to, reason, *until())
         told, offset = await serve(teller, made, then, lambda _: True)
-        for line in await _lost(log, partition, ref):
-            note(line)
+        await _tell_lost(log, partition, ref)
         return (told.id, offset), f"{'/'.join(ref[3:])} is served as of offset {to}"
 
     report(*with_log(settings, work), output)
 
 
-async def _lost(log: Log, partition: int, gateway: Ref) -> list[str]:
-    """Its listeners of then that are not served, as their ports are others' now."""
+async def _tell_lost(log: Log, partition: int, gateway: Ref) -> None:
+    """Say which of its listeners of then are not served, as their ports are others' now."""
     table = await read_table(log, Topic.STATUS, partition, under=str(gateway))
     row = table.rows.get(str(gateway))
     status = orjson.loads(row.value or b"{}").get("status") if row is not None else None
-    return [
-        f"listener {one['name']} is not served: {condition['message']}"
-        for one in (status or {}).get("listeners") or ()
-        for condition in one["conditions"]
-        if condition["reason"] == "PortUnavailable"
-    ]
+    for one in (status or {}).get("listeners") or ():
+        for condition in one["conditions"]:
+            if condition["reason"] == "PortUnavailable":
+                note(f"listener {one['name']} is not served: {condition['message']}")
