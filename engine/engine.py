@@ -32,7 +32,7 @@ from engine.update import Delta, FragmentKey, FragmentKind, Status, Update, pars
 
 __all__ = ["VERSION", "Engine", "EngineSettings"]
 
-VERSION = "48"
+VERSION = "49"
 """Changes whenever the same log would give other bytes."""
 
 _OF_THE_GATEWAY = {FragmentKind.LISTENER, FragmentKind.ROUTE_CONFIG}
